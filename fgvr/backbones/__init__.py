@@ -1,0 +1,1 @@
+"""Backbones: an image tower and a text tower into one space."""

@@ -1,0 +1,122 @@
+"""The contract of a backbone: the only file that the author of a backbone plugin must read."""
+
+import hashlib
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+
+class PromptEncoder(nn.Module, ABC):
+    """A text tower that takes learnable context vectors in place of words (CoOp, Zhou et al. 2022).
+
+    The tower's own weights are frozen; gradients flow to the context only.
+
+    Attributes:
+        token_dim: Width of a token embedding.
+    """
+
+    token_dim: int
+
+    @abstractmethod
+    def embed(self, words: str) -> Tensor:
+        """Token embeddings of ``words`` without start and end tokens, float32, shape ``(tokens, token_dim)``."""
+
+    @abstractmethod
+    def prepare(self, class_names: Sequence[str], n_ctx: int, position: str) -> None:
+        """Fix the class names, the context length and the name's position: once, before the first ``forward``.
+
+        Args:
+            class_names: Names in class-index order.
+            n_ctx: Context vectors a prompt.
+            position: ``"end"`` (context, name), ``"middle"`` (half the context, name, the other half) or ``"front"``.
+
+        Raises:
+            FgvrError: A name does not fit into the tower's context together with ``n_ctx`` vectors; the message has
+                the name and how many tokens are free.
+        """
+
+    @abstractmethod
+    def forward(self, context: Tensor) -> Tensor:
+        """L2-normalised float32 text features of every class, shape ``(C, embed_dim)``, differentiable in ``context``.
+
+        Args:
+            context: Shared, shape ``(n_ctx, token_dim)``, or class-specific, shape ``(C, n_ctx, token_dim)``.
+        """
+
+
+class Backbone(nn.Module, ABC):
+    """A frozen image tower and text tower into one space.
+
+    A constructor is pure: ``load()`` reads the weights, and is called by the first stage that needs them. All
+    parameters are frozen (``requires_grad=False``) and in evaluation mode after ``load()``; methods that tune a tower
+    say so themselves.
+
+    Attributes (after ``load()``):
+        embed_dim: Width of the common space.
+        logit_scale: Factor on cosines before a softmax (not its logarithm), as a float.
+        transform: Photo (RGB) -> float32 pixels of shape ``(3, H, W)``, as in evaluation.
+    """
+
+    embed_dim: int
+    logit_scale: float
+    transform: Callable[[Image.Image], Tensor]
+
+    @abstractmethod
+    def load(self) -> None:
+        """Read weights and build the towers; does nothing when called again.
+
+        Raises:
+            FgvrError: A package or a file is missing (the message has the command that mends it), or a file is not
+                the one that was expected.
+        """
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A short string that changes whenever ``encode_image`` of the same file would: model, weights, transform.
+
+        Features are cached under it. Called after ``load()``.
+        """
+
+    @abstractmethod
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        """L2-normalised float32 features, ``(B, 3, H, W)`` -> ``(B, embed_dim)``."""
+
+    @abstractmethod
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """L2-normalised float32 features of ``texts``, shape ``(len(texts), embed_dim)``; no gradients."""
+
+    @abstractmethod
+    def prompt_encoder(self) -> PromptEncoder:
+        """A new prompt encoder over this text tower."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
+
+def tower_fingerprint(tower: nn.Module, transform: Callable[[Image.Image], Tensor], *extra: str) -> str:
+    """A fingerprint from what is loaded: 32 hex digits over the tower's tensors, the transform and ``extra``.
+
+    A tensor enters as the sum of its bits, weighted by odd numbers by position, in wrapping 64-bit integers. So it is
+    the same on every device and for any number of threads, changes with any single value, and costs one pass.
+
+    Args:
+        tower: The image tower.
+        transform: What turns a photo into pixels, told apart by its ``repr``.
+        extra: Anything else that the features depend on, such as the architecture's configuration.
+    """
+    digest = hashlib.sha256()
+    integers = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    for name, tensor in tower.state_dict().items():
+        bits = tensor.contiguous().flatten().view(integers[tensor.element_size()])
+        checksum = (bits * torch.arange(1, 2 * bits.numel(), 2, device=bits.device)).sum().item()
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} {checksum}\0".encode())
+    # functions among the steps are shown with their address, which differs from process to process
+    steps = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(transform))
+    digest.update("\0".join([steps, *extra]).encode())
+    return digest.hexdigest()[:32]

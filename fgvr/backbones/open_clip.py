@@ -1,0 +1,207 @@
+"""Any CLIP-like model that open_clip knows, downloads or finds in a file."""
+
+import difflib
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fgvr.backbones.base import Backbone, tower_fingerprint
+from fgvr.backbones.prompts import TokenPromptEncoder
+from fgvr.errors import FgvrError
+
+# what open_clip, torch.load and the hub's client raise for names, files and downloads that are not as they should be
+_LOAD_ERRORS = (OSError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError)
+
+
+class OpenClipBackbone(Backbone):
+    """A model of open_clip with its own evaluation transform and tokenizer, in float32.
+
+    Args:
+        model: Name of an architecture (``ViT-B-16``), or a model with its weights: ``hf-hub:<organisation>/<name>``
+            or ``local-dir:<folder>`` with ``open_clip_config.json`` and weights in it.
+        pretrained: Tag of open_clip's weights for that architecture (``openai``, ``laion2b_s34b_b88k``), or a file with
+            weights. An OpenAI checkpoint in a file needs the architecture's ``-quickgelu`` variant; for a tag, the
+            activation follows the tag. Not given with ``hf-hub:`` and ``local-dir:``.
+        config_dir: Folder with JSON files of further architectures, in open_clip's format, named after the files.
+        cache_dir: Where downloads go; the hub's own cache if not given.
+        text_batch_size: Texts a forward pass; see ``TokenPromptEncoder`` for what more classes than that mean.
+    """
+
+    def __init__(
+        self,
+        model: str = "ViT-B-16",
+        pretrained: str | None = None,
+        config_dir: str | None = None,
+        cache_dir: str | None = None,
+        text_batch_size: int = 256,
+    ) -> None:
+        super().__init__()
+        self.model_name = model
+        self.pretrained = pretrained
+        self.config_dir = config_dir
+        self.cache_dir = cache_dir
+        self.text_batch_size = text_batch_size
+        self._loaded = False
+
+    def load(self) -> None:
+        """See the base class."""
+        if self._loaded:
+            return
+        import open_clip
+
+        if self.config_dir is not None:
+            if not Path(self.config_dir).is_dir():
+                raise FgvrError(f"config_dir is {self.config_dir}, but there is no such folder.")
+            open_clip.add_model_config(self.config_dir)
+        name, quick_gelu = self._resolve()
+        try:
+            # Lightning makes the GPU the default device while it configures a model
+            with torch.device("cpu"):
+                model, transform = open_clip.create_model_from_pretrained(
+                    name,
+                    pretrained=self.pretrained,
+                    force_quick_gelu=quick_gelu,
+                    cache_dir=self.cache_dir,
+                    weights_only=True,
+                )
+            tokenizer = open_clip.get_tokenizer(name, cache_dir=self.cache_dir)
+            config = open_clip.get_model_config(name)
+        except _LOAD_ERRORS as error:
+            raise self._load_error(error) from error
+
+        self.clip = model.eval().requires_grad_(False)
+        self.transform = transform
+        self._tokenizer = tokenizer
+        self._architecture = f"{config} quick_gelu={quick_gelu}"
+        self.embed_dim = config["embed_dim"]
+        self.logit_scale = model.logit_scale.exp().item()
+        self._loaded = True
+
+    def fingerprint(self) -> str:
+        """See the base class. Where the weights were read from does not matter, only what they are."""
+        return f"open_clip-{tower_fingerprint(self.clip.visual, self.transform, self._architecture)}"
+
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        """See the base class."""
+        return F.normalize(self.clip.encode_image(pixels).float(), dim=-1)
+
+    @torch.no_grad()
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """See the base class. Texts longer than the model's context (77 tokens, mostly) are cut off."""
+        tokens = self._tokenizer(list(texts)).to(self.device)
+        features = torch.cat([self.clip.encode_text(batch) for batch in tokens.split(self.text_batch_size)])
+        return F.normalize(features.float(), dim=-1)
+
+    def prompt_encoder(self) -> "OpenClipPromptEncoder":
+        """See the base class.
+
+        Raises:
+            FgvrError: The text tower is not CLIP's transformer over CLIP's tokens (SigLIP, CoCa, BERT and others).
+        """
+        from open_clip import CLIP, SimpleTokenizer
+        from open_clip.transformer import TextTransformer
+
+        # CLIP holds the parts of its text tower itself, CustomTextCLIP holds the tower
+        tower = getattr(self.clip, "text", self.clip)
+        pool_type = getattr(tower, "text_pool_type", None) or getattr(tower, "pool_type", None)
+        plain = isinstance(tower, CLIP) or (
+            isinstance(tower, TextTransformer) and tower.cls_emb is None and not tower.use_pad_mask
+        )
+        known_tokens = isinstance(self._tokenizer, SimpleTokenizer) and self._tokenizer.reduction_fn is None
+        if not plain or not known_tokens or pool_type not in ("argmax", "eos"):
+            raise FgvrError(
+                f"Prompts cannot be learned over {self.model_name}: that needs CLIP's text transformer, its tokenizer "
+                f"and features taken at the end token. Choose such a model (for instance ViT-B-16), or zero_shot."
+            )
+        return OpenClipPromptEncoder(tower, self._tokenizer, self.text_batch_size)
+
+    def _resolve(self) -> tuple[str, bool]:
+        """Open_clip's name of the model, and whether the weights need QuickGELU although the architecture has GELU."""
+        import open_clip
+
+        if self.model_name.startswith(("hf-hub:", "local-dir:")):
+            if self.pretrained is not None:
+                raise FgvrError(f"{self.model_name} has weights of its own: leave out pretrained={self.pretrained!r}.")
+            return self.model_name, False
+        name = self.model_name.replace("/", "-")
+        models = open_clip.list_models()
+        if name not in models:
+            raise FgvrError(
+                f"open_clip has no model {self.model_name!r}{_closest(name, models)}. To see them all: "
+                'python -c "import open_clip; print(open_clip.list_models())"'
+            )
+        tags = open_clip.list_pretrained_tags_by_model(name)
+        show_tags = f"python -c \"import open_clip; print(open_clip.list_pretrained_tags_by_model('{name}'))\""
+        if self.pretrained is None:
+            raise FgvrError(f"{name} needs weights: give a tag or a file as pretrained. To see its tags: {show_tags}")
+        tag = open_clip.get_pretrained_cfg(name, self.pretrained)
+        if not tag and not Path(self.pretrained).is_file():
+            raise FgvrError(
+                f"{self.pretrained!r} is neither a file nor a tag of {name}{_closest(self.pretrained, tags)}. "
+                f"To see its tags: {show_tags}"
+            )
+        return name, bool(tag.get("quick_gelu"))
+
+    def _load_error(self, error: Exception) -> FgvrError:
+        reason = f"{type(error).__name__}: {str(error).strip()[:300]}"
+        if self.pretrained is not None and Path(self.pretrained).is_file():
+            return FgvrError(
+                f"{self.pretrained} has no weights for {self.model_name} ({reason}). Expected is a state dict of that "
+                f"architecture, saved by safetensors or torch.save; a TorchScript archive must be converted first."
+            )
+        return FgvrError(
+            f"open_clip cannot load {self.model_name} with pretrained={self.pretrained!r} ({reason}). Without a "
+            f"network: fetch the weights on another machine and give their file as pretrained, or copy that machine's "
+            f"~/.cache/huggingface here and set HF_HUB_OFFLINE=1. The backbone 'lite' needs no download."
+        )
+
+
+class OpenClipPromptEncoder(TokenPromptEncoder):
+    """Start token, context, "name.", end token through CLIP's text transformer: ``encode_text`` from embeddings on.
+
+    Prompts are padded to the longest one only, which is exact under a causal mask: no token sees what follows it.
+
+    Args:
+        tower: A ``CLIP`` or ``TextTransformer`` of open_clip, which have the same parts under the same names.
+        tokenizer: Its ``SimpleTokenizer``.
+        batch_size: Prompts a forward pass.
+    """
+
+    def __init__(self, tower: Any, tokenizer: Any, batch_size: int) -> None:
+        super().__init__(tower.token_embedding, tower.context_length, batch_size, full_length=tower.attn_mask is None)
+        self.tower = tower
+        self.tokenizer = tokenizer
+
+    def tokenize(self, words: str) -> list[int]:
+        """See the base class."""
+        ids: list[int] = self.tokenizer.encode(words)
+        return ids
+
+    def split(self, name: str) -> tuple[list[int], list[int], list[int]]:
+        """See the base class. The full stop is part of what follows, so that it stays behind the context as in CoOp."""
+        ids, length = self.tokenize(f"{name}."), len(self.tokenize(name))
+        return [self.tokenizer.sot_token_id], ids[:length], [*ids[length:], self.tokenizer.eot_token_id]
+
+    def encode(self, embeddings: Tensor, last: Tensor) -> Tensor:
+        """See the base class."""
+        tower, length = self.tower, embeddings.shape[1]
+        mask = None if tower.attn_mask is None else tower.attn_mask[:length, :length]
+        x = embeddings + tower.positional_embedding[:length]
+        x = tower.ln_final(tower.transformer(x, attn_mask=mask))
+        # by position: the largest id, which CLIP looks for, need not be the end token once a name holds special tokens
+        x = x[torch.arange(len(x), device=x.device), last]
+        if isinstance(tower.text_projection, nn.Linear):
+            projected: Tensor = tower.text_projection(x)
+            return projected
+        return x if tower.text_projection is None else x @ tower.text_projection
+
+
+def _closest(name: str, names: Sequence[str]) -> str:
+    lower = {candidate.lower(): candidate for candidate in names}
+    near = [lower[match] for match in difflib.get_close_matches(name.lower(), lower, n=3)]
+    return f"; close to it: {', '.join(near)}" if near else ""

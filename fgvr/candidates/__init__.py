@@ -1,0 +1,1 @@
+"""Candidate strategies: noisy names become candidate sets."""

@@ -1,0 +1,51 @@
+"""The contract of a candidate strategy: the only file that the author of one must read."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fgvr.records import CandidateSets
+
+
+@dataclass(frozen=True, eq=False)
+class NamedPhotos:
+    """The unlabelled support photos and what the labeler said of them. There is no true name in here.
+
+    Attributes:
+        sample_ids: The N photos.
+        labels: One entry a photo: class indices that the labeler gave it, best first; empty where it gave none.
+        num_classes: Size of the vocabulary.
+        features: L2-normalised float32 image features of shape ``(N, D)``, where the strategy asked for them.
+        seed: For strategies that draw.
+    """
+
+    sample_ids: tuple[str, ...]
+    labels: Sequence[tuple[int, ...]]
+    num_classes: int
+    features: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
+    seed: int = 0
+
+
+class CandidateStrategy(ABC):
+    """Turns noisy names into candidate sets.
+
+    Equal input gives equal sets, on any number of processes: ties are broken by the order of the photos, and what is
+    drawn comes from ``photos.seed`` alone.
+    """
+
+    needs_features: ClassVar[bool] = False
+    """Whether ``photos.features`` must be there."""
+
+    @abstractmethod
+    def build(self, photos: NamedPhotos) -> CandidateSets:
+        """Candidate sets of the photos that can be given one, in the order of ``photos``.
+
+        A photo that the strategy has no name for is left out (sets are never empty).
+
+        Raises:
+            FgvrError: No photo has a name at all.
+        """

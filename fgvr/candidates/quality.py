@@ -1,0 +1,66 @@
+"""How good candidate sets are, for evaluation only: nothing in here may feed back into training."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fgvr.records import CandidateSets
+from fgvr.vocabulary.build import fold_name
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateQuality:
+    """What :func:`measure` finds.
+
+    Attributes:
+        photos: Photos that have a candidate set.
+        with_truth: Those of them whose true name is known.
+        coverage: Share of the sets that hold the true name, in [0, 1], over the photos ``with_truth``; ``None`` where
+            there are none. It bounds what any disambiguation can reach.
+        purity: Mean share of a set's weight that lies on the true name, over the same photos.
+        mean_size: Mean number of candidates, over all photos.
+        singles: Share of the sets that hold one candidate, over all photos.
+    """
+
+    photos: int
+    with_truth: int
+    coverage: float | None
+    purity: float | None
+    mean_size: float
+    singles: float
+
+
+def measure(sets: CandidateSets, class_names: Sequence[str], truth: Mapping[str, str]) -> CandidateQuality:
+    """Compare candidate sets with the true names.
+
+    Names are equal where :func:`~fgvr.vocabulary.build.fold_name` makes them equal.
+
+    Args:
+        sets: Candidate sets of at least one photo.
+        class_names: Names in class-index order.
+        truth: Sample id -> true name, where known.
+
+    Example:
+        >>> sets = CandidateSets.from_lists(["a.jpg", "b.jpg"], [[0, 1], [1]])
+        >>> measure(sets, ["Beagle", "Basset Hound"], {"a.jpg": "beagle", "b.jpg": "Beagle"}).coverage
+        0.5
+    """
+    sizes = np.diff(sets.offsets)
+    true_names = [truth.get(sample_id) for sample_id in sets.sample_ids]
+    known = np.array([name is not None for name in true_names])
+
+    keys: dict[str, int] = {}
+    class_keys = np.array([keys.setdefault(fold_name(name), len(keys)) for name in class_names])
+    true_keys = np.array([-1 if name is None else keys.get(fold_name(name), -1) for name in true_names])
+    on_truth = sets.weights * (class_keys[sets.indices] == np.repeat(true_keys, sizes))
+    share = np.add.reduceat(on_truth, sets.offsets[:-1])[known]
+
+    return CandidateQuality(
+        photos=len(sets),
+        with_truth=len(share),
+        coverage=float((share > 0).mean()) if len(share) else None,
+        purity=float(share.mean()) if len(share) else None,
+        mean_size=float(sizes.mean()),
+        singles=float((sizes == 1).mean()),
+    )

@@ -1,0 +1,54 @@
+"""The photo's own name as its only candidate: no candidate sets."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fgvr.candidates.base import CandidateStrategy, NamedPhotos
+from fgvr.errors import FgvrError
+from fgvr.records import CandidateSets
+
+
+def own_names(photos: NamedPhotos) -> NDArray[np.int64]:
+    """The one label :math:`l_i` of each photo: the first name that the labeler gave it.
+
+    Returns:
+        Class indices, shape ``(N,)``; -1 where the labeler gave no name.
+
+    Raises:
+        FgvrError: No photo has a name.
+    """
+    own = np.array([names[0] if names else -1 for names in photos.labels], dtype=np.int64)
+    if not (own >= 0).any():
+        raise FgvrError(
+            f"None of the {len(own)} support photos has a name, so there are no candidates to learn from. Look at the "
+            "replies in the run's labels.parquet, and label again with another labeler or prompt."
+        )
+    return own
+
+
+class SingleCandidates(CandidateStrategy):
+    """The first name that the labeler gave to the photo, alone; photos without a name are left out.
+
+    With ``loss: ce`` it is learning from the labeler's names as they are.
+
+    Example:
+        >>> photos = NamedPhotos(sample_ids=("a.jpg", "b.jpg", "c.jpg"), labels=[(2, 0), (), (1,)], num_classes=3)
+        >>> sets = SingleCandidates().build(photos)
+        >>> sets.sample_ids, sets.indices.tolist()
+        (('a.jpg', 'c.jpg'), [2, 1])
+    """
+
+    def build(self, photos: NamedPhotos) -> CandidateSets:
+        """One candidate for each photo that has a name.
+
+        Raises:
+            FgvrError: No photo has a name.
+        """
+        own = own_names(photos)
+        named = np.flatnonzero(own >= 0)
+        return CandidateSets(
+            sample_ids=tuple(photos.sample_ids[photo] for photo in named),
+            offsets=np.arange(len(named) + 1),
+            indices=own[named],
+            weights=np.ones(len(named), dtype=np.float32),
+        )

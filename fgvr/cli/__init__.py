@@ -1,0 +1,88 @@
+"""The command line: picks the subcommand, and imports only what that one needs."""
+
+import difflib
+import os
+import sys
+
+from fgvr import __version__
+from fgvr.errors import FgvrError
+
+HELP = """\
+usage: fgvr COMMAND [options]
+
+Fine-grained visual recognition without human labels.
+
+commands:
+  fit         label what is missing, build candidate sets, train, predict the test photos, print the table
+  validate    metrics on the split 'val'
+  test        metrics on the split 'test', of a checkpoint or of zero-shot
+  predict     class names for photos, of a checkpoint or of zero-shot
+  label       ask the labeler for the support photos that are not labelled yet (--dry-run: only what it would cost)
+  candidates  build the candidate sets and print what they are worth
+  evaluate    score anybody's predictions against a table of true names
+  list        what there is: datasets, labelers, candidates, backbones, heads, losses, methods
+  show        the options of one of them
+
+options of fit, validate, test, predict, label, candidates:
+  --config FILE            a YAML file: as given, or in ./configs, or one that comes with fgvr (fgvr list configs)
+  --data.labeler NAME      any key of the file can be given on the command line too
+  --help                   every key, with what it means
+
+fgvr COMMAND --help explains a command; fgvr --version prints the version."""
+
+COMMANDS = ("fit", "validate", "test", "predict", "label", "candidates", "evaluate", "list", "show")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: Arguments without the program's name; those of the process if not given.
+
+    Returns:
+        The exit code: 0, or 2 for a mistake that the user can mend.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    if os.getcwd() not in sys.path:
+        # a labeler or a loss in a file of the working directory can be selected by its class path
+        sys.path.append(os.getcwd())
+    try:
+        return _dispatch(argv[0] if argv else "--help", argv[1:])
+    except FgvrError as error:
+        print(f"fgvr: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("fgvr: stopped; what was labelled and computed so far is kept.", file=sys.stderr)
+        return 130
+
+
+def _dispatch(command: str, args: list[str]) -> int:
+    if command in ("-h", "--help", "help"):
+        print(HELP)
+        return 0
+    if command == "--version":
+        print(f"fgvr {__version__}")
+        return 0
+    if command == "list":
+        from fgvr.cli.listing import list_plugins
+
+        return list_plugins(args)
+    if command == "show":
+        from fgvr.cli.listing import show_plugin
+
+        return show_plugin(args)
+    if command == "evaluate":
+        from fgvr.cli.evaluate import main as evaluate
+
+        return evaluate(args)
+    if command in ("label", "candidates"):
+        from fgvr.cli.stages import run_stage
+
+        return run_stage(command, args)
+    if command in COMMANDS:
+        from fgvr.cli.train import run_trainer
+
+        return run_trainer(command, args)
+    near = difflib.get_close_matches(command, COMMANDS, n=1)
+    hint = f"Did you mean: fgvr {near[0]}" if near else "To see the commands: fgvr --help"
+    raise FgvrError(f"{command!r} is not a command. {hint}")

@@ -1,0 +1,66 @@
+"""Finding a configuration file by its name."""
+
+import difflib
+from pathlib import Path
+
+import yaml
+
+import fgvr
+from fgvr.errors import FgvrError
+
+_PACKAGE = Path(fgvr.__file__).parent
+
+
+def shipped_folder() -> Path:
+    """Folder of the configurations that come with fgvr: inside the wheel, or beside the package in a checkout."""
+    inside = _PACKAGE / "configs"
+    return inside if inside.is_dir() else _PACKAGE.parent / "configs"
+
+
+def shipped_configs() -> list[str]:
+    """Names of the configurations that come with fgvr, as ``--config`` takes them."""
+    folder = shipped_folder()
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.yaml"))
+
+
+def find_config(name: str) -> Path:
+    """The file that ``--config name`` means: as given, else in ``./configs``, else among the shipped ones.
+
+    Raises:
+        FgvrError: There is none; the message has the closest name.
+    """
+    for folder in (Path(), Path("configs"), shipped_folder()):
+        for candidate in (folder / name, folder / f"{name}.yaml"):
+            if candidate.is_file():
+                _check_syntax(candidate)
+                return candidate
+    there = [*shipped_configs(), *(path.name for path in Path("configs").glob("*.yaml"))]
+    near = difflib.get_close_matches(Path(name).name, there, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise FgvrError(
+        f"There is no configuration {name!r}, neither here, nor in ./configs, nor among those that come with fgvr.{hint} "
+        "To see the latter: fgvr list configs"
+    )
+
+
+def _check_syntax(path: Path) -> None:
+    """Refuse what is no YAML mapping here, where the file's name is known."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise FgvrError(f"{path} is not YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise FgvrError(f"{path} holds no keys; expected data, model and trainer, as in: fgvr show configs NAME")
+
+
+def expand_config_names(argv: list[str]) -> list[str]:
+    """Replace the value of every ``--config`` (``-c``) by the file it means."""
+    expanded, is_value = [], False
+    for token in argv:
+        if is_value:
+            token = str(find_config(token))
+        elif token.startswith("--config="):
+            token = f"--config={find_config(token.removeprefix('--config='))}"
+        is_value = token in ("--config", "-c")
+        expanded.append(token)
+    return expanded

@@ -1,0 +1,110 @@
+"""``fgvr list`` and ``fgvr show``."""
+
+import ast
+import difflib
+import json
+from pathlib import Path
+
+import fgvr
+from fgvr.cli.configs import shipped_configs, shipped_folder
+from fgvr.errors import FgvrError
+from fgvr.registry import KINDS, Registry
+
+
+def list_plugins(args: list[str]) -> int:
+    """``fgvr list [KIND] [--json]``: names, without importing anything that they name.
+
+    Raises:
+        FgvrError: There is no such kind.
+    """
+    as_json = "--json" in args
+    wanted = [arg for arg in args if arg != "--json"]
+    if any(arg in ("-h", "--help") for arg in wanted):
+        print(f"usage: fgvr list [{' | '.join([*KINDS, 'configs'])}] [--json]")
+        return 0
+    if len(wanted) > 1:
+        raise FgvrError(f"fgvr list takes one kind, not {len(wanted)}: {' '.join(wanted)}")
+    kinds = [_kind(wanted[0])] if wanted else [*KINDS, "configs"]
+    entries = {kind: _configs() if kind == "configs" else _plugins(KINDS[kind]) for kind in kinds}
+    if as_json:
+        print(json.dumps(entries, indent=2))
+        return 0
+    for kind, rows in entries.items():
+        print(f"{kind}:")
+        width = max((len(row["name"]) for row in rows), default=0)
+        for row in rows:
+            package = "" if row.get("package", "fgvr") == "fgvr" else f"[{row['package']}] "
+            print(f"  {row['name'].ljust(width)}  {package}{row['summary']}".rstrip())
+    return 0
+
+
+def show_plugin(args: list[str]) -> int:
+    """``fgvr show KIND NAME``: a plugin's description and options.
+
+    Raises:
+        FgvrError: There is no such kind or plugin, or it cannot be imported.
+    """
+    if len(args) != 2 or args[0].startswith("-"):
+        print(f"usage: fgvr show KIND NAME, with KIND one of {', '.join(KINDS)}")
+        return 0 if args[:1] in (["-h"], ["--help"]) else 2
+    kind = _kind(args[0])
+    if kind == "configs":
+        from fgvr.cli.configs import find_config
+
+        print(find_config(args[1]).read_text(encoding="utf-8"))
+        return 0
+    registry = KINDS[kind]
+    try:
+        plugin = registry.load(args[1])
+    except ImportError as error:
+        path, package = registry.resolve(args[1]), registry.distribution(args[1])
+        raise FgvrError(f"{args[1]!r} ({path}, from {package}) cannot be imported: {error}") from error
+    from jsonargparse import ArgumentParser
+
+    print(f"{args[1]}: {plugin.__module__}.{plugin.__name__}, from {registry.distribution(args[1])}\n")
+    print((plugin.__doc__ or "").strip())
+    parser = ArgumentParser(prog="", add_help=False)
+    parser.add_class_arguments(plugin, fail_untyped=False)
+    print("\n" + parser.format_help())
+    return 0
+
+
+def _kind(text: str) -> str:
+    known = [*KINDS, "configs"]
+    singular = {kind.removesuffix("s"): kind for kind in known}
+    if text in known or text in singular:
+        return singular.get(text, text)
+    near = difflib.get_close_matches(text, known, n=1)
+    raise FgvrError(f"{text!r} is not one of {', '.join(known)}." + (f" Did you mean {near[0]!r}?" if near else ""))
+
+
+def _plugins(registry: Registry) -> list[dict[str, str]]:
+    return [
+        {
+            "name": name,
+            "class_path": registry[name],
+            "package": registry.distribution(name),
+            "summary": _summary(registry[name]),
+        }
+        for name in sorted(registry)
+    ]
+
+
+def _configs() -> list[dict[str, str]]:
+    rows = []
+    for name in shipped_configs():
+        first = (shipped_folder() / name).read_text(encoding="utf-8").partition("\n")[0]
+        rows.append({"name": name, "summary": first.removeprefix("#").strip()})
+    return rows
+
+
+def _summary(class_path: str) -> str:
+    """First line of a built-in class's docstring, read from its source; the class path of any other."""
+    module, _, class_name = class_path.rpartition(".")
+    source = Path(fgvr.__file__).parent.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    if not module.startswith("fgvr.") or not source.is_file():
+        return class_path
+    for node in ast.parse(source.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef) and node.name == class_name:
+            return (ast.get_docstring(node) or "").partition("\n")[0]
+    return class_path

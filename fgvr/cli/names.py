@@ -1,0 +1,79 @@
+"""Short plugin names in YAML files and on the command line, through two public hooks of jsonargparse.
+
+A loader (``parser_mode``) expands names in files, and ``expand_argv`` those on the command line, before jsonargparse sees
+them. jsonargparse then does what it does for any class path: import, check, document, save.
+"""
+
+import json
+import re
+from typing import Any
+
+import yaml
+from jsonargparse import get_loader, set_loader
+
+from fgvr.registry import SLOTS, Registry
+
+PARSER_MODE = "fgvr"
+SECTIONS = ("data", "model")
+"""Short names are looked up below these keys only: a callback may own a key called ``loss``."""
+
+_SLOT_FLAG = re.compile(
+    rf"--(?:model|(?:{'|'.join(SECTIONS)})\.(?:[\w.]+\.)?(?P<slot>{'|'.join(SLOTS)}))"
+    r"(?:\.class_path|\.help)?(?:=(?P<value>.*))?"
+)
+_load_yaml = get_loader("yaml")
+
+
+def expand_config(config: Any) -> Any:
+    """A whole configuration with every short name replaced by its class path.
+
+    Raises:
+        FgvrError: A name is unknown.
+    """
+    if not isinstance(config, dict):
+        return config
+    return {key: _expand(value, SLOTS.get(key)) if key in SECTIONS else value for key, value in config.items()}
+
+
+def expand_argv(argv: list[str]) -> list[str]:
+    """Command-line arguments with every short name replaced by its class path.
+
+    Raises:
+        FgvrError: A name is unknown.
+    """
+    expanded: list[str] = []
+    registry: Registry | None = None
+    for token in argv:
+        if registry is not None:
+            if not token.startswith("-"):
+                token = _expand_text(token, registry)
+            registry = None
+        elif match := _SLOT_FLAG.fullmatch(token):
+            slot = SLOTS[match["slot"] or "model"]
+            if match["value"] is None:
+                registry = slot
+            else:
+                token = token[: match.start("value")] + _expand_text(match["value"], slot)
+        expanded.append(token)
+    return expanded
+
+
+def _expand_text(text: str, registry: Registry) -> str:
+    if text[:1] in "[{":
+        return json.dumps(_expand(_load_yaml(text), registry))
+    return text if text in ("null", "") else registry.resolve(text)
+
+
+def _expand(node: Any, registry: Registry | None) -> Any:
+    if isinstance(node, str):
+        return {"class_path": registry.resolve(node)} if registry and "/" not in node else node
+    if isinstance(node, list):
+        return [_expand(item, registry) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if registry is not None and isinstance(node.get("class_path"), str):
+        node = {**node, "class_path": registry.resolve(node["class_path"])}
+    return {key: _expand(value, SLOTS.get(key)) for key, value in node.items()}
+
+
+set_loader(PARSER_MODE, lambda text: expand_config(_load_yaml(text)), exceptions=(yaml.YAMLError,))

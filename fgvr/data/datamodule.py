@@ -1,0 +1,382 @@
+"""The data module: photos -> labels -> vocabulary -> candidate sets -> batches."""
+
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Protocol
+
+import torch
+from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from fgvr.backbones.base import Backbone
+from fgvr.candidates.base import CandidateStrategy, NamedPhotos
+from fgvr.candidates.files import read_candidates, write_candidates
+from fgvr.candidates.knn import KnnCandidates
+from fgvr.candidates.quality import CandidateQuality, measure
+from fgvr.data.augmentation import augmented
+from fgvr.data.base import ImageDataset
+from fgvr.data.batches import Batch, BatchSampler, FeatureBatches, PixelBatches
+from fgvr.data.features import default_cache_dir, extract_features
+from fgvr.data.scan import scan
+from fgvr.data.support import sample_support
+from fgvr.errors import FgvrError
+from fgvr.labelers.base import Labeler
+from fgvr.labelers.files import write_labels
+from fgvr.labelers.run import LabelPlan, label, plan, read_labels, summary
+from fgvr.labelers.store import LabelStore
+from fgvr.records import CandidateSets, ImageRecord, LabelRecord, Vocabulary
+from fgvr.runs import RunFolder
+from fgvr.vocabulary.build import build_vocabulary, known_vocabulary, labels_as_indices
+from fgvr.vocabulary.files import read_vocabulary, write_vocabulary
+
+log = logging.getLogger(__name__)
+
+
+class Learner(Protocol):
+    """What the data module must know of a method."""
+
+    backbone: Backbone
+    trains: bool
+    needs_pixels: bool
+
+
+@dataclass(frozen=True)
+class Photos:
+    """The photos of a run. No record in ``splits`` has a true name.
+
+    Attributes:
+        splits: Split -> its photos, sorted by sample id; ``"support"`` after the draw of the support set.
+        truth: Sample id -> true class name, where known: for evaluation only.
+        known_names: The distinct true names, sorted: a list of classes, without saying which photo is which.
+        unreadable: Sample id -> why the photo was left out.
+    """
+
+    splits: Mapping[str, tuple[ImageRecord, ...]]
+    truth: Mapping[str, str]
+    known_names: tuple[str, ...]
+    unreadable: Mapping[str, str]
+
+
+class FgvrDataModule(LightningDataModule):
+    """From photos to batches with candidate sets, for any method.
+
+    Labelling is never done by a hook of this class: ``label`` is called by ``fgvr label`` and, before the trainer
+    exists, by ``fgvr fit``. Vocabulary, candidate sets and image features are made by process 0 in ``prepare_data`` and
+    left in the run folder and the feature store, where every process reads them.
+
+    Args:
+        dataset: Reader of the photos.
+        labeler: Who names the support photos. Not needed where the class names are known and nothing is trained.
+        candidates: How names become candidate sets; ``knn`` with k = 3, as in the FGVR paper, if not given.
+        class_names: The label space: ``labels`` (all names that the labeler gave), ``dataset`` (the true names, as a
+            list: for the setting in which classes are known and photos are not), or a list of names.
+        shots: Draw this many support photos a true class (m in the FGVR paper). All support photos if not given.
+        support_size: Draw this many support photos in all, for photos without names.
+        support_seed: Another one draws other support photos.
+        label_store: SQLite file that keeps every reply; shared by all runs.
+        max_cost_usd: Labelling stops before it has spent more than this.
+        batch_size: Photos a training step over all processes, so that 1 and N processes train alike.
+        augment: Random crops and flips in training. Image features are cached only without it.
+        num_workers: Loader processes, for steps that read photos from disk.
+        cache_dir: Folder of features and scans; ``$FGVR_CACHE`` or ``fgvr`` in the user's cache folder if not given.
+    """
+
+    def __init__(
+        self,
+        dataset: ImageDataset,
+        labeler: Labeler | None = None,
+        candidates: CandidateStrategy | None = None,
+        class_names: Literal["labels", "dataset"] | list[str] = "labels",
+        shots: int | None = None,
+        support_size: int | None = None,
+        support_seed: int = 0,
+        label_store: Path = Path("runs/labels.sqlite"),
+        max_cost_usd: float | None = None,
+        batch_size: int = 32,
+        augment: bool = False,
+        num_workers: int = 0,
+        cache_dir: Path | None = None,
+    ) -> None:
+        super().__init__()
+        self.dataset = dataset
+        self.labeler = labeler
+        self.candidates = candidates or KnnCandidates()
+        self.class_names = class_names
+        self.shots = shots
+        self.support_size = support_size
+        self.support_seed = support_seed
+        self.label_store = Path(label_store)
+        self.max_cost_usd = max_cost_usd
+        self.batch_size = batch_size
+        self.augment = augment
+        self.num_workers = num_workers
+        self.cache_dir = Path(cache_dir) if cache_dir else default_cache_dir()
+        # one process prepares for all nodes: the run folder is expected on a disk that they share
+        self.prepare_data_per_node = False
+
+        self.run_folder: RunFolder | None = None
+        self.resuming = False
+        self.vocabulary: Vocabulary | None = None
+        self.candidate_sets: CandidateSets | None = None
+        self.quality: CandidateQuality | None = None
+        self.seconds: dict[str, float] = {}
+        self._features: dict[str, Tensor] = {}
+        self._prepared: set[str] = set()
+
+    @cached_property
+    def photos(self) -> Photos:
+        """The photos, read and checked once."""
+        scanned = scan(self.dataset.records(), self.cache_dir)
+        if scanned.unreadable:
+            shown = "; ".join(f"{name} ({why})" for name, why in list(scanned.unreadable.items())[:5])
+            more = f" and {len(scanned.unreadable) - 5} more" if len(scanned.unreadable) > 5 else ""
+            log.warning("%d photos cannot be read and are left out: %s%s", len(scanned.unreadable), shown, more)
+        by_split: dict[str, list[ImageRecord]] = {}
+        for record in scanned.readable:
+            by_split.setdefault(record.split, []).append(record)
+        by_split["support"] = sample_support(
+            by_split.get("support", []), self.shots, self.support_size, self.support_seed
+        )
+        truth = {
+            record.sample_id: record.true_name
+            for records in by_split.values()
+            for record in records
+            if record.true_name is not None
+        }
+        return Photos(
+            splits={
+                split: tuple(replace(record, true_name=None) for record in records)
+                for split, records in by_split.items()
+            },
+            truth=truth,
+            known_names=tuple(sorted({r.true_name for r in scanned.readable if r.true_name is not None})),
+            unreadable=scanned.unreadable,
+        )
+
+    @property
+    def support(self) -> tuple[ImageRecord, ...]:
+        """The support photos."""
+        return self.photos.splits["support"]
+
+    @property
+    def evaluated_split(self) -> str:
+        """The split that ``test`` and ``predict`` run on: ``"test"``, or ``"support"`` where there is no test split."""
+        return "test" if self.photos.splits.get("test") else "support"
+
+    def label_plan(self) -> LabelPlan:
+        """What labelling would ask and cost; asks nothing."""
+        with LabelStore(self.label_store) as store:
+            return plan(self._require_labeler(), self.support, store)
+
+    def label(self) -> list[LabelRecord]:
+        """Ask the labeler for what is missing, store every reply, and return what is known of each support photo.
+
+        Raises:
+            FgvrError: The labeler cannot go on, or ``max_cost_usd`` is reached; what was paid for is stored.
+        """
+        labeler = self._require_labeler()
+        with LabelStore(self.label_store) as store:
+            label(labeler, self.support, store, max_cost_usd=self.max_cost_usd)
+        return self.read_labels()
+
+    def read_labels(self) -> list[LabelRecord]:
+        """What the store has for each support photo; ``flag`` is ``"failed"`` where it has nothing."""
+        with LabelStore(self.label_store) as store:
+            return read_labels(self._require_labeler(), self.support, store)
+
+    def needs_labels(self, learner: Learner) -> bool:
+        """Whether this run needs the labeler at all."""
+        return self.class_names == "labels" or learner.trains
+
+    def make_vocabulary(self, learner: Learner) -> Vocabulary:
+        """The label space, and the label and vocabulary files of the run folder.
+
+        Raises:
+            FgvrError: Photos are not labelled yet, or no reply has a usable name.
+        """
+        labels: list[LabelRecord] = []
+        if self.needs_labels(learner):
+            unasked = self.label_plan().unasked
+            if unasked:
+                raise FgvrError(
+                    f"{unasked} of {len(self.support)} support photos have no reply in {str(self.label_store)!r}, and "
+                    "this process does not ask for them. Run `fgvr label` with the same options first."
+                )
+            labels = self.read_labels()
+            write_labels(labels, self._folder().labels)
+            log.info("%s", summary(labels))
+        if isinstance(self.class_names, list):
+            vocabulary = known_vocabulary(self.class_names)
+        elif self.class_names == "dataset":
+            if not self.photos.known_names:
+                raise FgvrError("data.class_names is 'dataset', but the data set states no class names.")
+            vocabulary = known_vocabulary(self.photos.known_names)
+        else:
+            vocabulary = build_vocabulary(labels)
+        write_vocabulary(vocabulary, self._folder().vocabulary)
+        log.info("Label space: %d classes", len(vocabulary))
+        return vocabulary
+
+    def make_candidates(self, vocabulary: Vocabulary, backbone: Backbone, device: torch.device) -> CandidateSets:
+        """The candidate sets, and their file in the run folder."""
+        records = self.support
+        photos = NamedPhotos(
+            sample_ids=tuple(record.sample_id for record in records),
+            labels=labels_as_indices(self.read_labels(), vocabulary),
+            num_classes=len(vocabulary),
+            seed=_run_seed(),
+        )
+        if self.candidates.needs_features:
+            photos = replace(photos, features=self._extract("support", backbone, device).numpy())
+        sets = self.candidates.build(photos)
+        write_candidates(sets, vocabulary.names, self._folder().candidates)
+        self.quality = measure(sets, vocabulary.names, self.photos.truth)
+        log.info("Candidate sets (%s): %s", type(self.candidates).__name__, self.quality)
+        return sets
+
+    def prepare_data(self) -> None:
+        """Make vocabulary, candidate sets and image features: on process 0, while the others wait."""
+        trainer = self._trainer()
+        stage, learner, device = self._stage(), self._learner(), trainer.strategy.root_device
+        if stage in self._prepared:
+            return
+        learner.backbone.load()
+        folder = self._folder()
+        fitting = trainer.state.fn == TrainerFn.FITTING
+        if fitting and self.resuming and folder.vocabulary.is_file() and folder.candidates.is_file():
+            log.info("Taking vocabulary and candidate sets from %s", folder.path)
+        elif self.vocabulary is None:
+            vocabulary = self.make_vocabulary(learner)
+            if fitting and learner.trains:
+                self.make_candidates(vocabulary, learner.backbone, device)
+        for split in self._feature_splits():
+            self._extract(split, learner.backbone, device)
+        self._prepared.add(stage)
+
+    def setup(self, stage: str) -> None:
+        """Read what process 0 has made: on every process."""
+        learner, folder = self._learner(), self._folder()
+        learner.backbone.load()
+        if self.vocabulary is None:
+            self.vocabulary = read_vocabulary(folder.vocabulary)
+        if stage == "fit" and learner.trains and self.candidate_sets is None:
+            self.candidate_sets = read_candidates(folder.candidates, self.vocabulary.names)
+            self.quality = measure(self.candidate_sets, self.vocabulary.names, self.photos.truth)
+        for split in self._feature_splits():
+            self._extract(split, learner.backbone, self._trainer().strategy.root_device)
+
+    def train_dataloader(self) -> DataLoader[Batch] | list[Batch]:
+        """Global batches of the support photos that have a candidate set; none for a method that does not train."""
+        if self.candidate_sets is None:
+            return []
+        row = {record.sample_id: number for number, record in enumerate(self.support)}
+        rows = [row[sample_id] for sample_id in self.candidate_sets.sample_ids]
+        dataset: FeatureBatches | PixelBatches
+        if self._cached():
+            dataset = FeatureBatches(self._features["support"][rows])
+        else:
+            transform = self._learner().backbone.transform
+            view = augmented(transform) if self.augment else transform
+            dataset = PixelBatches([self.support[number] for number in rows], view, _run_seed())
+        return self._loader(dataset, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[Batch] | list[Batch]:
+        """The photos of the split ``val``, if the data set has one."""
+        return self._evaluation_loader("val") if self.photos.splits.get("val") else []
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """The photos of the evaluated split."""
+        return self._evaluation_loader(self.evaluated_split)
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """The photos of the evaluated split."""
+        return self._evaluation_loader(self.evaluated_split)
+
+    def records_of(self, stage: str) -> Sequence[ImageRecord]:
+        """The photos that a ``"validate"``, ``"test"`` or ``"predict"`` pass runs on, in the order of its rows."""
+        return self.photos.splits["val" if stage == "validate" else self.evaluated_split]
+
+    def _evaluation_loader(self, split: str) -> DataLoader[Batch]:
+        dataset: FeatureBatches | PixelBatches
+        if self._learner().needs_pixels:
+            dataset = PixelBatches(self.photos.splits[split], self._learner().backbone.transform)
+        else:
+            dataset = FeatureBatches(self._features[split])
+        return self._loader(dataset, shuffle=False)
+
+    def _loader(self, dataset: FeatureBatches | PixelBatches, shuffle: bool) -> DataLoader[Batch]:
+        trainer = self._trainer()
+        sampler = BatchSampler(
+            len(dataset), self.batch_size, trainer.global_rank, trainer.world_size, shuffle, seed=_run_seed()
+        )
+        workers = self.num_workers if isinstance(dataset, PixelBatches) else 0
+        return DataLoader(
+            dataset,  # type: ignore[arg-type]  # it is indexed with batch keys, as the sampler yields them
+            sampler=sampler,  # type: ignore[arg-type]
+            batch_size=None,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+        )
+
+    def _cached(self) -> bool:
+        return not self._learner().needs_pixels and not self.augment
+
+    def _feature_splits(self) -> list[str]:
+        if self._learner().needs_pixels:
+            return []
+        if self._stage() == "fit":
+            splits = ["support"] if self._learner().trains and self._cached() else []
+            return [*splits, "val"] if self.photos.splits.get("val") else splits
+        return ["val"] if self._stage() == "validate" else [self.evaluated_split]
+
+    def _extract(self, split: str, backbone: Backbone, device: torch.device) -> Tensor:
+        if split not in self._features:
+            start = time.perf_counter()
+            features = extract_features(
+                backbone,
+                self.photos.splits.get(split, ()),
+                self.cache_dir / "features",
+                device,
+                num_workers=self.num_workers,
+            )
+            self.seconds[f"features/{split}"] = time.perf_counter() - start
+            self._features[split] = torch.from_numpy(features)
+        return self._features[split]
+
+    def _stage(self) -> str:
+        fn = self._trainer().state.fn
+        return {TrainerFn.FITTING: "fit", TrainerFn.VALIDATING: "validate", TrainerFn.TESTING: "test"}.get(
+            fn or TrainerFn.PREDICTING, "predict"
+        )
+
+    def _trainer(self) -> Trainer:
+        if self.trainer is None:
+            raise RuntimeError("FgvrDataModule needs a trainer here: pass it to Trainer.fit, test or predict.")
+        return self.trainer
+
+    def _learner(self) -> Learner:
+        return self._trainer().lightning_module  # type: ignore[return-value]  # every fgvr method is a Learner
+
+    def _folder(self) -> RunFolder:
+        if self.run_folder is None:  # used from Python, without the command line
+            self.run_folder = RunFolder(Path(self._trainer().default_root_dir))
+        return self.run_folder
+
+    def _require_labeler(self) -> Labeler:
+        if self.labeler is None:
+            raise FgvrError(
+                "No labeler is set, and this run needs names for its support photos: set data.labeler "
+                "(`fgvr list labelers` shows what there is), or give known names with data.class_names."
+            )
+        return self.labeler
+
+
+def _run_seed() -> int:
+    return int(os.environ.get("PL_GLOBAL_SEED", "0"))  # what seed_everything leaves behind

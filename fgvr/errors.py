@@ -1,0 +1,10 @@
+"""The one exception that is shown to the user without a traceback."""
+
+
+class FgvrError(Exception):
+    """A problem that the user can mend.
+
+    The message names the file, the key or the row, what was expected, and the command or the edit that mends it.
+    The command line prints it and exits with code 2; everything else that is raised is a defect of the program and
+    keeps its traceback.
+    """

@@ -1,0 +1,67 @@
+"""Prompt learning (CoOp, Zhou et al. 2022): context tokens are learned, both towers stay frozen."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from fgvr.backbones.base import Backbone
+from fgvr.errors import FgvrError
+from fgvr.heads.base import Head
+
+
+class PromptHead(Head):
+    """Classifies by the text features of class names in a learned context.
+
+    Args:
+        n_ctx: Context tokens a prompt. With ``init_words``, their number counts instead.
+        position: Where the class name stands: behind the context, in the middle of it, or in front.
+        init_words: Words whose embeddings the context starts from (``"a photo of a"``); drawn from N(0, 0.02) if not
+            given.
+        class_specific: Whether every class has a context of its own.
+    """
+
+    def __init__(
+        self,
+        n_ctx: int = 16,
+        position: Literal["end", "middle", "front"] = "end",
+        init_words: str | None = None,
+        class_specific: bool = False,
+    ) -> None:
+        super().__init__()
+        if n_ctx < 1:
+            raise FgvrError(f"n_ctx of the prompt head is {n_ctx}, but must be at least 1.")
+        self.n_ctx = n_ctx
+        self.position = position
+        self.init_words = init_words
+        self.class_specific = class_specific
+
+    def build(self, backbone: Backbone, class_names: Sequence[str]) -> None:
+        """See the base class."""
+        encoder = backbone.prompt_encoder()
+        if self.init_words is None:
+            # drawn on the CPU, so that a seed means the same context on every device
+            context = torch.normal(0.0, 0.02, (self.n_ctx, encoder.token_dim), device="cpu")
+        else:
+            context = encoder.embed(self.init_words)
+        encoder.prepare(class_names, len(context), self.position)
+        self.context = nn.Parameter(context)
+        self.logit_scale = backbone.logit_scale
+        # in a tuple, so that the frozen tower is registered under the backbone only: as a submodule of the head it
+        # would enter the head's state dict and parameters as well
+        self._encoder = (encoder,)
+
+    def class_features(self) -> Tensor:
+        """See the base class."""
+        (encoder,) = self._encoder
+        # not being a submodule, the encoder does not follow the head to another device
+        features: Tensor = encoder.to(self.context.device)(self.context)
+        return features
+
+    def forward(self, image_features: Tensor, class_features: Tensor | None = None) -> Tensor:
+        """See the base class."""
+        if class_features is None:
+            class_features = self.class_features()
+        with torch.autocast(image_features.device.type, enabled=False):
+            return self.logit_scale * image_features.float() @ class_features.float().T

@@ -1,0 +1,105 @@
+"""The contract of a labeler: the only file that the author of a labeler plugin must read."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from fgvr.errors import FgvrError
+from fgvr.records import ImageRecord
+
+PAPER_PROMPT = "Provide a best fine-grained class label for this image"
+"""The FGVR paper's prompt, word for word (section 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRequest:
+    """One question about one photo.
+
+    Attributes:
+        image: The photo; ``image.true_name`` is always ``None`` and ``image.sample_id`` must not reach a model.
+        prompt: What is asked.
+        sample_index: 0 for the first answer of this photo, 1 for the second, ... where several are wanted.
+    """
+
+    image: ImageRecord
+    prompt: str
+    sample_index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back for one request.
+
+    Attributes:
+        request: The request that this answers.
+        raw: The model's reply as it came; ``""`` where there is none.
+        names: Class names, where the source states them as such (a CSV of labels, structured output): they are taken
+            as they are, and ``raw`` is not parsed. ``None`` means: parse ``raw``.
+        error: Why there is no reply; ``""`` for success. A failure is stored, and never served as a label.
+        model: Model id as the server stated it.
+        cost_usd: What this request cost.
+        seconds: How long it took.
+        usage: Anything else worth keeping (token counts, finish reason), JSON values only.
+    """
+
+    request: LabelRequest
+    raw: str = ""
+    names: tuple[str, ...] | None = None
+    error: str = ""
+    model: str = ""
+    cost_usd: float = 0.0
+    seconds: float = 0.0
+    usage: Mapping[str, Any] | None = None
+
+
+class Labeler(ABC):
+    """Names photos.
+
+    A constructor is pure: no network, no weights, no key. Heavy packages are imported at first use, and keys come from
+    the environment. ``ask`` yields each reply as soon as it is there; the caller stores it before it asks for the next,
+    so that nothing paid for is lost.
+
+    Args:
+        prompt: What is asked of each photo. The default is the FGVR paper's prompt.
+        answers: How many answers are wanted for a photo.
+
+    Raises:
+        FgvrError: ``answers`` is below 1.
+    """
+
+    extra: ClassVar[str | None] = None
+    """Name of the ``fgvr[extra]`` that the labeler needs, for the message when a package is missing."""
+
+    def __init__(self, prompt: str = PAPER_PROMPT, answers: int = 1) -> None:
+        if answers < 1:
+            raise FgvrError(f"data.labeler.answers is {answers}; expected 1 or more.")
+        self.prompt = prompt
+        self.answers = answers
+
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """Everything besides photo, prompt and answer number that the reply depends on, as JSON values.
+
+        Provider, base URL, model, schema, sampling parameters; for labelers that read a file, what the file is. Two
+        labelers of equal identity share stored replies. No secrets.
+        """
+
+    @abstractmethod
+    def ask(self, requests: Sequence[LabelRequest]) -> Iterator[Reply]:
+        """Yield exactly one reply a request, in any order, each as soon as it is there.
+
+        A failure of one photo is a ``Reply`` with ``error``; a failure of all of them (bad key, no quota, missing file)
+        raises ``FgvrError``.
+        """
+
+    def check_images(self, images: Sequence[ImageRecord]) -> None:  # noqa: B027 - overriding it is optional
+        """Raise ``FgvrError`` where these photos as a whole cannot be labelled, before any of them is asked.
+
+        Called with all photos of a run, the ones with stored replies too: ``ask`` sees only what is missing, so it
+        cannot tell a wrong file from the few photos that a right file lacks. Nothing is checked unless overridden.
+        """
+
+    def estimate_usd(self, requests: Sequence[LabelRequest]) -> float:
+        """Expected cost of ``requests`` in US dollars, before anything is sent. Free unless overridden."""
+        return 0.0

@@ -1,0 +1,100 @@
+"""Names from a CSV: those of a person, of another program, or the true ones for an upper bound."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from fgvr.errors import FgvrError
+from fgvr.labelers.base import Labeler, LabelRequest, Reply
+from fgvr.labelers.recorded import PhotoTable, TextFile
+from fgvr.records import ImageRecord
+
+
+class FixedLabeler(Labeler):
+    """Takes the names of a CSV as they are, nothing is parsed.
+
+    A photo is found by its ``sample_id``, else by its file name. One that the CSV lacks is a failed reply; an empty
+    cell is a label without names.
+
+    Args:
+        path: The CSV file with a header, relative to the working directory.
+        image_column: Column with the photo's ``sample_id`` or file name.
+        name_column: Column with the name. One with a comma stands in quotes.
+        separator: What stands between several names of one cell, best first, such as ``";"``; ``None`` takes the whole
+            cell as one name.
+    """
+
+    def __init__(
+        self, path: Path, image_column: str = "file", name_column: str = "name", separator: str | None = None
+    ) -> None:
+        super().__init__()
+        if separator == "":
+            raise FgvrError("separator is empty: give the text between two names, such as ';', or leave it out.")
+        self.path = path
+        self.image_column = image_column
+        self.name_column = name_column
+        self.separator = separator
+
+    def identity(self) -> dict[str, Any]:
+        """The file's content, and how it is read; not its path, so a moved file keeps its stored replies."""
+        return {
+            "labeler": "fixed",
+            "file_sha256": self._file.digest,
+            "image_column": self.image_column,
+            "name_column": self.name_column,
+            "separator": self.separator,
+        }
+
+    def check_images(self, images: Sequence[ImageRecord]) -> None:
+        """Refuse a file that has none of the photos, and a file name that several photos share."""
+        self._names.check_images(images)
+
+    def ask(self, requests: Sequence[LabelRequest]) -> Iterator[Reply]:
+        """Yield the names in the order of ``requests``."""
+        self._names.refuse_shared_names([request.image for request in requests])
+        for request in requests:
+            cells = self._names.find(request.image)
+            if cells:
+                yield Reply(request, names=self._split(cells[0]))
+            else:
+                yield Reply(request, error=f"no name for {request.image.sample_id!r} in {self.path}")
+
+    def _split(self, cell: str) -> tuple[str, ...]:
+        parts = [cell] if self.separator is None else cell.split(self.separator)
+        return tuple(part.strip() for part in parts if part.strip())
+
+    @cached_property
+    def _file(self) -> TextFile:
+        return TextFile.read(self.path, "--data.labeler.path FILE.csv")
+
+    @cached_property
+    def _names(self) -> PhotoTable[str]:
+        table: PhotoTable[str] = PhotoTable(self.path)
+        reader = csv.reader(io.StringIO(self._file.text, newline=""), strict=True)
+        try:
+            header = next(reader, [])
+            for column in (self.image_column, self.name_column):
+                if column not in header:
+                    raise FgvrError(
+                        f"{self.path}, line 1: no column {column!r}, the columns are {', '.join(header) or '(none)'}. "
+                        "If they have other names, set --data.labeler.image_column and --data.labeler.name_column."
+                    )
+            image_cell, name_cell = header.index(self.image_column), header.index(self.name_column)
+            for row in reader:
+                if not row:
+                    continue
+                if len(row) != len(header):
+                    raise FgvrError(
+                        f"{self.path}, line {reader.line_num}: {len(row)} cells, but the header has {len(header)}. "
+                        'A cell with a comma must stand in quotes: a.jpg,"Heron, grey".'
+                    )
+                table.add(row[image_cell], reader.line_num, row[name_cell])
+        except csv.Error as error:
+            raise FgvrError(
+                f"{self.path}, line {reader.line_num}: not CSV ({error}); expected commas between the cells and "
+                "doubled quotes inside quotes."
+            ) from None
+        return table

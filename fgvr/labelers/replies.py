@@ -1,0 +1,219 @@
+"""Raw reply -> class names.
+
+A multimodal LLM asked for a name answers with anything from one word to an essay with headings, in JSON or not. What
+comes out here is a bare class name, or the reason why there is none. The shapes were collected from real replies of
+several models; no list of classes is used, so that a reply about any kind of thing can be read.
+"""
+
+import html
+import json
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from fgvr.labelers.reply_names import Reading, latin_name, read_name
+from fgvr.labelers.reply_prose import SENTENCE_END, names_in_prose
+
+_MAX_REPLY = 10_000
+_MAX_NAMES = 10
+_MAX_DEPTH = 4
+
+_NAME_KEYS = (
+    "commonname", "name", "label", "class", "answer", "prediction", "guess", "breed", "model", "species",
+    "identification",
+)  # fmt: skip
+_LATIN_KEYS = ("scientificname", "latinname", "binomialname", "binomial", "scientific", "latin")
+_LIST_KEYS = ("alternatives", "alternativenames", "candidates", "names", "labels", "predictions", "answers", "results")
+
+_FENCE = re.compile(r"```[\w-]{0,20}\s?(.*?)(?:```|\Z)", re.DOTALL)
+_PAIR = re.compile(r'"([^"\n]{1,60})" ?: ?"([^"\n]{1,200})"')
+_TYPOGRAPHY = str.maketrans(
+    {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": " - ", "\u00d7": "x"}
+)
+_SCRIPT = re.compile(r"<(script|style)\b.*?(?:</\1|\Z)", re.DOTALL | re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]{0,300}>")
+_LINK = re.compile(r"!?\[([^\[\]\n]{1,100})\]\([^()\s]{0,300}\)")
+_GREETING = re.compile(r"\A(?:sure|certainly|of course|ok|okay|hello|hi|yes)[,.!]\s+", re.IGNORECASE)
+_BULLET = re.compile(r"\s?(?:\d{1,3}[.):]|[-*•+](?=\s))\s?")
+_KEYED = re.compile(r"[\s*_#>-]{0,9}([A-Za-z][A-Za-z -]{2,60}?)[\s*_]{0,9}[:=][\s*_]{0,9}(\S.{0,200})")
+_KEY = re.compile(r"[\s*_]{0,9}[A-Za-z][A-Za-z -]{2,60}?[\s*_]{0,9}[:=](?=[\s*_])")
+_BROADER = re.compile(r".{0,100},\s(?:more\s)?specifically(?=\s)", re.IGNORECASE)
+_SEVERAL = re.compile(r"\sor\s|[,;](?!\s(?:19|20)\d\d)")
+_LATIN_ENDING = re.compile(r"(?:us|um|is|ii|ae|ans|ens|a|i|os|on|ix|ea)$")
+_VERB = re.compile(
+    r"\b(?:is|are|was|be|appears?|seems?|looks?|shows?|depicts?|resembles?|can|could|may|might|would|need|not|cannot|"
+    r"sorry|unable|unfortunately|likely|based)\b|\w'(?:s\s+an?|t)\b",
+    re.IGNORECASE,
+)
+_REFUSAL = re.compile(
+    r"\b(?:can(?:not|'t|\snot)|unable\sto|not\s(?:able|possible|enough|sufficient|clear)|impossible|"
+    r"do(?:es)?(?:\snot|n't)|sorry|apologi[sz]e|(?:would|I'd)\sneed|insufficient|challenging|difficult)\b",
+    re.IGNORECASE,
+)
+_YEAR = r"(?<![\d-])(?:19|20)\d\d(?![\d-]|s\b|\s+or\s+later|\s+onwards?\b)"
+_YEAR_RANGE = re.compile(r"\b(?:19|20)\d\d\s*(?:[-/]|to|through|and|or|until)\s*(?:19|20)?\d\d\b")
+_MODEL_YEARS = (
+    re.compile(rf"({_YEAR})\s+(?:model|production)\b", re.IGNORECASE),
+    re.compile(rf"\b(?:model|production)\s+years?\b[^.\n]{{0,80}}?(?<!from )(?<!between )({_YEAR})", re.IGNORECASE),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedReply:
+    """What a reply says.
+
+    Attributes:
+        names: Class names, best first; empty exactly where ``flag`` is set. Each has at most 60 characters and 8 words.
+        scientific_names: One entry a name: the Latin name given beside it, else ``None``.
+        flag: ``""``, ``"empty"``, ``"refusal"``, ``"generic"`` or ``"unparsed"``, as in ``LabelRecord.flag``.
+    """
+
+    names: tuple[str, ...]
+    scientific_names: tuple[str | None, ...]
+    flag: str
+
+
+def parse_reply(raw: str) -> ParsedReply:
+    """Read the class names out of a reply.
+
+    Args:
+        raw: The reply as it came; untrusted. Only the first 10,000 characters are read.
+
+    Returns:
+        The names, without markup, articles, Latin names, nicknames and words such as "breed" or "puppy".
+
+    Example:
+        >>> parse_reply("The bird is a **House Finch** (*Haemorhous mexicanus*), not a sparrow.")
+        ParsedReply(names=('House Finch',), scientific_names=('Haemorhous mexicanus',), flag='')
+        >>> parse_reply("I can't tell which breed this is.").flag
+        'refusal'
+    """
+    text = _plain(raw)
+    if not text:
+        return ParsedReply((), (), "empty")
+    readings = list(_readings(text))
+    names: dict[str, Reading] = {}
+    for reading in readings:
+        if reading.name:
+            names.setdefault(_fold(reading.name), reading)
+    if names:
+        best = list(names.values())[:_MAX_NAMES]
+        return ParsedReply(tuple(r.name for r in best), tuple(r.scientific for r in best), "")
+    flags = {reading.flag for reading in readings}
+    return ParsedReply((), (), next((flag for flag in ("refusal", "generic") if flag in flags), "unparsed"))
+
+
+def _plain(raw: str) -> str:
+    """The reply without tags, link targets, characters that only control the display, and runs of spaces."""
+    text = unicodedata.normalize("NFKC", html.unescape(raw[:_MAX_REPLY]))[:_MAX_REPLY]
+    text = text.translate(_TYPOGRAPHY).rpartition("</think>")[2]
+    text = _LINK.sub(r"\1", _TAG.sub("", _SCRIPT.sub("", text)))
+    text = "".join(char for char in text if char in "\n\t" or unicodedata.category(char)[0] != "C")
+    return _GREETING.sub("", re.sub(r"[^\S\n]+", " ", text).strip(), count=1)
+
+
+def _readings(text: str) -> Iterator[Reading]:
+    fenced = _FENCE.search(text)
+    inner = (fenced[1].strip() if fenced else "") or text
+    if inner[:1] in ("{", "["):
+        yield from _from_json(inner)
+    else:
+        yield from _from_lines(inner) or _from_text(inner)
+
+
+def _from_json(text: str) -> Iterator[Reading]:
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        value = dict(_PAIR.findall(text))  # cut off at the token limit
+        unread = "unparsed"
+    else:
+        unread = "refusal"  # complete, and without a name
+    readings = list(_from_value(value, depth=0))
+    yield from readings or [Reading("", None, unread)]
+
+
+def _from_value(value: object, depth: int) -> Iterator[Reading]:
+    if isinstance(value, str) and value.strip():
+        yield from _from_text(value.strip())
+    elif isinstance(value, list) and depth < _MAX_DEPTH:
+        for item in value[:_MAX_NAMES]:
+            yield from _from_value(item, depth + 1)
+    elif isinstance(value, dict) and depth < _MAX_DEPTH:
+        yield from _from_mapping(value, depth + 1)
+
+
+def _from_mapping(mapping: Mapping[str, object], depth: int) -> Iterator[Reading]:
+    values = {_fold(key): value for key, value in mapping.items()}
+    latin = next((value for key in _LATIN_KEYS if isinstance(value := values.get(key), str)), "")
+    name = next((values[key] for wanted in _NAME_KEYS for key in values if _is_key(key, wanted) and values[key]), None)
+    if isinstance(name, str) and isinstance(values.get("make"), str):
+        name = " ".join(str(values[key]) for key in ("make", "model", "year") if values.get(key))
+    if name is None and (len(values) == 1 or all(key.isdigit() for key in values)):
+        name = list(values.values())
+    for position, reading in enumerate(_from_value(name, depth)):
+        yield replace(reading, scientific=latin_name(latin) or reading.scientific) if position == 0 else reading
+    for key in _LIST_KEYS:
+        yield from _from_value(values.get(key), depth)
+
+
+def _from_lines(text: str) -> list[Reading]:
+    """Names of a "key: value" reply or of a list of short lines; empty where the reply is neither."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    items = [_BULLET.sub("", line, count=1) for line in lines]
+    pairs = {pair[1]: pair[2] for item in items if (pair := _KEYED.fullmatch(item)) and _is_short(pair[2])}
+    if any(_is_key(_fold(key), wanted) for key in pairs for wanted in _NAME_KEYS):
+        return list(_from_mapping(pairs, depth=0))
+    listed = items[1:] if lines[0].rstrip(" *_").endswith(":") else items
+    if len(lines) > 1 and listed and all(_is_short(item) for item in listed):
+        return [read_name(item) for item in listed]
+    return []
+
+
+def _from_text(text: str) -> list[Reading]:
+    if _is_short(text):
+        return _from_phrase(text)
+    opening = SENTENCE_END.split(text, maxsplit=1)[0]
+    if _is_short(opening) and len(opening.split()) <= 6 and not opening.endswith(":"):
+        reading = read_name(opening)
+        if reading.name:
+            return [_dated(reading, text)]
+    found = names_in_prose(text)
+    if found.readings:
+        return [_dated(found.readings[0], text), *found.readings[1:]]
+    if _REFUSAL.search(text[:150]) or (not found.generic and _REFUSAL.search(text)):
+        return [Reading("", None, "refusal")]
+    return [Reading("", None, "generic" if found.generic else "unparsed")]
+
+
+def _from_phrase(text: str) -> list[Reading]:
+    """Names of a reply that is no sentence: "Label: House Finch", "a House Finch or a Purple Finch"."""
+    phrase = _BROADER.sub("", _KEY.sub("", text, count=1), count=1)
+    first, *others = [read_name(part) for part in _SEVERAL.split(phrase)]
+    if len(others) == 1 and (latin := latin_name(others[0].name)) and _LATIN_ENDING.search(latin):
+        return [replace(first, scientific=latin)]
+    # "Yoghurt, natural": what follows in lower case describes
+    return [first, *(other for other in others if first.name.islower() or not other.name.islower())]
+
+
+def _dated(reading: Reading, text: str) -> Reading:
+    """The reading with the model year behind its name, where the reply states exactly one."""
+    text = _YEAR_RANGE.sub(" ", text)
+    years = {year for pattern in _MODEL_YEARS for year in pattern.findall(text)}
+    if len(years) != 1 or re.search(_YEAR, reading.name):
+        return reading
+    return replace(reading, name=read_name(f"{reading.name} {years.pop()}").name or reading.name)
+
+
+def _is_short(text: str) -> bool:
+    """Whether a text is too short, and too much without verbs, to be a sentence."""
+    return len(text) <= 100 and len(text.split()) <= 10 and not _VERB.search(text) and not SENTENCE_END.search(text)
+
+
+def _is_key(key: str, wanted: str) -> bool:
+    return key.endswith(wanted) and key not in _LATIN_KEYS
+
+
+def _fold(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text).casefold()

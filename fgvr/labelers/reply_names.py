@@ -1,0 +1,177 @@
+"""From one span of a reply ("a **House Finch** (*Haemorhous mexicanus*)") to a class name and its Latin name."""
+
+import re
+from dataclasses import dataclass
+
+MAX_CHARACTERS = 60
+MAX_WORDS = 8
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+LEADING = re.compile(
+    r"(?:[\s,:]|(?:an?|the|this|that|it|some|either|another|of|to|be|most|very|more|likely|probably|possibly|perhaps|maybe|"
+    r"potentially|indeed|clearly|definitely|actually|specifically|best|also|called|named|young|adult|juvenile|immature|"
+    r"male|female|pure-?bred|such\s+as|member\s+of|closely\s+related|"
+    r"(?:type|kind|sort|species|breed|variety|form|example|pair|group|couple)s?\s+of)(?![\w'-]))*",
+    re.IGNORECASE,
+)
+"""Articles, hedges and modifiers before a name; it matches everywhere, if need be the empty string."""
+KIND_OF = re.compile(r"\s*(?:(?:an?|the|some)\s+)?(?:type|kind|sort|species|variety|member)s?\s+of\b", re.IGNORECASE)
+
+KINDS = _words(
+    "dog puppy pup cat kitten bird animal pet mammal fish insect reptile butterfly moth flower plant tree mushroom "
+    "fungus car vehicle automobile truck pickup van minivan sedan suv coupe hatchback convertible wagon aircraft "
+    "airplane plane food fruit vegetable product object item breed species class label type kind image photo picture "
+    "tabby calico tortoiseshell tuxedo feline canine songbird seabird shorebird waterfowl raptor crossbreed mutt "
+    "mongrel hybrid"
+)
+"""Words for a thing so general that no fine-grained class has such a word for its name, whatever its colour or size."""
+_GROUPS = _words(
+    "terrier hound spaniel retriever sheepdog shepherd sighthound warbler sparrow finch gull seagull tern duck goose "
+    "hawk owl eagle wren flycatcher woodpecker hummingbird swallow nightjar"
+)
+_QUALIFIERS = _words(
+    "small medium large big tiny sized domestic domesticated mixed unknown unidentified unspecified "
+    "generic young adult male female juvenile of a an the this other some various similar specific possible"
+)
+_LOOKS = _words(
+    "black white brown gray grey tan orange yellow red blue green cream silver ginger dark light colored coloured "
+    "common striped spotted fluffy furry haired coated hair coat short long longhair shorthair cute friendly sporting "
+    "sports luxury modern vintage classic wild and or"
+)
+_UNKNOWN = frozenset(("unknown", "unidentified", "uncertain", "unclear", "other", "unsure"))
+_ABSTAINED = frozenset(("none", "null", "n/a", "na", "nan"))
+_NO_NAME_ENDINGS = _words(
+    "breeds generation model version variant trim edition features feature family genus order group category "
+    "coloration color plumage characteristics appearance traits type lineage varieties variety subspecies "
+    "ancestry origin body build related like markings pattern patterns"
+)
+_NO_NAME = re.compile(r"\b\d{1,3}0(?-i:s)\b|^model\s+year\b|https?:|www\.", re.IGNORECASE)
+_MIXED = re.compile(r"^mixed\b|\b(?:mix(?:es)?|cross|crossbreed|mixed[- ]breed|mixture)$", re.IGNORECASE)
+
+_TRAILING = re.compile(
+    r"[\s,]+(?:(?-i:dog|cat|bird|car|plant|flower|fish)\s+)?"
+    r"(?:breed|species|models?(?:\s+year)?|pupp(?:y|ies)|pups?|kittens?|chicks?|juveniles?)$",
+    re.IGNORECASE,
+)
+# "Maltese dog" is the breed "Maltese", but "Australian Cattle Dog" and "Bernese mountain dog" are whole names
+_TRAILING_KIND = re.compile(r"\s+(?:dogs?|cats?|birds?|cars?|vehicles?|flowers?|plants?)$")
+_AFTERWARDS = re.compile(r"\s(?:from|with|in)\s+the\s.*")
+
+_BRACKETS = re.compile(r"[(\[]([^()\[\]]{0,200})[)\]]?")
+_LATIN = re.compile(r"[A-Z][a-zë-]{2,}(?: x)? (?:[a-z][a-zë-]{2,}|spp?\.?)(?: [a-z][a-z-]{2,})?")
+_LATIN_OPENINGS = _words(
+    "also often formerly commonly sometimes male female adult juvenile note such more previously usually either "
+    "possibly probably likely and the now known here based"
+)
+_ITALIC = re.compile(r"\s*(?:\*(?!\*)|_)")
+_MARKUP = re.compile(r"[*`\"#|~\\]+|(?<!\w)'|'(?!\w)")
+_EDGES = " ,.;:-。"
+_CLEAN = re.compile(r"[^\W_][\w\s'.,&/+-]*!?")
+_YEAR_FIRST = re.compile(r"((?:19|20)\d\d)\s+(\D.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a span of a reply turned out to be.
+
+    Attributes:
+        name: The class name; ``""`` where the span has none.
+        scientific: Latin name given beside it.
+        flag: ``""`` for a name, else ``"generic"``, ``"refusal"`` or ``"unparsed"``.
+    """
+
+    name: str
+    scientific: str | None = None
+    flag: str = ""
+
+
+def read_name(span: str) -> Reading:
+    """Read a span that should be one class name.
+
+    Args:
+        span: Text with markup, articles, brackets and trailing words still on it.
+
+    Returns:
+        The bare name of at most 60 characters and 8 words, or the flag that says why there is none.
+    """
+    outside = _bare(_BRACKETS.sub(" ", span))
+    inside = [_bare(part) for bracket in _BRACKETS.findall(span) for part in re.split("[,;]", bracket)]
+    scientific = next(filter(None, map(latin_name, inside)), None)
+    if _ITALIC.match(span) and not scientific and latin_name(outside):
+        scientific, outside = outside, next(filter(None, inside), outside)
+    name = strip_words(outside)
+    if year := _YEAR_FIRST.fullmatch(name):
+        name = f"{year[2]} {year[1]}"
+    flag = _flag(outside, name)
+    return Reading("", None, flag) if flag else Reading(name, scientific)
+
+
+def latin_name(text: str) -> str | None:
+    """The text as a Latin name (``"Larus argentatus"``) where it has the shape of one, else ``None``."""
+    bare = _bare(text)
+    if not _LATIN.fullmatch(bare) or bare.split()[0].lower() in _LATIN_OPENINGS:
+        return None
+    return bare
+
+
+def strip_words(name: str) -> str:
+    """The name without leading articles and modifiers and without trailing words such as "puppy" or "dog breed"."""
+    name = _AFTERWARDS.sub("", LEADING.sub("", name, count=1))
+    while (shorter := _TRAILING.sub("", name)) != name:
+        name = shorter
+    kind = _TRAILING_KIND.search(name)
+    if kind and name[: kind.start()].split()[-1][0].isupper():
+        name = name[: kind.start()]
+    return name.strip(_EDGES)
+
+
+def singular(name: str) -> str:
+    """The name with its last word in the singular: "Siberian Huskies" -> "Siberian Husky"."""
+    if re.search(r"(?:ss|us|ees)$", name) or not name.endswith("s"):
+        return name
+    if name.endswith("ies"):
+        return name[:-3] + "y"
+    if re.search(r"(?:ch|sh|x|ss|us)es$", name):
+        return name[:-2]
+    return name[:-1]
+
+
+def is_generic(name: str) -> bool:
+    """Whether a name says no more than a kind of thing ("domestic cat", "terrier", "mixed breed")."""
+    if _MIXED.search(name):
+        return True
+    words = [word for word in re.findall(r"[^\W_]+", name.lower()) if not word.isdigit()]
+    if not words:
+        return False
+    *rest, head = [word if word in KINDS else singular(word) for word in words]
+    if head in _GROUPS:
+        return _QUALIFIERS.issuperset(rest)
+    return head in KINDS and (KINDS | _QUALIFIERS | _LOOKS).issuperset(rest)
+
+
+def is_description(phrase: str) -> bool:
+    """Whether a lower-case phrase only says what a thing looks like ("black and white"); "orange" is also a fruit."""
+    words = re.findall(r"[^\W_]+", phrase)
+    return phrase.islower() and (_QUALIFIERS | _LOOKS).issuperset(words) and words != ["orange"]
+
+
+def _flag(outside: str, name: str) -> str:
+    if outside.lower() in _ABSTAINED:
+        return "refusal"
+    unnamed = KIND_OF.match(outside) and not re.search(r"[A-Z]", name)
+    if unnamed or name.lower() in _UNKNOWN or is_generic(outside) or is_generic(name) or is_description(name):
+        return "generic"
+    if len(name) > MAX_CHARACTERS or len(name.split()) > MAX_WORDS or not _CLEAN.fullmatch(name):
+        return "unparsed"
+    if re.split(r"[\s-]", name)[-1] in _NO_NAME_ENDINGS or _NO_NAME.search(name) or not re.search(r"[^\W\d_]{2}", name):
+        return "unparsed"
+    return ""
+
+
+def _bare(text: str) -> str:
+    text = _MARKUP.sub(" ", text.replace("_", " "))
+    return " ".join(text.split()).strip(_EDGES)

@@ -1,0 +1,115 @@
+"""The contract of a partial-label loss: the only file that the author of a loss plugin must read."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, eq=False)
+class PartialLabels:
+    """Candidate sets of a batch, padded to the largest set of the data set.
+
+    Attributes:
+        sample_index: int64, shape ``(B,)``: the photo's row in the candidate sets; the same in every epoch and on every
+            process.
+        candidates: int64, shape ``(B, K)``: class indices; 0 where ``mask`` is false.
+        mask: bool, shape ``(B, K)``: true where there is a candidate; at least one in a row. Never changes.
+        weights: float32, shape ``(B, K)``: the candidate strategy's weights, 0 outside the mask, summing to 1 in a row.
+    """
+
+    sample_index: Tensor
+    candidates: Tensor
+    mask: Tensor
+    weights: Tensor
+
+    def __getitem__(self, rows: Tensor | slice) -> "PartialLabels":
+        return PartialLabels(self.sample_index[rows], self.candidates[rows], self.mask[rows], self.weights[rows])
+
+    def to(self, device: torch.device) -> "PartialLabels":
+        """The same on another device."""
+        moved = (part.to(device) for part in (self.sample_index, self.candidates, self.mask, self.weights))
+        return PartialLabels(*moved)
+
+
+class Loss(nn.Module, ABC):
+    """A loss over candidate sets, with optional state a sample.
+
+    The method calls, once a step: ``forward`` on this process's samples, then, after the optimiser's step,
+    ``new_state`` on the same samples with the detached logits of that forward, and ``write_state`` with the rows of
+    **all** processes. So the state is the same on every process and for every number of processes. It lives outside
+    the parameters and buffers (DDP would broadcast process 0's copy over the others) and travels in the state dict as
+    extra state, with a key that says which samples and classes it belongs to.
+
+    State must be a function of the logits and the old state that gives the same result whether a sample occurs once or
+    twice in ``write_state``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state: Tensor | None = None
+        self.state_key = ""
+
+    @abstractmethod
+    def forward(self, logits: Tensor, labels: PartialLabels) -> Tensor:
+        """Loss of each sample, float32, shape ``(B,)``; the method takes the mean.
+
+        Args:
+            logits: Shape ``(B, C)``. Computed on in float32 whatever its dtype.
+            labels: The batch's candidate sets.
+        """
+
+    def init_state(self, labels: PartialLabels) -> Tensor | None:
+        """Initial state of all N samples, one row each, shape ``(N, S)``; ``None`` for a loss without state."""
+        return None
+
+    def new_state(self, logits: Tensor, labels: PartialLabels) -> Tensor | None:
+        """The rows that replace the batch's state, shape ``(B, S)``; called without gradients."""
+        return None
+
+    def setup(self, labels: PartialLabels, key: str) -> None:
+        """Make the state for all samples of a run.
+
+        Args:
+            labels: The whole data set; row i has ``sample_index`` i.
+            key: Hash of sample ids and class names. A checkpoint's state is only taken back under the same key.
+        """
+        self.state, self.state_key = self.init_state(labels), key
+
+    def rows(self, labels: PartialLabels) -> Tensor:
+        """The batch's state, shape ``(B, S)``, on the batch's device.
+
+        Raises:
+            RuntimeError: ``setup`` was not called.
+        """
+        if self.state is None:
+            raise RuntimeError(f"{type(self).__name__}.setup() must be called before the first step.")
+        if self.state.device != labels.sample_index.device:
+            self.state = self.state.to(labels.sample_index.device)
+        return self.state[labels.sample_index]
+
+    def write_state(self, sample_index: Tensor, rows: Tensor) -> None:
+        """Replace the state of ``sample_index`` (shape ``(B,)``) by ``rows`` (shape ``(B, S)``)."""
+        if self.state is None:
+            raise RuntimeError(f"{type(self).__name__}.setup() must be called before the first step.")
+        self.state = self.state.to(rows.device)
+        self.state[sample_index] = rows.to(self.state.dtype)
+
+    def get_extra_state(self) -> dict[str, Tensor | str | None]:
+        """State and key, as tensors and strings only, so that it loads with ``weights_only=True``."""
+        return {"state": self.state, "key": self.state_key}
+
+    def set_extra_state(self, state: dict[str, Tensor | str | None]) -> None:
+        """Take a checkpoint's state back.
+
+        Raises:
+            RuntimeError: It belongs to other samples or classes.
+        """
+        if self.state_key and state["key"] != self.state_key:
+            raise RuntimeError(
+                "The checkpoint's loss state belongs to other photos or class names than this run's: resume with the "
+                "run's own config, or start a new run."
+            )
+        assert state["state"] is None or isinstance(state["state"], Tensor)
+        self.state = state["state"]

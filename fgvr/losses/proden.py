@@ -1,0 +1,73 @@
+"""Progressive identification of the true label (PRODEN)."""
+
+import torch
+from torch import Tensor
+
+from fgvr.errors import FgvrError
+from fgvr.losses.base import Loss, PartialLabels
+
+
+class ProdenLoss(Loss):
+    r"""Cross entropy against weights that follow the model's own confidence within the candidate set.
+
+    .. math::
+        \ell_i = -\sum_{k \in S_i} w_{ik} \log p_{ik}, \qquad
+        w_{ik} \leftarrow \frac{\exp z_{ik}}{\sum_{j \in S_i} \exp z_{ij}}, \quad k \in S_i
+
+    The weights start as the candidate strategy's (uniform: :math:`1 / |S_i|`) and are replaced at every step from the
+    same forward that the loss was computed on, as in the authors' code. The candidate mask never shrinks, so a weight
+    that underflows to zero comes back as soon as the logits say so; in the authors' code it is lost for good.
+
+    Source: Lv et al., "Progressive Identification of True Labels for Partial-Label Learning", ICML 2020, the
+    section on progressive identification with the cross entropy; ``utils/utils_loss.py`` of the authors' code.
+
+    Shapes: ``logits`` ``(B, C)``, candidates ``(B, K)`` -> ``(B,)``. State: the weights, ``(N, K)``.
+
+    Args:
+        momentum: Share of the old weights that is kept at an update, in [0, 1): ``w <- momentum * w + (1 - momentum) *
+            softmax``. 0 is PRODEN; more damps the noise of the augmentation, which is not in the paper.
+
+    Raises:
+        FgvrError: ``momentum`` is outside [0, 1).
+
+    Example:
+        >>> import torch
+        >>> from fgvr.losses.base import PartialLabels
+        >>> labels = PartialLabels(
+        ...     sample_index=torch.tensor([0, 1]),
+        ...     candidates=torch.tensor([[2, 0], [0, 1]]),
+        ...     mask=torch.tensor([[True, False], [True, True]]),
+        ...     weights=torch.tensor([[1.0, 0.0], [0.5, 0.5]]),
+        ... )
+        >>> logits = torch.tensor([[0.0, 0.0, 1.0], [0.0, 2.0, 0.0]])
+        >>> loss = ProdenLoss()
+        >>> loss.setup(labels, key="two photos")
+        >>> loss(logits, labels)
+        tensor([0.5514, 1.2395])
+        >>> loss.write_state(labels.sample_index, loss.new_state(logits, labels))
+        >>> loss.state
+        tensor([[1.0000, 0.0000],
+                [0.1192, 0.8808]])
+        >>> loss(logits, labels)
+        tensor([0.5514, 0.4780])
+    """
+
+    def __init__(self, momentum: float = 0.0) -> None:
+        super().__init__()
+        if not 0 <= momentum < 1:
+            raise FgvrError(f"loss.momentum is {momentum}: it must be at least 0 (plain PRODEN) and below 1.")
+        self.momentum = momentum
+
+    def forward(self, logits: Tensor, labels: PartialLabels) -> Tensor:
+        """See the class."""
+        log_probs = torch.log_softmax(logits.float(), dim=1).gather(1, labels.candidates)
+        return -(self.rows(labels) * log_probs).sum(dim=1)
+
+    def init_state(self, labels: PartialLabels) -> Tensor:
+        """The candidate strategy's weights, shape ``(N, K)``."""
+        return labels.weights.clone()  # write_state works in place
+
+    def new_state(self, logits: Tensor, labels: PartialLabels) -> Tensor:
+        """Softmax over the candidates alone, shape ``(B, K)``."""
+        inside = logits.float().gather(1, labels.candidates).masked_fill(~labels.mask, -torch.inf)
+        return torch.lerp(inside.softmax(dim=1), self.rows(labels), self.momentum)

@@ -1,0 +1,209 @@
+"""The contract of a method: the only file that the author of a method plugin must read."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, ClassVar
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torchmetrics.utilities.distributed import gather_all_tensors
+
+from fgvr import __version__
+from fgvr.backbones.base import Backbone
+from fgvr.data.batches import Batch
+from fgvr.data.datamodule import FgvrDataModule
+from fgvr.metrics.cacc import ClusteringAccuracy
+from fgvr.metrics.siou import SemanticIoU
+from fgvr.records import CandidateSets, Prediction, Vocabulary
+
+_BACKBONE_PREFIX = "backbone."
+
+
+class Method(LightningModule):
+    """How a backbone becomes a classifier over the vocabulary: training, and one or more rows of the result table.
+
+    A subclass says how its parameters are made (``build``), how it trains (Lightning's ``training_step`` and
+    ``configure_optimizers``) and which classifiers it puts up for evaluation (``classifiers``). Constructors are pure:
+    no weights are read before ``configure_model``. A frozen backbone's weights stay out of the checkpoint; vocabulary and
+    configuration go into it, so that a checkpoint alone can classify new photos.
+
+    Args:
+        backbone: Image and text tower.
+    """
+
+    row: ClassVar[str]
+    """The method's own row in the result table; its figures are also logged as ``test/cacc`` and so on."""
+    trains: ClassVar[bool] = True
+    """Whether there is anything to train; without, ``fit`` only evaluates."""
+    needs_pixels: ClassVar[bool] = False
+    """Whether evaluation must read photos, because the image tower changes; otherwise image features are cached."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.vocabulary: Vocabulary | None = None
+        self.resolved_config = ""
+        self.predictions: list[Prediction] = []
+        self.classifier_seconds: dict[str, float] = {}
+        self._classifiers: Mapping[str, Tensor] = {}
+        self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    @abstractmethod
+    def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:
+        """Make parameters and loss state. The backbone is loaded.
+
+        Args:
+            vocabulary: The label space.
+            candidates: Candidate sets of the training photos; ``None`` when the method is only evaluated.
+        """
+
+    @abstractmethod
+    def classifiers(self) -> dict[str, Tensor]:
+        """Row name -> L2-normalised class features, float32, shape ``(C, embed_dim)``; the method's own row is last."""
+
+    @property
+    def data(self) -> FgvrDataModule:
+        """The data module of the trainer.
+
+        Raises:
+            TypeError: The trainer has another kind of data module.
+        """
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        if not isinstance(data, FgvrDataModule):
+            raise TypeError(f"fgvr's methods need a FgvrDataModule, not {type(data).__name__}.")
+        return data
+
+    def configure_model(self) -> None:
+        """Load the backbone and build the rest; Lightning calls it on every process, after the data is set up."""
+        if self.vocabulary is None:
+            self.backbone.load()
+            vocabulary = self.data.vocabulary
+            assert vocabulary is not None, "the data module sets it up before the model is configured"
+            self.build(vocabulary, self.data.candidate_sets)
+            self.vocabulary = vocabulary
+
+    def image_features(self, images: Tensor) -> Tensor:
+        """L2-normalised image features of a batch: as they are if they are features, else encoded from pixels."""
+        return images if images.ndim == 2 else self.backbone.encode_image(images)
+
+    def on_train_start(self) -> None:
+        """Log what the candidate sets are worth, where true names are known."""
+        quality = self.data.quality
+        if quality is not None:
+            figures = {f"candidates/{name}": value for name, value in asdict(quality).items() if value is not None}
+            for logger in self.loggers:
+                logger.log_metrics(figures)
+
+    def begin_evaluation(self) -> None:
+        """Compute the classifiers, once for all batches."""
+        self._outputs = []
+        self._classifiers = self.classifiers()
+
+    def evaluation_step(self, batch: Batch) -> None:
+        """Classify a batch with every row's classifier."""
+        features = self.image_features(batch.images).float()
+        weights = torch.stack(list(self._classifiers.values()))
+        logits = self.backbone.logit_scale * torch.einsum("bd,rcd->brc", features, weights)
+        scores, classes = logits.softmax(-1).max(-1)
+        self._outputs.append((batch.sample_index, classes, scores))
+
+    def end_evaluation(self, stage: str) -> None:
+        """Gather all processes' outputs into ``predictions``, in the order of the photos."""
+        assert self.vocabulary is not None
+        parts = [torch.cat(column) for column in zip(*self._outputs, strict=True)]
+        if self.trainer.world_size > 1:
+            parts = [torch.cat(gather_all_tensors(part)) for part in parts]
+        index, classes, scores = (part.cpu() for part in parts)
+        order = index.argsort()
+        records, names, rows = self.data.records_of(stage), self.vocabulary.names, list(self._classifiers)
+        self.predictions = [
+            Prediction(
+                sample_id=records[i].sample_id,
+                split=records[i].split,
+                true_name=self.data.photos.truth.get(records[i].sample_id),
+                names={row: names[c] for row, c in zip(rows, photo_classes, strict=True)},
+                scores=dict(zip(rows, photo_scores, strict=True)),
+            )
+            for i, photo_classes, photo_scores in zip(
+                index[order].tolist(), classes[order].tolist(), scores[order].tolist(), strict=True
+            )
+        ]
+
+    def on_validation_epoch_start(self) -> None:
+        """See ``begin_evaluation``."""
+        self.begin_evaluation()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """See ``evaluation_step``."""
+        self.evaluation_step(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log ``val/cacc`` and ``val/siou`` of the method's own row, over the photos whose true name is known."""
+        self.end_evaluation("validate")
+        known = [prediction for prediction in self.predictions if prediction.true_name is not None]
+        if known:
+            names = [prediction.names[self.row] for prediction in known]
+            truth = [prediction.true_name or "" for prediction in known]
+            # every process has all predictions here, so the metrics must not be synchronised over them
+            cacc = ClusteringAccuracy(sync_on_compute=False)
+            siou = SemanticIoU("cased", sync_on_compute=False)
+            cacc.update(names, truth)
+            siou.update(names, truth)
+            self.log_dict({"val/cacc": cacc.compute(), "val/siou": siou.compute()}, rank_zero_only=False)
+
+    def on_test_epoch_start(self) -> None:
+        """See ``begin_evaluation``."""
+        self.begin_evaluation()
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """See ``evaluation_step``."""
+        self.evaluation_step(batch)
+
+    def on_test_epoch_end(self) -> None:
+        """See ``end_evaluation``."""
+        self.end_evaluation("test")
+
+    def on_predict_epoch_start(self) -> None:
+        """See ``begin_evaluation``."""
+        self.begin_evaluation()
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> None:
+        """See ``evaluation_step``."""
+        self.evaluation_step(batch)
+
+    def on_predict_epoch_end(self) -> None:
+        """See ``end_evaluation``."""
+        self.end_evaluation("predict")
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Without the weights of a frozen backbone, which its own files hold."""
+        state: dict[str, Any] = super().state_dict(*args, **kwargs)
+        if self.needs_pixels:
+            return state
+        return {key: value for key, value in state.items() if not key.startswith(_BACKBONE_PREFIX)}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Take a state back; only a frozen backbone's weights may be missing.
+
+        Raises:
+            RuntimeError: Anything else is missing or left over.
+        """
+        result = super().load_state_dict(state_dict, strict=False, assign=assign)
+        missing = [key for key in result.missing_keys if self.needs_pixels or not key.startswith(_BACKBONE_PREFIX)]
+        if strict and (missing or result.unexpected_keys):
+            raise RuntimeError(
+                f"The checkpoint does not fit {type(self).__name__}: missing {missing}, "
+                f"left over {result.unexpected_keys}. Use the config.yaml of the checkpoint's own run folder."
+            )
+        return result
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what a reader needs: class names in order and the resolved configuration, plain values only."""
+        assert self.vocabulary is not None
+        checkpoint["fgvr"] = {
+            "version": __version__,
+            "class_names": list(self.vocabulary.names),
+            "config": self.resolved_config,
+        }

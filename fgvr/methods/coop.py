@@ -1,0 +1,148 @@
+"""CoOp prompts trained with a partial-label loss: the method of the FGVR paper."""
+
+import hashlib
+import math
+import time
+from typing import Any
+
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torchmetrics.utilities.distributed import gather_all_tensors
+
+from fgvr.backbones.base import Backbone
+from fgvr.data.batches import Batch
+from fgvr.heads.base import Head
+from fgvr.heads.prompt import PromptHead
+from fgvr.losses.base import Loss, PartialLabels
+from fgvr.losses.proden import ProdenLoss
+from fgvr.methods.base import Method
+from fgvr.methods.zero_shot import template_features
+from fgvr.records import CandidateSets, Vocabulary
+
+
+class CoOpMethod(Method):
+    """Learn the context of the text prompts from candidate sets; both towers stay frozen.
+
+    The FGVR paper's method is ``head: prompt`` with ``loss: proden`` on ``candidates: knn``; it does not give the
+    training settings, so the defaults are CoOp's (Zhou et al. 2022), assumed. The result table has a second row,
+    ``zero_shot``: the same label space without training.
+
+    Args:
+        backbone: Image and text tower.
+        head: What is learned; ``prompt`` with 16 context tokens if not given.
+        loss: Partial-label loss; ``proden`` if not given.
+        templates: Text templates of the zero-shot row, with ``{}`` for the class name. The name alone if not given.
+        lr: Learning rate of SGD.
+        momentum: Of SGD.
+        weight_decay: Of SGD.
+        warmup_epochs: First epochs, at ``warmup_lr``; a cosine to zero over the remaining ones follows.
+        warmup_lr: Learning rate of the warm-up.
+    """
+
+    row = "coop"
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        head: Head | None = None,
+        loss: Loss | None = None,
+        templates: list[str] | None = None,
+        lr: float = 0.002,
+        momentum: float = 0.9,
+        weight_decay: float = 5e-4,
+        warmup_epochs: int = 1,
+        warmup_lr: float = 1e-5,
+    ) -> None:
+        super().__init__(backbone)
+        self.head = head or PromptHead()
+        self.loss = loss or ProdenLoss()
+        self.templates = templates or ["{}"]
+        self.lr = lr
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.warmup_epochs = warmup_epochs
+        self.warmup_lr = warmup_lr
+        self.partial_labels: PartialLabels | None = None
+        self._step: tuple[Tensor, PartialLabels] | None = None
+
+    def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:
+        """Make the context tokens, and the loss's state where there is something to train on."""
+        self._class_names = vocabulary.names
+        self.head.build(self.backbone, vocabulary.names)
+        if candidates is not None:
+            self.partial_labels = partial_labels(candidates)
+            self.loss.setup(self.partial_labels, state_key(candidates, vocabulary))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Mean loss over the global batch, so that processes with unequal shares weigh every photo alike."""
+        assert self.partial_labels is not None, "there are candidate sets in training"
+        if self.partial_labels.mask.device != self.device:
+            self.partial_labels = self.partial_labels.to(self.device)
+        labels = self.partial_labels[batch.sample_index]
+        logits = self.head(self.image_features(batch.images))
+        total = self.loss(logits, labels).sum()
+        self._step = (logits.detach(), labels)
+        # DDP averages gradients over processes: times their number, the sum over all photos is divided once
+        count = self.trainer.strategy.reduce(torch.tensor(float(len(logits)), device=self.device), reduce_op="sum")
+        loss: Tensor = total * self.trainer.world_size / count
+        self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=1)
+        return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Update the loss's state with the rows of all processes."""
+        assert self._step is not None
+        logits, labels = self._step
+        with torch.no_grad():
+            rows = self.loss.new_state(logits, labels)
+        if rows is not None:
+            index = labels.sample_index
+            if self.trainer.world_size > 1:
+                index, rows = (torch.cat(gather_all_tensors(part)) for part in (index, rows))
+            self.loss.write_state(index, rows)
+        self._step = None
+
+    def classifiers(self) -> dict[str, Tensor]:
+        """The plain names, and the names in the learned context."""
+        start = time.perf_counter()
+        zero_shot = template_features(self.backbone, self._class_names, self.templates)
+        middle = time.perf_counter()
+        with torch.no_grad():
+            tuned = self.head.class_features()
+        self.classifier_seconds = {"zero_shot": middle - start, self.row: time.perf_counter() - middle}
+        return {"zero_shot": zero_shot, self.row: tuned}
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """SGD over the head's parameters, stepped once an epoch through warm-up and cosine."""
+        optimizer = torch.optim.SGD(
+            [parameter for parameter in self.head.parameters() if parameter.requires_grad],
+            lr=self.lr,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+        )
+        epochs = max((self.trainer.max_epochs or 1) - self.warmup_epochs, 1)
+
+        def factor(epoch: int) -> float:
+            if epoch < self.warmup_epochs:
+                return self.warmup_lr / self.lr
+            return 0.5 * (1 + math.cos(math.pi * (epoch - self.warmup_epochs) / epochs))
+
+        return {"optimizer": optimizer, "lr_scheduler": torch.optim.lr_scheduler.LambdaLR(optimizer, factor)}
+
+
+def partial_labels(candidates: CandidateSets) -> PartialLabels:
+    """Candidate sets as the padded tensors that losses take."""
+    indices, weights = candidates.padded()
+    mask = torch.from_numpy(indices >= 0)
+    return PartialLabels(
+        sample_index=torch.arange(len(candidates)),
+        candidates=torch.from_numpy(indices).clamp(min=0),
+        mask=mask,
+        weights=torch.from_numpy(weights),
+    )
+
+
+def state_key(candidates: CandidateSets, vocabulary: Vocabulary) -> str:
+    """Hash of what a loss's state belongs to: the photos and the classes, in order."""
+    text = "\0".join([*candidates.sample_ids, "", *vocabulary.names])
+    return hashlib.sha256(text.encode()).hexdigest()

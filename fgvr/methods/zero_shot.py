@@ -1,0 +1,64 @@
+"""Zero-shot classification with the label space's names."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from fgvr.backbones.base import Backbone
+from fgvr.errors import FgvrError
+from fgvr.methods.base import Method
+from fgvr.records import CandidateSets, Vocabulary
+
+
+def template_features(backbone: Backbone, class_names: tuple[str, ...], templates: list[str]) -> Tensor:
+    """Class features: the normalised mean over ``templates`` of the normalised text features.
+
+    Args:
+        backbone: Loaded.
+        class_names: In class-index order; underscores are read as spaces.
+        templates: Each with one ``{}`` where the name goes.
+
+    Returns:
+        float32, shape ``(len(class_names), embed_dim)``.
+
+    Raises:
+        FgvrError: There is no template, or one has no ``{}``.
+    """
+    for template in templates or [""]:
+        if template.count("{}") != 1:
+            raise FgvrError(f"The template {template!r} needs exactly one {{}} where the class name goes.")
+    names = [name.replace("_", " ") for name in class_names]
+    features = [backbone.encode_text([template.replace("{}", name) for name in names]) for template in templates]
+    return F.normalize(torch.stack(features).mean(0), dim=-1)
+
+
+class ZeroShotMethod(Method):
+    """CLIP's own classifier over the label space, nothing trained (the ZS-CLIP rows of the FGVR paper).
+
+    Args:
+        backbone: Image and text tower.
+        templates: Text templates with ``{}`` for the class name; several are averaged. The name alone if not given.
+    """
+
+    row = "zero_shot"
+    trains = False
+
+    def __init__(self, backbone: Backbone, templates: list[str] | None = None) -> None:
+        super().__init__(backbone)
+        self.templates = templates or ["{}"]
+
+    def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:
+        """Keep the class names; there is nothing to make."""
+        self._class_names = vocabulary.names
+
+    def classifiers(self) -> dict[str, Tensor]:
+        """The class names under the templates."""
+        return {self.row: template_features(self.backbone, self._class_names, self.templates)}
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        """Never reached: the data module gives no training batches to a method that does not train."""
+
+    def configure_optimizers(self) -> None:
+        """None: there are no parameters."""

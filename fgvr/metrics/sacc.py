@@ -1,0 +1,78 @@
+"""Semantic accuracy (sACC): how near in meaning the predicted name is to the true one."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from fgvr.metrics.sentence_encoder import sentence_encoder
+
+
+class SemanticAccuracy(Metric):
+    r"""Semantic accuracy: cosine similarity of the sentence embeddings of predicted and true name, mean over photos.
+
+    .. math::
+        \text{sACC} = \frac{100}{N} \sum_{i=1}^{N} \frac{f(\hat{y}_i) \cdot f(y_i)}{\|f(\hat{y}_i)\| \, \|f(y_i)\|}
+
+    where :math:`f` is the sentence encoder. Names are embedded as they are, without a prompt; negative similarities
+    are not clipped. The figure depends on the encoder: name it beside every number.
+
+    As input to ``forward`` and ``update`` the metric takes:
+
+    - ``preds``: a sequence of N predicted names.
+    - ``target``: a sequence of N true names.
+
+    As output of ``forward`` and ``compute`` it gives a float scalar, at most 100; NaN where it has seen no photo.
+
+    Source:
+        FineR (Liu et al., ICLR 2024) with all-mpnet-base-v2; CaSED (Conti et al., NeurIPS 2023) with all-MiniLM-L6-v2.
+
+    Note:
+        In a :class:`torchmetrics.MetricCollection`, set ``compute_groups=False``: two of these that agree on the
+        first batch would be taken for one.
+
+    Args:
+        encoder: ``"all-MiniLM-L6-v2"``, ``"all-mpnet-base-v2"`` or a directory; loaded at the first ``update``. See
+            :mod:`fgvr.metrics.sentence_encoder`.
+        kwargs: Keyword arguments of :class:`torchmetrics.Metric`.
+
+    Example:
+        >>> metric = SemanticAccuracy("all-MiniLM-L6-v2")
+        >>> metric(["German Shepherd", "Pug"], ["Alsatian dog", "Pug"]).round()
+        tensor(77.)
+    """
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+    plot_upper_bound = 100.0
+
+    similarity_sum: Tensor
+    photos: Tensor
+
+    def __init__(self, encoder: str = "all-MiniLM-L6-v2", **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.encoder = encoder
+        self.add_state("similarity_sum", default=torch.tensor(0.0), dist_reduce_fx="sum")
+        self.add_state("photos", default=torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, preds: Sequence[str], target: Sequence[str]) -> None:
+        """Adds a batch.
+
+        Args:
+            preds: Predicted names.
+            target: True names, as many.
+        """
+        if len(preds) != len(target):
+            raise ValueError(f"{len(preds)} predicted names for {len(target)} true names.")
+        if not preds:
+            return
+        embeddings = sentence_encoder(self.encoder).encode([*preds, *target])
+        predicted, true = embeddings.chunk(2)
+        self.similarity_sum += (predicted * true).sum().to(self.device)
+        self.photos += len(preds)
+
+    def compute(self) -> Tensor:
+        """The mean similarity of all photos so far."""
+        return 100 * self.similarity_sum / self.photos

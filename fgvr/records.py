@@ -1,0 +1,180 @@
+"""What crosses from one stage to the next: small frozen dataclasses, no torch, no behaviour beyond checking themselves.
+
+Predictions and metrics speak class-name strings, because the predicted vocabulary and the true one differ.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fgvr.errors import FgvrError
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """One photo.
+
+    Attributes:
+        sample_id: Path below the data set's root in POSIX form: the same on every machine, unique in a data set. It may
+            contain the true name (class folders), so it must never be shown to a labeler's model.
+        path: Where the file is on this machine.
+        split: ``"support"`` (unlabelled photos to learn from), ``"val"`` or ``"test"``.
+        digest: SHA-256 of the file's bytes, in hex: the photo's identity in every store and cache.
+        true_name: The true class name where the data set knows it. For evaluation only: what training, labelling and
+            candidate strategies get has ``None`` here.
+    """
+
+    sample_id: str
+    path: Path
+    split: str
+    digest: str = ""
+    true_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRecord:
+    """What a labeler said of one photo, parsed.
+
+    Attributes:
+        sample_id: The photo.
+        names: Fine-grained class names as parsed from the reply, best first; empty where the reply has none.
+        scientific_names: One entry a name: the Latin name given beside it, else ``None``.
+        flag: ``""`` for a usable reply, else why it gives no name: ``"empty"``, ``"refusal"``, ``"generic"``,
+            ``"unparsed"``, ``"failed"`` (no reply at all).
+        raw: The reply as it came; untrusted text.
+        model: Model id that answered, as the server stated it.
+        cost_usd: What the request cost.
+        seconds: How long the request took.
+    """
+
+    sample_id: str
+    names: tuple[str, ...]
+    scientific_names: tuple[str | None, ...] = ()
+    flag: str = ""
+    raw: str = ""
+    model: str = ""
+    cost_usd: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The label space: class names in class-index order, and the way back to the names as they were given.
+
+    Attributes:
+        names: Class names, as shown; the index in this tuple is the class index.
+        members: Every spelling that was given -> class index. ``members[name] == names.index(name)`` for shown names.
+        scientific_names: One entry a class: the Latin name most often given with it, else ``None``.
+        counts: One entry a class: how many photos were given it as their first name.
+    """
+
+    names: tuple[str, ...]
+    members: Mapping[str, int] = field(default_factory=dict)
+    scientific_names: tuple[str | None, ...] = ()
+    counts: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True, eq=False)
+class CandidateSets:
+    """Candidate sets of N photos over a vocabulary, ragged: set i is ``indices[offsets[i]:offsets[i + 1]]``.
+
+    Attributes:
+        sample_ids: The N photos, in order.
+        offsets: int64, shape ``(N + 1,)``, starting at 0.
+        indices: int64, shape ``(M,)``: class indices; no class twice in a set, no set empty.
+        weights: float32, shape ``(M,)``: positive, summing to 1 in each set.
+
+    Raises:
+        FgvrError: A set is empty, names a class twice, or its weights are not a distribution.
+    """
+
+    sample_ids: tuple[str, ...]
+    offsets: NDArray[np.int64]
+    indices: NDArray[np.int64]
+    weights: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        sizes = np.diff(self.offsets)
+        if len(sizes) != len(self.sample_ids) or (len(self.offsets) and self.offsets[-1] != len(self.indices)):
+            raise FgvrError(f"{len(self.sample_ids)} photos, but candidate sets for {len(sizes)}.")
+        if len(sizes) == 0:
+            return
+        if (sizes < 1).any():
+            raise FgvrError(f"The candidate set of {self.sample_ids[int(np.argmax(sizes < 1))]!r} is empty.")
+        owner = np.repeat(np.arange(len(sizes)), sizes)
+        pairs = np.stack([owner, self.indices])
+        unique, counts = np.unique(pairs, axis=1, return_counts=True)
+        if (counts > 1).any():
+            twice = unique[:, int(np.argmax(counts > 1))]
+            raise FgvrError(f"The candidate set of {self.sample_ids[twice[0]]!r} holds class {twice[1]} twice.")
+        sums = np.add.reduceat(self.weights.astype(np.float64), self.offsets[:-1])
+        wrong = (np.abs(sums - 1) > 1e-4) | (np.minimum.reduceat(self.weights, self.offsets[:-1]) <= 0)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise FgvrError(f"The weights of {self.sample_ids[row]!r} are not positive, or sum to {sums[row]:.4f}.")
+
+    @classmethod
+    def from_lists(
+        cls,
+        sample_ids: Sequence[str],
+        indices: Sequence[Sequence[int]],
+        weights: Sequence[Sequence[float]] | None = None,
+    ) -> "CandidateSets":
+        """From one sequence of class indices a photo; uniform weights where none are given.
+
+        Example:
+            >>> sets = CandidateSets.from_lists(["a.jpg", "b.jpg"], [[4], [1, 2]])
+            >>> sets.padded()[0].tolist()
+            [[4, -1], [1, 2]]
+        """
+        sizes = [len(row) for row in indices]
+        if weights is None:
+            weights = [[1.0 / size] * size for size in sizes]
+        return cls(
+            sample_ids=tuple(sample_ids),
+            offsets=np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64),
+            indices=np.array([index for row in indices for index in row], dtype=np.int64),
+            weights=np.array([weight for row in weights for weight in row], dtype=np.float32),
+        )
+
+    def __len__(self) -> int:
+        return len(self.sample_ids)
+
+    def __iter__(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        for start, stop in zip(self.offsets[:-1], self.offsets[1:], strict=True):
+            yield self.indices[start:stop], self.weights[start:stop]
+
+    def padded(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Class indices and weights as ``(N, K)`` arrays, K the largest set; -1 and 0 where a set is smaller."""
+        sizes = np.diff(self.offsets)
+        width = int(sizes.max(initial=0))
+        inside = np.arange(width) < sizes[:, None]
+        indices = np.full(inside.shape, -1, dtype=np.int64)
+        weights = np.zeros(inside.shape, dtype=np.float32)
+        indices[inside], weights[inside] = self.indices, self.weights
+        return indices, weights
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What each row of the result table says of one photo.
+
+    Attributes:
+        sample_id: The photo.
+        split: Its split.
+        true_name: The true class name, where known.
+        names: Row name (``"zero_shot"``, ``"coop"``, ...) -> predicted class name.
+        scores: Row name -> probability of the predicted class, in [0, 1].
+    """
+
+    sample_id: str
+    split: str
+    true_name: str | None
+    names: Mapping[str, str]
+    scores: Mapping[str, float]

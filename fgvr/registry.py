@@ -1,0 +1,179 @@
+"""Short names of plugins: name -> class path, for the built-in ones and for installed packages.
+
+Nothing here imports a plugin, and nothing here needs more than the standard library, so that ``fgvr list`` answers at
+once and a broken plugin harms only the run that selects it. A third-party package declares its plugins as entry points::
+
+    [project.entry-points."fgvr.labelers"]
+    qwen2_vl = "fgvr_qwen.labeler:QwenLabeler"
+"""
+
+import difflib
+import importlib
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from importlib.metadata import entry_points
+from typing import Any
+
+from fgvr.errors import FgvrError
+
+_SHORT_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_CLASS_NAME = re.compile(r"[A-Z]\w*")
+
+
+class Registry(Mapping[str, str]):
+    """The plugins of one kind, as a read-only mapping from short name to class path.
+
+    A built-in name always wins over an installed one. Two packages that claim one name make that name an error when
+    it is asked for, and no other.
+
+    Args:
+        kind: Plural name of the kind, which is also the entry-point group ``fgvr.<kind>``.
+        builtins: Short name to class path (``"package.module.Class"``) of what fgvr ships.
+
+    Example:
+        >>> LOSSES.resolve("proden")
+        'fgvr.losses.proden.ProdenLoss'
+        >>> LOSSES.resolve("ProdenLoss")
+        'fgvr.losses.proden.ProdenLoss'
+    """
+
+    def __init__(self, kind: str, builtins: Mapping[str, str]) -> None:
+        self.kind = kind
+        self._builtins = dict(builtins)
+        self._paths: dict[str, str] | None = None
+        self._distributions: dict[str, str] = {}
+        self._clashes: dict[str, list[str]] = {}
+
+    def __getitem__(self, name: str) -> str:
+        return self._scan()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._scan())
+
+    def __len__(self) -> int:
+        return len(self._scan())
+
+    def distribution(self, name: str) -> str:
+        """Name of the installed distribution that provides ``name``; ``"fgvr"`` for a built-in one."""
+        self._scan()
+        return self._distributions.get(name, "fgvr")
+
+    def resolve(self, name: str) -> str:
+        """Class path of a short name or of a listed class name; a dotted path passes through as it is.
+
+        Raises:
+            FgvrError: The name is unknown (the message has the closest one) or two packages claim it.
+        """
+        paths = self._scan()
+        if _CLASS_NAME.fullmatch(name):
+            return next((path for path in paths.values() if path.rpartition(".")[2] == name), name)
+        if not _SHORT_NAME.fullmatch(name):
+            return name
+        if name in self._clashes:
+            claims = " and ".join(self._clashes[name])
+            raise FgvrError(f"{name!r} is claimed by {claims}: give the class path instead of the short name.")
+        if name not in paths:
+            near = difflib.get_close_matches(name, paths, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise FgvrError(f"{name!r} is not one of the fgvr.{self.kind}.{hint} To see them all: fgvr list {self.kind}")
+        return paths[name]
+
+    def load(self, name: str) -> type[Any]:
+        """The class behind a short name, a listed class name or a class path.
+
+        Raises:
+            FgvrError: The name is unknown, or its module has no such class.
+        """
+        path = self.resolve(name)
+        module_name, _, class_name = path.rpartition(".")
+        if not module_name:
+            raise FgvrError(f"{name!r} is not one of the fgvr.{self.kind}. To see them all: fgvr list {self.kind}")
+        module = importlib.import_module(module_name)
+        if not hasattr(module, class_name):
+            raise FgvrError(f"{name!r} points at {path}, but {module_name} has no {class_name}.")
+        loaded: type[Any] = getattr(module, class_name)
+        return loaded
+
+    def _scan(self) -> dict[str, str]:
+        if self._paths is not None:
+            return self._paths
+        self._paths = dict(self._builtins)
+        for entry in entry_points(group=f"fgvr.{self.kind}"):  # metadata only: the plugin itself is not imported
+            path = entry.value.replace(":", ".")
+            distribution = entry.dist.name if entry.dist else "unknown"
+            if entry.name in self._builtins:
+                warnings.warn(
+                    f"{distribution} offers {path} as {entry.name!r}, which is the name of a built-in one of the "
+                    f"fgvr.{self.kind}; select it by its class path.",
+                    stacklevel=2,
+                )
+            elif self._paths.setdefault(entry.name, path) != path:
+                self._clashes.setdefault(entry.name, [self._paths[entry.name]]).append(path)
+            else:
+                self._distributions[entry.name] = distribution
+        return self._paths
+
+
+DATASETS = Registry(
+    "datasets",
+    {
+        "cub200": "fgvr.data.cub200.Cub200Dataset",
+        "folder": "fgvr.data.folder.FolderDataset",
+        "manifest": "fgvr.data.manifest.ManifestDataset",
+    },
+)
+LABELERS = Registry(
+    "labelers",
+    {
+        "fixed": "fgvr.labelers.fixed.FixedLabeler",
+        "openai": "fgvr.labelers.openai.OpenAILabeler",
+        "recorded": "fgvr.labelers.recorded.RecordedLabeler",
+    },
+)
+CANDIDATES = Registry(
+    "candidates",
+    {
+        "knn": "fgvr.candidates.knn.KnnCandidates",
+        "random": "fgvr.candidates.random.RandomCandidates",
+        "single": "fgvr.candidates.single.SingleCandidates",
+    },
+)
+BACKBONES = Registry(
+    "backbones",
+    {
+        "lite": "fgvr.backbones.lite.LiteBackbone",
+        "open_clip": "fgvr.backbones.open_clip.OpenClipBackbone",
+    },
+)
+HEADS = Registry("heads", {"prompt": "fgvr.heads.prompt.PromptHead"})
+LOSSES = Registry(
+    "losses",
+    {
+        "cc": "fgvr.losses.cc.CCLoss",
+        "ce": "fgvr.losses.ce.CELoss",
+        "proden": "fgvr.losses.proden.ProdenLoss",
+    },
+)
+METHODS = Registry(
+    "methods",
+    {
+        "coop": "fgvr.methods.coop.CoOpMethod",
+        "zero_shot": "fgvr.methods.zero_shot.ZeroShotMethod",
+    },
+)
+
+KINDS: dict[str, Registry] = {
+    registry.kind: registry for registry in (DATASETS, LABELERS, CANDIDATES, BACKBONES, HEADS, LOSSES, METHODS)
+}
+
+SLOTS: dict[str, Registry] = {
+    "dataset": DATASETS,
+    "labeler": LABELERS,
+    "candidates": CANDIDATES,
+    "backbone": BACKBONES,
+    "head": HEADS,
+    "loss": LOSSES,
+    "model": METHODS,
+}
+"""Name of a configuration key -> registry whose short names it takes."""

@@ -1,0 +1,110 @@
+"""The callback that turns what a run computes into the files of its folder."""
+
+import time
+from collections.abc import Sequence
+
+import yaml
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import CSVLogger, WandbLogger
+
+from fgvr.labelers.files import read_labels_file
+from fgvr.methods.base import Method
+from fgvr.metrics.files import write_metrics
+from fgvr.metrics.protocol import ruler, score
+from fgvr.records import LabelRecord
+from fgvr.reports.html import write_report
+from fgvr.reports.predictions import write_predictions
+from fgvr.reports.table import format_table
+from fgvr.reports.wandb import log_samples
+from fgvr.runs import RunFolder
+
+
+class RunRecorder(Callback):
+    """Writes predictions, metrics and the report on process 0, and tells the loggers.
+
+    Args:
+        folder: The run folder.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self._started = 0.0
+        self._training_seconds = 0.0
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Give the resolved configuration to the loggers that show one; ``config.yaml`` has it for the others."""
+        method = _method(pl_module)
+        for logger in trainer.loggers:
+            if not isinstance(logger, CSVLogger) and method.resolved_config:
+                logger.log_hyperparams(yaml.safe_load(method.resolved_config))
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._started = time.perf_counter()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop the clock."""
+        self._training_seconds = time.perf_counter() - self._started
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._started = time.perf_counter()
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write ``predictions.parquet``, ``metrics.json`` and ``report.html``, and print the table."""
+        seconds = time.perf_counter() - self._started
+        if not trainer.is_global_zero:
+            return
+        method = _method(pl_module)
+        labels = read_labels_file(self.folder.labels) if self.folder.labels.is_file() else []
+        write_predictions(method.predictions, self.folder.predictions)
+        rows = self._rows(method, labels, seconds)
+        write_metrics(self.folder.metrics, rows)
+        assert method.vocabulary is not None, "there are no predictions without one"
+        write_report(self.folder, rows, labels, method.vocabulary, method.data.quality, method.resolved_config)
+        for logger in trainer.loggers:
+            logger.log_metrics(_figures(rows, method.row), step=trainer.global_step)
+            if isinstance(logger, WandbLogger):
+                log_samples(logger, method, labels)
+        print(format_table({row: {k: v for k, v in record.items() if k != "ruler"} for row, record in rows.items()}))  # noqa: T201 - the command's answer
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write ``predictions.parquet``."""
+        if trainer.is_global_zero:
+            write_predictions(_method(pl_module).predictions, self.folder.predictions)
+
+    def _rows(
+        self, method: Method, labels: Sequence[LabelRecord], evaluation_seconds: float
+    ) -> dict[str, dict[str, object]]:
+        known = [prediction for prediction in method.predictions if prediction.true_name is not None]
+        truth = [prediction.true_name or "" for prediction in known]
+        shared = evaluation_seconds - sum(method.classifier_seconds.values())
+        shared += method.data.seconds.get(f"features/{method.data.evaluated_split}", 0.0)
+        training = self._training_seconds + method.data.seconds.get("features/support", 0.0)
+        rows: dict[str, dict[str, object]] = {}
+        for row in method.predictions[0].names:
+            figures: dict[str, object] = {}
+            if known:
+                figures.update(score([prediction.names[row] for prediction in known], truth))
+            own = method.classifier_seconds.get(row, 0.0) + (training if row == method.row and method.trains else 0.0)
+            figures["seconds"] = round(shared + own, 2)
+            figures["cost_usd"] = sum(label.cost_usd for label in labels)
+            if known:
+                figures["ruler"] = ruler(truth, split=method.data.evaluated_split)
+            rows[row] = figures
+        return rows
+
+
+def _figures(rows: dict[str, dict[str, object]], own: str) -> dict[str, float]:
+    """``test/cacc`` of the method's own row, ``test/<row>/cacc`` of the others."""
+    return {
+        f"test/{name}" if row == own else f"test/{row}/{name}": value
+        for row, record in rows.items()
+        for name, value in record.items()
+        if isinstance(value, float)
+    }
+
+
+def _method(module: LightningModule) -> Method:
+    assert isinstance(module, Method), "the command line runs methods only"
+    return module

@@ -1,0 +1,1 @@
+"""Contract checks and tiny plugins, public for the authors of plugins."""

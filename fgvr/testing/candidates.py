@@ -1,0 +1,97 @@
+"""What every candidate strategy of fgvr must fulfil; call it from the tests of a strategy plugin."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from fgvr.candidates.base import CandidateStrategy, NamedPhotos
+from fgvr.errors import FgvrError
+from fgvr.records import CandidateSets
+
+_PHOTOS, _CLASSES = 40, 7
+
+
+def check_candidates(strategy_factory: Callable[[], CandidateStrategy], draws: bool = False) -> None:
+    """Check a candidate strategy against the contract in :mod:`fgvr.candidates.base`.
+
+    - Every photo that the labeler named gets a set, one without a name may be left out; sets are never empty, hold
+      classes of the vocabulary, each once, and their weights sum to 1. The order is that of the photos.
+    - Equal input gives equal sets, and the input is left as it is. Where nothing is drawn, a photo's set does not
+      depend on its place among the photos; where something is, another seed gives other sets.
+    - A single photo and a vocabulary of one name work; where no photo has a name, the error is for the user.
+
+    Args:
+        strategy_factory: Makes a new strategy, the same each time: the class itself, or a ``functools.partial`` of it.
+        draws: Whether the strategy draws at random, from ``photos.seed``.
+
+    Raises:
+        AssertionError: The strategy breaks the contract; the message says where.
+
+    Example:
+        >>> from fgvr.candidates.single import SingleCandidates
+        >>> check_candidates(SingleCandidates)
+    """
+    photos = _photos()
+    sets = _build(strategy_factory, photos)
+    _check_equal(_build(strategy_factory, photos), sets, "a second strategy gives other sets for the same photos")
+    strategy = strategy_factory()
+    strategy.build(photos)
+    _check_equal(strategy.build(photos), sets, "a second call of build gives other sets for the same photos")
+
+    fresh = _photos()
+    unchanged = photos.labels == fresh.labels and np.array_equal(photos.features, fresh.features)
+    assert unchanged, "build changed the photos that it was given"
+
+    shuffled = _build(strategy_factory, _reordered(photos, np.random.default_rng(1).permutation(_PHOTOS).tolist()))
+    if draws:
+        other = _build(strategy_factory, replace(photos, seed=photos.seed + 1))
+        assert _by_photo(other) != _by_photo(sets), "photos.seed makes no difference, although the strategy draws"
+    else:
+        _check_equal(shuffled, sets, "a photo's set depends on the order of the photos")
+
+    _build(strategy_factory, replace(_reordered(photos, [0]), labels=[(0,)], num_classes=1))
+    try:
+        strategy_factory().build(replace(photos, labels=[()] * _PHOTOS))
+    except FgvrError:
+        return
+    raise AssertionError("no photo has a name: expected an FgvrError that says so")
+
+
+def _photos() -> NamedPhotos:
+    """Photos with 0 to 3 names; no two are equally near to a third."""
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(_PHOTOS, 8)).astype(np.float32)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    labels = [tuple(generator.permutation(_CLASSES)[: photo % 4].tolist()) for photo in range(_PHOTOS)]
+    return NamedPhotos(tuple(f"photos/{photo:02}.jpg" for photo in range(_PHOTOS)), labels, _CLASSES, features, seed=3)
+
+
+def _reordered(photos: NamedPhotos, order: list[int]) -> NamedPhotos:
+    return replace(
+        photos,
+        sample_ids=tuple(photos.sample_ids[photo] for photo in order),
+        labels=[photos.labels[photo] for photo in order],
+        features=photos.features[order],
+    )
+
+
+def _build(strategy_factory: Callable[[], CandidateStrategy], photos: NamedPhotos) -> CandidateSets:
+    sets = strategy_factory().build(photos)
+    with_set = set(sets.sample_ids)
+    in_order = tuple(sample_id for sample_id in photos.sample_ids if sample_id in with_set)
+    assert sets.sample_ids == in_order, "the sets are not in the order of the photos, or there are strange ones"
+    for sample_id, names in zip(photos.sample_ids, photos.labels, strict=True):
+        assert sample_id in with_set or not names, f"{sample_id} has the names {names}, but no candidate set"
+    inside = (sets.indices >= 0) & (sets.indices < photos.num_classes)
+    assert inside.all(), f"class index {sets.indices[~inside]} in a vocabulary of {photos.num_classes} names"
+    return sets
+
+
+def _by_photo(sets: CandidateSets) -> dict[str, tuple[list[int], list[float]]]:
+    rows = ((indices.tolist(), weights.tolist()) for indices, weights in sets)
+    return dict(zip(sets.sample_ids, rows, strict=True))
+
+
+def _check_equal(actual: CandidateSets, expected: CandidateSets, problem: str) -> None:
+    assert _by_photo(actual) == _by_photo(expected), problem

@@ -1,0 +1,134 @@
+"""The contract of a labeler as a check that plugin authors call in their own tests."""
+
+import inspect
+import json
+import math
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+from unittest.mock import patch
+
+from fgvr.labelers.base import Labeler, LabelRequest, Reply
+from fgvr.records import ImageRecord
+
+_SECRET_PARAMETERS = {"key", "api_key", "access_key", "secret_key", "token", "api_token", "secret", "password"}
+_SECRET_SUFFIXES = ("_KEY", "_TOKEN", "_SECRET")
+_SHORTEST_SECRET = 8  # the value of an empty or short variable is found in any text by chance
+
+
+def check_labeler(labeler: Labeler, images: Sequence[ImageRecord]) -> None:
+    """Check that ``labeler`` keeps the contract of ``fgvr.labelers.base``.
+
+    It is asked about every photo, and about one that does not exist: with a paid server that costs what the requests
+    cost.
+
+    Args:
+        labeler: The labeler, as its constructor left it.
+        images: A few photos with digests that it can label; two are enough.
+
+    Raises:
+        AssertionError: It breaks the contract; the message says where.
+
+    Example:
+        >>> from fgvr.testing.tiny_labeler import TinyLabeler
+        >>> photo = ImageRecord("a.jpg", Path("a.jpg"), "support", digest="0" * 64)
+        >>> check_labeler(TinyLabeler({"a.jpg": "A beagle."}), [photo])
+    """
+    assert images, "check_labeler needs at least one photo"
+    _check_constructor(labeler)
+    identity = _check_identity(labeler)
+    blind = [replace(image, true_name=None) for image in images]
+    labeler.check_images(blind)
+    lost = replace(blind[0], sample_id="no/such/photo.jpg", path=Path("no/such/photo.jpg"), digest="f" * 64)
+    requests = [
+        LabelRequest(image, labeler.prompt, index) for image in [*blind, lost] for index in range(labeler.answers)
+    ]
+    estimate = labeler.estimate_usd(requests)
+    assert 0 <= estimate < math.inf, f"estimate_usd is {estimate!r}, not an amount of dollars"
+    assert not list(labeler.ask([])), "ask replied though nothing was asked"
+    replies = list(_ask(labeler, requests))
+    for reply in replies:
+        _check_reply(reply)
+    for request in requests:
+        count = sum(reply.request == request for reply in replies)
+        which = f"{request.image.sample_id!r}, answer {request.sample_index}"
+        assert count == 1, f"{count} replies for {which}: expected one, with the request that was given"
+    assert len(replies) == len(requests), f"{len(replies)} replies for {len(requests)} requests"
+    assert not all(reply.error for reply in replies), f"every request failed, the first with {replies[0].error!r}"
+    assert labeler.identity() == identity, "identity changed while the labeler worked"
+
+
+def _check_constructor(labeler: Labeler) -> None:
+    kind = type(labeler)
+    parameters = inspect.signature(kind).parameters.values()
+    for parameter in parameters:
+        named = parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        assert named, f"the constructor takes {parameter}: such options cannot be checked or listed in the help"
+        public = parameter.name not in _SECRET_PARAMETERS
+        assert public, f"the constructor takes {parameter.name!r}: keys come from the environment, never from configs"
+    if all(hasattr(labeler, parameter.name) for parameter in parameters):
+        with _no_network(), patch.dict(os.environ):
+            for name in _secrets():
+                del os.environ[name]
+            kind(**{parameter.name: getattr(labeler, parameter.name) for parameter in parameters})
+
+
+def _check_identity(labeler: Labeler) -> dict[str, Any]:
+    identity = labeler.identity()
+    try:
+        text = json.dumps(identity, allow_nan=False, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise AssertionError(f"identity is not JSON: {error}.") from error
+    assert json.loads(text) == identity, f"identity changes on its way through JSON: {identity!r}"
+    assert labeler.identity() == identity, "identity differs from call to call"
+    for name, value in _secrets().items():
+        assert value not in text, f"identity holds the value of the environment variable {name}"
+    return identity
+
+
+def _ask(labeler: Labeler, requests: Sequence[LabelRequest]) -> Iterator[Reply]:
+    try:
+        yield from labeler.ask(requests)
+    except Exception as error:
+        raise AssertionError(
+            f"ask raised {error!r} though only one photo is missing; the failure of one photo is a Reply with error."
+        ) from error
+
+
+def _check_reply(reply: Reply) -> None:
+    place = f"the reply for {reply.request.image.sample_id!r}"
+    for field in ("raw", "error", "model"):
+        value = getattr(reply, field)
+        assert isinstance(value, str), f"{place}: {field} is {value!r}, not a str"
+    if reply.names is not None:
+        valid = isinstance(reply.names, tuple) and all(isinstance(name, str) for name in reply.names)
+        assert valid, f"{place}: names is {reply.names!r}, neither a tuple of str nor None"
+    for field in ("cost_usd", "seconds"):
+        value = getattr(reply, field)
+        valid = isinstance(value, int | float) and math.isfinite(value) and value >= 0
+        assert valid, f"{place}: {field} is {value!r}, not a finite number of 0 or more"
+    try:
+        json.dumps(reply.usage, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise AssertionError(f"{place}: usage is not JSON: {error}") from error
+
+
+def _secrets() -> dict[str, str]:
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.upper().endswith(_SECRET_SUFFIXES) and len(value) >= _SHORTEST_SECRET
+    }
+
+
+@contextmanager
+def _no_network() -> Iterator[None]:
+    def refuse(*args: object, **kwargs: object) -> NoReturn:
+        raise AssertionError("the constructor opens a network connection; do that in ask.")
+
+    with patch.object(socket.socket, "connect", refuse), patch.object(socket, "getaddrinfo", refuse):
+        yield

@@ -1,0 +1,175 @@
+"""The label space of a run: which of the names that were given are the same class, and in which order classes stand."""
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+from fgvr.errors import FgvrError
+from fgvr.records import LabelRecord, Vocabulary
+
+_APOSTROPHES = "'`\u00b4\u02bc\u2018\u2019\u201b\u2032"
+_HYPHENS = "-\u00ad\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
+_INSIGNIFICANT = re.compile(rf"[\s_{re.escape(_APOSTROPHES + _HYPHENS)}]+")
+
+
+def fold_name(name: str) -> str:
+    """The key under which spellings of one name are equal.
+
+    Case, compatibility forms (NFKC), white space, underscores, hyphens and apostrophes do not count.
+
+    Args:
+        name: A class name in any spelling.
+
+    Returns:
+        The key; ``""`` for a name that is blank.
+
+    Example:
+        >>> fold_name("Anna\u2019s Wood-Pewee") == fold_name("annas wood_pewee")
+        True
+    """
+    # twice, because NFKC takes some apostrophes apart, and makes spaces of others
+    normalized = unicodedata.normalize("NFKC", _INSIGNIFICANT.sub("", name)).casefold()
+    return _INSIGNIFICANT.sub("", normalized)
+
+
+def build_vocabulary(labels: Sequence[LabelRecord]) -> Vocabulary:
+    """Build the label space from everything that a labeler said.
+
+    All names of a record enter, not only the first. Names are one class where they fold to the same key or were given
+    with the same scientific name; the class shows the commonest of its names in the commonest spelling. The result
+    does not depend on the order of the records.
+
+    Args:
+        labels: One record a photo.
+
+    Returns:
+        The vocabulary, sorted by name.
+
+    Raises:
+        FgvrError: No record has a name.
+    """
+    spellings: dict[str, Counter[str]] = defaultdict(Counter)
+    latin: dict[str, Counter[str]] = defaultdict(Counter)
+    firsts: Counter[str] = Counter()
+    for label in labels:
+        scientific_names = label.scientific_names or (None,) * len(label.names)
+        keys = [fold_name(name) for name in label.names]
+        for key, name, scientific in zip(keys, label.names, scientific_names, strict=True):
+            if key:
+                spellings[key][name] += 1
+            if key and scientific:
+                latin[key][scientific] += 1
+        firsts.update(key for key in keys[:1] if key)
+    if not spellings:
+        raise _no_names(labels)
+
+    classes: dict[str, list[str]] = {}
+    for group in _join_by_latin(spellings, latin):
+        commonest = min(group, key=lambda key: (-spellings[key].total(), key))
+        classes[_commonest(spellings[commonest])] = group
+    names = tuple(sorted(classes, key=lambda name: (name.casefold(), name)))
+    members = {
+        spelling: index
+        for index, name in enumerate(names)
+        for spelling in sorted(spelling for key in classes[name] for spelling in spellings[key])
+    }
+    return Vocabulary(
+        names=names,
+        members=members,
+        scientific_names=tuple(_latin_of(classes[name], latin) for name in names),
+        counts=tuple(sum(firsts[key] for key in classes[name]) for name in names),
+    )
+
+
+def known_vocabulary(class_names: Sequence[str]) -> Vocabulary:
+    """The label space where the class names are given beforehand.
+
+    Args:
+        class_names: The names in class-index order.
+
+    Returns:
+        The vocabulary, in the order given, with counts of 0 and no scientific names.
+
+    Raises:
+        FgvrError: There is no name, a name is blank, or two fold to the same key.
+    """
+    if not class_names:
+        raise FgvrError("The list of class names is empty: give at least one name.")
+    by_key: dict[str, list[str]] = defaultdict(list)
+    for position, name in enumerate(class_names):
+        if not fold_name(name):
+            raise FgvrError(f"Class name {position} is blank ({name!r}): remove it or give it a name.")
+        by_key[fold_name(name)].append(name)
+    if twice := [" = ".join(map(repr, same)) for same in by_key.values() if len(same) > 1]:
+        raise FgvrError(
+            f"Class names are given more than once: {'; '.join(twice)} "
+            "(case, spaces, hyphens, underscores and apostrophes do not count). Keep one of each."
+        )
+    return Vocabulary(
+        names=tuple(class_names),
+        members={name: index for index, name in enumerate(class_names)},
+        scientific_names=(None,) * len(class_names),
+        counts=(0,) * len(class_names),
+    )
+
+
+def labels_as_indices(labels: Sequence[LabelRecord], vocabulary: Vocabulary) -> list[tuple[int, ...]]:
+    """The classes that each photo was given.
+
+    Names are looked up by their folded key, so that a spelling which the vocabulary has never seen is found too.
+
+    Args:
+        labels: N records.
+        vocabulary: The label space.
+
+    Returns:
+        N tuples of class indices in the order of the names, none twice in a tuple; names that are not in the
+        vocabulary are left out, so a tuple can be empty.
+    """
+    index_of = {fold_name(spelling): index for spelling, index in vocabulary.members.items()}
+    return [
+        tuple(dict.fromkeys(index_of[key] for name in label.names if (key := fold_name(name)) in index_of))
+        for label in labels
+    ]
+
+
+def _join_by_latin(spellings: Iterable[str], latin: dict[str, Counter[str]]) -> list[list[str]]:
+    """Groups of folded names, joined where they share a scientific name, also by way of a third (union-find)."""
+    parent = {key: key for key in spellings}
+
+    def root(key: str) -> str:
+        while parent[key] != key:
+            parent[key] = parent[parent[key]]
+            key = parent[key]
+        return key
+
+    owner: dict[str, str] = {}
+    for key, given in latin.items():
+        for scientific in given:
+            parent[root(key)] = root(owner.setdefault(fold_name(scientific), key))
+    groups: dict[str, list[str]] = defaultdict(list)
+    for key in parent:
+        groups[root(key)].append(key)
+    return list(groups.values())
+
+
+def _latin_of(group: Iterable[str], latin: dict[str, Counter[str]]) -> str | None:
+    given: Counter[str] = Counter()
+    for key in group:
+        given.update(latin.get(key, {}))
+    return _commonest(given) if given else None
+
+
+def _commonest(counter: Counter[str]) -> str:
+    """The most frequent entry; the first in alphabetical order among equals, so that chance has no part in it."""
+    return min(counter, key=lambda entry: (-counter[entry], entry))
+
+
+def _no_names(labels: Sequence[LabelRecord]) -> FgvrError:
+    flags = Counter(label.flag or "no name" for label in labels)
+    counted = ", ".join(f"{flag}: {count}" for flag, count in sorted(flags.items())) or "there are no replies"
+    return FgvrError(
+        f"None of the {len(labels)} replies gives a class name ({counted}). Read some of the raw replies, then ask "
+        "again with another labeler.prompt or another model."
+    )

@@ -1,0 +1,103 @@
+"""A vocabulary as a JSON file that a person can read and mend."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from fgvr.errors import FgvrError
+from fgvr.records import Vocabulary
+from fgvr.vocabulary.build import fold_name
+
+_VERSION = 1
+
+
+def write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:
+    """Write a vocabulary; a reader sees the old file or the new one, never a part.
+
+    Args:
+        vocabulary: What to write. ``read_vocabulary`` gives the same back.
+        path: The file; missing folders are made.
+    """
+    spellings: list[list[str]] = [[] for _ in vocabulary.names]
+    for spelling, index in vocabulary.members.items():
+        spellings[index].append(spelling)
+    classes = [
+        {
+            "name": name,
+            "count": vocabulary.counts[index] if vocabulary.counts else 0,
+            "scientific_name": vocabulary.scientific_names[index] if vocabulary.scientific_names else None,
+            "spellings": spellings[index],
+        }
+        for index, name in enumerate(vocabulary.names)
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        text = json.dumps({"version": _VERSION, "classes": classes}, ensure_ascii=False, indent=2)
+        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """Read a vocabulary that ``write_vocabulary`` wrote, edited by hand or not.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The vocabulary, classes in the order of the file.
+
+    Raises:
+        FgvrError: The file is missing, is no JSON, lacks a key, or holds one spelling in two classes.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FgvrError(f"There is no vocabulary at {path}: label the photos first.") from None
+    except (ValueError, RecursionError) as error:
+        raise _broken(path, f"it is not JSON in UTF-8 ({error})") from None
+    if not isinstance(content, dict) or not isinstance(content.get("classes"), list):
+        raise _broken(path, "the list 'classes' is missing")
+    if content.get("version") != _VERSION:
+        raise _broken(path, f"'version' is {content.get('version')!r}, expected {_VERSION}")
+    members: dict[str, int] = {}
+    owner: dict[str, int] = {}
+    for index, entry in enumerate(content["classes"]):
+        _check(path, index, entry)
+        for spelling in dict.fromkeys([entry["name"], *entry["spellings"]]):
+            if owner.setdefault(fold_name(spelling), index) != index:
+                first = content["classes"][owner[fold_name(spelling)]]["name"]
+                raise _broken(path, f"{spelling!r} of class {index} is also a spelling of class {first!r}")
+            members[spelling] = index
+    classes = content["classes"]
+    return Vocabulary(
+        names=tuple(entry["name"] for entry in classes),
+        members=members,
+        scientific_names=tuple(entry["scientific_name"] for entry in classes),
+        counts=tuple(entry["count"] for entry in classes),
+    )
+
+
+def _check(path: Path, index: int, entry: Any) -> None:  # noqa: ANN401
+    if not isinstance(entry, dict):
+        raise _broken(path, f"class {index} is {type(entry).__name__}, expected an object")
+    expected = {
+        "name": (_is_name(entry.get("name")), "a text that is not blank"),
+        "count": (type(entry.get("count")) is int and entry["count"] >= 0, "a whole number of 0 or more"),
+        "scientific_name": (_is_name(entry.get("scientific_name", "")) or entry.get("scientific_name", "") is None, "a text or null"),
+        "spellings": (isinstance(entry.get("spellings"), list) and all(map(_is_name, entry["spellings"])), "a list of texts"),
+    }
+    for key, (holds, wanted) in expected.items():
+        if not holds:
+            raise _broken(path, f"{key!r} of class {index} is {entry.get(key, 'missing')!r}, expected {wanted}")
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and fold_name(value) != ""
+
+
+def _broken(path: Path, problem: str) -> FgvrError:
+    return FgvrError(f"{path} is not a vocabulary: {problem}. Mend it, or delete it to have it built again.")

@@ -1,0 +1,102 @@
+from dataclasses import replace
+
+import faiss
+import numpy as np
+import pytest
+
+from fgvr.candidates import knn
+from fgvr.candidates.base import NamedPhotos
+from fgvr.candidates.knn import KnnCandidates
+from fgvr.errors import FgvrError
+
+
+def named_photos(features, labels, num_classes=10):
+    features = np.asarray(features, dtype=np.float32)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    return NamedPhotos(tuple(f"{photo:03}.jpg" for photo in range(len(labels))), labels, num_classes, features)
+
+
+def random_photos(count=60, dim=16, num_classes=10, distinct=None, seed=0):
+    """Photos with 0 to 2 names; only ``distinct`` of them differ."""
+    generator = np.random.default_rng(seed)
+    features = generator.normal(size=(distinct or count, dim))[generator.permutation(count) % (distinct or count)]
+    labels = [tuple(generator.permutation(num_classes)[: generator.integers(3)].tolist()) for _ in range(count)]
+    return named_photos(features, labels, num_classes)
+
+
+def reference(photos, k):
+    """The definition, one photo at a time: itself, then by similarity, then by order."""
+    vectors = photos.features.astype(np.float64)
+    sets = []
+    for photo, vector in enumerate(vectors):
+        ranked = sorted(
+            (other != photo, -float(sum(vector * vectors[other])), other)
+            for other, names in enumerate(photos.labels)
+            if names
+        )
+        names = [photos.labels[other][0] for _, _, other in ranked[:k]]
+        sets.append(list(dict.fromkeys(names)))
+    return sets
+
+
+def as_lists(sets):
+    return [indices.tolist() for indices, _ in sets]
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize("distinct", [None, 9, 1])
+def test_it_is_the_definition(k, distinct):
+    photos = random_photos(distinct=distinct)
+    sets = KnnCandidates(k).build(photos)
+    assert as_lists(sets) == reference(photos, k)
+    assert sets.sample_ids == photos.sample_ids
+
+
+def test_names_that_occur_twice_count_once_and_weights_are_uniform():
+    photos = named_photos([[1, 0], [1, 0.1], [1, 0.2], [0, 1]], [(0,), (1,), (0,), (2,)])
+    sets = KnnCandidates(3).build(photos)
+    assert as_lists(sets)[0] == [0, 1]
+    assert next(iter(sets))[1].tolist() == [0.5, 0.5]
+
+
+def test_only_the_first_name_of_a_photo_counts():
+    photos = named_photos([[1, 0], [1, 0.1]], [(0, 7), (1, 8)])
+    assert as_lists(KnnCandidates(2).build(photos)) == [[0, 1], [1, 0]]
+
+
+def test_photos_without_a_name_get_the_neighbours_names_and_give_none():
+    photos = named_photos([[1, 0], [1, 0.1], [1, 0.3], [0, 1]], [(), (1,), (2,), ()])
+    assert as_lists(KnnCandidates(2).build(photos)) == [[1, 2], [1, 2], [2, 1], [2, 1]]
+
+
+def test_the_photo_is_its_own_nearest_among_duplicates_and_the_others_come_in_order():
+    photos = named_photos(np.ones((50, 4)), [(photo,) for photo in range(50)], num_classes=50)
+    sets = as_lists(KnnCandidates(3).build(photos))
+    assert sets[0] == [0, 1, 2]
+    assert sets[1] == [1, 0, 2]
+    assert all(names == [photo, 0, 1] for photo, names in enumerate(sets) if photo > 1)
+
+
+def test_the_number_of_threads_and_the_size_of_blocks_change_nothing(monkeypatch):
+    photos = random_photos(count=300, dim=33, distinct=40, num_classes=200)
+    expected = as_lists(KnnCandidates(4).build(photos))
+    threads = faiss.omp_get_max_threads()
+    try:
+        faiss.omp_set_num_threads(1 if threads > 1 else 2)
+        assert as_lists(KnnCandidates(4).build(photos)) == expected
+    finally:
+        faiss.omp_set_num_threads(threads)
+    monkeypatch.setattr(knn, "_BLOCK_VALUES", 1000)
+    assert as_lists(KnnCandidates(4).build(photos)) == expected
+
+
+def test_features_that_are_no_unit_vectors_are_refused():
+    photos = named_photos([[1, 0], [0, 1]], [(0,), (1,)])
+    for features in (2 * photos.features, photos.features[:1], np.full((2, 2), np.nan, dtype=np.float32)):
+        with pytest.raises(FgvrError, match="L2-normalised"):
+            KnnCandidates().build(replace(photos, features=features))
+
+
+def test_k_below_one_is_refused():
+    with pytest.raises(FgvrError, match=r"candidates\.k is 0"):
+        KnnCandidates(k=0)

@@ -1,0 +1,176 @@
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fgvr.cli.evaluate import evaluate, main
+from fgvr.errors import FgvrError
+
+TRUTH = """\
+file,class_name,split
+images/a.jpg,Borzoi,test
+images/b.jpg,Whippet,test
+images/c.jpg,Pug,train
+"""
+PREDICTIONS = """\
+sample_id,zero_shot_name,zero_shot_score,coop_name,true_name
+images/b.jpg,Whippet,0.9,Whippet,ignored
+images/a.jpg,Whippet,0.8,Borzoi,ignored
+images/c.jpg,,0.1,"Pug, small",ignored
+"""
+
+
+@pytest.fixture
+def table(tmp_path):
+    def write(name, text):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
+def truth(table):
+    return table("truth.csv", TRUTH)
+
+
+@pytest.fixture
+def predictions(table):
+    return table("predictions.csv", PREDICTIONS)
+
+
+def test_every_row_is_scored_by_sample_id(predictions, truth):
+    figures = evaluate(predictions, truth, encoder=[])
+    assert list(figures) == ["zero_shot", "coop"]
+    assert figures["zero_shot"] == pytest.approx({"cacc": 200 / 3, "siou": 100 / 3, "siou_hyphen": 100 / 3})
+    assert figures["coop"] == pytest.approx({"cacc": 100, "siou": 250 / 3, "siou_hyphen": 250 / 3})
+
+
+def test_table_on_stdout(predictions, truth, capsys):
+    evaluate(predictions, truth, split="test", encoder=[])
+    assert capsys.readouterr().out.splitlines()[:6] == [
+        "2 photos, 2 classes, split test",
+        "left out: 1 predictions of other photos",
+        "",
+        "row         cACC  sIOU (cased)  sIOU (hyphen_split)",
+        "zero_shot   50.0          50.0                 50.0",
+        "coop       100.0         100.0                100.0",
+    ]
+
+
+def test_photos_without_a_name_are_counted(predictions, truth, capsys):
+    evaluate(predictions, truth, encoder=[])
+    assert "scored as an empty name: 1 photos of row zero_shot\n" in capsys.readouterr().out
+
+
+def test_output_has_the_ruler(predictions, truth, tmp_path):
+    figures = evaluate(predictions, truth, split="training", encoder=[], output=tmp_path / "new" / "metrics.json")
+    written = json.loads((tmp_path / "new" / "metrics.json").read_text())
+    assert written["coop"]["ruler"]["split"] == "support"  # the name that fgvr has for it
+    assert written["coop"]["ruler"]["photos"] == 1
+    assert {row: record["cacc"] for row, record in written.items()} == {row: figures[row]["cacc"] for row in figures}
+
+
+def test_parquet_equals_csv(predictions, truth, tmp_path):
+    columns = {
+        "sample_id": ["images/a.jpg", "images/b.jpg", "images/c.jpg"],
+        "zero_shot_name": ["Whippet", "Whippet", None],
+        "zero_shot_score": [0.8, 0.9, 0.1],
+        "coop_name": ["Borzoi", "Whippet", "Pug, small"],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "predictions.parquet")
+    as_categories = pa.array(["Borzoi", "Whippet", "Pug"]).dictionary_encode()
+    pq.write_table(
+        pa.table({"sample_id": columns["sample_id"], "true_name": as_categories}), tmp_path / "truth.parquet"
+    )
+    expected = evaluate(predictions, truth, encoder=[])
+    assert evaluate(tmp_path / "predictions.parquet", tmp_path / "truth.parquet", encoder=[]) == expected
+
+
+@pytest.mark.parametrize("column", ["name", "prediction"])
+def test_one_list_of_names(table, truth, column):
+    # as a spreadsheet on Windows may have saved it
+    path = table(
+        "p.csv", f"\ufefffile,{column}\r\nimages\\a.jpg,Borzoi \r\n./images/b.jpg,Whippet\r\nimages/c.jpg,Pug\r\n\r\n"
+    )
+    assert evaluate(path, truth, encoder=[]) == {"predictions": {"cacc": 100, "siou": 100, "siou_hyphen": 100}}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sample_id,name\n", r"p\.csv is empty"),
+        ("", r"p\.csv is empty"),
+        ("photo,name\na,b\n", "no column sample_id or file of text; it has: photo, name"),
+        ("file,label\na,b\n", "no column name or prediction.*coop_name"),
+        ("file,name\nimages/a.jpg,x\n,x\n", "row 3: the photo's id is empty"),
+        ("file,name\nimages/a.jpg,x\nimages/b.jpg,x\nimages/a.jpg,y\n", "row 4: 'images/a.jpg' is in row 2 already"),
+        ("file,name\nimages/a.jpg,Pug, small\n", "row 2: 3 cells for 2 columns"),
+        ("file,name,name\nimages/a.jpg,x,y\n", "row 1: column 'name' is there twice"),
+        (
+            "file,name\nimages/a.jpg,x\nz.jpg,x\n",
+            r"no prediction for 2 of the 3 photos of .*, the first 'images/b\.jpg'",
+        ),
+        ('file,name\nimages/a.jpg,"x\n', "not a CSV"),
+    ],
+)
+def test_broken_predictions(table, truth, text, message):
+    with pytest.raises(FgvrError, match=message):
+        evaluate(table("p.csv", text), truth, encoder=[])
+
+
+@pytest.mark.parametrize(
+    ("text", "split", "message"),
+    [
+        (TRUTH, "val", "no photo of split 'val'; it has: support, test"),
+        ("file,class_name\nimages/a.jpg,Borzoi\n", "test", "no column split"),
+        ("file,class_name\nimages/a.jpg,Borzoi\nimages/b.jpg,\n", None, r"row 3: 'images/b\.jpg' has no true name"),
+        ("file,label\nimages/a.jpg,Borzoi\n", None, "no column class_name or true_name"),
+    ],
+)
+def test_broken_truth(table, predictions, text, split, message):
+    with pytest.raises(FgvrError, match=message):
+        evaluate(predictions, table("t.csv", text), split=split, encoder=[])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("p.txt", b"", r"ends in \.csv or \.parquet"),
+        ("p.parquet", b"no Parquet", "not a Parquet file"),
+        ("p.csv", b"file,name\nimages/a.jpg,Caf\xe9\n", "not a CSV in UTF-8"),
+    ],
+)
+def test_unreadable_file(tmp_path, truth, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(FgvrError, match=message):
+        evaluate(tmp_path / name, truth)
+
+
+def test_missing_file(tmp_path, truth):
+    with pytest.raises(FgvrError, match="There is no"):
+        evaluate(tmp_path / "p.csv", truth)
+
+
+def test_command_line(predictions, truth, tmp_path, capsys):
+    output = tmp_path / "metrics.json"
+    arguments = ["--predictions", str(predictions), "--truth", str(truth), "--encoder", "[]", "--output", str(output)]
+    assert main(arguments) == 0
+    assert "coop" in capsys.readouterr().out
+    assert list(json.loads(output.read_text())) == ["zero_shot", "coop"]
+
+
+@pytest.mark.parametrize(
+    "option", [["--encoder", "no-such-encoder"], ["--encoder+", "no-such-encoder", "--encoder+", "no-other"]]
+)
+def test_encoders_on_the_command_line(predictions, truth, option):
+    with pytest.raises(FgvrError, match="'no-such-encoder' is neither"):
+        main(["--predictions", str(predictions), "--truth", str(truth), *option])
+
+
+def test_help_comes_from_the_docstring(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["--help"])
+    assert exit_.value.code == 0
+    assert "Score the photos of this split only" in capsys.readouterr().out

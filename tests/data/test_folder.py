@@ -1,0 +1,44 @@
+import pytest
+
+from fgvr.data.folder import FolderDataset
+from fgvr.errors import FgvrError
+
+
+def found(dataset):
+    return [(r.sample_id, r.split, r.true_name) for r in dataset.records()]
+
+
+def test_a_flat_folder_has_no_classes(tmp_path, draw):
+    draw("b.png"), draw("a.png")
+    assert found(FolderDataset(tmp_path)) == [("a.png", "support", None), ("b.png", "support", None)]
+
+
+def test_class_folders(tmp_path, draw):
+    draw("001.House_Finch/a.png"), draw("2CV/deep/b.png")
+    assert found(FolderDataset(tmp_path)) == [
+        ("001.House_Finch/a.png", "support", "House Finch"),
+        ("2CV/deep/b.png", "support", "2CV"),
+    ]
+    assert {name for _, _, name in found(FolderDataset(tmp_path, class_folders=False))} == {None}
+
+
+def test_split_folders(tmp_path, draw):
+    draw("train/Pug/a.png"), draw("test/Pug/b.png"), draw("val/c.png")
+    assert found(FolderDataset(tmp_path)) == [
+        ("test/Pug/b.png", "test", "Pug"),
+        ("train/Pug/a.png", "support", "Pug"),
+        ("val/c.png", "val", None),
+    ]
+
+
+def test_other_files_and_hidden_ones_are_left_out(tmp_path, draw):
+    draw("a.png"), draw(".cache/b.png"), draw(".hidden.png")
+    (tmp_path / "notes.txt").write_text("no photo")
+    assert [r.sample_id for r in FolderDataset(tmp_path).records()] == ["a.png"]
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(FgvrError, match="no photo in"):
+        FolderDataset(tmp_path).records()
+    with pytest.raises(FgvrError, match="no folder"):
+        FolderDataset(tmp_path / "missing").records()

@@ -1,0 +1,57 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fgvr.data.images import UnreadableImageError, open_image
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I", "F", "I;16"])
+def test_every_mode_becomes_rgb(tmp_path, mode):
+    if mode in ("I", "F"):
+        image = Image.fromarray(np.full((6, 8), 200, dtype=np.int32 if mode == "I" else np.float32))
+    elif mode == "I;16":
+        image = Image.fromarray(np.full((6, 8), 65535, dtype=np.uint16))
+    else:
+        image = Image.new("RGB", (8, 6), "white").convert(mode)
+    path = tmp_path / "photo.tiff"
+    image.save(path)
+    opened = open_image(path)
+    assert (opened.mode, opened.size) == ("RGB", (8, 6))
+    assert np.asarray(opened).min() > 150
+
+
+def test_exif_rotation_is_applied(tmp_path):
+    image = Image.new("RGB", (8, 4), "red")
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "photo.jpg", exif=exif)
+    assert open_image(tmp_path / "photo.jpg").size == (4, 8)
+
+
+def test_transparent_parts_become_white(tmp_path):
+    Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(tmp_path / "photo.png")
+    assert open_image(tmp_path / "photo.png").getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_of_an_animation_the_first_frame_counts(tmp_path):
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "photo.gif", save_all=True, append_images=frames[1:])
+    assert open_image(tmp_path / "photo.gif").getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_what_cannot_be_read_says_why(tmp_path):
+    whole = io.BytesIO()
+    Image.effect_noise((64, 64), 50).save(whole, "JPEG")
+    files = {
+        "empty.jpg": (b"", "empty"),
+        "text.jpg": (b"<html>not found</html>", "not an image"),
+        "cut.jpg": (whole.getvalue()[: len(whole.getvalue()) // 2], "truncated"),
+    }
+    for name, (content, reason) in files.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UnreadableImageError, match=reason):
+            open_image(tmp_path / name)
+    with pytest.raises(UnreadableImageError, match="no such file"):
+        open_image(tmp_path / "missing.jpg")

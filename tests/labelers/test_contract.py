@@ -1,0 +1,188 @@
+import itertools
+import json
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fgvr.errors import FgvrError
+from fgvr.labelers.base import LabelRequest
+from fgvr.labelers.fixed import FixedLabeler
+from fgvr.labelers.openai import OpenAILabeler
+from fgvr.labelers.recorded import RecordedLabeler
+from fgvr.records import ImageRecord
+from fgvr.registry import LABELERS
+from fgvr.testing.labelers import check_labeler
+from fgvr.testing.tiny_labeler import TinyLabeler
+
+NAMES = ["a.jpg", "b.jpg"]
+IMAGES = [ImageRecord(name, Path(name), "support", digest=f"digest-{name}", true_name="Beagle") for name in NAMES]
+REPLIES = dict.fromkeys(NAMES, "Beagle")
+
+
+def recorded(folder):
+    path = folder / "replies.jsonl"
+    path.write_text("".join(json.dumps({"image": name, "raw": "Beagle"}) + "\n" for name in NAMES))
+    return RecordedLabeler(path)
+
+
+def fixed(folder):
+    path = folder / "names.csv"
+    path.write_text("file,name\n" + "".join(f"{name},Beagle\n" for name in NAMES))
+    return FixedLabeler(path)
+
+
+def tiny(folder):
+    return TinyLabeler(REPLIES, failing=["b.jpg"], price_usd=0.1, answers=2)
+
+
+@pytest.mark.parametrize("make", [recorded, fixed, tiny])
+def test_labelers_that_run_offline_keep_the_contract(make, tmp_path):
+    check_labeler(make(tmp_path), IMAGES)
+
+
+@pytest.mark.parametrize("name", LABELERS)
+def test_constructors_touch_neither_files_nor_network(name, monkeypatch):
+    monkeypatch.setattr(socket, "socket", None)
+    kind = LABELERS.load(name)
+    kind() if name == "openai" else kind(path=Path("no such file"))
+
+
+def test_openai_says_what_it_cannot_do_yet():
+    labeler = OpenAILabeler(temperature=0)
+    assert labeler.identity() == OpenAILabeler(temperature=0.0).identity()
+    assert json.dumps(labeler.identity()) == json.dumps(OpenAILabeler(temperature=0.0).identity())
+    with pytest.raises(FgvrError, match=r"cannot call gpt-4o-2024-11-20 yet.*--data\.labeler recorded.*image and raw"):
+        labeler.ask([LabelRequest(IMAGES[0], labeler.prompt)])
+
+
+class Broken(TinyLabeler):
+    def __init__(self):
+        super().__init__(REPLIES)
+
+    def each(self, requests, **changes):
+        return [replace(reply, **changes) for reply in super().ask(requests)]
+
+
+class TupleIdentity(Broken):
+    def identity(self):
+        return {"sizes": (1, 2)}
+
+
+class ObjectIdentity(Broken):
+    def identity(self):
+        return {"path": Path("a")}
+
+
+class ChangingIdentity(Broken):
+    calls = itertools.count()
+
+    def identity(self):
+        return {"call": next(self.calls)}
+
+
+class LeakyIdentity(Broken):
+    def identity(self):
+        return {"url": "https://example.org?key=sk-test-0123456789"}
+
+
+class OneReplyTooFew(Broken):
+    def ask(self, requests):
+        return iter(self.each(requests)[:-1])
+
+
+class OneReplyTwice(Broken):
+    def ask(self, requests):
+        return iter(self.each(requests) + self.each(requests)[:1])
+
+
+class OtherRequests(Broken):
+    def ask(self, requests):
+        return iter([replace(reply, request=replace(reply.request, prompt="?")) for reply in self.each(requests)])
+
+
+class RaisesForOnePhoto(Broken):
+    def ask(self, requests):
+        for reply in super().ask(requests):
+            if reply.error:
+                raise FileNotFoundError(reply.request.image.path)
+            yield reply
+
+
+class NoText(Broken):
+    def ask(self, requests):
+        return iter(self.each(requests, raw=None))
+
+
+class NamesAsText(Broken):
+    def ask(self, requests):
+        return iter(self.each(requests, names="Beagle"))
+
+
+class UsageAsObject(Broken):
+    def ask(self, requests):
+        return iter(self.each(requests, usage={"tokens": object()}))
+
+
+class NegativeCost(Broken):
+    def ask(self, requests):
+        return iter(self.each(requests, cost_usd=-1.0))
+
+
+class AlwaysFails(Broken):
+    def ask(self, requests):
+        return iter(self.each(requests, error="no"))
+
+
+class NegativeEstimate(Broken):
+    def estimate_usd(self, requests):
+        return -1.0
+
+
+class TakesAKey(Broken):
+    def __init__(self, api_key="x"):
+        super().__init__()
+
+
+class TakesAnything(Broken):
+    def __init__(self, **options):
+        super().__init__()
+
+
+class Connects(Broken):
+    instances = itertools.count()
+
+    def __init__(self):
+        super().__init__()
+        if next(self.instances):  # not the one that the test makes, but the one that check_labeler makes
+            socket.create_connection(("example.org", 443))
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (TupleIdentity, "identity changes on its way through JSON"),
+        (ObjectIdentity, "identity is not JSON"),
+        (ChangingIdentity, "identity differs from call to call"),
+        (LeakyIdentity, "identity holds the value of the environment variable EXAMPLE_API_KEY"),
+        (OneReplyTooFew, "0 replies for 'no/such/photo.jpg', answer 0"),
+        (OneReplyTwice, "2 replies for 'a.jpg', answer 0"),
+        (OtherRequests, "0 replies for 'a.jpg'"),
+        (RaisesForOnePhoto, "ask raised FileNotFoundError"),
+        (NoText, "raw is None, not a str"),
+        (NamesAsText, "names is 'Beagle'"),
+        (UsageAsObject, "usage is not JSON"),
+        (NegativeCost, r"cost_usd is -1\.0"),
+        (AlwaysFails, "every request failed, the first with 'no'"),
+        (NegativeEstimate, r"estimate_usd is -1\.0"),
+        (TakesAKey, "the constructor takes 'api_key'"),
+        (TakesAnything, r"the constructor takes \*\*options"),
+        (Connects, "the constructor opens a network connection"),
+    ],
+)
+def test_a_breach_of_the_contract_is_found(kind, message, monkeypatch):
+    monkeypatch.setenv("EXAMPLE_API_KEY", "sk-test-0123456789")
+    labeler = kind()
+    with pytest.raises(AssertionError, match=message):
+        check_labeler(labeler, IMAGES)

