@@ -114,7 +114,8 @@ class CandidateSets:
             twice = unique[:, int(np.argmax(counts > 1))]
             raise FgvrError(f"The candidate set of {self.sample_ids[twice[0]]!r} holds class {twice[1]} twice.")
         sums = np.add.reduceat(self.weights.astype(np.float64), self.offsets[:-1])
-        wrong = (np.abs(sums - 1) > 1e-4) | (np.minimum.reduceat(self.weights, self.offsets[:-1]) <= 0)
+        # negated, because every comparison with NaN is false
+        wrong = ~((np.abs(sums - 1) <= 1e-4) & (np.minimum.reduceat(self.weights, self.offsets[:-1]) > 0))
         if wrong.any():
             row = int(np.argmax(wrong))
             raise FgvrError(f"The weights of {self.sample_ids[row]!r} are not positive, or sum to {sums[row]:.4f}.")

@@ -6,7 +6,10 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["WANDB_MODE"] = "offline"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+# Lightning calls what jsonargparse 5 will remove; the pin in pyproject.toml keeps 5 away
+os.environ["JSONARGPARSE_DEPRECATION_WARNINGS"] = "off"
 
 from ddp_pool import ddp_pool
+from tiny_run import tiny_run
 
-__all__ = ["ddp_pool"]
+__all__ = ["ddp_pool", "tiny_run"]

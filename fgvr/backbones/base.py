@@ -100,10 +100,9 @@ class Backbone(nn.Module, ABC):
 
 
 def tower_fingerprint(tower: nn.Module, transform: Callable[[Image.Image], Tensor], *extra: str) -> str:
-    """A fingerprint from what is loaded: 32 hex digits over the tower's tensors, the transform and ``extra``.
+    """32 hex digits of SHA-256 over an image tower's tensors, the transform and ``extra``.
 
-    A tensor enters as the sum of its bits, weighted by odd numbers by position, in wrapping 64-bit integers. So it is
-    the same on every device and for any number of threads, changes with any single value, and costs one pass.
+    It takes about 0.25 s for the image tower of a ViT-B/16.
 
     Args:
         tower: The image tower.
@@ -111,11 +110,9 @@ def tower_fingerprint(tower: nn.Module, transform: Callable[[Image.Image], Tenso
         extra: Anything else that the features depend on, such as the architecture's configuration.
     """
     digest = hashlib.sha256()
-    integers = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
     for name, tensor in tower.state_dict().items():
-        bits = tensor.contiguous().flatten().view(integers[tensor.element_size()])
-        checksum = (bits * torch.arange(1, 2 * bits.numel(), 2, device=bits.device)).sum().item()
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} {checksum}\0".encode())
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\0".encode())
+        digest.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy())
     # functions among the steps are shown with their address, which differs from process to process
     steps = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(transform))
     digest.update("\0".join([steps, *extra]).encode())

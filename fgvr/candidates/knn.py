@@ -61,13 +61,14 @@ class KnnCandidates(CandidateStrategy):
             FgvrError: No photo has a name, or the features are not of unit length.
         """
         own = own_names(photos)
-        lengths = np.linalg.norm(photos.features, axis=1)
+        lengths = np.linalg.norm(photos.features, axis=1, keepdims=True)
         if len(lengths) != len(own) or not (np.abs(lengths - 1) < 0.01).all():  # also refuses NaN
             raise FgvrError(
                 f"candidates needs finite, L2-normalised image features of all {len(own)} photos, but those of shape "
                 f"{photos.features.shape} are not: normalise them in the backbone's encode_image."
             )
-        names = own[_nearest(photos.features, np.flatnonzero(own >= 0), self.k)]
+        unit = photos.features / lengths  # features kept in half precision are off by enough to lose the photo itself
+        names = own[_nearest(unit, np.flatnonzero(own >= 0), self.k)]
         repeated = np.tril(names[:, :, None] == names[:, None, :], -1).any(axis=2)
         sizes = (~repeated).sum(axis=1)
         return CandidateSets(

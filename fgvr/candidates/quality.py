@@ -30,6 +30,12 @@ class CandidateQuality:
     mean_size: float
     singles: float
 
+    def __str__(self) -> str:
+        sizes = f"{self.photos} sets, mean size {self.mean_size:.2f}, {self.singles:.0%} of one name"
+        if self.coverage is None or self.purity is None:
+            return sizes
+        return f"{sizes}, coverage {self.coverage:.1%}, purity {self.purity:.1%}"
+
 
 def measure(sets: CandidateSets, class_names: Sequence[str], truth: Mapping[str, str]) -> CandidateQuality:
     """Compare candidate sets with the true names.

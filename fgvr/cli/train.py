@@ -17,11 +17,14 @@ from lightning.pytorch.utilities import rank_zero_only
 from fgvr.cli.configs import expand_config_names
 from fgvr.cli.names import PARSER_MODE, expand_argv
 from fgvr.cli.parser import FgvrParser
+from fgvr.cli.quiet import silence
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
 from fgvr.methods.base import Method
+from fgvr.metrics.files import read_metrics
 from fgvr.reports.recorder import RunRecorder
+from fgvr.reports.table import format_table
 from fgvr.runs import RunFolder, new_run_folder
 from fgvr.vocabulary.build import known_vocabulary
 
@@ -92,6 +95,8 @@ class FgvrCLI(LightningCLI):
         assert folder is not None, "before_instantiate_classes has made it"
         data.run_folder = folder
         checkpoint = self._options().get("ckpt_path")
+        if checkpoint is not None and not Path(checkpoint).is_file():
+            raise FgvrError(f"There is no checkpoint {str(checkpoint)!r}; a run's newest is checkpoints/last.ckpt.")
         data.resuming = self.command == "fit" and checkpoint is not None
         if checkpoint is not None and not data.resuming:
             data.vocabulary = known_vocabulary(_class_names(Path(checkpoint)))
@@ -101,13 +106,21 @@ class FgvrCLI(LightningCLI):
         loggers = [entry for entry in _as_list(self._trainer_options().logger) if isinstance(entry, Logger)]
         # a new version a start, because a CSV logger deletes what it finds in its folder
         loggers.append(CSVLogger(folder.path, name="logs"))
-        checkpoint_each_epoch = ModelCheckpoint(
-            folder.checkpoints, filename="last", enable_version_counter=False, save_on_train_epoch_end=True
-        )
+        callbacks = [*_as_list(self._trainer_options().callbacks), RunRecorder(folder)]
+        if self.command == "fit":
+            callbacks.append(
+                ModelCheckpoint(
+                    folder.checkpoints, filename="last", enable_version_counter=False, save_on_train_epoch_end=True
+                )
+            )
+        else:
+            kwargs["enable_checkpointing"] = False
+        if not data.photos.splits.get("val"):
+            kwargs["limit_val_batches"] = 0
         return super().instantiate_trainer(
             default_root_dir=folder.path,
             logger=loggers,
-            callbacks=[*_as_list(self._trainer_options().callbacks), RunRecorder(folder), checkpoint_each_epoch],
+            callbacks=callbacks,
             **kwargs,
         )
 
@@ -139,14 +152,16 @@ class FgvrCLI(LightningCLI):
     def after_fit(self) -> None:
         """Predict the test photos and write the table; the last line printed is the run folder."""
         self.trainer.test(self.method, datamodule=self.data, verbose=False)
-        self.print_folder()
+        self.after_test()
 
     def test(self, model: Method, datamodule: FgvrDataModule, **kwargs: Any) -> None:
         """As Lightning's, without its own table."""
         self.trainer.test(model, datamodule=datamodule, **{**kwargs, "verbose": False})
 
     def after_test(self) -> None:
-        """Say where the results are."""
+        """Print the table and where everything is."""
+        if self.trainer.is_global_zero and self.run_folder is not None:
+            print(format_table(read_metrics(self.run_folder.metrics)))
         self.print_folder()
 
     def after_predict(self) -> None:
@@ -187,6 +202,7 @@ def run_trainer(command: str, args: list[str]) -> int:
 
 def configure_logging() -> None:
     """Show what fgvr has to say, on process 0, and warnings of everybody."""
+    silence()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("fgvr").setLevel(logging.INFO if _is_rank_zero() else logging.WARNING)
 
@@ -211,8 +227,6 @@ def _label_before_training(data: FgvrDataModule) -> None:
 
 def _class_names(checkpoint: Path) -> list[str]:
     """Class names of a checkpoint, in class-index order."""
-    if not checkpoint.is_file():
-        raise FgvrError(f"There is no checkpoint {str(checkpoint)!r}; a run's newest is checkpoints/last.ckpt.")
     content = torch.load(checkpoint, map_location="cpu", weights_only=True)
     if "fgvr" not in content:
         raise FgvrError(f"{str(checkpoint)!r} was not written by fgvr: it holds no class names.")

@@ -41,13 +41,14 @@ class BatchSampler(DistributedSampler[BatchKey]):
     """Splits each global batch over the processes; nothing is repeated and nothing is left out.
 
     The order of an epoch depends on seed and epoch alone, so 1 and N processes see the same global batches, and a
-    resumed run sees what the unbroken one would have seen. Per-process shares of a batch differ by one photo at most.
+    resumed run sees what the unbroken one would have seen. An epoch's batches have the same size to within one photo (a
+    small last one could leave a process without work), and so have the processes' shares of a batch.
     It is a ``DistributedSampler`` so that Lightning takes it as it is and calls ``set_epoch``. Use it as the *sampler*
     of a ``DataLoader(batch_size=None)``: what it yields is a whole batch.
 
     Args:
         total: Photos in the split.
-        batch_size: Photos a step over all processes.
+        batch_size: Photos a step over all processes, as nearly as equal batches allow.
         rank: This process.
         world_size: All processes.
         shuffle: Whether to draw a new order each epoch.
@@ -59,10 +60,7 @@ class BatchSampler(DistributedSampler[BatchKey]):
     ) -> None:
         super().__init__(range(total), num_replicas=world_size, rank=rank, shuffle=shuffle, seed=seed)  # type: ignore[arg-type]
         self.total = total
-        # a remainder smaller than the number of processes would leave one without work: it joins the batch before
-        full, rest = divmod(total, batch_size)
-        self.batches = full + (rest >= world_size or (full == 0 and rest > 0))
-        self.batch_size = batch_size
+        self.batches = max(round(total / batch_size), min(total, 1))
 
     def __len__(self) -> int:
         return self.batches
@@ -72,9 +70,7 @@ class BatchSampler(DistributedSampler[BatchKey]):
         if self.shuffle:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
             order = torch.randperm(self.total, generator=generator)
-        for number in range(self.batches):
-            stop = self.total if number == self.batches - 1 else (number + 1) * self.batch_size
-            batch = order[number * self.batch_size : stop]
+        for batch in order.tensor_split(self.batches) if self.batches else ():
             yield BatchKey(self.epoch, tuple(batch[self.rank :: self.num_replicas].tolist()))
 
 

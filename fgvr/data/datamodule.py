@@ -231,7 +231,7 @@ class FgvrDataModule(LightningDataModule):
             sample_ids=tuple(record.sample_id for record in records),
             labels=labels_as_indices(self.read_labels(), vocabulary),
             num_classes=len(vocabulary),
-            seed=_run_seed(),
+            seed=run_seed(),
         )
         if self.candidates.needs_features:
             photos = replace(photos, features=self._extract("support", backbone, device).numpy())
@@ -262,7 +262,9 @@ class FgvrDataModule(LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Read what process 0 has made: on every process."""
-        learner, folder = self._learner(), self._folder()
+        learner = self._learner()
+        # process 0 has made the folder, and only it knows the name where a scheduler has started the others
+        folder = self.run_folder = RunFolder(Path(self._trainer().strategy.broadcast(str(self._folder().path))))
         learner.backbone.load()
         if self.vocabulary is None:
             self.vocabulary = read_vocabulary(folder.vocabulary)
@@ -284,7 +286,7 @@ class FgvrDataModule(LightningDataModule):
         else:
             transform = self._learner().backbone.transform
             view = augmented(transform) if self.augment else transform
-            dataset = PixelBatches([self.support[number] for number in rows], view, _run_seed())
+            dataset = PixelBatches([self.support[number] for number in rows], view, run_seed())
         return self._loader(dataset, shuffle=True)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Batch]:
@@ -314,7 +316,7 @@ class FgvrDataModule(LightningDataModule):
     def _loader(self, dataset: FeatureBatches | PixelBatches, shuffle: bool) -> DataLoader[Batch]:
         trainer = self._trainer()
         sampler = BatchSampler(
-            len(dataset), self.batch_size, trainer.global_rank, trainer.world_size, shuffle, seed=_run_seed()
+            len(dataset), self.batch_size, trainer.global_rank, trainer.world_size, shuffle, seed=run_seed()
         )
         workers = self.num_workers if isinstance(dataset, PixelBatches) else 0
         return DataLoader(
@@ -378,5 +380,6 @@ class FgvrDataModule(LightningDataModule):
         return self.labeler
 
 
-def _run_seed() -> int:
+def run_seed() -> int:
+    """The seed of this run, as given to ``seed_everything``; 0 without it."""
     return int(os.environ.get("PL_GLOBAL_SEED", "0"))  # what seed_everything leaves behind

@@ -40,13 +40,13 @@ class PromptHead(Head):
     def build(self, backbone: Backbone, class_names: Sequence[str]) -> None:
         """See the base class."""
         encoder = backbone.prompt_encoder()
-        if self.init_words is None:
-            # drawn on the CPU, so that a seed means the same context on every device
-            context = torch.normal(0.0, 0.02, (self.n_ctx, encoder.token_dim), device="cpu")
-        else:
-            context = encoder.embed(self.init_words)
-        encoder.prepare(class_names, len(context), self.position)
-        self.context = nn.Parameter(context)
+        words = None if self.init_words is None else encoder.embed(self.init_words)
+        n_ctx = self.n_ctx if words is None else len(words)
+        encoder.prepare(class_names, n_ctx, self.position)
+        shape = (len(class_names), n_ctx, encoder.token_dim) if self.class_specific else (n_ctx, encoder.token_dim)
+        # drawn on the CPU, so that a seed means the same context on every device
+        context = torch.normal(0.0, 0.02, shape, device="cpu") if words is None else words.expand(shape).clone()
+        self.context = nn.Parameter(context.to(backbone.device, torch.float32))
         self.logit_scale = backbone.logit_scale
         # in a tuple, so that the frozen tower is registered under the backbone only: as a submodule of the head it
         # would enter the head's state dict and parameters as well

@@ -9,11 +9,11 @@ import html
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from fgvr.labelers.reply_names import Reading, latin_name, read_name
-from fgvr.labelers.reply_prose import SENTENCE_END, names_in_prose
+from fgvr.labelers.reply_prose import HEADING, SENTENCE_END, names_in_prose
 
 _MAX_REPLY = 10_000
 _MAX_NAMES = 10
@@ -31,7 +31,7 @@ _PAIR = re.compile(r'"([^"\n]{1,60})" ?: ?"([^"\n]{1,200})"')
 _TYPOGRAPHY = str.maketrans(
     {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": " - ", "\u00d7": "x"}
 )
-_SCRIPT = re.compile(r"<(script|style)\b.*?(?:</\1|\Z)", re.DOTALL | re.IGNORECASE)
+_SCRIPT = re.compile(r"<(script|style)\b.*?(?:</\1[^<>]{0,20}>|\Z)", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]{0,300}>")
 _LINK = re.compile(r"!?\[([^\[\]\n]{1,100})\]\([^()\s]{0,300}\)")
 _GREETING = re.compile(r"\A(?:sure|certainly|of course|ok|okay|hello|hi|yes)[,.!]\s+", re.IGNORECASE)
@@ -41,9 +41,9 @@ _KEY = re.compile(r"[\s*_]{0,9}[A-Za-z][A-Za-z -]{2,60}?[\s*_]{0,9}[:=](?=[\s*_]
 _BROADER = re.compile(r".{0,100},\s(?:more\s)?specifically(?=\s)", re.IGNORECASE)
 _SEVERAL = re.compile(r"\sor\s|[,;](?!\s(?:19|20)\d\d)")
 _LATIN_ENDING = re.compile(r"(?:us|um|is|ii|ae|ans|ens|a|i|os|on|ix|ea)$")
-_VERB = re.compile(
+_SENTENCE_WORD = re.compile(
     r"\b(?:is|are|was|be|appears?|seems?|looks?|shows?|depicts?|resembles?|can|could|may|might|would|need|not|cannot|"
-    r"sorry|unable|unfortunately|likely|based)\b|\w'(?:s\s+an?|t)\b",
+    r"has|have|this|it|its|you|me|my|we|let|here|thanks?|please|question|think|believe|sorry|unable|unfortunately|likely|based)\b|\w'(?:s\s+an?|t)\b",
     re.IGNORECASE,
 )
 _REFUSAL = re.compile(
@@ -147,7 +147,7 @@ def _from_value(value: object, depth: int) -> Iterator[Reading]:
 def _from_mapping(mapping: Mapping[str, object], depth: int) -> Iterator[Reading]:
     values = {_fold(key): value for key, value in mapping.items()}
     latin = next((value for key in _LATIN_KEYS if isinstance(value := values.get(key), str)), "")
-    name = next((values[key] for wanted in _NAME_KEYS for key in values if _is_key(key, wanted) and values[key]), None)
+    name = next((values[key] for key in _name_keys(values) if values[key]), None)
     if isinstance(name, str) and isinstance(values.get("make"), str):
         name = " ".join(str(values[key]) for key in ("make", "model", "year") if values.get(key))
     if name is None and (len(values) == 1 or all(key.isdigit() for key in values)):
@@ -161,13 +161,15 @@ def _from_mapping(mapping: Mapping[str, object], depth: int) -> Iterator[Reading
 def _from_lines(text: str) -> list[Reading]:
     """Names of a "key: value" reply or of a list of short lines; empty where the reply is neither."""
     lines = [line for line in text.splitlines() if line.strip()]
+    if lines[0].rstrip(" *_").endswith(":"):
+        lines = lines[1:]
     items = [_BULLET.sub("", line, count=1) for line in lines]
     pairs = {pair[1]: pair[2] for item in items if (pair := _KEYED.fullmatch(item)) and _is_short(pair[2])}
-    if any(_is_key(_fold(key), wanted) for key in pairs for wanted in _NAME_KEYS):
+    if _name_keys(map(_fold, pairs)):
         return list(_from_mapping(pairs, depth=0))
-    listed = items[1:] if lines[0].rstrip(" *_").endswith(":") else items
-    if len(lines) > 1 and listed and all(_is_short(item) for item in listed):
-        return [read_name(item) for item in listed]
+    alike = len({bool(_BULLET.match(line)) for line in lines}) == 1  # else a name, and a list of what it looks like
+    if "\n" in text and alike and all(_is_short(item) for item in items):
+        return _together([read_name(item) for item in items])
     return []
 
 
@@ -175,10 +177,10 @@ def _from_text(text: str) -> list[Reading]:
     if _is_short(text):
         return _from_phrase(text)
     opening = SENTENCE_END.split(text, maxsplit=1)[0]
-    if _is_short(opening) and len(opening.split()) <= 6 and not opening.endswith(":"):
-        reading = read_name(opening)
-        if reading.name:
-            return [_dated(reading, text)]
+    if _is_short(opening) and len(opening.split()) <= 6 and not opening.endswith(":") and not HEADING.search(opening):
+        first, *others = _from_phrase(opening)
+        if first.name:
+            return [_dated(first, text), *others]
     found = names_in_prose(text)
     if found.readings:
         return [_dated(found.readings[0], text), *found.readings[1:]]
@@ -190,7 +192,12 @@ def _from_text(text: str) -> list[Reading]:
 def _from_phrase(text: str) -> list[Reading]:
     """Names of a reply that is no sentence: "Label: House Finch", "a House Finch or a Purple Finch"."""
     phrase = _BROADER.sub("", _KEY.sub("", text, count=1), count=1)
-    first, *others = [read_name(part) for part in _SEVERAL.split(phrase)]
+    return _together([read_name(part) for part in _SEVERAL.split(phrase)])
+
+
+def _together(readings: list[Reading]) -> list[Reading]:
+    """Readings of the parts of one answer, without the parts that are no name of their own."""
+    first, *others = readings
     if len(others) == 1 and (latin := latin_name(others[0].name)) and _LATIN_ENDING.search(latin):
         return [replace(first, scientific=latin)]
     # "Yoghurt, natural": what follows in lower case describes
@@ -207,12 +214,20 @@ def _dated(reading: Reading, text: str) -> Reading:
 
 
 def _is_short(text: str) -> bool:
-    """Whether a text is too short, and too much without verbs, to be a sentence."""
-    return len(text) <= 100 and len(text.split()) <= 10 and not _VERB.search(text) and not SENTENCE_END.search(text)
+    """Whether a text is too short, and without the words that make one, to be a sentence."""
+    return (
+        len(text) <= 100
+        and len(text.split()) <= 10
+        and not _SENTENCE_WORD.search(text)
+        and not SENTENCE_END.search(text)
+    )
 
 
-def _is_key(key: str, wanted: str) -> bool:
-    return key.endswith(wanted) and key not in _LATIN_KEYS
+def _name_keys(keys: Iterable[str]) -> list[str]:
+    """The keys that hold a name, best first: "label" before "bestfinegrainedlabel"."""
+    keys = [key for key in keys if key not in _LATIN_KEYS]
+    exact = [key for wanted in _NAME_KEYS for key in keys if key == wanted]
+    return exact + [key for wanted in _NAME_KEYS for key in keys if key.endswith(wanted)]
 
 
 def _fold(text: str) -> str:

@@ -49,7 +49,7 @@ _NO_NAME_ENDINGS = _words(
     "coloration color plumage characteristics appearance traits type lineage varieties variety subspecies "
     "ancestry origin body build related like markings pattern patterns"
 )
-_NO_NAME = re.compile(r"\b\d{1,3}0(?-i:s)\b|^model\s+year\b|https?:|www\.", re.IGNORECASE)
+_NO_NAME = re.compile(r"\b\d{1,3}0(?-i:s)\b|^model\s+year\b|www\.", re.IGNORECASE)
 _MIXED = re.compile(r"^mixed\b|\b(?:mix(?:es)?|cross|crossbreed|mixed[- ]breed|mixture)$", re.IGNORECASE)
 
 _TRAILING = re.compile(
@@ -58,11 +58,12 @@ _TRAILING = re.compile(
     re.IGNORECASE,
 )
 # "Maltese dog" is the breed "Maltese", but "Australian Cattle Dog" and "Bernese mountain dog" are whole names
-_TRAILING_KIND = re.compile(r"\s+(?:dogs?|cats?|birds?|cars?|vehicles?|flowers?|plants?)$")
-_AFTERWARDS = re.compile(r"\s(?:from|with|in)\s+the\s.*")
+_TRAILING_KIND = re.compile(r"\b([^\W\d_a-z][\w'.-]*)\s+(?:dogs?|cats?|birds?|cars?|vehicles?|flowers?|plants?)$")
+_AFTERWARDS = re.compile(r"(?:\s(?:from|with|in)\s+the\s|\s-\s|[,;]|:(?=\s|$)).*")
 
 _BRACKETS = re.compile(r"[(\[]([^()\[\]]{0,200})[)\]]?")
-_LATIN = re.compile(r"[A-Z][a-zë-]{2,}(?: x)? (?:[a-z][a-zë-]{2,}|spp?\.?)(?: [a-z][a-z-]{2,})?")
+# "Larus sp." is no species: two birds that share it are not one class
+_LATIN = re.compile(r"[A-Z][a-zë-]{2,}(?: x)? [a-z][a-zë-]{2,}(?: [a-z][a-z-]{2,})?")
 _LATIN_OPENINGS = _words(
     "also often formerly commonly sometimes male female adult juvenile note such more previously usually either "
     "possibly probably likely and the now known here based"
@@ -70,7 +71,8 @@ _LATIN_OPENINGS = _words(
 _ITALIC = re.compile(r"\s*(?:\*(?!\*)|_)")
 _MARKUP = re.compile(r"[*`\"#|~\\]+|(?<!\w)'|'(?!\w)")
 _EDGES = " ,.;:-。"
-_CLEAN = re.compile(r"[^\W_][\w\s'.,&/+-]*!?")
+_CLEAN = re.compile(r"[^\W_][\w\s'.&/+-]*!?")
+_YEAR_BEHIND = re.compile(r",(?=\s?(?:19|20)\d\d\b)")
 _YEAR_FIRST = re.compile(r"((?:19|20)\d\d)\s+(\D.*)")
 
 
@@ -123,9 +125,7 @@ def strip_words(name: str) -> str:
     name = _AFTERWARDS.sub("", LEADING.sub("", name, count=1))
     while (shorter := _TRAILING.sub("", name)) != name:
         name = shorter
-    kind = _TRAILING_KIND.search(name)
-    if kind and name[: kind.start()].split()[-1][0].isupper():
-        name = name[: kind.start()]
+    name = _TRAILING_KIND.sub(r"\1", name)
     return name.strip(_EDGES)
 
 
@@ -173,5 +173,5 @@ def _flag(outside: str, name: str) -> str:
 
 
 def _bare(text: str) -> str:
-    text = _MARKUP.sub(" ", text.replace("_", " "))
+    text = _MARKUP.sub(" ", _YEAR_BEHIND.sub("", text.replace("_", " ")))
     return " ".join(text.split()).strip(_EDGES)

@@ -49,7 +49,8 @@ _FURTHER = re.compile(
     re.IGNORECASE,
 )
 _PLURAL = re.compile(
-    r"\b(?:these|they|both|two|three|several|dogs|cats|birds|animals)\s+(?:\w+\s+){0,3}$", re.IGNORECASE
+    r"\b(?:they|(?:the|these|two|three|both|several)\s+\w+s)\s+(?:could|may|might|must|would)\s+(?:\w+\s+)?$",
+    re.IGNORECASE,
 )
 _PHOTO = re.compile(rf"\b(?:pictured|shown|depicted|this|it|i|{'|'.join(sorted(KINDS))})\b", re.IGNORECASE)
 
@@ -79,9 +80,12 @@ SENTENCE_END = re.compile(r"(?<!\bSt)(?<!\bMt)(?<!\bDr)(?<!\bvs)[.!?][\"”*)]{0
 _HEADED = re.compile(
     r"\s?#|\s?(?:\d{1,3}[.)]|[-*•+])?\s?\*\*[^*\n]{1,100}(?::\*\*|\*\*\s?[:-])|\s?\*\*[^*\n]{1,100}\*\*\s?$"
 )
-_HEADING = re.compile(
-    r"\b(?:key|note|features?|characteristics|identification|conclusion|description|analysis)\b", re.IGNORECASE
+HEADING = re.compile(
+    r"#|\b(?:key|note|step|features?|characteristics|identification|conclusion|description|analysis|summary|overview|"
+    r"observations?|reasoning)\b",
+    re.IGNORECASE,
 )
+"""What is a heading, or may be one, where a name is looked for."""
 _BOLD = re.compile(r"\*\*([^*\n:]{1,100})\*\*(?!\s*:)(\s*\([^()\n]{0,150}\))?")
 
 
@@ -201,6 +205,6 @@ def _bold_name(text: str) -> Reading | None:
     """The first bold span that is a name and no heading."""
     for bold in islice(_BOLD.finditer(text), _MAX_CUES):
         reading = read_name(bold[0])
-        if reading.name and not reading.name.islower() and not _HEADING.search(reading.name):
+        if reading.name and not reading.name.islower() and not HEADING.search(reading.name):
             return reading
     return None

@@ -73,7 +73,7 @@ class Loss(nn.Module, ABC):
 
         Args:
             labels: The whole data set; row i has ``sample_index`` i.
-            key: Hash of sample ids and class names. A checkpoint's state is only taken back under the same key.
+            key: Hash of sample ids, candidate sets and class names. A checkpoint's state is only taken back under the same key.
         """
         self.state, self.state_key = self.init_state(labels), key
 
@@ -90,15 +90,22 @@ class Loss(nn.Module, ABC):
         return self.state[labels.sample_index]
 
     def write_state(self, sample_index: Tensor, rows: Tensor) -> None:
-        """Replace the state of ``sample_index`` (shape ``(B,)``) by ``rows`` (shape ``(B, S)``)."""
+        """Replace the state of ``sample_index`` (shape ``(B,)``) by ``rows`` (shape ``(B, S)``).
+
+        Where a sample occurs twice, its last row counts, on every device.
+        """
         if self.state is None:
             raise RuntimeError(f"{type(self).__name__}.setup() must be called before the first step.")
         self.state = self.state.to(rows.device)
-        self.state[sample_index] = rows.to(self.state.dtype)
+        # plain indexed assignment leaves the order of repeated indices open, and processes would drift apart
+        unique, inverse = sample_index.unique(return_inverse=True)
+        position = torch.arange(len(inverse), device=inverse.device)
+        last = torch.zeros_like(unique).scatter_reduce_(0, inverse, position, "amax")
+        self.state[unique] = rows[last].to(self.state.dtype)
 
     def get_extra_state(self) -> dict[str, Tensor | str | None]:
         """State and key, as tensors and strings only, so that it loads with ``weights_only=True``."""
-        return {"state": self.state, "key": self.state_key}
+        return {"state": None if self.state is None else self.state.clone(), "key": self.state_key}
 
     def set_extra_state(self, state: dict[str, Tensor | str | None]) -> None:
         """Take a checkpoint's state back.
@@ -108,8 +115,8 @@ class Loss(nn.Module, ABC):
         """
         if self.state_key and state["key"] != self.state_key:
             raise RuntimeError(
-                "The checkpoint's loss state belongs to other photos or class names than this run's: resume with the "
-                "run's own config, or start a new run."
+                "The checkpoint's loss state belongs to other photos, candidate sets or class names than this run's: "
+                "resume with the run's own config, or start a new run."
             )
         assert state["state"] is None or isinstance(state["state"], Tensor)
-        self.state = state["state"]
+        self.state = None if state["state"] is None else state["state"].clone()

@@ -13,7 +13,7 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 from fgvr import __version__
 from fgvr.backbones.base import Backbone
 from fgvr.data.batches import Batch
-from fgvr.data.datamodule import FgvrDataModule
+from fgvr.data.datamodule import FgvrDataModule, run_seed
 from fgvr.metrics.cacc import ClusteringAccuracy
 from fgvr.metrics.siou import SemanticIoU
 from fgvr.records import CandidateSets, Prediction, Vocabulary
@@ -81,7 +81,10 @@ class Method(LightningModule):
             self.backbone.load()
             vocabulary = self.data.vocabulary
             assert vocabulary is not None, "the data module sets it up before the model is configured"
-            self.build(vocabulary, self.data.candidate_sets)
+            # the draw of new parameters depends on the seed alone, not on what was cached and so drew nothing before
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(run_seed())
+                self.build(vocabulary, self.data.candidate_sets)
             self.vocabulary = vocabulary
 
     def image_features(self, images: Tensor) -> Tensor:

@@ -143,6 +143,8 @@ def partial_labels(candidates: CandidateSets) -> PartialLabels:
 
 
 def state_key(candidates: CandidateSets, vocabulary: Vocabulary) -> str:
-    """Hash of what a loss's state belongs to: the photos and the classes, in order."""
+    """Hash of what a loss's state belongs to: the photos, their candidate sets and the classes, in order."""
     text = "\0".join([*candidates.sample_ids, "", *vocabulary.names])
-    return hashlib.sha256(text.encode()).hexdigest()
+    digest = hashlib.sha256(text.encode())
+    digest.update(candidates.offsets.tobytes() + candidates.indices.tobytes())
+    return digest.hexdigest()

@@ -14,7 +14,6 @@ from fgvr.metrics.protocol import ruler, score
 from fgvr.records import LabelRecord
 from fgvr.reports.html import write_report
 from fgvr.reports.predictions import write_predictions
-from fgvr.reports.table import format_table
 from fgvr.reports.wandb import log_samples
 from fgvr.runs import RunFolder
 
@@ -51,7 +50,7 @@ class RunRecorder(Callback):
         self._started = time.perf_counter()
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write ``predictions.parquet``, ``metrics.json`` and ``report.html``, and print the table."""
+        """Write ``predictions.parquet``, ``metrics.json`` and ``report.html``, and log the figures."""
         seconds = time.perf_counter() - self._started
         if not trainer.is_global_zero:
             return
@@ -66,7 +65,6 @@ class RunRecorder(Callback):
             logger.log_metrics(_figures(rows, method.row), step=trainer.global_step)
             if isinstance(logger, WandbLogger):
                 log_samples(logger, method, labels)
-        print(format_table({row: {k: v for k, v in record.items() if k != "ruler"} for row, record in rows.items()}))  # noqa: T201 - the command's answer
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write ``predictions.parquet``."""

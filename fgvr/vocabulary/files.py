@@ -3,7 +3,6 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 from fgvr.errors import FgvrError
 from fgvr.records import Vocabulary
@@ -59,8 +58,8 @@ def read_vocabulary(path: Path) -> Vocabulary:
         raise FgvrError(f"There is no vocabulary at {path}: label the photos first.") from None
     except (ValueError, RecursionError) as error:
         raise _broken(path, f"it is not JSON in UTF-8 ({error})") from None
-    if not isinstance(content, dict) or not isinstance(content.get("classes"), list):
-        raise _broken(path, "the list 'classes' is missing")
+    if not isinstance(content, dict) or not isinstance(content.get("classes"), list) or not content["classes"]:
+        raise _broken(path, "the list 'classes' is missing or empty")
     if content.get("version") != _VERSION:
         raise _broken(path, f"'version' is {content.get('version')!r}, expected {_VERSION}")
     members: dict[str, int] = {}
@@ -81,18 +80,19 @@ def read_vocabulary(path: Path) -> Vocabulary:
     )
 
 
-def _check(path: Path, index: int, entry: Any) -> None:  # noqa: ANN401
+def _check(path: Path, index: int, entry: object) -> None:
     if not isinstance(entry, dict):
-        raise _broken(path, f"class {index} is {type(entry).__name__}, expected an object")
-    expected = {
-        "name": (_is_name(entry.get("name")), "a text that is not blank"),
-        "count": (type(entry.get("count")) is int and entry["count"] >= 0, "a whole number of 0 or more"),
-        "scientific_name": (_is_name(entry.get("scientific_name", "")) or entry.get("scientific_name", "") is None, "a text or null"),
-        "spellings": (isinstance(entry.get("spellings"), list) and all(map(_is_name, entry["spellings"])), "a list of texts"),
-    }
-    for key, (holds, wanted) in expected.items():
+        raise _broken(path, f"class {index} is a {type(entry).__name__}, expected an object")
+    count, latin, spellings = entry.get("count"), entry.get("scientific_name", ""), entry.get("spellings")
+    checks = (
+        ("name", _is_name(entry.get("name")), "a text that is not blank"),
+        ("count", type(count) is int and count >= 0, "a whole number of 0 or more"),
+        ("scientific_name", latin is None or _is_name(latin), "a text or null"),
+        ("spellings", isinstance(spellings, list) and all(map(_is_name, spellings)), "a list of texts"),
+    )
+    for key, holds, expected in checks:
         if not holds:
-            raise _broken(path, f"{key!r} of class {index} is {entry.get(key, 'missing')!r}, expected {wanted}")
+            raise _broken(path, f"{key!r} of class {index} is {entry.get(key, 'missing')!r}, expected {expected}")
 
 
 def _is_name(value: object) -> bool:

@@ -77,6 +77,13 @@ def test_the_photo_is_its_own_nearest_among_duplicates_and_the_others_come_in_or
     assert all(names == [photo, 0, 1] for photo, names in enumerate(sets) if photo > 1)
 
 
+def test_lengths_that_half_precision_put_off_do_not_hide_the_photo_itself():
+    lengths = np.linspace(0.995, 1.005, 50, dtype=np.float32)[:, None]
+    photos = named_photos(np.ones((50, 4)), [(photo,) for photo in range(50)], num_classes=50)
+    sets = as_lists(KnnCandidates(1).build(replace(photos, features=photos.features * lengths)))
+    assert sets == [[photo] for photo in range(50)]
+
+
 def test_the_number_of_threads_and_the_size_of_blocks_change_nothing(monkeypatch):
     photos = random_photos(count=300, dim=33, distinct=40, num_classes=200)
     expected = as_lists(KnnCandidates(4).build(photos))

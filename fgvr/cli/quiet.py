@@ -1,0 +1,31 @@
+"""Messages of other packages that tell a user of fgvr nothing, each with the reason."""
+
+import logging
+import warnings
+
+_WARNINGS = (
+    # Lightning 2.6 asks in the way that torch 2.14 replaces
+    r".*isinstance\(treespec, LeafSpec\).*",
+    # the frozen towers are meant to be in evaluation mode
+    r"Found \d+ module\(s\) in eval mode.*",
+    # batches of image features come from memory; data.num_workers is for photos
+    r".*does not have many workers.*",
+    # fit tests with the sampler of fgvr, which repeats no photo
+    r"Using `DistributedSampler` with the dataloaders.*",
+    # only training writes checkpoints, so only training has the callback
+    r"Be aware that when using `ckpt_path`, callbacks used to create the checkpoint.*",
+    # a new run has a new folder; a resumed one is meant to go on in its own
+    r"Checkpoint directory .* exists and is not empty.*",
+)
+
+
+def silence() -> None:
+    """Keep them off the terminal, for this process."""
+    for message in _WARNINGS:
+        warnings.filterwarnings("ignore", message=message)
+    # an advertisement for a hosted logger
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_tip)
+
+
+def _is_no_tip(record: logging.LogRecord) -> bool:
+    return "litlogger" not in record.getMessage()

@@ -1,0 +1,185 @@
+"""What every backbone of fgvr must fulfil; call it from the tests of a backbone plugin."""
+
+from collections.abc import Sequence
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from fgvr.backbones.base import Backbone
+from fgvr.errors import FgvrError
+
+_NAMES = ("tabby cat", "Great Pyrenees", "1967 Ford Mustang Convertible", "oat milk", "St. Bernard")
+_N_CTX = 4
+
+
+def check_backbone(backbone: Backbone, prompts: bool = True, hard_words: str | None = "a photo of a") -> None:
+    """Check a backbone against the contract in :mod:`fgvr.backbones.base`, on the CPU.
+
+    - ``load`` can be called twice, and leaves every parameter frozen and every module in evaluation mode.
+    - The transform makes photos of any size and mode the same float32 shape. Image and text features are L2-normalised
+      float32 of ``embed_dim``, the same each time, do not depend on the rest of the batch, and texts leave no graph.
+    - The fingerprint stays as it is until the weights change.
+    - The prompt encoder's features are normalised float32; gradients reach the context and no parameter; classes do not
+      depend on each other or on their order; one context for all is the same as a copy for each class; a name that is
+      too long is an error for the user. With the embeddings of words as context, the result is that of ``encode_text``
+      with these words, before or behind the name, with or without a full stop at the end.
+
+    Args:
+        backbone: Loaded or not.
+        prompts: Whether it has a prompt encoder.
+        hard_words: Words to compare prompts with ``encode_text`` by; ``None`` where the two differ by design.
+
+    Raises:
+        AssertionError: The backbone breaks the contract; the message says where.
+
+    Example:
+        >>> from fgvr.testing.tiny import TinyBackbone
+        >>> check_backbone(TinyBackbone())
+    """
+    _check_loading(backbone)
+    _check_images(backbone)
+    _check_texts(backbone)
+    _check_fingerprint(backbone)
+    if prompts:
+        _check_prompts(backbone)
+        _check_too_long_name(backbone)
+        if hard_words is not None:
+            _check_hard_words(backbone, hard_words)
+
+
+def check_features(features: Tensor, shape: tuple[int, int], what: str) -> None:
+    """Check that ``features`` are L2-normalised float32 of ``shape``; ``what`` names them in the message."""
+    assert features.shape == shape, f"{what}: shape {tuple(features.shape)} instead of {shape}"
+    assert features.dtype == torch.float32, f"{what}: {features.dtype} instead of float32"
+    norms = features.norm(dim=-1)
+    assert torch.allclose(norms, torch.ones_like(norms), atol=1e-4), f"{what}: norms {norms.tolist()} instead of 1"
+
+
+def _check_loading(backbone: Backbone) -> None:
+    backbone.load()
+    before = [(name, parameter.data_ptr()) for name, parameter in backbone.named_parameters()]
+    backbone.load()
+    after = [(name, parameter.data_ptr()) for name, parameter in backbone.named_parameters()]
+    assert after == before, "load() read the weights again when called twice"
+    assert before, "there are no parameters, so nobody can tell which device the backbone is on"
+    thawed = [name for name, parameter in backbone.named_parameters() if parameter.requires_grad]
+    assert not thawed, f"not frozen after load(): {thawed[:5]}"
+    training = [name for name, module in backbone.named_modules() if name and module.training]
+    assert not training, f"in training mode after load(): {training[:5]}"
+    assert isinstance(backbone.logit_scale, float), f"logit_scale is a {type(backbone.logit_scale).__name__}"
+    assert backbone.logit_scale > 0, f"logit_scale is {backbone.logit_scale}, as if it were the logarithm"
+
+
+def _check_images(backbone: Backbone) -> None:
+    photos = [_photo(64, 48), _photo(300, 200), _photo(50, 400)]
+    pixels = [backbone.transform(photo) for photo in photos]
+    shapes = {tuple(image.shape) for image in pixels}
+    assert len(shapes) == 1, f"the transform makes several shapes of photos of several sizes: {sorted(shapes)}"
+    (shape,) = shapes
+    assert len(shape) == 3, f"the transform makes {shape} instead of (3, H, W)"
+    assert shape[0] == 3, f"the transform makes {shape} instead of (3, H, W)"
+    assert pixels[0].dtype == torch.float32, f"the transform makes {pixels[0].dtype} instead of float32"
+
+    batch = torch.stack(pixels)
+    with torch.no_grad():
+        features = backbone.encode_image(batch)
+        check_features(features, (3, backbone.embed_dim), "encode_image")
+        assert torch.equal(backbone.encode_image(batch), features), "encode_image: other features for the same photos"
+        alone = torch.cat([backbone.encode_image(image.unsqueeze(0)) for image in batch])
+    _check_close(alone, features, "encode_image: a photo's features depend on the rest of the batch")
+
+
+def _check_texts(backbone: Backbone) -> None:
+    features = backbone.encode_text(_NAMES)
+    check_features(features, (len(_NAMES), backbone.embed_dim), "encode_text")
+    assert not features.requires_grad, "encode_text: the features carry a graph"
+    alone = torch.cat([backbone.encode_text([name]) for name in _NAMES])
+    _check_close(alone, features, "encode_text: a text's features depend on the rest of the batch")
+
+
+def _check_fingerprint(backbone: Backbone) -> None:
+    fingerprint = backbone.fingerprint()
+    assert backbone.fingerprint() == fingerprint, "the fingerprint is another one when asked for again"
+    parameters = list(backbone.parameters())
+    kept = [parameter.detach().clone() for parameter in parameters]
+    with torch.no_grad():
+        for parameter in parameters:
+            parameter.add_(1e-3)
+        changed = backbone.fingerprint()
+        for parameter, values in zip(parameters, kept, strict=True):
+            parameter.copy_(values)
+    assert changed != fingerprint, "the fingerprint stays the same when the weights change"
+    assert backbone.fingerprint() == fingerprint, "the fingerprint is another one once the weights are back"
+
+
+def _check_prompts(backbone: Backbone) -> None:
+    dim = backbone.prompt_encoder().token_dim
+    context = torch.randn(_N_CTX, dim, generator=torch.Generator().manual_seed(0)) * 0.02
+    order = [3, 0, 4, 2, 1]
+    for position in ("end", "middle", "front"):
+        what = f"prompt encoder, name at {position!r}"
+        context.requires_grad_()
+        features = _encode_prompts(backbone, _NAMES, context, position)
+        check_features(features, (len(_NAMES), backbone.embed_dim), what)
+        target = torch.linspace(-1, 1, features.numel()).view_as(features)
+        (gradient,) = torch.autograd.grad((features * target).sum(), context, retain_graph=True)
+        assert gradient.isfinite().all(), f"{what}: the context's gradient is not finite"
+        assert (gradient != 0).any(dim=1).all(), f"{what}: not every context vector has a gradient"
+        (features * target).sum().backward()
+        reached = [name for name, parameter in backbone.named_parameters() if parameter.grad is not None]
+        assert not reached, f"{what}: gradients reach frozen parameters: {reached[:5]}"
+
+        context, features = context.detach(), features.detach()
+        moved = _encode_prompts(backbone, [_NAMES[i] for i in order], context, position)
+        _check_close(moved, features[order], f"{what}: features depend on the order of the classes")
+        alone = torch.cat([_encode_prompts(backbone, [name], context, position) for name in _NAMES])
+        _check_close(alone, features, f"{what}: features depend on the other classes")
+        copies = _encode_prompts(backbone, _NAMES, context.expand(len(_NAMES), -1, -1), position)
+        _check_close(copies, features, f"{what}: a copy of the context for each class gives other features")
+
+
+def _check_too_long_name(backbone: Backbone) -> None:
+    name = "an endless name of words that nobody would ever write out in full " * 100
+    try:
+        backbone.prompt_encoder().prepare(["cat", name], _N_CTX, "end")
+    except FgvrError as error:
+        message = str(error)
+    else:
+        raise AssertionError("a name of 1,300 words is not refused: it would be cut off silently")
+    assert name[:60] in message, f"the error does not show the name: {message}"
+    assert name[:61] not in message, f"the error shows more than the first 60 characters of the name: {message}"
+
+
+def _check_hard_words(backbone: Backbone, words: str) -> None:
+    context = backbone.prompt_encoder().embed(words)
+    assert context.dtype == torch.float32, f"embed: {context.dtype} instead of float32"
+    assert context.shape[1:] == (backbone.prompt_encoder().token_dim,), f"embed: shape {tuple(context.shape)}"
+    texts = {"end": [f"{words} {name}" for name in _NAMES], "front": [f"{name} {words}" for name in _NAMES]}
+    for position, prompts in texts.items():
+        features = _encode_prompts(backbone, _NAMES, context, position)
+        gaps = [
+            (features - backbone.encode_text([prompt + stop for prompt in prompts])).abs().max().item()
+            for stop in ("", ".")
+        ]
+        assert min(gaps) < 1e-5, (
+            f"with the embeddings of {words!r} as context and the name at {position!r}, features differ from "
+            f"encode_text({prompts[0]!r}) by {gaps[0]:.1e} (with a full stop: {gaps[1]:.1e})"
+        )
+
+
+def _encode_prompts(backbone: Backbone, names: Sequence[str], context: Tensor, position: str) -> Tensor:
+    encoder = backbone.prompt_encoder()
+    encoder.prepare(names, context.shape[-2], position)
+    features: Tensor = encoder(context)
+    return features
+
+
+def _check_close(found: Tensor, expected: Tensor, message: str) -> None:
+    gap = (found - expected).abs().max().item()
+    assert gap < 1e-4, f"{message} (largest difference {gap:.1e})"
+
+
+def _photo(width: int, height: int) -> Image.Image:
+    ramp = torch.arange(width * height * 3).remainder(251).to(torch.uint8)
+    return Image.frombytes("RGB", (width, height), bytes(ramp.tolist()))

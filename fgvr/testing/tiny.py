@@ -1,0 +1,127 @@
+"""Plugins for tests that run in milliseconds and need no weights."""
+
+import zlib
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+from torchvision.transforms.functional import pil_to_tensor
+
+from fgvr.backbones.base import Backbone, tower_fingerprint
+from fgvr.backbones.prompts import TokenPromptEncoder
+
+_GRID = 8
+_SIZE = 32
+_BUCKETS = 1021
+_MAX_TOKENS = 256
+
+
+class TinyBackbone(Backbone):
+    """A backbone of a few thousand random weights that are the same for the same seed.
+
+    A photo's feature is a projection of its colours on an 8 x 8 grid; a text's is a projection of its words' character
+    trigrams, hashed into buckets, each with its place in the text. The two know nothing of each other, so zero-shot
+    accuracy is chance; equal photos, and equal texts, are near each other.
+
+    Args:
+        embed_dim: Width of the common space.
+        logit_scale: Factor on cosines before a softmax.
+        seed: Of the weights.
+        text_batch_size: Prompts a forward pass.
+    """
+
+    def __init__(
+        self, embed_dim: int = 16, logit_scale: float = 20.0, seed: int = 0, text_batch_size: int = 256
+    ) -> None:
+        super().__init__()
+        self.embed_dim = embed_dim
+        self.logit_scale = logit_scale
+        self.seed = seed
+        self.text_batch_size = text_batch_size
+        self.transform = _to_pixels
+        self._loaded = False
+
+    def load(self) -> None:
+        """Draw the weights."""
+        if self._loaded:
+            return
+        generator = torch.Generator("cpu").manual_seed(self.seed)
+        dim, colours = self.embed_dim, 3 * _GRID**2
+
+        def draw(*shape: int) -> nn.Parameter:
+            return nn.Parameter(torch.randn(shape, generator=generator, device="cpu"), requires_grad=False)
+
+        self.image_tower = nn.ParameterDict({"weight": draw(colours, dim), "bias": draw(dim)})
+        self.token_embedding = nn.Embedding(_BUCKETS, dim, _weight=draw(_BUCKETS, dim))
+        self.positions = draw(_MAX_TOKENS, dim)
+        self.text_projection = draw(dim, dim)
+        self.eval().requires_grad_(False)
+        self._loaded = True
+
+    def fingerprint(self) -> str:
+        """See the base class."""
+        return f"tiny-{tower_fingerprint(self.image_tower, self.transform)}"
+
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        """See the base class."""
+        colours = F.adaptive_avg_pool2d(pixels.float(), _GRID).flatten(1)
+        with torch.autocast(pixels.device.type, enabled=False):
+            return F.normalize(colours @ self.image_tower["weight"] + self.image_tower["bias"], dim=-1)
+
+    @torch.no_grad()
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """See the base class. Of longer texts the first 256 trigrams count."""
+        tokens = [torch.tensor(_trigrams(text)[:_MAX_TOKENS], device=self.device) for text in texts]
+        last = torch.tensor([len(ids) - 1 for ids in tokens], device=self.device)
+        padded = nn.utils.rnn.pad_sequence(tokens, batch_first=True)
+        return F.normalize(self.pool(self.token_embedding(padded), last), dim=-1)
+
+    def pool(self, embeddings: Tensor, last: Tensor) -> Tensor:
+        """Text features before normalisation, from token embeddings without positions and each text's last index."""
+        length = embeddings.shape[1]
+        hidden = torch.tanh(embeddings + self.positions[:length])
+        inside = torch.arange(length, device=last.device) <= last.unsqueeze(1)
+        mean = (hidden * inside.unsqueeze(-1)).sum(1) / inside.sum(1, keepdim=True)
+        with torch.autocast(mean.device.type, enabled=False):
+            return torch.matmul(mean.float(), self.text_projection)
+
+    def prompt_encoder(self) -> "TinyPromptEncoder":
+        """See the base class."""
+        return TinyPromptEncoder(self)
+
+
+class TinyPromptEncoder(TokenPromptEncoder):
+    """Context and name as a row of trigrams, without start and end tokens.
+
+    Args:
+        backbone: Has the weights.
+    """
+
+    def __init__(self, backbone: TinyBackbone) -> None:
+        super().__init__(backbone.token_embedding, _MAX_TOKENS, backbone.text_batch_size)
+        self.backbone = backbone
+
+    def tokenize(self, words: str) -> list[int]:
+        """See the base class."""
+        return _trigrams(words)
+
+    def split(self, name: str) -> tuple[list[int], list[int], list[int]]:
+        """See the base class."""
+        return [], _trigrams(name), []
+
+    def encode(self, embeddings: Tensor, last: Tensor) -> Tensor:
+        """See the base class."""
+        return self.backbone.pool(embeddings, last)
+
+
+def _to_pixels(photo: Image.Image) -> Tensor:
+    pixels: Tensor = pil_to_tensor(photo.convert("RGB").resize((_SIZE, _SIZE), Image.Resampling.BILINEAR))
+    return pixels / 255 - 0.5
+
+
+def _trigrams(text: str) -> list[int]:
+    padded = [f" {word} " for word in text.lower().split()] or [" . "]
+    # crc32 and not hash(), which is another one in every process
+    return [zlib.crc32(word[i : i + 3].encode()) % _BUCKETS for word in padded for i in range(len(word) - 2)]

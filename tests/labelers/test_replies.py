@@ -1,0 +1,321 @@
+import json
+import random
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from fgvr.labelers.replies import parse_reply
+
+RECORDED = Path(__file__).resolve().parents[3] / "shared" / "data" / "recorded_labels"
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        ("Siberian Husky", "Siberian Husky"),
+        ("`Siberian Husky`.", "Siberian Husky"),
+        ('"House Finch"', "House Finch"),
+        ("\u201cHouse Finch\u201d", "House Finch"),
+        ("Label: House Finch", "House Finch"),
+        ("Best fine-grained class label: **House Finch**", "House Finch"),
+        ("Sure! The bird is a House Finch.", "House Finch"),
+        ("royal_tern", "royal tern"),
+        ("a beagle", "beagle"),
+        ("St. Bernard", "St. Bernard"),
+        ("Orange", "Orange"),
+        ("Red Fox", "Red Fox"),
+        ("Common Tern", "Common Tern"),
+        ("Tree Swallow", "Tree Swallow"),
+        ("<think>a sparrow?</think><answer>House Finch</answer>", "House Finch"),
+        ("<b>House Finch</b> <script>alert(1)</script>", "House Finch"),
+        ("House Finch\n\nThis bird has a red head.", "House Finch"),
+        ("House Finch\n- Red head\n- Brown back", "House Finch"),
+        ("House Finch - a small bird", "House Finch"),
+        ("Yoghurt, natural", "Yoghurt"),
+        ("Maltese dog", "Maltese"),
+        ("Bernese mountain dog", "Bernese mountain dog"),
+        ("Australian Cattle Dog", "Australian Cattle Dog"),
+        ("\u897f\u4f2f\u5229\u4e9a\u96ea\u6a47\u72ac", "\u897f\u4f2f\u5229\u4e9a\u96ea\u6a47\u72ac"),
+    ],
+)
+def test_short_replies(raw, name):
+    parsed = parse_reply(raw)
+    assert (parsed.names, parsed.flag) == ((name,), "")
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        ("The dog in the image appears to be a **Whippet**. **Coat Color:** fawn.", "Whippet"),
+        ("The small dog here resembles a Bichon Frise. Its coat is white.", "Bichon Frise"),
+        ("The pet is a dog, specifically a Boxer.", "Boxer"),
+        ("This is a cat of the breed known as the Russian Blue.", "Russian Blue"),
+        ("The dog is a Kelpie, specifically an Australian Kelpie.", "Australian Kelpie"),
+        ("The dog is a Kelpie, specifically its coat is black.", "Kelpie"),
+        ("It is a **Shearwater**. It could be a Sooty Shearwater.", "Sooty Shearwater"),
+        ('This is a West Highland White Terrier, often referred to as a "Westie".', "West Highland White Terrier"),
+        ("It is a **Miniature Pinscher (Min Pin)**, a lively dog.", "Miniature Pinscher"),
+        ("The dogs in the image are Beagles.", "Beagle"),
+        ("The image shows two dogs that appear to be Siberian Huskies.", "Siberian Husky"),
+        ("The birds in the photo are House Finches.", "House Finch"),
+        ("The dog appears to be a Bluetick Coonhound puppy.", "Bluetick Coonhound"),
+        ("The image shows a puppy of the Bernese Mountain Dog breed.", "Bernese Mountain Dog"),
+        ("The pet is a Siamese cat. It has blue eyes.", "Siamese"),
+        ("The dog is a Black and Tan Coonhound and has long ears.", "Black and Tan Coonhound"),
+        ("The pet is a beagle, a breed of dog.", "beagle"),
+        ("The bird shown is not a Raven but a Common Grackle.", "Common Grackle"),
+        (
+            "It is a **Schnauzer**. On closer inspection, it is a **Silky Terrier**.",
+            "Silky Terrier",
+        ),
+        ("I cannot see well, however it is most likely a Great Shearwater.", "Great Shearwater"),
+        ("It isn't possible to be sure. Based on its bill, the bird is likely a Herring Gull.", "Herring Gull"),
+        ("### Breed Identification\n\nThe dog is a Pug.", "Pug"),
+        ("Image Analysis\n\nThe dog is a Pug.", "Pug"),
+        ("Great question. The dog is a Pug.", "Pug"),
+        ("Most likely a Pug. The face is flat.", "Pug"),
+        ("The dog is a Great Pyrenees. These traits are consistent with Great Pyrenees.", "Great Pyrenees"),
+        ("### Key features\n- **Coat**: short\n\n**Basenji**", "Basenji"),
+        ("The dog is a small white one. **Similar breeds:** many. This looks like a **Maltese**.", "Maltese"),
+    ],
+)
+def test_prose(raw, name):
+    parsed = parse_reply(raw)
+    assert (parsed.names, parsed.flag) == ((name,), "")
+
+
+def test_breeds_that_are_only_compared_are_no_names():
+    raw = (
+        "The dog in the photo is a **Saluki**.\n\n### Similar breeds\n- **Borzoi**: larger.\n- **Whippet**: small.\n\n"
+        "Unlike the Greyhound, it has feathered ears. Afghan Hounds are shaggier."
+    )
+    assert parse_reply(raw).names == ("Saluki",)
+
+
+@pytest.mark.parametrize(
+    ("raw", "names"),
+    [
+        ("1. Royal Tern\n2. Elegant Tern", ("Royal Tern", "Elegant Tern")),
+        ("My candidates:\n- Royal Tern\n- **Elegant Tern**\n- royal tern", ("Royal Tern", "Elegant Tern")),
+        ("Royal Tern or Elegant Tern. Both have a crest.", ("Royal Tern", "Elegant Tern")),
+        ("Royal Tern or Elegant Tern", ("Royal Tern", "Elegant Tern")),
+        ("The bird is a Royal Tern or an Elegant Tern.", ("Royal Tern", "Elegant Tern")),
+        ("The bird is a Royal Tern. It could also be an Elegant Tern.", ("Royal Tern", "Elegant Tern")),
+        ("The dog on the left is a Pug. The dog on the right is a Boxer.", ("Pug", "Boxer")),
+        ('{"1": "Royal Tern", "2": "Elegant Tern"}', ("Royal Tern", "Elegant Tern")),
+        ('Here you are:\n```json\n["Royal Tern", "Elegant Tern"]\n```', ("Royal Tern", "Elegant Tern")),
+        ('{"predictions": [{"label": "Royal Tern", "score": 0.8}, {"label": "Elegant Tern"}]}', None),
+        ('{"species": "bird", "common_name": "Royal Tern", "alternatives": ["Elegant Tern", "bird"]}', None),
+        ('{"file_name": "a b.jpg", "label": "Royal Tern", "other": "c"}', ("Royal Tern",)),
+        ('{"breed": "Royal Tern", "alternatives": ["Elegant Tern", "Cas', ("Royal Tern",)),
+        ('{"make": "Acura", "model": "RL", "year": 2009}', ("Acura RL 2009",)),
+    ],
+)
+def test_several_names_and_json(raw, names):
+    parsed = parse_reply(raw)
+    assert (parsed.names, parsed.flag) == (names or ("Royal Tern", "Elegant Tern"), "")
+    assert len(parsed.scientific_names) == len(parsed.names)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "House Finch (Haemorhous mexicanus)",
+        "House Finch, Haemorhous mexicanus",
+        "*Haemorhous mexicanus* (House Finch)",
+        "The bird is a **House Finch** (*Haemorhous mexicanus*), often seen in towns.",
+        "The bird is a **House Finch (Haemorhous mexicanus)**.",
+        "The bird is a House Finch (*Haemorhous mexicanus*). It sings.",
+        "Common name: House Finch\nScientific name: Haemorhous mexicanus",
+        '{"common_name": "House Finch", "scientific_name": "Haemorhous mexicanus"}',
+    ],
+)
+def test_latin_names_are_kept_apart(raw):
+    parsed = parse_reply(raw)
+    assert (parsed.names, parsed.scientific_names) == (("House Finch",), ("Haemorhous mexicanus",))
+
+
+def test_brackets_that_hold_no_species_are_no_latin():
+    for raw in ("Pug (also known as Mops)", "Pug (Carlin)", "Pug (Canis sp.)"):
+        assert parse_reply(raw).scientific_names == (None,)
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        ("Acura RL 2009", "Acura RL 2009"),
+        ("Acura RL, 2009", "Acura RL 2009"),
+        ("2009 Acura RL", "Acura RL 2009"),
+        ("The car is a 2009 Acura RL. It has four doors.", "Acura RL 2009"),
+        ("The car is an Acura RL. It appears to be from the 2009 model year.", "Acura RL 2009"),
+        ("The car is an Acura RL. It is from the 2009 to 2012 model years.", "Acura RL"),
+        ("The car is an Acura RL. It is a 2009 model, or of the 2011 model year.", "Acura RL"),
+        ("The car is an Acura RL, first made in 1995.", "Acura RL"),
+        ("The vehicle in the image is an Audi 200 (C3) sedan.", "Audi 200"),
+        ("The car in the image is a Volkswagen Golf, specifically the seventh generation.", "Volkswagen Golf"),
+    ],
+)
+def test_cars(raw, name):
+    assert parse_reply(raw).names == (name,)
+
+
+@pytest.mark.parametrize(
+    ("raw", "flag"),
+    [
+        ("", "empty"),
+        (" \n\u200b ", "empty"),
+        ("I can't identify the bird.", "refusal"),
+        ("I\u2019m sorry, but it is not possible to determine the breed from this image.", "refusal"),
+        ("To identify the species, I would need a clearer photo.", "refusal"),
+        ("None", "refusal"),
+        ("null", "refusal"),
+        ("{}", "refusal"),
+        ('{"breed": null}', "refusal"),
+        ("dog", "generic"),
+        ("Domestic cat", "generic"),
+        ("bird", "generic"),
+        ("Terrier.", "generic"),
+        ("mixed breed", "generic"),
+        ("German Shepherd mix", "generic"),
+        ("a type of warbler", "generic"),
+        ("tabby cat", "generic"),
+        ("Unknown", "generic"),
+        ("The pet in the image is a domestic cat. It seems to be a tabby cat.", "generic"),
+        ("The bird in the image is a type of grackle.", "generic"),
+        ('{"label": "dog"}', "generic"),
+        ("x" * 61, "unparsed"),
+        ("one two three four five six seven eight nine", "unparsed"),
+        ("<script>alert(1)</script>", "empty"),
+        ("https://example.org/dog", "unparsed"),
+        ('{"breed": "Bor', "unparsed"),
+    ],
+)
+def test_replies_without_a_name_are_flagged(raw, flag):
+    parsed = parse_reply(raw)
+    assert (parsed.names, parsed.scientific_names, parsed.flag) == ((), (), flag)
+
+
+HOSTILE = [
+    *(
+        "*",
+        "**",
+        "***a",
+        "(",
+        "[",
+        "[a](",
+        "<",
+        "<a",
+        "</think>",
+        "<think>",
+        "<script>",
+        "{",
+        '{"a":',
+        "[[",
+        "`",
+        "```",
+    ),
+    *(
+        '"',
+        "#",
+        "**a**:",
+        "**a** ",
+        "_",
+        "__a",
+        ". ",
+        "! ",
+        '?" ',
+        "'",
+        "\u200b",
+        "\ufdfa",
+        "a: ",
+        "a:=",
+        "&lt;",
+        "\n",
+        "- a\n",
+    ),
+    *(
+        "A ",
+        "Aa ",
+        "() ",
+        "(a) ",
+        "is a ",
+        "the ",
+        "a, ",
+        "or ",
+        "not a ",
+        "likely ",
+        "image ",
+        "appears ",
+        "specifically ",
+    ),
+    *(
+        "appears most ",
+        "The dog is a **",
+        "The dog is a B or a ",
+        "It is A B C D ",
+        "model year ",
+        "2012 model ",
+        "1. ",
+    ),
+    *("model year 2012 to ", "name: a\n", "- **A**: b\n"),
+]
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_hostile_replies_take_little_time(unit):
+    for raw in (unit * 20_000, "The dog is a " + unit * 20_000):
+        start = time.process_time()
+        parse_reply(raw)
+        assert time.process_time() - start < 1  # 0.1 s at worst where this was written
+
+
+def test_whatever_comes_names_are_clean():
+    chance = random.Random(0)
+    units = [*HOSTILE, "Pug ", "The dog is a Pug"]
+    for _ in range(2_000):
+        parsed = parse_reply("".join(chance.choices(units, k=chance.randint(1, 12))))
+        assert bool(parsed.names) == (parsed.flag == "")
+        assert len(parsed.names) == len(parsed.scientific_names)
+        for name in parsed.names:
+            assert len(name) <= 60
+            assert len(name.split()) <= 8
+            assert not set(name) & set('<>{}[]()*`"#|\n\\')
+
+
+def test_only_the_beginning_of_a_reply_is_read():
+    assert parse_reply("-" * 20_000 + " Pug").names == ()
+
+
+def fold(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).casefold()
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("dataset", "rows", "agreement", "accuracy", "unnamed"),
+    [
+        # first name = that of a second LLM, first name = true name, replies without a name; as measured
+        ("dogs120", 360, 0.975, 0.505, 2),
+        ("cub200", 600, 0.983, 0.478, 1),
+        ("cars196", 588, 0.069, 0.005, 3),  # the second LLM adds body style and year from elsewhere
+        ("pets37", 111, 0.684, 0.702, 8),  # "Siamese" is what the data set says, the second LLM says "Siamese Cat"
+    ],
+)
+def test_recorded_replies(dataset, rows, agreement, accuracy, unnamed):
+    path = RECORDED / f"{dataset}.qwen2.5-vl-72b.jsonl"
+    if not path.is_file():
+        pytest.skip(f"no recorded replies at {path}")
+    counts: Counter[str] = Counter()
+    for line in path.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        name = fold(next(iter(parse_reply(row["raw"]).names), ""))
+        counts["rows"] += 1
+        counts["agree"] += name == fold(next(iter(row["extracted"].values()), ""))
+        counts["true"] += name == fold(row["class_name"])
+        counts["unnamed"] += not name
+    assert counts["rows"] == rows
+    assert counts["agree"] / rows >= agreement - 0.005
+    assert counts["true"] / rows >= accuracy - 0.005
+    assert counts["unnamed"] <= unnamed

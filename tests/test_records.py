@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from fgvr.errors import FgvrError
+from fgvr.records import CandidateSets
+
+
+def test_ragged_sets_and_their_padded_form():
+    sets = CandidateSets.from_lists(["a", "b", "c"], [[2], [0, 1], [3, 1, 2]])
+    indices, weights = sets.padded()
+    assert indices.tolist() == [[2, -1, -1], [0, 1, -1], [3, 1, 2]]
+    np.testing.assert_allclose(weights.sum(1), 1)
+    assert [row.tolist() for row, _ in sets] == [[2], [0, 1], [3, 1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("indices", "weights", "message"),
+    [
+        ([[0], []], [[1.0], []], "'b' is empty"),
+        ([[0], [1, 1]], None, "'b' holds class 1 twice"),
+        ([[0], [1, 2]], [[1.0], [0.5, 0.4]], "'b' are not positive, or sum to 0.9"),
+        ([[0], [1, 2]], [[1.0], [1.5, -0.5]], "'b' are not positive"),
+        ([[0]], None, "2 photos, but candidate sets for 1"),
+    ],
+)
+def test_what_is_no_candidate_set_is_refused(indices, weights, message):
+    with pytest.raises(FgvrError, match=message):
+        CandidateSets.from_lists(["a", "b"], indices, weights)
+
+
+def test_no_photos():
+    assert len(CandidateSets.from_lists([], [])) == 0

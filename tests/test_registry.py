@@ -1,0 +1,115 @@
+import importlib
+import inspect
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from fgvr import registry as module
+from fgvr.errors import FgvrError
+from fgvr.registry import KINDS, SLOTS, Registry
+
+ENTRIES = [(kind, name) for kind, registry in KINDS.items() for name in registry._builtins]
+BASES = {
+    "datasets": "fgvr.data.base.ImageDataset",
+    "labelers": "fgvr.labelers.base.Labeler",
+    "candidates": "fgvr.candidates.base.CandidateStrategy",
+    "backbones": "fgvr.backbones.base.Backbone",
+    "heads": "fgvr.heads.base.Head",
+    "losses": "fgvr.losses.base.Loss",
+    "methods": "fgvr.methods.base.Method",
+}
+
+
+def base_of(kind):
+    name, _, class_name = BASES[kind].rpartition(".")
+    return getattr(importlib.import_module(name), class_name)
+
+
+@pytest.mark.parametrize(("kind", "name"), ENTRIES)
+def test_entry_is_a_concrete_plugin_in_the_file_of_its_name(kind, name):
+    plugin = KINDS[kind].load(name)
+    assert issubclass(plugin, base_of(kind))
+    assert not inspect.isabstract(plugin)
+    assert plugin.__module__.rpartition(".")[2] == name
+    assert inspect.getdoc(plugin)
+
+
+@pytest.mark.parametrize(("kind", "name"), ENTRIES)
+def test_every_option_is_annotated_and_documented(kind, name):
+    plugin = KINDS[kind].load(name)
+    for parameter in list(inspect.signature(plugin.__init__).parameters.values())[1:]:
+        assert parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL), f"{parameter} hides options"
+        assert parameter.annotation is not parameter.empty
+        assert f"{parameter.name}:" in (plugin.__doc__ or ""), f"{plugin.__name__} does not document {parameter.name}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_plugin_class_of_the_package_is_listed(kind):
+    base = base_of(kind)
+    folder = Path(inspect.getfile(base)).parent
+    found = {
+        f"{name}.{value.__name__}"
+        for path in folder.glob("*.py")
+        for name in [f"{base.__module__.rpartition('.')[0]}.{path.stem}"]
+        for value in vars(importlib.import_module(name)).values()
+        if inspect.isclass(value)
+        and issubclass(value, base)
+        and not inspect.isabstract(value)
+        and value.__module__ == name
+    }
+    assert found == set(KINDS[kind]._builtins.values())
+
+
+def test_names_classes_and_paths_mean_one_thing():
+    for name in ("proden", "ProdenLoss", "fgvr.losses.proden.ProdenLoss"):
+        assert KINDS["losses"].resolve(name) == "fgvr.losses.proden.ProdenLoss"
+
+
+def test_a_typo_gets_the_closest_name_and_a_command():
+    with pytest.raises(FgvrError, match=r"'prodenn'.*Did you mean 'proden'\?.*fgvr list losses"):
+        KINDS["losses"].resolve("prodenn")
+
+
+def entry(name, value):
+    return EntryPoint(name=name, value=value, group="fgvr.losses")
+
+
+def test_installed_plugins_are_found_and_not_imported(monkeypatch):
+    monkeypatch.setattr(module, "entry_points", lambda group: [entry("mine", "a_missing_package.loss:Mine")])
+    registry = Registry("losses", {"proden": "fgvr.losses.proden.ProdenLoss"})
+    assert registry.resolve("mine") == "a_missing_package.loss.Mine"
+    assert registry.resolve("proden") == "fgvr.losses.proden.ProdenLoss"
+
+
+def test_a_built_in_name_wins_with_a_warning(monkeypatch):
+    monkeypatch.setattr(module, "entry_points", lambda group: [entry("proden", "other:Proden")])
+    registry = Registry("losses", {"proden": "fgvr.losses.proden.ProdenLoss"})
+    with pytest.warns(UserWarning, match="name of a built-in"):
+        assert registry.resolve("proden") == "fgvr.losses.proden.ProdenLoss"
+
+
+def test_two_packages_of_one_name_make_only_that_name_an_error(monkeypatch):
+    entries = [entry("mine", "first:Mine"), entry("mine", "second:Mine"), entry("other", "first:Other")]
+    monkeypatch.setattr(module, "entry_points", lambda group: entries)
+    registry = Registry("losses", {})
+    assert registry.resolve("other") == "first.Other"
+    with pytest.raises(FgvrError, match=r"first\.Mine and second\.Mine"):
+        registry.resolve("mine")
+
+
+def test_a_path_without_its_class(monkeypatch):
+    with pytest.raises(FgvrError, match="has no NoSuchLoss"):
+        KINDS["losses"].load("fgvr.losses.proden.NoSuchLoss")
+
+
+@pytest.mark.parametrize("code", ["import fgvr.registry", "from fgvr.cli import main; main(['list'])"])
+def test_the_registry_and_list_import_no_torch(code):
+    check = f"{code}\nimport sys; assert not {{'torch', 'lightning', 'numpy'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", check], check=True, capture_output=True)
+
+
+def test_slots_cover_every_kind():
+    assert {registry.kind for registry in SLOTS.values()} == set(KINDS)
