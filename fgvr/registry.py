@@ -1,7 +1,8 @@
 """Short names of plugins: name -> class path, for the built-in ones and for installed packages.
 
 Nothing here imports a plugin, and nothing here needs more than the standard library, so that ``fgvr list`` answers at
-once and a broken plugin harms only the run that selects it. A third-party package declares its plugins as entry points::
+once and a broken plugin harms only the run that selects it. A third-party package declares its plugins as entry
+points::
 
     [project.entry-points."fgvr.labelers"]
     qwen2_vl = "fgvr_qwen.labeler:QwenLabeler"
@@ -76,7 +77,9 @@ class Registry(Mapping[str, str]):
         if name not in paths:
             near = difflib.get_close_matches(name, paths, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise FgvrError(f"{name!r} is not one of the fgvr.{self.kind}.{hint} To see them all: fgvr list {self.kind}")
+            raise FgvrError(
+                f"{name!r} is not one of the fgvr.{self.kind}.{hint} To see them all: fgvr list {self.kind}"
+            )
         return paths[name]
 
     def load(self, name: str) -> type[Any]:
@@ -174,6 +177,5 @@ SLOTS: dict[str, Registry] = {
     "backbone": BACKBONES,
     "head": HEADS,
     "loss": LOSSES,
-    "model": METHODS,
 }
-"""Name of a configuration key -> registry whose short names it takes."""
+"""Name of a constructor's argument -> registry whose short names it takes. The top-level ``model`` takes METHODS."""

@@ -1,8 +1,8 @@
 """The command line: picks the subcommand, and imports only what that one needs."""
 
 import difflib
-import os
 import sys
+from pathlib import Path
 
 from fgvr import __version__
 from fgvr.errors import FgvrError
@@ -43,9 +43,10 @@ def main(argv: list[str] | None = None) -> int:
         The exit code: 0, or 2 for a mistake that the user can mend.
     """
     argv = sys.argv[1:] if argv is None else argv
-    if os.getcwd() not in sys.path:
+    here = str(Path.cwd())
+    if here not in sys.path:
         # a labeler or a loss in a file of the working directory can be selected by its class path
-        sys.path.append(os.getcwd())
+        sys.path.append(here)
     try:
         return _dispatch(argv[0] if argv else "--help", argv[1:])
     except FgvrError as error:

@@ -38,8 +38,8 @@ def find_config(name: str) -> Path:
     near = difflib.get_close_matches(Path(name).name, there, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise FgvrError(
-        f"There is no configuration {name!r}, neither here, nor in ./configs, nor among those that come with fgvr.{hint} "
-        "To see the latter: fgvr list configs"
+        f"There is no configuration {name!r}, neither here, nor in ./configs, nor among those that come with fgvr."
+        f"{hint} To see the latter: fgvr list configs"
     )
 
 

@@ -1,7 +1,7 @@
 """Short plugin names in YAML files and on the command line, through two public hooks of jsonargparse.
 
-A loader (``parser_mode``) expands names in files, and ``expand_argv`` those on the command line, before jsonargparse sees
-them. jsonargparse then does what it does for any class path: import, check, document, save.
+A loader (``parser_mode``) expands names in files, and ``expand_argv`` those on the command line, before jsonargparse
+sees them. jsonargparse then does what it does for any class path: import, check, document, save.
 """
 
 import json
@@ -11,11 +11,11 @@ from typing import Any
 import yaml
 from jsonargparse import get_loader, set_loader
 
-from fgvr.registry import SLOTS, Registry
+from fgvr.registry import METHODS, SLOTS, Registry
 
 PARSER_MODE = "fgvr"
-SECTIONS = ("data", "model")
-"""Short names are looked up below these keys only: a callback may own a key called ``loss``."""
+SECTIONS: dict[str, Registry | None] = {"data": None, "model": METHODS}
+"""Top-level keys below which short names are looked up (a callback may own a key called ``loss``), with their own."""
 
 _SLOT_FLAG = re.compile(
     rf"--(?:model|(?:{'|'.join(SECTIONS)})\.(?:[\w.]+\.)?(?P<slot>{'|'.join(SLOTS)}))"
@@ -32,7 +32,7 @@ def expand_config(config: Any) -> Any:
     """
     if not isinstance(config, dict):
         return config
-    return {key: _expand(value, SLOTS.get(key)) if key in SECTIONS else value for key, value in config.items()}
+    return {key: _expand(value, SECTIONS[key]) if key in SECTIONS else value for key, value in config.items()}
 
 
 def expand_argv(argv: list[str]) -> list[str]:
@@ -49,7 +49,7 @@ def expand_argv(argv: list[str]) -> list[str]:
                 token = _expand_text(token, registry)
             registry = None
         elif match := _SLOT_FLAG.fullmatch(token):
-            slot = SLOTS[match["slot"] or "model"]
+            slot = SLOTS[match["slot"]] if match["slot"] else METHODS
             if match["value"] is None:
                 registry = slot
             else:

@@ -20,7 +20,7 @@ _FLAG = re.compile(r"[Uu]nrecognized arguments: --(?P<option>[\w.-]+)")
 class FgvrParser(LightningArgumentParser):
     """Parser of every fgvr command that takes a configuration."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on as they come
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         # an abbreviated flag would silently mean another one as soon as a plugin adds an option
         super().__init__(*args, allow_abbrev=False, **kwargs)
 

@@ -12,6 +12,8 @@ _WARNINGS = (
     r".*does not have many workers.*",
     # fit tests with the sampler of fgvr, which repeats no photo
     r"Using `DistributedSampler` with the dataloaders.*",
+    # the method keeps the predictions, in the order of the photos, and the recorder writes them
+    r"predict returned None if it was on purpose.*",
     # only training writes checkpoints, so only training has the callback
     r"Be aware that when using `ckpt_path`, callbacks used to create the checkpoint.*",
     # a new run has a new folder; a resumed one is meant to go on in its own

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -62,7 +63,7 @@ class FgvrCLI(LightningCLI):
             save_config_callback=None,
             seed_everything_default=0,
             parser_class=FgvrParser,
-            parser_kwargs={**per_parser, **{name: per_parser for name in self.subcommands()}} if run else per_parser,
+            parser_kwargs={**per_parser, **dict.fromkeys(self.subcommands(), per_parser)} if run else per_parser,
             trainer_defaults={"max_epochs": 50, "use_distributed_sampler": False, "log_every_n_steps": 1},
             args=[command, *argv] if run else argv,
             run=run,
@@ -208,7 +209,8 @@ def configure_logging() -> None:
 
 
 def _is_rank_zero() -> bool:
-    return int(rank_zero_only.rank) == 0 and os.environ.get("NODE_RANK", "0") == "0"
+    rank: int = rank_zero_only.rank  # type: ignore[attr-defined]  # Lightning sets it when it is imported
+    return rank == 0 and os.environ.get("NODE_RANK", "0") == "0"
 
 
 def _label_before_training(data: FgvrDataModule) -> None:
@@ -218,8 +220,8 @@ def _label_before_training(data: FgvrDataModule) -> None:
     log.info("%s", plan)
     if plan.unasked and (TorchElasticEnvironment.detect() or SLURMEnvironment.detect()):
         raise FgvrError(
-            f"{plan.unasked} support photos were not asked for yet, and a job of several processes does not ask for labels. "
-            "Run `fgvr label` with the same options first, in one process."
+            f"{plan.unasked} support photos were not asked for yet, and a job of several processes does not ask for "
+            "labels. Run `fgvr label` with the same options first, in one process."
         )
     if plan.missing:
         data.label()

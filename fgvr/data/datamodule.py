@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
@@ -43,8 +43,8 @@ class Learner(Protocol):
     """What the data module must know of a method."""
 
     backbone: Backbone
-    trains: bool
-    needs_pixels: bool
+    trains: ClassVar[bool]
+    needs_pixels: ClassVar[bool]
 
 
 @dataclass(frozen=True)
@@ -320,8 +320,8 @@ class FgvrDataModule(LightningDataModule):
         )
         workers = self.num_workers if isinstance(dataset, PixelBatches) else 0
         return DataLoader(
-            dataset,  # type: ignore[arg-type]  # it is indexed with batch keys, as the sampler yields them
-            sampler=sampler,  # type: ignore[arg-type]
+            dataset,
+            sampler=sampler,
             batch_size=None,
             num_workers=workers,
             persistent_workers=workers > 0,

@@ -54,7 +54,9 @@ class ManifestDataset(ImageDataset):
                     rows[record.sample_id] = reader.line_num
                     records.append(record)
         except UnicodeDecodeError as error:
-            raise FgvrError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8.") from None
+            raise FgvrError(
+                f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8."
+            ) from None
         if not records:
             raise FgvrError(f"{path} lists no photos: it has a header and no further row.")
         return sorted(records, key=lambda record: record.sample_id)
@@ -65,7 +67,9 @@ class ManifestDataset(ImageDataset):
             raise FgvrError(f"{place}: the column 'file' is empty; it must name a photo below {str(self.root)!r}.")
         relative = PurePosixPath(file.replace("\\", "/"))
         if relative.is_absolute() or ".." in relative.parts:
-            raise FgvrError(f"{place}: {file!r} is not below the data set's root; give it relative to {str(self.root)!r}.")
+            raise FgvrError(
+                f"{place}: {file!r} is not below the data set's root; give it relative to {str(self.root)!r}."
+            )
         split = split_name(row.get("split") or "support")
         if split is None:
             raise FgvrError(f"{place}: the split is {row['split']!r}; expected support, val or test.")

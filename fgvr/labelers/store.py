@@ -241,7 +241,7 @@ def _reply(
     )
 
 
-def _canonical(value: Any) -> str:  # noqa: ANN401 - any JSON value
+def _canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 

@@ -73,7 +73,8 @@ class Loss(nn.Module, ABC):
 
         Args:
             labels: The whole data set; row i has ``sample_index`` i.
-            key: Hash of sample ids, candidate sets and class names. A checkpoint's state is only taken back under the same key.
+            key: Hash of sample ids, candidate sets and class names. A checkpoint's state is only taken back under the
+                same key.
         """
         self.state, self.state_key = self.init_state(labels), key
 

@@ -1,13 +1,13 @@
 """The contract of a method: the only file that the author of a method plugin must read."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics.utilities.distributed import gather_all_tensors
 
 from fgvr import __version__
@@ -21,13 +21,13 @@ from fgvr.records import CandidateSets, Prediction, Vocabulary
 _BACKBONE_PREFIX = "backbone."
 
 
-class Method(LightningModule):
+class Method(LightningModule, ABC):
     """How a backbone becomes a classifier over the vocabulary: training, and one or more rows of the result table.
 
     A subclass says how its parameters are made (``build``), how it trains (Lightning's ``training_step`` and
     ``configure_optimizers``) and which classifiers it puts up for evaluation (``classifiers``). Constructors are pure:
-    no weights are read before ``configure_model``. A frozen backbone's weights stay out of the checkpoint; vocabulary and
-    configuration go into it, so that a checkpoint alone can classify new photos.
+    no weights are read before ``configure_model``. A frozen backbone's weights stay out of the checkpoint; class names
+    and configuration go into it, so that a checkpoint alone can classify new photos.
 
     Args:
         backbone: Image and text tower.
@@ -49,6 +49,7 @@ class Method(LightningModule):
         self.classifier_seconds: dict[str, float] = {}
         self._classifiers: Mapping[str, Tensor] = {}
         self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.register_state_dict_post_hook(_drop_frozen_backbone)
 
     @abstractmethod
     def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:
@@ -180,13 +181,6 @@ class Method(LightningModule):
         """See ``end_evaluation``."""
         self.end_evaluation("predict")
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Without the weights of a frozen backbone, which its own files hold."""
-        state: dict[str, Any] = super().state_dict(*args, **kwargs)
-        if self.needs_pixels:
-            return state
-        return {key: value for key, value in state.items() if not key.startswith(_BACKBONE_PREFIX)}
-
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Take a state back; only a frozen backbone's weights may be missing.
 
@@ -210,3 +204,10 @@ class Method(LightningModule):
             "class_names": list(self.vocabulary.names),
             "config": self.resolved_config,
         }
+
+
+def _drop_frozen_backbone(module: nn.Module, state: dict[str, Any], prefix: str, _: object) -> None:
+    """Leave out the weights of a frozen backbone, which its own files hold."""
+    if isinstance(module, Method) and not module.needs_pixels:
+        for key in [key for key in state if key.startswith(prefix + _BACKBONE_PREFIX)]:
+            del state[key]

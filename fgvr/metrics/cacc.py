@@ -81,7 +81,7 @@ class ClusteringAccuracy(Metric):
         matched = counts[linear_sum_assignment(counts.numpy(), maximize=True)].sum()
         return (100 * matched / len(pairs)).to(self.device)
 
-    def sync(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on as they come
+    def sync(self, *args: Any, **kwargs: Any) -> None:
         """Gathers the pairs of all processes; see :meth:`torchmetrics.Metric.sync`."""
         if len(self.pairs) == 0:  # torchmetrics would send a float vector for it, which the others cannot concatenate
             self.pairs.append(torch.empty((0, 2), dtype=torch.int64, device=self.device))

@@ -11,7 +11,7 @@ from fgvr.records import Prediction
 
 
 def write_predictions(predictions: Sequence[Prediction], path: Path) -> None:
-    """Write one row a photo: ``sample_id, split, true_name`` and, for each row of the table, ``<row>_name, <row>_score``.
+    """Write ``sample_id, split, true_name`` and, for each row of the table, ``<row>_name, <row>_score``.
 
     Args:
         predictions: At least one; all with the same rows.

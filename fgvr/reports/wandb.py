@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import wandb
 from lightning.pytorch.loggers import WandbLogger
 from PIL import Image
 
@@ -55,9 +55,7 @@ def _spread(total: int) -> list[int]:
     return sorted({int(i) for i in np.linspace(0, total - 1, min(total, SAMPLES))})
 
 
-def _thumbnail(path: Path) -> Any:
-    import wandb
-
+def _thumbnail(path: Path) -> wandb.Image:
     image = open_image(path)
     image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)
     return wandb.Image(image)

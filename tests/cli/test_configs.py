@@ -23,8 +23,8 @@ def test_the_order_of_places(here):
 
 def test_every_way_to_write_the_option(here):
     (here / "a.yaml").write_text("data: {}")
-    given = ["--config", "a", "-c", "a.yaml", "--config=a", "--data.labeler", "a"]
-    assert expand_config_names(given) == ["--config", "a.yaml", "-c", "a.yaml", "--config=a.yaml", "--data.labeler", "a"]
+    given = ["--config", "a", "-c", "a.yaml", "--config=a", "--x", "a"]
+    assert expand_config_names(given) == ["--config", "a.yaml", "-c", "a.yaml", "--config=a.yaml", "--x", "a"]
 
 
 def test_a_typo_gets_the_closest_name(here):

@@ -19,11 +19,12 @@ COOP = "fgvr.methods.coop.CoOpMethod"
         (["--model.loss.help", "proden"], ["--model.loss.help", PRODEN]),
         (["--model.loss.scale", "proden"], ["--model.loss.scale", "proden"]),
         (["--model", "coop", "--data.labeler", "recorded"], ["--model", COOP, "--data.labeler", RECORDED]),
+        (["--data.labeler.model", "coop"], ["--data.labeler.model", "coop"]),
         (["--data.labeler", "null"], ["--data.labeler", "null"]),
         (["--trainer.loss", "proden"], ["--trainer.loss", "proden"]),
         (["--model.loss", "--help"], ["--model.loss", "--help"]),
         (
-            ["--model.loss", '{class_path: proden, init_args: {momentum: 0.5}}'],
+            ["--model.loss", "{class_path: proden, init_args: {momentum: 0.5}}"],
             ["--model.loss", f'{{"class_path": "{PRODEN}", "init_args": {{"momentum": 0.5}}}}'],
         ),
     ],
@@ -35,7 +36,10 @@ def test_command_line(given, expanded):
 def test_config():
     config = {
         "data": {"labeler": "recorded", "batch_size": 3},
-        "model": {"class_path": "coop", "init_args": {"loss": {"class_path": "proden", "init_args": {"momentum": 0.5}}}},
+        "model": {
+            "class_path": "coop",
+            "init_args": {"loss": {"class_path": "proden", "init_args": {"momentum": 0.5}}},
+        },
         "trainer": {"callbacks": [{"loss": "proden"}]},
     }
     assert expand_config(config) == {

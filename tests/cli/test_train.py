@@ -82,7 +82,9 @@ def test_two_processes_do_what_one_does(tiny_run):
     assert two.equals(one)
     torch.testing.assert_close(context("runs/two/0"), context("runs/one/0"), rtol=1e-4, atol=1e-5)
     states = [
-        torch.load(f"runs/{name}/0/checkpoints/last.ckpt", weights_only=True)["state_dict"]["loss._extra_state"]["state"]
+        torch.load(f"runs/{name}/0/checkpoints/last.ckpt", weights_only=True)["state_dict"]["loss._extra_state"][
+            "state"
+        ]
         for name in ("one", "two")
     ]
     torch.testing.assert_close(states[1], states[0], rtol=1e-3, atol=1e-4)

@@ -8,7 +8,9 @@ from fgvr.data.batches import BatchSampler, FeatureBatches, PixelBatches
 from fgvr.records import ImageRecord
 
 
-@pytest.mark.parametrize(("total", "batch", "world"), [(10, 4, 1), (10, 4, 2), (9, 4, 2), (9, 4, 4), (3, 8, 2), (12, 6, 3), (47, 32, 4)])
+@pytest.mark.parametrize(
+    ("total", "batch", "world"), [(10, 4, 1), (10, 4, 2), (9, 4, 2), (9, 4, 4), (3, 8, 2), (12, 6, 3), (47, 32, 4)]
+)
 def test_each_photo_once_an_epoch_over_all_processes(total, batch, world):
     shares = [list(BatchSampler(total, batch, rank, world)) for rank in range(world)]
     assert len({len(share) for share in shares}) == 1

@@ -11,7 +11,10 @@ def records(tmp_path, text, encoding="utf-8"):
 
 def test_columns(tmp_path):
     got = records(tmp_path, "\ufefffile,class_name,split\nb.jpg,Pug,test\na/c.jpg,,train\n")
-    assert [(r.sample_id, r.split, r.true_name) for r in got] == [("a/c.jpg", "support", None), ("b.jpg", "test", "Pug")]
+    assert [(r.sample_id, r.split, r.true_name) for r in got] == [
+        ("a/c.jpg", "support", None),
+        ("b.jpg", "test", "Pug"),
+    ]
     assert got[0].path == tmp_path / "a/c.jpg"
 
 
