@@ -74,21 +74,19 @@ class OpenClipBackbone(Backbone):
                     weights_only=True,
                 )
             tokenizer = open_clip.get_tokenizer(name, cache_dir=self.cache_dir)
-            config = open_clip.get_model_config(name)
         except _LOAD_ERRORS as error:
             raise self._load_error(error) from error
 
         self.clip = model.eval().requires_grad_(False)
         self.transform = transform
         self._tokenizer = tokenizer
-        self._architecture = f"{config} quick_gelu={quick_gelu}"
-        self.embed_dim = config["embed_dim"]
+        self.embed_dim = self.encode_text([""]).shape[1]
         self.logit_scale = model.logit_scale.exp().item()
         self._loaded = True
 
     def fingerprint(self) -> str:
-        """See the base class. Where the weights were read from does not matter, only what they are."""
-        return f"open_clip-{tower_fingerprint(self.clip.visual, self.transform, self._architecture)}"
+        """See the base class."""
+        return f"open_clip-{tower_fingerprint(self.clip.visual, self.transform, self.model_name)}"
 
     def encode_image(self, pixels: Tensor) -> Tensor:
         """See the base class."""

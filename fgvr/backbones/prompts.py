@@ -71,10 +71,10 @@ class TokenPromptEncoder(PromptEncoder):
 
     def prepare(self, class_names: Sequence[str], n_ctx: int, position: str) -> None:
         """See the base class."""
-        before_name = {"end": n_ctx, "middle": n_ctx // 2, "front": 0}
-        if position not in before_name:
+        shares = {"end": n_ctx, "middle": n_ctx // 2, "front": 0}
+        if position not in shares:
             raise FgvrError(f"The class name's position is {position!r}, but must be 'end', 'middle' or 'front'.")
-        before = before_name[position]
+        before = shares[position]
         prompts, slots = [], []
         for name in class_names:
             start, words, end = self.split(name.replace("_", " "))
@@ -82,15 +82,12 @@ class TokenPromptEncoder(PromptEncoder):
             if len(words) > free:
                 raise FgvrError(
                     f"The class name {name[:60]!r} has {len(words)} tokens, but beside {n_ctx} context tokens "
-                    f"{max(free, 0)} are free. Shorten the name, or give the prompt head a smaller n_ctx."
+                    f"{max(free, 0)} are free. Shorten the name, or give the prompt head fewer (n_ctx, init_words)."
                 )
             prompts.append([*start, *[0] * before, *words, *[0] * (n_ctx - before), *end])
-            after_name = len(start) + before + len(words)
-            slots.append(
-                [*range(len(start), len(start) + before), *range(after_name, after_name + n_ctx - before)],
-            )
-        longest = max(len(prompt) for prompt in prompts)
-        width = self.max_tokens if self.full_length else longest
+            after = len(start) + before + len(words)
+            slots.append([*range(len(start), len(start) + before), *range(after, after + n_ctx - before)])
+        width = self.max_tokens if self.full_length else max(len(prompt) for prompt in prompts)
         # the device is named because Lightning makes the GPU the default one while it configures a model
         device = self.token_embedding.weight.device
         padded = [prompt + [0] * (width - len(prompt)) for prompt in prompts]

@@ -8,7 +8,7 @@ from pathlib import Path
 import fgvr
 from fgvr.cli.configs import shipped_configs, shipped_folder
 from fgvr.errors import FgvrError
-from fgvr.registry import KINDS, Registry
+from fgvr.registry import KINDS, SLOTS, Registry
 
 
 def list_plugins(args: list[str]) -> int:
@@ -71,7 +71,7 @@ def show_plugin(args: list[str]) -> int:
 
 def _kind(text: str) -> str:
     known = [*KINDS, "configs"]
-    singular = {kind.removesuffix("s"): kind for kind in known}
+    singular = {slot: registry.kind for slot, registry in SLOTS.items()} | {"method": "methods", "config": "configs"}
     if text in known or text in singular:
         return singular.get(text, text)
     near = difflib.get_close_matches(text, known, n=1)

@@ -30,8 +30,6 @@ class PromptHead(Head):
         class_specific: bool = False,
     ) -> None:
         super().__init__()
-        if n_ctx < 1:
-            raise FgvrError(f"n_ctx of the prompt head is {n_ctx}, but must be at least 1.")
         self.n_ctx = n_ctx
         self.position = position
         self.init_words = init_words
@@ -42,6 +40,8 @@ class PromptHead(Head):
         encoder = backbone.prompt_encoder()
         words = None if self.init_words is None else encoder.embed(self.init_words)
         n_ctx = self.n_ctx if words is None else len(words)
+        if n_ctx < 1:
+            raise FgvrError(f"The prompt head has {n_ctx} context tokens: give n_ctx of at least 1, or init_words.")
         encoder.prepare(class_names, n_ctx, self.position)
         shape = (len(class_names), n_ctx, encoder.token_dim) if self.class_specific else (n_ctx, encoder.token_dim)
         # drawn on the CPU, so that a seed means the same context on every device
@@ -56,7 +56,9 @@ class PromptHead(Head):
         """See the base class."""
         (encoder,) = self._encoder
         # not being a submodule, the encoder does not follow the head to another device
-        features: Tensor = encoder.to(self.context.device)(self.context)
+        if any(buffer.device != self.context.device for buffer in encoder.buffers()):
+            encoder.to(self.context.device)
+        features: Tensor = encoder(self.context)
         return features
 
     def forward(self, image_features: Tensor, class_features: Tensor | None = None) -> Tensor:

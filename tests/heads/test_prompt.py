@@ -107,6 +107,7 @@ def test_default_device_does_not_matter(backbone):
     assert head.class_features().device.type == "cpu"
 
 
-def test_no_context_tokens():
-    with pytest.raises(FgvrError, match="n_ctx of the prompt head is 0"):
-        PromptHead(n_ctx=0)
+@pytest.mark.parametrize("options", [{"n_ctx": 0}, {"n_ctx": -1, "class_specific": True}])
+def test_no_context_tokens(backbone, options):
+    with pytest.raises(FgvrError, match=r"The prompt head has (0|-1) context tokens: give n_ctx of at least 1"):
+        built(backbone, **options)

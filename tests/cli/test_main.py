@@ -1,0 +1,44 @@
+import subprocess
+import sys
+
+import pytest
+
+from fgvr import __version__
+from fgvr.cli import COMMANDS, HELP, main
+
+
+def test_help_names_every_command(capsys):
+    assert main(["--help"]) == 0
+    assert capsys.readouterr().out.strip() == HELP
+    for command in COMMANDS:
+        assert f"\n  {command} " in HELP
+
+
+def test_version(capsys):
+    main(["--version"])
+    assert capsys.readouterr().out == f"fgvr {__version__}\n"
+
+
+def test_a_typo(capsys):
+    assert main(["fitt"]) == 2
+    assert "Did you mean: fgvr fit" in capsys.readouterr().err
+
+
+def test_list_and_show(capsys):
+    assert main(["list", "losses"]) == 0
+    assert "proden" in capsys.readouterr().out
+    assert main(["show", "loss", "proden"]) == 0
+    shown = capsys.readouterr().out
+    assert "fgvr.losses.proden.ProdenLoss" in shown
+    assert "momentum" in shown
+    assert main(["show", "losses", "prodn"]) == 2
+    assert "Did you mean 'proden'" in capsys.readouterr().err
+    assert main(["list", "loses"]) == 2
+    assert "Did you mean 'losses'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["fit", "test", "predict", "validate", "label", "candidates", "evaluate", "list"])
+def test_every_command_explains_itself(command):
+    result = subprocess.run([sys.executable, "-m", "fgvr", command, "--help"], capture_output=True, text=True)
+    assert result.returncode == 0
+    assert "usage" in result.stdout

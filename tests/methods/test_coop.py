@@ -1,0 +1,95 @@
+import pytest
+import torch
+from lightning.pytorch import Trainer
+
+from fgvr.data.datamodule import FgvrDataModule
+from fgvr.data.manifest import ManifestDataset
+from fgvr.errors import FgvrError
+from fgvr.heads.prompt import PromptHead
+from fgvr.labelers.recorded import RecordedLabeler
+from fgvr.methods.coop import CoOpMethod, partial_labels, state_key
+from fgvr.records import CandidateSets, Vocabulary
+from fgvr.testing.tiny import TinyBackbone
+
+
+@pytest.fixture
+def data(tiny_run):
+    return FgvrDataModule(
+        ManifestDataset(tiny_run / "birds"), RecordedLabeler(tiny_run / "replies.jsonl"), batch_size=5
+    )
+
+
+def trainer(folder, **options):
+    return Trainer(
+        accelerator="cpu",
+        default_root_dir=folder,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+        **options,
+    )
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec", "ignore:Found .* eval mode", "ignore:.*many workers")
+def test_from_python_without_the_command_line(data, tiny_run):
+    data.label()
+    method = CoOpMethod(TinyBackbone(), PromptHead(n_ctx=4), lr=0.1)
+    run = trainer(tiny_run / "mine", max_epochs=3)
+    run.fit(method, datamodule=data)
+    run.test(method, datamodule=data, verbose=False)
+    assert (tiny_run / "mine/candidates.parquet").is_file()
+    assert [p.sample_id for p in method.predictions] == [r.sample_id for r in data.records_of("test")]
+    assert all(set(p.names) == {"zero_shot", "coop"} for p in method.predictions)
+
+
+def test_unlabelled_photos_stop_the_run_with_the_command(data, tiny_run):
+    with pytest.raises(FgvrError, match=r"16 of 16 support photos have no reply .* Run `fgvr label`"):
+        trainer(tiny_run / "mine", max_epochs=1).fit(CoOpMethod(TinyBackbone()), datamodule=data)
+
+
+def test_frozen_weights_stay_out_of_the_checkpoint_and_nothing_else_may_be_missing():
+    method = CoOpMethod(TinyBackbone(), PromptHead(n_ctx=2))
+    method.backbone.load()
+    sets = CandidateSets.from_lists(["a", "b"], [[0], [0, 1]])
+    method.build(Vocabulary(("finch", "jay")), sets)
+    state = method.state_dict()
+    assert set(state) == {"head.context", "loss._extra_state"}
+    method.load_state_dict(state)
+    del state["head.context"]
+    with pytest.raises(RuntimeError, match=r"missing \['head\.context'\]"):
+        method.load_state_dict(state)
+
+
+def test_loss_state_belongs_to_photos_sets_and_classes():
+    vocabulary = Vocabulary(("finch", "jay"))
+    keys = {
+        state_key(CandidateSets.from_lists(["a", "b"], [[0], [0, 1]]), vocabulary),
+        state_key(CandidateSets.from_lists(["a", "c"], [[0], [0, 1]]), vocabulary),
+        state_key(CandidateSets.from_lists(["a", "b"], [[0], [1, 0]]), vocabulary),
+        state_key(CandidateSets.from_lists(["a", "b"], [[0], [0, 1]]), Vocabulary(("finch", "gull"))),
+    }
+    assert len(keys) == 4
+
+
+def test_partial_labels_are_the_padded_sets():
+    labels = partial_labels(CandidateSets.from_lists(["a", "b"], [[3], [0, 1]]))
+    assert labels.candidates.tolist() == [[3, 0], [0, 1]]
+    assert labels.mask.tolist() == [[True, False], [True, True]]
+    assert labels.weights.tolist() == [[1, 0], [0.5, 0.5]]
+
+
+def test_warm_up_and_cosine():
+    method = CoOpMethod(TinyBackbone(), PromptHead(n_ctx=2), lr=0.002, warmup_epochs=1, warmup_lr=1e-5)
+    method.backbone.load()
+    method.build(Vocabulary(("finch", "jay")), None)
+    method.trainer = Trainer(max_epochs=5, logger=False, accelerator="cpu", enable_checkpointing=False)
+    optimizers = method.configure_optimizers()
+    rates = []
+    for _ in range(5):
+        rates.append(optimizers["optimizer"].param_groups[0]["lr"])
+        optimizers["optimizer"].step()
+        optimizers["lr_scheduler"].step()
+    cosine = [0.001 * (1 + torch.cos(torch.tensor(torch.pi * i / 4)).item()) for i in range(4)]
+    assert rates == pytest.approx([1e-5, *cosine])
