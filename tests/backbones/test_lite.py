@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fgvr.backbones.lite import LiteBackbone
+from fgvr.backbones.lite import LiteBackbone, LitePromptEncoder
 from fgvr.errors import FgvrError
 from fgvr.packaged import EFFICIENTNET_LITE0, MINILM
 from fgvr.testing.backbones import check_backbone
@@ -85,7 +85,7 @@ def test_batches_give_the_same_features_and_gradients(backbone):
     names = ["cat", "Great Pyrenees", "1967 Ford Mustang Convertible"]
     results = []
     for batch_size in (256, 2):
-        encoder = lite.LitePromptEncoder(backbone.text_tower, backbone._tokenizer, batch_size)
+        encoder = LitePromptEncoder(backbone.text_tower, backbone._tokenizer, batch_size)
         encoder.prepare(names, 4, "end")
         context = torch.full((4, encoder.token_dim), 0.01, requires_grad=True)
         features = encoder(context)

@@ -159,7 +159,7 @@ def test_the_package_is_found_without_being_imported(monkeypatch):
 
     monkeypatch.delenv("FGVR_ENCODERS", raising=False)
     assert sentence_encoder.available(MINILM)
-    assert PACKAGE not in sys.modules
+    assert packaged.MINILM.package not in sys.modules
 
 
 @needs_minilm

@@ -1,0 +1,72 @@
+"""Candidate strategies side by side: runs `fgvr fit` for each strategy and seed, and writes the table into docs/results.md.
+
+    python scripts/compare_candidates.py --config dogs120_recorded.yaml --seeds 3 --data.dataset.root FOLDER
+
+Runs that are there already (runs/compare_NAME/STRATEGY-SEED/metrics.json) are not repeated.
+"""
+
+import argparse
+import json
+import re
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results.md"
+FIGURES = {"sacc_all_mpnet_base_v2": "sACC (mpnet)", "sacc_all_minilm_l6_v2": "sACC (MiniLM)"}
+FIGURES |= {"cacc": "cACC", "siou": "sIOU", "seconds": "seconds"}
+
+
+def run(config: str, strategy: str, seed: int, root: Path, extra: list[str]) -> dict:
+    folder = root / f"compare_{Path(config).stem}" / f"{strategy}-{seed}"
+    if not (folder / "metrics.json").is_file():
+        options = ["--config", config, "--data.candidates", strategy, "--seed_everything", str(seed), *extra]
+        options += ["--run.root", str(root), "--run.name", folder.parent.name, "--run.version", folder.name]
+        subprocess.run([sys.executable, "-m", "fgvr", "fit", *options], check=True)
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def cell(values: list[float]) -> str:
+    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 and max(values) > min(values) else ""
+    return f"{statistics.mean(values):.1f}{spread}"
+
+
+def table(runs: dict[str, list[dict]]) -> list[str]:
+    first = next(iter(runs.values()))
+    own = [row for row in first[0] if row != "zero_shot"][0]
+    # a zero-shot row has no training, so every run says the same of it
+    rows = {"zero-shot": [first[0]["zero_shot"]]}
+    rows |= {f"{own}, {strategy}": [record[own] for record in records] for strategy, records in runs.items()}
+    shown = {key: heading for key, heading in FIGURES.items() if key in first[0][own]}
+    lines = ["| | " + " | ".join(shown.values()) + " |", "|---" * (len(shown) + 1) + "|"]
+    for name, records in rows.items():
+        lines.append(
+            "| ".join([f"| {name} ", *(cell([record[key] for record in records]) + " " for key in shown)]) + "|"
+        )
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--strategies", nargs="+", default=["single", "random", "knn"])
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    args, extra = parser.parse_known_args()
+    runs = {
+        strategy: [run(args.config, strategy, seed, args.runs, extra) for seed in range(args.seeds)]
+        for strategy in args.strategies
+    }
+    name = Path(args.config).stem
+    block = "\n".join([f"<!-- begin {name} -->", "", *table(runs), "", f"<!-- end {name} -->"])
+    text = RESULTS.read_text()
+    replaced, count = re.subn(f"<!-- begin {name} -->.*<!-- end {name} -->", lambda _: block, text, flags=re.DOTALL)
+    if count != 1:
+        sys.exit(f"{RESULTS} needs one line '<!-- begin {name} -->' and one '<!-- end {name} -->'")
+    RESULTS.write_text(replaced)
+    print(block)
+
+
+if __name__ == "__main__":
+    main()
