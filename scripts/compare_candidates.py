@@ -1,4 +1,4 @@
-"""Candidate strategies side by side: runs `fgvr fit` for each strategy and seed, and writes the table into docs/results.md.
+"""Candidate strategies side by side: `fgvr fit` for each strategy and seed, and the table in docs/results.md.
 
     python scripts/compare_candidates.py --config dogs120_recorded.yaml --seeds 3 --data.dataset.root FOLDER
 
@@ -34,16 +34,15 @@ def cell(values: list[float]) -> str:
 
 def table(runs: dict[str, list[dict]]) -> list[str]:
     first = next(iter(runs.values()))
-    own = [row for row in first[0] if row != "zero_shot"][0]
+    own = next(row for row in first[0] if row != "zero_shot")
     # a zero-shot row has no training, so every run says the same of it
     rows = {"zero-shot": [first[0]["zero_shot"]]}
     rows |= {f"{own}, {strategy}": [record[own] for record in records] for strategy, records in runs.items()}
     shown = {key: heading for key, heading in FIGURES.items() if key in first[0][own]}
     lines = ["| | " + " | ".join(shown.values()) + " |", "|---" * (len(shown) + 1) + "|"]
     for name, records in rows.items():
-        lines.append(
-            "| ".join([f"| {name} ", *(cell([record[key] for record in records]) + " " for key in shown)]) + "|"
-        )
+        cells = [name, *(cell([record[key] for record in records]) for key in shown)]
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
