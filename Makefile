@@ -1,4 +1,4 @@
-# Two targets do everything on a fresh machine with Python 3.11: quickstart runs the main job, test checks the project.
+# `make test` does everything on a fresh machine with Python 3.11.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

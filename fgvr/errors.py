@@ -1,4 +1,4 @@
-"""The one exception that is shown to the user without a traceback."""
+"""The exceptions that are shown to the user without a traceback."""
 
 
 class FgvrError(Exception):
@@ -8,3 +8,16 @@ class FgvrError(Exception):
     The command line prints it and exits with code 2; everything else that is raised is a defect of the program and
     keeps its traceback.
     """
+
+
+class TextTooLongError(FgvrError):
+    """A text exceeds the text encoder's context.
+
+    Args:
+        text: The whole text.
+        message: What the user is told.
+    """
+
+    def __init__(self, text: str, message: str) -> None:
+        super().__init__(message)
+        self.text = text

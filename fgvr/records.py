@@ -101,8 +101,15 @@ class CandidateSets:
 
     def __post_init__(self) -> None:
         sizes = np.diff(self.offsets)
-        if len(sizes) != len(self.sample_ids) or (len(self.offsets) and self.offsets[-1] != len(self.indices)):
+        if len(sizes) != len(self.sample_ids):
             raise FgvrError(f"{len(self.sample_ids)} photos, but candidate sets for {len(sizes)}.")
+        if self.offsets[0] != 0 or self.offsets[-1] != len(self.indices) or len(self.indices) != len(self.weights):
+            raise FgvrError(
+                f"Candidate sets of {self.offsets[-1]} candidates, but {len(self.indices)} class indices and "
+                f"{len(self.weights)} weights."
+            )
+        if (self.indices < 0).any():
+            raise FgvrError(f"A candidate set holds class {self.indices.min()}; class indices start at 0.")
         if len(sizes) == 0:
             return
         if (sizes < 1).any():
@@ -136,7 +143,7 @@ class CandidateSets:
         """
         sizes = [len(row) for row in indices]
         if weights is None:
-            weights = [[1.0 / size] * size for size in sizes]
+            weights = [[1.0 / size] * size if size else [] for size in sizes]
         return cls(
             sample_ids=tuple(sample_ids),
             offsets=np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64),

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from fgvr.errors import FgvrError
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -58,12 +60,18 @@ class RunFolder:
 def new_run_folder(root: Path, name: str, version: str | None = None) -> RunFolder:
     """Make ``root/name/version``, where ``version`` is the next free number unless it is given.
 
-    A given version that exists is used again: that is how a run goes on where it stopped.
+    Raises:
+        FgvrError: The given version holds a run already.
     """
     if version is not None:
-        path = root / name / version
-        path.mkdir(parents=True, exist_ok=True)
-        return RunFolder(path)
+        folder = RunFolder(root / name / version)
+        if folder.config.exists():
+            raise FgvrError(
+                f"{str(folder.path)!r} holds a run already. Choose another --run.version, or go on with that run: "
+                f"fgvr fit --config {folder.config} --ckpt_path {folder.checkpoints / 'last.ckpt'}"
+            )
+        folder.path.mkdir(parents=True, exist_ok=True)
+        return folder
     parent = root / name
     parent.mkdir(parents=True, exist_ok=True)
     number = max((int(entry.name) for entry in parent.iterdir() if entry.name.isdecimal()), default=-1) + 1

@@ -8,6 +8,7 @@ Runs that are there already (runs/compare_NAME/STRATEGY-SEED/metrics.json) are n
 import argparse
 import json
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -21,6 +22,7 @@ FIGURES |= {"cacc": "cACC", "siou": "sIOU", "seconds": "seconds"}
 def run(config: str, strategy: str, seed: int, root: Path, extra: list[str]) -> dict:
     folder = root / f"compare_{Path(config).stem}" / f"{strategy}-{seed}"
     if not (folder / "metrics.json").is_file():
+        shutil.rmtree(folder, ignore_errors=True)  # of a run that did not end
         options = ["--config", config, "--data.candidates", strategy, "--seed_everything", str(seed), *extra]
         options += ["--run.root", str(root), "--run.name", folder.parent.name, "--run.version", folder.name]
         subprocess.run([sys.executable, "-m", "fgvr", "fit", *options], check=True)

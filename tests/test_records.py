@@ -21,6 +21,10 @@ def test_ragged_sets_and_their_padded_form():
         ([[0], [1, 2]], [[1.0], [0.5, 0.4]], "'b' are not positive, or sum to 0.9"),
         ([[0], [1, 2]], [[1.0], [1.5, -0.5]], "'b' are not positive"),
         ([[0]], None, "2 photos, but candidate sets for 1"),
+        ([[0], []], None, "'b' is empty"),
+        ([[0], [-1]], None, "holds class -1"),
+        ([[0], [1, 2]], [[1.0], [1.0]], "3 class indices and 2 weights"),
+        ([[0], [1]], [[1.0], [float("nan")]], "'b' are not positive"),
     ],
 )
 def test_what_is_no_candidate_set_is_refused(indices, weights, message):

@@ -9,6 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from fgvr.errors import TextTooLongError
+
 
 class PromptEncoder(nn.Module, ABC):
     """A text tower that takes learnable context vectors in place of words (CoOp, Zhou et al. 2022).
@@ -35,8 +37,8 @@ class PromptEncoder(nn.Module, ABC):
             position: ``"end"`` (context, name), ``"middle"`` (half the context, name, the other half) or ``"front"``.
 
         Raises:
-            FgvrError: A name does not fit into the tower's context together with ``n_ctx`` vectors; the message has
-                the name and how many tokens are free.
+            TextTooLongError: A name does not fit into the tower's context together with ``n_ctx`` vectors; the message
+                has the name and how many tokens are free.
         """
 
     @abstractmethod
@@ -86,8 +88,17 @@ class Backbone(nn.Module, ABC):
         """L2-normalised float32 features, ``(B, 3, H, W)`` -> ``(B, embed_dim)``."""
 
     @abstractmethod
-    def encode_text(self, texts: Sequence[str]) -> Tensor:
-        """L2-normalised float32 features of ``texts``, shape ``(len(texts), embed_dim)``; no gradients."""
+    def encode_text(self, texts: Sequence[str], truncate: bool = False) -> Tensor:
+        """L2-normalised float32 features of ``texts``, shape ``(len(texts), embed_dim)``; no gradients.
+
+        Args:
+            texts: At least one.
+            truncate: Cut off what exceeds the tower's context, as is usual for descriptions; a class name must not
+                lose its end.
+
+        Raises:
+            TextTooLongError: A text exceeds the tower's context and ``truncate`` is false.
+        """
 
     @abstractmethod
     def prompt_encoder(self) -> PromptEncoder:
@@ -117,3 +128,14 @@ def tower_fingerprint(tower: nn.Module, transform: Callable[[Image.Image], Tenso
     # functions are shown with their address, which differs from process to process
     digest.update(re.sub(r" at 0x[0-9a-fA-F]+", "", shown).encode())
     return digest.hexdigest()[:32]
+
+
+def check_lengths(texts: Sequence[str], tokens: Sequence[int], limit: int) -> None:
+    """Raise ``TextTooLongError`` for the first text whose number of tokens is above ``limit``."""
+    for text, count in zip(texts, tokens, strict=True):
+        if count > limit:
+            raise TextTooLongError(
+                text,
+                f"{text[:60]!r} has {count} tokens with start and end, but the text encoder takes {limit}. Shorten the "
+                "class name or the template.",
+            )

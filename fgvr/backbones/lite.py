@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fgvr.backbones.base import Backbone, tower_fingerprint
+from fgvr.backbones.base import Backbone, check_lengths, tower_fingerprint
 from fgvr.backbones.prompts import TokenPromptEncoder
 from fgvr.errors import FgvrError
 from fgvr.packaged import EFFICIENTNET_LITE0, MINILM
@@ -90,8 +90,11 @@ class LiteBackbone(Backbone):
             return F.normalize(logits.float().softmax(-1) @ self.name_embeddings, dim=-1)
 
     @torch.no_grad()
-    def encode_text(self, texts: Sequence[str]) -> Tensor:
-        """See the base class. Of longer texts the first 256 tokens count."""
+    def encode_text(self, texts: Sequence[str], truncate: bool = False) -> Tensor:
+        """See the base class. The context is 256 tokens, two of them start and end."""
+        if not truncate:
+            ids = self._tokenizer(list(texts), verbose=False)["input_ids"]
+            check_lengths(texts, [len(tokens) for tokens in ids], _MAX_TOKENS)
         features = []
         for start in range(0, len(texts), self.text_batch_size):
             batch = self._tokenizer(

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fgvr.backbones.base import Backbone, tower_fingerprint
+from fgvr.backbones.base import Backbone, check_lengths, tower_fingerprint
 from fgvr.backbones.prompts import TokenPromptEncoder
 from fgvr.errors import FgvrError
 
@@ -93,12 +93,20 @@ class OpenClipBackbone(Backbone):
         return F.normalize(self.clip.encode_image(pixels).float(), dim=-1)
 
     @torch.no_grad()
-    def encode_text(self, texts: Sequence[str]) -> Tensor:
-        """See the base class. Texts longer than the model's context (77 tokens, mostly) are cut off."""
+    def encode_text(self, texts: Sequence[str], truncate: bool = False) -> Tensor:
+        """See the base class."""
+        if not truncate:
+            check_lengths(texts, [self._count_tokens(text) for text in texts], self._tokenizer.context_length)
         with torch.device("cpu"):  # the tokenizer's tensors are on the default device, see load()
             tokens = self._tokenizer(list(texts)).to(self.device)
         features = torch.cat([self.clip.encode_text(batch) for batch in tokens.split(self.text_batch_size)])
         return F.normalize(features.float(), dim=-1)
+
+    def _count_tokens(self, text: str) -> int:
+        """Tokens of ``text`` with start and end, before the tokenizer cuts them off."""
+        if hasattr(self._tokenizer, "encode"):  # CLIP's own
+            return len(self._tokenizer.encode(text)) + 2
+        return len(self._tokenizer.tokenizer(text)["input_ids"])  # Hugging Face's, inside open_clip's
 
     def prompt_encoder(self) -> "OpenClipPromptEncoder":
         """See the base class.

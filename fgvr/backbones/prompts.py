@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from fgvr.backbones.base import PromptEncoder
-from fgvr.errors import FgvrError
+from fgvr.errors import FgvrError, TextTooLongError
 
 
 class TokenPromptEncoder(PromptEncoder):
@@ -80,9 +80,10 @@ class TokenPromptEncoder(PromptEncoder):
             start, words, end = self.split(name.replace("_", " "))
             free = self.max_tokens - len(start) - len(end) - n_ctx
             if len(words) > free:
-                raise FgvrError(
+                raise TextTooLongError(
+                    name,
                     f"The class name {name[:60]!r} has {len(words)} tokens, but beside {n_ctx} context tokens "
-                    f"{max(free, 0)} are free. Shorten the name, or give the prompt head fewer (n_ctx, init_words)."
+                    f"{max(free, 0)} are free. Shorten the name, or give the prompt head fewer (n_ctx, init_words).",
                 )
             prompts.append([*start, *[0] * before, *words, *[0] * (n_ctx - before), *end])
             after = len(start) + before + len(words)

@@ -13,10 +13,10 @@ from fgvr.records import CandidateSets
 
 @dataclass(frozen=True, eq=False)
 class NamedPhotos:
-    """The unlabelled support photos and what the labeler said of them. There is no true name in here.
+    """The unlabelled support photos and what the labeler said of them.
 
     Attributes:
-        sample_ids: The N photos.
+        sample_ids: The N photos. An id is a path, which may hold a true name (class folders): do not read it.
         labels: One entry a photo: class indices that the labeler gave it, best first; empty where it gave none.
         num_classes: Size of the vocabulary.
         features: L2-normalised float32 image features of shape ``(N, D)``, where the strategy asked for them.

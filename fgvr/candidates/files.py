@@ -1,7 +1,6 @@
 """Candidate sets on disk: ``candidates.parquet`` of a run folder, one row a photo, with names instead of indices."""
 
 import difflib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fgvr.errors import FgvrError
+from fgvr.files import replacing
 from fgvr.records import CandidateSets
 
 _SCHEMA = pa.schema(
@@ -27,7 +27,7 @@ def write_candidates(sets: CandidateSets, class_names: Sequence[str], path: Path
     Args:
         sets: What to write.
         class_names: Names in class-index order.
-        path: Where to; its folder exists.
+        path: Where to; its folder is made if it does not exist.
     """
     offsets = pa.array(sets.offsets, pa.int32())
     names = pa.array(class_names, pa.string()).take(pa.array(sets.indices))
@@ -37,12 +37,8 @@ def write_candidates(sets: CandidateSets, class_names: Sequence[str], path: Path
         pa.ListArray.from_arrays(offsets, names),
         pa.ListArray.from_arrays(offsets, weights),
     ]
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        pq.write_table(pa.table(columns, schema=_SCHEMA), unfinished)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        pq.write_table(pa.table(columns, schema=_SCHEMA), temporary)
 
 
 def read_candidates(path: Path, class_names: Sequence[str]) -> CandidateSets:

@@ -1,11 +1,11 @@
 """How good candidate sets are, for evaluation only: nothing in here may feed back into training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from fgvr.records import CandidateSets
+from fgvr.records import CandidateSets, Vocabulary
 from fgvr.vocabulary.build import fold_name
 
 
@@ -37,29 +37,30 @@ class CandidateQuality:
         return f"{sizes}, coverage {self.coverage:.1%}, purity {self.purity:.1%}"
 
 
-def measure(sets: CandidateSets, class_names: Sequence[str], truth: Mapping[str, str]) -> CandidateQuality:
+def measure(sets: CandidateSets, vocabulary: Vocabulary, truth: Mapping[str, str]) -> CandidateQuality:
     """Compare candidate sets with the true names.
 
-    Names are equal where :func:`~fgvr.vocabulary.build.fold_name` makes them equal.
+    A true name is a class's where it equals any of the class's spellings, as
+    :func:`~fgvr.vocabulary.build.fold_name` compares them: synonyms that the vocabulary has joined are one class.
 
     Args:
         sets: Candidate sets of at least one photo.
-        class_names: Names in class-index order.
+        vocabulary: The label space.
         truth: Sample id -> true name, where known.
 
     Example:
         >>> sets = CandidateSets.from_lists(["a.jpg", "b.jpg"], [[0, 1], [1]])
-        >>> measure(sets, ["Beagle", "Basset Hound"], {"a.jpg": "beagle", "b.jpg": "Beagle"}).coverage
+        >>> measure(sets, Vocabulary(("Beagle", "Basset Hound")), {"a.jpg": "beagle", "b.jpg": "Beagle"}).coverage
         0.5
     """
     sizes = np.diff(sets.offsets)
     true_names = [truth.get(sample_id) for sample_id in sets.sample_ids]
     known = np.array([name is not None for name in true_names])
 
-    keys: dict[str, int] = {}
-    class_keys = np.array([keys.setdefault(fold_name(name), len(keys)) for name in class_names])
-    true_keys = np.array([-1 if name is None else keys.get(fold_name(name), -1) for name in true_names])
-    on_truth = sets.weights * (class_keys[sets.indices] == np.repeat(true_keys, sizes))
+    class_of = {fold_name(spelling): index for spelling, index in vocabulary.members.items()}
+    class_of |= {fold_name(name): index for index, name in enumerate(vocabulary.names)}
+    true_classes = np.array([-1 if name is None else class_of.get(fold_name(name), -1) for name in true_names])
+    on_truth = sets.weights * (sets.indices == np.repeat(true_classes, sizes))
     share = np.add.reduceat(on_truth, sets.offsets[:-1])[known]
 
     return CandidateQuality(

@@ -1,5 +1,6 @@
 """``fgvr label`` and ``fgvr candidates``: one stage of a run, from the same configuration, without a trainer."""
 
+import json
 import logging
 from typing import Any
 
@@ -41,6 +42,10 @@ class StageCLI(FgvrCLI):
         """Ask for what is missing, or only say what that would be."""
         plan = self.data.label_plan()
         print(plan)
+        labeler = self.data.labeler
+        if dry_run and labeler is not None:
+            print(f"prompt: {labeler.prompt}")
+            print(f"labeler: {json.dumps(labeler.identity())}")
         if not dry_run and plan.missing:
             print(summary(self.data.label()))
 

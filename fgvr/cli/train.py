@@ -2,17 +2,19 @@
 
 import logging
 import os
+import pickle
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
-from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import CSVLogger, Logger
+from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from fgvr.cli.configs import expand_config_names
@@ -47,14 +49,34 @@ class RunOptions:
     version: str | None = None
 
 
+class RunCheckpoint(ModelCheckpoint):
+    """Keeps ``last.ckpt``, after each epoch; a ``ModelCheckpoint`` of the user's own may stand beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
+
+    @property
+    def state_key(self) -> str:
+        """Another one than that of any other checkpoint callback."""
+        return "RunCheckpoint"
+
+
 class FgvrCLI(LightningCLI):
-    """Parses a configuration, labels what is missing, and hands over to the trainer."""
+    """Parses a configuration, labels what is missing, and hands over to the trainer.
+
+    Args:
+        command: The subcommand.
+        args: What follows it.
+        run: Whether to run it; without, there is one flat parser, and ``instantiate_trainer`` is the last step.
+    """
 
     def __init__(self, command: str, args: list[str], run: bool = True) -> None:
         self.command = command
         self.run_folder: RunFolder | None = None
+        self.resolved_config = ""
+        self.checkpoint: dict[str, Any] | None = None
         argv = expand_argv(expand_config_names(args))
-        per_parser = {"parser_mode": PARSER_MODE}
+        mode = {"parser_mode": PARSER_MODE}
         super().__init__(
             Method,
             FgvrDataModule,
@@ -63,7 +85,7 @@ class FgvrCLI(LightningCLI):
             save_config_callback=None,
             seed_everything_default=0,
             parser_class=FgvrParser,
-            parser_kwargs={**per_parser, **dict.fromkeys(self.subcommands(), per_parser)} if run else per_parser,
+            parser_kwargs={**mode, **dict.fromkeys(self.subcommands(), mode)} if run else mode,
             trainer_defaults={"max_epochs": 50, "use_distributed_sampler": False, "log_every_n_steps": 1},
             args=[command, *argv] if run else argv,
             run=run,
@@ -74,33 +96,63 @@ class FgvrCLI(LightningCLI):
         parser.add_class_arguments(RunOptions, "run")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse ``args`` without Lightning's warning that they were given."""
+        """Parse ``args`` without Lightning's warning that they were given, and look at the checkpoint."""
         self.config = parser.parse_args(args)
+        options = self.config.get(self.command, self.config)
+        if options.get("ckpt_path") is not None:
+            self.checkpoint = _read_checkpoint(Path(options.ckpt_path))
 
     def before_instantiate_classes(self) -> None:
-        """Make the run folder, and let loggers write into it."""
-        config = self._options()
-        config.run.name = config.run.name or _name_of(config.get("config"))
+        """Resolve the configuration, make the run folder, and let loggers write into it."""
+        options = self._options()
+        options.run.name = options.run.name or _name_of(options.get("config"))
+        self.resolve_config()
         self.run_folder = self._make_run_folder()
-        for logger in _as_list(config.trainer.logger):
+        for logger in _as_list(options.trainer.logger):
             init = logger.get("init_args") if hasattr(logger, "get") else None
             if init is not None and init.get("save_dir") in (None, "."):
                 init["save_dir"] = str(self.run_folder.path)
-            if init is not None and init.get("project") == "lightning_logs":
-                init["project"] = "fgvr"
-                init["name"] = init.get("name") or f"{config.run.name}/{self.run_folder.path.name}"
+            if init is not None and logger["class_path"].endswith("WandbLogger"):
+                if not init.get("project") and "WANDB_PROJECT" not in os.environ:
+                    init["project"] = "fgvr"
+                init["name"] = init.get("name") or f"{options.run.name}/{self.run_folder.path.name}"
+
+    def resolve_config(self) -> None:
+        """Write out what this run does, without what belongs to this start of it alone.
+
+        So the same configuration starts a new run, and does not write into the folder of this one.
+        """
+        options = self._options().clone()
+        options.run.version = None
+        if "ckpt_path" in options:
+            options["ckpt_path"] = None
+        self.resolved_config = self._parser(self.subcommand).dump(options, skip_none=False)
+
+    def instantiate_classes(self) -> None:
+        """Build method and data module, then the trainer; a plugin's refusal of its options is a user's error."""
+        try:
+            self.config_init = self.parser.instantiate_classes(self.config)
+        except ValueError as error:  # jsonargparse's, around whatever a constructor raised
+            raise _user_error(error) from error
+        self.datamodule = self._get(self.config_init, "data")
+        self.model = self._get(self.config_init, "model")
+        self.trainer = self.instantiate_trainer()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Do what must be done before there is a trainer (labelling), then build it."""
+        """Do what must be done before there is a trainer (checks and labelling), then build it."""
         method, data, folder = self.method, self.data, self.run_folder
         assert folder is not None, "before_instantiate_classes has made it"
         data.run_folder = folder
-        checkpoint = self._options().get("ckpt_path")
-        if checkpoint is not None and not Path(checkpoint).is_file():
-            raise FgvrError(f"There is no checkpoint {str(checkpoint)!r}; a run's newest is checkpoints/last.ckpt.")
-        data.resuming = self.command == "fit" and checkpoint is not None
-        if checkpoint is not None and not data.resuming:
-            data.vocabulary = known_vocabulary(_class_names(Path(checkpoint)))
+        data.resuming = self.command == "fit" and self.checkpoint is not None
+        if self.checkpoint is not None and not data.resuming:
+            data.vocabulary = known_vocabulary(self.checkpoint["fgvr"]["class_names"])
+        if self.command != "fit" and self.checkpoint is None and method.trains:
+            raise FgvrError(
+                f"fgvr {self.command} needs the trained parameters of the method {method.row!r}: give them with "
+                "--ckpt_path FILE, or choose --model zero_shot."
+            )
+        if self.command == "validate":
+            data.require_split("val")
         self.write_config()
         if data.vocabulary is None and not data.resuming and data.needs_labels(method):
             _label_before_training(data)
@@ -108,30 +160,22 @@ class FgvrCLI(LightningCLI):
         # a new version a start, because a CSV logger deletes what it finds in its folder
         loggers.append(CSVLogger(folder.path, name="logs"))
         callbacks = [*_as_list(self._trainer_options().callbacks), RunRecorder(folder)]
-        if self.command == "fit":
-            callbacks.append(
-                ModelCheckpoint(
-                    folder.checkpoints, filename="last", enable_version_counter=False, save_on_train_epoch_end=True
-                )
-            )
-        else:
+        if self.command != "fit":
             kwargs["enable_checkpointing"] = False
+        elif self._trainer_options().enable_checkpointing is not False:
+            callbacks.append(RunCheckpoint(folder.checkpoints))
         if not data.photos.splits.get("val"):
             kwargs["limit_val_batches"] = 0
-        return super().instantiate_trainer(
-            default_root_dir=folder.path,
-            logger=loggers,
-            callbacks=callbacks,
-            **kwargs,
-        )
+        return super().instantiate_trainer(default_root_dir=folder.path, logger=loggers, callbacks=callbacks, **kwargs)
 
     def write_config(self) -> None:
         """Leave the resolved configuration in the run folder, and with the method for its checkpoints."""
         assert self.run_folder is not None, "before_instantiate_classes has made it"
-        self.method.resolved_config = self._parser(self.subcommand).dump(self._options(), skip_none=False)
-        if _is_rank_zero():
+        self.method.resolved_config = self.resolved_config
+        # a resumed run has its configuration there already
+        if _is_rank_zero() and not self.run_folder.config.exists():
             with replacing(self.run_folder.config) as path:
-                path.write_text(self.method.resolved_config, encoding="utf-8")
+                path.write_text(self.resolved_config, encoding="utf-8")
 
     @property
     def method(self) -> Method:
@@ -151,7 +195,7 @@ class FgvrCLI(LightningCLI):
             self.trainer.fit(model, datamodule=datamodule, **kwargs)
 
     def after_fit(self) -> None:
-        """Predict the test photos and write the table; the last line printed is the run folder."""
+        """Predict the evaluated photos and print the table; the last line is the run folder."""
         self.trainer.test(self.method, datamodule=self.data, verbose=False)
         self.after_test()
 
@@ -162,12 +206,27 @@ class FgvrCLI(LightningCLI):
     def after_test(self) -> None:
         """Print the table and where everything is."""
         if self.trainer.is_global_zero and self.run_folder is not None:
+            if not self.data.photos.truth:
+                self.print_names()
             print(format_table(read_metrics(self.run_folder.metrics)))
         self.print_folder()
 
     def after_predict(self) -> None:
-        """Say where the predictions are."""
+        """Print what was found and where the predictions are."""
+        if self.trainer.is_global_zero:
+            self.print_names()
         self.print_folder()
+
+    def after_validate(self) -> None:
+        """Print where the log is."""
+        self.print_folder()
+
+    def print_names(self) -> None:
+        """Print how many photos were given which name, the commonest first."""
+        counts = Counter(prediction.names[self.method.row] for prediction in self.method.predictions)
+        shown = ", ".join(f"{count} {name}" for name, count in counts.most_common(8))
+        more = f", and {len(counts) - 8} more names" if len(counts) > 8 else ""
+        print(f"{counts.total()} photos: {shown}{more}")
 
     def print_folder(self) -> None:
         """Print the run folder alone on a line."""
@@ -182,9 +241,10 @@ class FgvrCLI(LightningCLI):
 
     def _make_run_folder(self) -> RunFolder:
         options = self._options()
-        checkpoint = options.get("ckpt_path")
-        if self.command == "fit" and checkpoint is not None and Path(checkpoint).parent.name == "checkpoints":
-            return RunFolder(Path(checkpoint).parent.parent)  # a resumed run goes on in its own folder
+        if self.command == "fit" and self.checkpoint is not None:
+            folder = Path(options.ckpt_path).parent
+            if folder.name == "checkpoints":
+                return RunFolder(folder.parent)  # a resumed run goes on in its own folder
         if not _is_rank_zero():
             return RunFolder(options.run.root / options.run.name / "unknown")  # process 0 tells the real one in setup
         return new_run_folder(options.run.root, options.run.name, options.run.version)
@@ -197,7 +257,13 @@ def run_trainer(command: str, args: list[str]) -> int:
         FgvrError: Something that the user can mend.
     """
     configure_logging()
-    FgvrCLI(command, args)
+    try:
+        cli = FgvrCLI(command, args)
+    except MisconfigurationException as error:  # Lightning's word for trainer options that do not go together
+        raise FgvrError(str(error)) from error
+    for logger in cli.trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.finish()  # a process may start several runs
     return 0
 
 
@@ -218,7 +284,8 @@ def _label_before_training(data: FgvrDataModule) -> None:
         return
     plan = data.label_plan()
     log.info("%s", plan)
-    if plan.unasked and (TorchElasticEnvironment.detect() or SLURMEnvironment.detect()):
+    tasks = os.environ.get("SLURM_NTASKS", "1") if SLURMEnvironment.detect() else os.environ.get("WORLD_SIZE", "1")
+    if plan.unasked and int(tasks) > 1:
         raise FgvrError(
             f"{plan.unasked} support photos were not asked for yet, and a job of several processes does not ask for "
             "labels. Run `fgvr label` with the same options first, in one process."
@@ -227,21 +294,31 @@ def _label_before_training(data: FgvrDataModule) -> None:
         data.label()
 
 
-def _class_names(checkpoint: Path) -> list[str]:
-    """Class names of a checkpoint, in class-index order."""
-    content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    if "fgvr" not in content:
-        raise FgvrError(f"{str(checkpoint)!r} was not written by fgvr: it holds no class names.")
-    names: list[str] = content["fgvr"]["class_names"]
-    return names
+def _read_checkpoint(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise FgvrError(f"There is no checkpoint {str(path)!r}; a run's newest is checkpoints/last.ckpt.")
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        written_by_fgvr = "fgvr" in content
+    except (pickle.UnpicklingError, RuntimeError, EOFError, TypeError, OSError) as error:
+        raise FgvrError(f"{str(path)!r} cannot be read as a checkpoint ({type(error).__name__}).") from error
+    if not written_by_fgvr:
+        raise FgvrError(f"{str(path)!r} was not written by fgvr: it holds no class names.")
+    return content
+
+
+def _user_error(error: BaseException) -> FgvrError:
+    """The ``FgvrError`` that ``error`` was raised from, or one with its message."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, FgvrError):
+        cause = cause.__cause__ or cause.__context__
+    return cause or FgvrError(str(error))
 
 
 def _name_of(configs: Any) -> str:
-    """A run's name: that of the last configuration file, or of the run folder whose configuration it is."""
-    for config in reversed(_as_list(configs)):
-        path = Path(str(config))
-        return path.parent.parent.name if path.stem == "config" else path.stem
-    return "run"
+    """A run's name where none is given: that of the last configuration file."""
+    names = [Path(str(config)).stem for config in _as_list(configs)]
+    return names[-1] if names else "run"
 
 
 def _as_list(value: Any) -> list[Any]:

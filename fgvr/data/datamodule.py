@@ -12,6 +12,7 @@ from typing import ClassVar, Literal, Protocol
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -23,7 +24,8 @@ from fgvr.candidates.quality import CandidateQuality, measure
 from fgvr.data.augmentation import augmented
 from fgvr.data.base import ImageDataset
 from fgvr.data.batches import Batch, BatchSampler, FeatureBatches, PixelBatches
-from fgvr.data.features import default_cache_dir, extract_features
+from fgvr.data.cache import default_cache_dir
+from fgvr.data.features import extract_features
 from fgvr.data.scan import scan
 from fgvr.data.support import sample_support
 from fgvr.errors import FgvrError
@@ -37,6 +39,9 @@ from fgvr.vocabulary.build import build_vocabulary, known_vocabulary, labels_as_
 from fgvr.vocabulary.files import read_vocabulary, write_vocabulary
 
 log = logging.getLogger(__name__)
+
+_TRAINING = "training"
+"""Key of the features of the support photos that were drawn; the other keys are names of splits."""
 
 
 class Learner(Protocol):
@@ -52,7 +57,7 @@ class Photos:
     """The photos of a run. No record in ``splits`` has a true name.
 
     Attributes:
-        splits: Split -> its photos, sorted by sample id; ``"support"`` after the draw of the support set.
+        splits: Split -> its photos, sorted by sample id; ``"support"`` holds all that a support set may be drawn from.
         truth: Sample id -> true class name, where known: for evaluation only.
         known_names: The distinct true names, sorted: a list of classes, without saying which photo is which.
         unreadable: Sample id -> why the photo was left out.
@@ -76,7 +81,8 @@ class FgvrDataModule(LightningDataModule):
         labeler: Who names the support photos. Not needed where the class names are known and nothing is trained.
         candidates: How names become candidate sets; ``knn`` with k = 3, as in the FGVR paper, if not given.
         class_names: The label space: ``labels`` (all names that the labeler gave), ``dataset`` (the true names, as a
-            list: for the setting in which classes are known and photos are not), or a list of names.
+            list: for the setting in which classes are known and photos are not), a list of names, or a file: an edited
+            ``vocabulary.json`` of a run, or a text with one name per line.
         shots: Draw this many support photos a true class (m in the FGVR paper). All support photos if not given.
         support_size: Draw this many support photos in all, for photos without names.
         support_seed: Another one draws other support photos.
@@ -93,7 +99,7 @@ class FgvrDataModule(LightningDataModule):
         dataset: ImageDataset,
         labeler: Labeler | None = None,
         candidates: CandidateStrategy | None = None,
-        class_names: Literal["labels", "dataset"] | list[str] = "labels",
+        class_names: Literal["labels", "dataset"] | list[str] | Path = "labels",
         shots: int | None = None,
         support_size: int | None = None,
         support_seed: int = 0,
@@ -114,6 +120,8 @@ class FgvrDataModule(LightningDataModule):
         self.support_seed = support_seed
         self.label_store = Path(label_store)
         self.max_cost_usd = max_cost_usd
+        if batch_size < 1:
+            raise FgvrError(f"data.batch_size is {batch_size}; expected 1 or more.")
         self.batch_size = batch_size
         self.augment = augment
         self.num_workers = num_workers
@@ -134,16 +142,13 @@ class FgvrDataModule(LightningDataModule):
     def photos(self) -> Photos:
         """The photos, read and checked once."""
         scanned = scan(self.dataset.records(), self.cache_dir)
-        if scanned.unreadable:
+        if scanned.unreadable and rank_zero_only.rank == 0:  # type: ignore[attr-defined]  # Lightning sets it
             shown = "; ".join(f"{name} ({why})" for name, why in list(scanned.unreadable.items())[:5])
             more = f" and {len(scanned.unreadable) - 5} more" if len(scanned.unreadable) > 5 else ""
             log.warning("%d photos cannot be read and are left out: %s%s", len(scanned.unreadable), shown, more)
         by_split: dict[str, list[ImageRecord]] = {}
         for record in scanned.readable:
             by_split.setdefault(record.split, []).append(record)
-        by_split["support"] = sample_support(
-            by_split.get("support", []), self.shots, self.support_size, self.support_seed
-        )
         truth = {
             record.sample_id: record.true_name
             for records in by_split.values()
@@ -160,15 +165,31 @@ class FgvrDataModule(LightningDataModule):
             unreadable=scanned.unreadable,
         )
 
-    @property
+    @cached_property
     def support(self) -> tuple[ImageRecord, ...]:
-        """The support photos."""
-        return self.photos.splits["support"]
+        """The support photos, after the draw.
+
+        Raises:
+            FgvrError: There are none.
+        """
+        self.require_split("support")
+        named = [replace(r, true_name=self.photos.truth.get(r.sample_id)) for r in self.photos.splits["support"]]
+        drawn = sample_support(named, self.shots, self.support_size, self.support_seed)
+        return tuple(replace(record, true_name=None) for record in drawn)
 
     @property
     def evaluated_split(self) -> str:
-        """The split that ``test`` and ``predict`` run on: ``"test"``, or ``"support"`` where there is no test split."""
-        return "test" if self.photos.splits.get("test") else "support"
+        """The split that ``test`` and ``predict`` run on: ``"test"``, or what there is without one."""
+        return next(split for split in ("test", "support", "val") if self.photos.splits.get(split))
+
+    def require_split(self, split: str) -> None:
+        """Raise ``FgvrError`` unless the data set has photos in ``split``."""
+        if not self.photos.splits.get(split):
+            there = ", ".join(f"{len(records)} in {name!r}" for name, records in self.photos.splits.items())
+            raise FgvrError(
+                f"This needs photos in the split {split!r}, but there are {there}. Splits are folders of that name, or "
+                "the column 'split' of a manifest."
+            )
 
     def label_plan(self) -> LabelPlan:
         """What labelling would ask and cost; asks nothing."""
@@ -183,7 +204,9 @@ class FgvrDataModule(LightningDataModule):
         """
         labeler = self._require_labeler()
         with LabelStore(self.label_store) as store:
-            label(labeler, self.support, store, max_cost_usd=self.max_cost_usd)
+            run = label(labeler, self.support, store, max_cost_usd=self.max_cost_usd)
+        if run.failed:
+            log.warning("%d of %d requests failed; the first: %s", run.failed, run.asked, run.first_error)
         return self.read_labels()
 
     def read_labels(self) -> list[LabelRecord]:
@@ -192,7 +215,7 @@ class FgvrDataModule(LightningDataModule):
             return read_labels(self._require_labeler(), self.support, store)
 
     def needs_labels(self, learner: Learner) -> bool:
-        """Whether this run needs the labeler at all."""
+        """Whether making the vocabulary and the candidate sets of this run needs the labeler."""
         return self.class_names == "labels" or learner.trains
 
     def make_vocabulary(self, learner: Learner) -> Vocabulary:
@@ -214,6 +237,8 @@ class FgvrDataModule(LightningDataModule):
             log.info("%s", summary(labels))
         if isinstance(self.class_names, list):
             vocabulary = known_vocabulary(self.class_names)
+        elif isinstance(self.class_names, Path):
+            vocabulary = _vocabulary_file(self.class_names)
         elif self.class_names == "dataset":
             if not self.photos.known_names:
                 raise FgvrError("data.class_names is 'dataset', but the data set states no class names.")
@@ -224,20 +249,31 @@ class FgvrDataModule(LightningDataModule):
         log.info("Label space: %d classes", len(vocabulary))
         return vocabulary
 
+    def origin_of(self, text: str) -> str:
+        """A sentence that says which photo was given the class name that ``text`` holds; ``""`` if none was."""
+        labels = self.read_labels() if self.labeler is not None else []
+        for label_record in labels:
+            if any(name.replace("_", " ") in text.replace("_", " ") for name in label_record.names):
+                return f" It is the name of {label_record.sample_id!r} in {str(self._folder().labels)!r}."
+        return ""
+
     def make_candidates(self, vocabulary: Vocabulary, backbone: Backbone, device: torch.device) -> CandidateSets:
         """The candidate sets, and their file in the run folder."""
-        records = self.support
+        labels = self.read_labels()
         photos = NamedPhotos(
-            sample_ids=tuple(record.sample_id for record in records),
-            labels=labels_as_indices(self.read_labels(), vocabulary),
+            sample_ids=tuple(record.sample_id for record in self.support),
+            labels=labels_as_indices(labels, vocabulary),
             num_classes=len(vocabulary),
             seed=run_seed(),
         )
+        outside = sum(not given for given in photos.labels) - sum(not record.names for record in labels)
+        if outside:
+            log.warning("%d photos were given names that are not in the label space; they count as unnamed", outside)
         if self.candidates.needs_features:
-            photos = replace(photos, features=self._extract("support", backbone, device).numpy())
+            photos = replace(photos, features=self._extract(_TRAINING, backbone, device).numpy())
         sets = self.candidates.build(photos)
         write_candidates(sets, vocabulary.names, self._folder().candidates)
-        self.quality = measure(sets, vocabulary.names, self.photos.truth)
+        self.quality = measure(sets, vocabulary, self.photos.truth)
         log.info("Candidate sets (%s): %s", type(self.candidates).__name__, self.quality)
         return sets
 
@@ -270,7 +306,7 @@ class FgvrDataModule(LightningDataModule):
             self.vocabulary = read_vocabulary(folder.vocabulary)
         if stage == "fit" and learner.trains and self.candidate_sets is None:
             self.candidate_sets = read_candidates(folder.candidates, self.vocabulary.names)
-            self.quality = measure(self.candidate_sets, self.vocabulary.names, self.photos.truth)
+            self.quality = measure(self.candidate_sets, self.vocabulary, self.photos.truth)
         for split in self._feature_splits():
             self._extract(split, learner.backbone, self._trainer().strategy.root_device)
 
@@ -279,10 +315,15 @@ class FgvrDataModule(LightningDataModule):
         if self.candidate_sets is None:
             return []
         row = {record.sample_id: number for number, record in enumerate(self.support)}
+        if gone := [sample_id for sample_id in self.candidate_sets.sample_ids if sample_id not in row]:
+            raise FgvrError(
+                f"{len(gone)} photos of {str(self._folder().candidates)!r} are not in the support set, {gone[0]!r} for "
+                "one: put them back, or start a new run."
+            )
         rows = [row[sample_id] for sample_id in self.candidate_sets.sample_ids]
         dataset: FeatureBatches | PixelBatches
         if self._cached():
-            dataset = FeatureBatches(self._features["support"][rows])
+            dataset = FeatureBatches(self._features[_TRAINING][rows])
         else:
             transform = self._learner().backbone.transform
             view = augmented(transform) if self.augment else transform
@@ -334,7 +375,7 @@ class FgvrDataModule(LightningDataModule):
         if self._learner().needs_pixels:
             return []
         if self._stage() == "fit":
-            splits = ["support"] if self._learner().trains and self._cached() else []
+            splits = [_TRAINING] if self._learner().trains and self._cached() else []
             return [*splits, "val"] if self.photos.splits.get("val") else splits
         return ["val"] if self._stage() == "validate" else [self.evaluated_split]
 
@@ -343,7 +384,7 @@ class FgvrDataModule(LightningDataModule):
             start = time.perf_counter()
             features = extract_features(
                 backbone,
-                self.photos.splits.get(split, ()),
+                self.support if split == _TRAINING else self.photos.splits[split],
                 self.cache_dir / "features",
                 device,
                 num_workers=self.num_workers,
@@ -378,6 +419,18 @@ class FgvrDataModule(LightningDataModule):
                 "(`fgvr list labelers` shows what there is), or give known names with data.class_names."
             )
         return self.labeler
+
+
+def _vocabulary_file(path: Path) -> Vocabulary:
+    if path.suffix == ".json":
+        return read_vocabulary(path)
+    if not path.is_file():
+        raise FgvrError(
+            f"data.class_names is {str(path)!r}, which is no file; expected 'labels', 'dataset', a list of names, a "
+            "vocabulary.json, or a text file with one name per line."
+        )
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    return known_vocabulary([line.strip() for line in lines if line.strip()])
 
 
 def run_seed() -> int:

@@ -1,10 +1,7 @@
 """Image features, computed once: a store on disk keyed by the photo's bytes and the backbone's fingerprint."""
 
 import hashlib
-import os
-import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +12,9 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from fgvr.backbones.base import Backbone
+from fgvr.data.cache import cache_database
 from fgvr.data.images import open_image
 from fgvr.records import ImageRecord
-
-
-def default_cache_dir() -> Path:
-    """``$FGVR_CACHE``, else ``fgvr`` in the user's cache folder. What is in there can be computed again."""
-    if "FGVR_CACHE" in os.environ:
-        return Path(os.environ["FGVR_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fgvr"
 
 
 class FeatureStore:
@@ -35,10 +26,8 @@ class FeatureStore:
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"{hashlib.sha256(fingerprint.encode()).hexdigest()[:24]}.sqlite"
-        with closing(self._connect()) as database, database:
-            database.execute("PRAGMA journal_mode=WAL")
+        with cache_database(self.path) as database:
             database.execute("CREATE TABLE IF NOT EXISTS about (fingerprint TEXT PRIMARY KEY)")
             database.execute("INSERT OR IGNORE INTO about VALUES (?)", (fingerprint,))
             database.execute("CREATE TABLE IF NOT EXISTS features (digest TEXT PRIMARY KEY, vector BLOB) WITHOUT ROWID")
@@ -46,7 +35,7 @@ class FeatureStore:
     def get(self, digests: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """The vectors that are stored, by digest."""
         found: dict[str, NDArray[np.float32]] = {}
-        with closing(self._connect()) as database:
+        with cache_database(self.path) as database:
             for start in range(0, len(digests), 500):
                 part = list(digests[start : start + 500])
                 marks = ",".join("?" * len(part))
@@ -57,11 +46,8 @@ class FeatureStore:
     def put(self, digests: Sequence[str], vectors: NDArray[np.float32]) -> None:
         """Store float32 ``vectors`` of shape ``(len(digests), D)``."""
         rows = [(digest, vector.astype("<f4").tobytes()) for digest, vector in zip(digests, vectors, strict=True)]
-        with closing(self._connect()) as database, database:
+        with cache_database(self.path) as database:
             database.executemany("INSERT OR REPLACE INTO features VALUES (?, ?)", rows)
-
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.path, timeout=60)
 
 
 class _Pixels(Dataset[Tensor]):

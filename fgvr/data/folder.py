@@ -1,11 +1,13 @@
 """Photos in folders."""
 
+import os
 import re
 from pathlib import Path
 
 from PIL import Image
 
 from fgvr.data.base import ImageDataset, split_name
+from fgvr.data.images import photo_formats
 from fgvr.errors import FgvrError
 from fgvr.records import ImageRecord
 
@@ -32,13 +34,21 @@ class FolderDataset(ImageDataset):
     def records(self) -> list[ImageRecord]:
         """All files below ``root`` with an image format's ending; hidden files and folders are left out."""
         self.require_root()
-        endings = {ending for ending, name in Image.registered_extensions().items() if name in Image.OPEN}
-        folders = [path for path in self.root.iterdir() if path.is_dir() and not path.name.startswith(".")]
-        with_splits = bool(folders) and all(split_name(path.name) for path in folders)
+        formats = photo_formats()
+        endings = {ending for ending, name in Image.registered_extensions().items() if name in formats}
+        folders = [path.name for path in self.root.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        splits = [name for name in folders if split_name(name)]
+        with_splits = bool(splits)
+        if with_splits and len(splits) < len(folders):
+            others = ", ".join(sorted(set(folders) - set(splits))[:3])
+            raise FgvrError(
+                f"{str(self.root)!r} has split folders ({', '.join(sorted(splits))}) and others ({others}). Move one "
+                "kind away, or list the photos in a CSV and read it with --data.dataset manifest."
+            )
         records = []
-        for path in sorted(self.root.rglob("*")):
+        for path in _files(self.root):
             parts = path.relative_to(self.root).parts
-            if path.suffix.lower() not in endings or any(part.startswith(".") for part in parts) or not path.is_file():
+            if path.suffix.lower() not in endings:
                 continue
             split = (split_name(parts[0]) if with_splits and len(parts) > 1 else None) or "support"
             inner = parts[1:-1] if with_splits else parts[:-1]
@@ -50,6 +60,15 @@ class FolderDataset(ImageDataset):
                 "other one that Pillow reads). Name the right folder with --data.dataset.root FOLDER."
             )
         return records
+
+
+def _files(root: Path) -> list[Path]:
+    """All files below ``root`` in sorted order, through symbolic links, without hidden files and folders."""
+    found = []
+    for folder, folders, files in os.walk(root, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(folder, name) for name in files if not name.startswith(".")]
+    return sorted(found)
 
 
 def class_name(folder: str) -> str:

@@ -1,5 +1,6 @@
 """From a file to an RGB photo."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,18 +21,32 @@ def open_image(path: Path) -> Image.Image:
         UnreadableImageError: The file is missing, empty, cut off, no image, or too large to be one.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=photo_formats()) as image:
             image.load()
-            upright = ImageOps.exif_transpose(image)
-            return _to_rgb(upright)
+            return _to_rgb(_upright(image))
     except FileNotFoundError:
         raise UnreadableImageError("no such file") from None
     except UnidentifiedImageError:
         empty = path.stat().st_size == 0
         raise UnreadableImageError("the file is empty" if empty else "not an image that Pillow can read") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, EOFError) as error:
-        # Pillow reports damaged files with all of these, after the kind of damage and the format's plugin
+    except Exception as error:
+        # what Pillow raises for a damaged file is whatever its plugin for the format happens to run into
         raise UnreadableImageError(str(error) or type(error).__name__) from error
+
+
+@cache
+def photo_formats() -> tuple[str, ...]:
+    """Pillow's names of the formats that are read."""
+    Image.init()
+    # drawings that another program would have to render, and containers of anything
+    return tuple(sorted(set(Image.OPEN) - {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # damaged metadata is no reason to do without the photo
+        return image
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

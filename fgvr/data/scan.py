@@ -2,18 +2,19 @@
 
 import hashlib
 import os
-import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
 
+from fgvr.data.cache import cache_database
 from fgvr.data.images import UnreadableImageError, open_image
 from fgvr.errors import FgvrError
 from fgvr.records import ImageRecord
+
+_PHOTOS_A_COMMIT = 500
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,8 @@ class Scan:
     unreadable: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Finding:
-    digest: str
-    problem: str
-
-
 def scan(records: Sequence[ImageRecord], cache_dir: Path, progress: bool = True) -> Scan:
-    """Open and hash every photo; a file that has not changed since an earlier scan is not read again.
+    """Open and hash every photo; a readable file that has not changed since an earlier scan is not read again.
 
     Args:
         records: The photos, without digests.
@@ -46,56 +41,69 @@ def scan(records: Sequence[ImageRecord], cache_dir: Path, progress: bool = True)
     Raises:
         FgvrError: Not one photo can be opened.
     """
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(cache_dir / "photos.sqlite", timeout=60)) as database:
-        with database:
-            database.execute("PRAGMA journal_mode=WAL")
-            database.execute("CREATE TABLE IF NOT EXISTS photos (stamp TEXT PRIMARY KEY, digest TEXT, problem TEXT)")
-        stamps = {record.sample_id: _stamp(record.path) for record in records}
-        known = _known(database, [stamp for stamp in stamps.values() if stamp])
-        new = [record for record in records if stamps[record.sample_id] not in known]
-        # Pillow and hashlib release the interpreter lock, so threads are enough
-        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            examined = pool.map(_examine, (record.path for record in new))
-            bar = tqdm(examined, total=len(new), desc="Reading photos", unit="photo", disable=not progress or not new)
-            findings = {record.sample_id: finding for record, finding in zip(new, bar, strict=True)}
-        rows = [(stamps[key], finding.digest, finding.problem) for key, finding in findings.items() if stamps[key]]
-        with database:
-            database.executemany("INSERT OR REPLACE INTO photos VALUES (?, ?, ?)", rows)
-    findings |= {key: known[stamp] for key, stamp in stamps.items() if stamp in known}
-    readable = tuple(
-        replace(record, digest=findings[record.sample_id].digest)
-        for record in records
-        if not findings[record.sample_id].problem
-    )
-    unreadable = {key: finding.problem for key, finding in sorted(findings.items()) if finding.problem}
-    if not readable:
+    cache = cache_dir / "photos.sqlite"
+    stamps = {record.sample_id: _stamp(record.path) for record in records}
+    known = _known(cache, [stamp for stamp in stamps.values() if stamp])
+    digests = {key: known[stamp] for key, stamp in stamps.items() if stamp in known}
+    new = [record for record in records if record.sample_id not in digests]
+    unreadable: dict[str, str] = {}
+    # Pillow and hashlib release the interpreter lock, so threads are enough
+    with (
+        ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,
+        tqdm(total=len(new), desc="Reading photos", unit="photo", disable=not progress or not new) as bar,
+    ):
+        for start in range(0, len(new), _PHOTOS_A_COMMIT):
+            part = new[start : start + _PHOTOS_A_COMMIT]
+            found: dict[str, str] = {}
+            for record, (digest, problem) in zip(part, pool.map(_examine, (r.path for r in part)), strict=True):
+                if problem:
+                    unreadable[record.sample_id] = problem
+                else:
+                    found[record.sample_id] = digest
+                bar.update()
+            # only what was readable: a file's rights, its disk or Pillow's plugins may be mended without changing it
+            _remember(cache, {stamps[key]: digest for key, digest in found.items()})
+            digests |= found
+    if not digests:
         name, problem = next(iter(unreadable.items()))
         raise FgvrError(f"None of the {len(records)} photos can be opened; the first is {name!r}: {problem}.")
-    return Scan(readable, unreadable)
+    readable = [record for record in records if record.sample_id in digests]
+    return Scan(tuple(replace(record, digest=digests[record.sample_id]) for record in readable), unreadable)
 
 
 def _stamp(path: Path) -> str:
-    """What changes when the file does; ``""`` where there is no file."""
+    """What changes when the file does; ``""`` where there is no file of a usable name."""
     try:
         status = path.stat()
-    except OSError:
+        str(path).encode()
+    except (OSError, UnicodeEncodeError):
         return ""
     return f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
 
 
-def _known(database: sqlite3.Connection, stamps: Sequence[str]) -> dict[str, _Finding]:
-    found: dict[str, _Finding] = {}
-    for start in range(0, len(stamps), 500):
-        part = stamps[start : start + 500]
-        query = f"SELECT stamp, digest, problem FROM photos WHERE stamp IN ({','.join('?' * len(part))})"
-        found.update((stamp, _Finding(digest, problem)) for stamp, digest, problem in database.execute(query, part))
+def _known(cache: Path, stamps: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    with cache_database(cache) as database:
+        database.execute("CREATE TABLE IF NOT EXISTS photos (stamp TEXT PRIMARY KEY, digest TEXT NOT NULL)")
+        for start in range(0, len(stamps), 500):
+            part = stamps[start : start + 500]
+            query = f"SELECT stamp, digest FROM photos WHERE stamp IN ({','.join('?' * len(part))})"
+            found.update(database.execute(query, part))
     return found
 
 
-def _examine(path: Path) -> _Finding:
+def _remember(cache: Path, digests: dict[str, str]) -> None:
+    with cache_database(cache) as database:
+        database.executemany("INSERT OR REPLACE INTO photos VALUES (?, ?)", digests.items())
+
+
+def _examine(path: Path) -> tuple[str, str]:
+    """Digest and ``""``, or ``""`` and why the photo cannot be used."""
     try:
+        str(path).encode()
         open_image(path)
-        return _Finding(hashlib.sha256(path.read_bytes()).hexdigest(), "")
+        return hashlib.sha256(path.read_bytes()).hexdigest(), ""
+    except UnicodeEncodeError:
+        return "", "its name is not UTF-8; rename the file"
     except (UnreadableImageError, OSError) as error:
-        return _Finding("", str(error))
+        return "", str(error)

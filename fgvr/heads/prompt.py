@@ -17,8 +17,8 @@ class PromptHead(Head):
     Args:
         n_ctx: Context tokens a prompt. With ``init_words``, their number counts instead.
         position: Where the class name stands: behind the context, in the middle of it, or in front.
-        init_words: Words whose embeddings the context starts from (``"a photo of a"``); drawn from N(0, 0.02) if not
-            given.
+        init_words: Words whose embeddings the context starts from (``"a photo of a"``, underscores read as spaces);
+            drawn from N(0, 0.02) if not given.
         class_specific: Whether every class has a context of its own.
     """
 
@@ -38,7 +38,7 @@ class PromptHead(Head):
     def build(self, backbone: Backbone, class_names: Sequence[str]) -> None:
         """See the base class."""
         encoder = backbone.prompt_encoder()
-        words = None if self.init_words is None else encoder.embed(self.init_words)
+        words = None if self.init_words is None else encoder.embed(self.init_words.replace("_", " "))
         n_ctx = self.n_ctx if words is None else len(words)
         if n_ctx < 1:
             raise FgvrError(f"The prompt head has {n_ctx} context tokens: give n_ctx of at least 1, or init_words.")
@@ -55,8 +55,9 @@ class PromptHead(Head):
     def class_features(self) -> Tensor:
         """See the base class."""
         (encoder,) = self._encoder
-        # not being a submodule, the encoder does not follow the head to another device
-        if any(buffer.device != self.context.device for buffer in encoder.buffers()):
+        # not being a submodule, the encoder does not follow the head to another device; were it moved in inference
+        # mode, by a validation before the first step, autograd would refuse its tensors in training
+        with torch.inference_mode(False):
             encoder.to(self.context.device)
         features: Tensor = encoder(self.context)
         return features

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from fgvr.errors import FgvrError
 from fgvr.records import ImageRecord
@@ -68,9 +68,6 @@ class Labeler(ABC):
         FgvrError: ``answers`` is below 1.
     """
 
-    extra: ClassVar[str | None] = None
-    """Name of the ``fgvr[extra]`` that the labeler needs, for the message when a package is missing."""
-
     def __init__(self, prompt: str = PAPER_PROMPT, answers: int = 1) -> None:
         if answers < 1:
             raise FgvrError(f"data.labeler.answers is {answers}; expected 1 or more.")
@@ -100,6 +97,9 @@ class Labeler(ABC):
         cannot tell a wrong file from the few photos that a right file lacks. Nothing is checked unless overridden.
         """
 
-    def estimate_usd(self, requests: Sequence[LabelRequest]) -> float:
-        """Expected cost of ``requests`` in US dollars, before anything is sent. Free unless overridden."""
+    def estimate_usd(self, requests: Sequence[LabelRequest]) -> float | None:
+        """Expected cost of ``requests`` in US dollars, before anything is sent; ``None`` where it is not known.
+
+        Free unless overridden.
+        """
         return 0.0

@@ -1,7 +1,5 @@
 """Names from a CSV: those of a person, of another program, or the true ones for an upper bound."""
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -9,12 +7,13 @@ from typing import Any
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import Labeler, LabelRequest, Reply
-from fgvr.labelers.recorded import PhotoTable, TextFile
+from fgvr.labelers.photo_table import PhotoTable, TextFile
 from fgvr.records import ImageRecord
+from fgvr.tables import parse_csv
 
 
 class FixedLabeler(Labeler):
-    """Takes the names of a CSV as they are, nothing is parsed.
+    """Takes the names of a CSV as they are; nothing is parsed.
 
     A photo is found by its ``sample_id``, else by its file name. One that the CSV lacks is a failed reply; an empty
     cell is a label without names.
@@ -23,7 +22,7 @@ class FixedLabeler(Labeler):
         path: The CSV file with a header, relative to the working directory.
         image_column: Column with the photo's ``sample_id`` or file name.
         name_column: Column with the name. One with a comma stands in quotes.
-        separator: What stands between several names of one cell, best first, such as ``";"``; ``None`` takes the whole
+        separator: What stands between several names in one cell, best first, such as ``";"``; ``None`` takes the whole
             cell as one name.
     """
 
@@ -72,29 +71,16 @@ class FixedLabeler(Labeler):
 
     @cached_property
     def _names(self) -> PhotoTable[str]:
-        table: PhotoTable[str] = PhotoTable(self.path)
-        reader = csv.reader(io.StringIO(self._file.text, newline=""), strict=True)
-        try:
-            header = next(reader, [])
-            for column in (self.image_column, self.name_column):
-                if column not in header:
-                    raise FgvrError(
-                        f"{self.path}, line 1: no column {column!r}, the columns are {', '.join(header) or '(none)'}. "
-                        "If they have other names, set --data.labeler.image_column and --data.labeler.name_column."
-                    )
-            image_cell, name_cell = header.index(self.image_column), header.index(self.name_column)
-            for row in reader:
-                if not row:
-                    continue
-                if len(row) != len(header):
-                    raise FgvrError(
-                        f"{self.path}, line {reader.line_num}: {len(row)} cells, but the header has {len(header)}. "
-                        'A cell with a comma must stand in quotes: a.jpg,"Heron, grey".'
-                    )
-                table.add(row[image_cell], reader.line_num, row[name_cell])
-        except csv.Error as error:
-            raise FgvrError(
-                f"{self.path}, line {reader.line_num}: not CSV ({error}); expected commas between the cells and "
-                "doubled quotes inside quotes."
-            ) from None
-        return table
+        table = parse_csv(self._file.text, self.path)
+        for column in (self.image_column, self.name_column):
+            if column not in table.header:
+                raise FgvrError(
+                    f"{self.path}, row 1: no column {column!r}, the columns are {', '.join(table.header)}. "
+                    "If they have other names, set --data.labeler.image_column and --data.labeler.name_column."
+                )
+        names: PhotoTable[str] = PhotoTable(self.path, unit="row")
+        for row in table.rows:
+            # several names of one cell may stand on lines of their own; one name may not
+            name = table.line(row, self.name_column) if self.separator is None else row.cells[self.name_column]
+            names.add(table.line(row, self.image_column), row.number, name)
+        return names

@@ -41,6 +41,10 @@ class OpenAILabeler(Labeler):
             "temperature": None if self.temperature is None else float(self.temperature),
         }
 
+    def estimate_usd(self, requests: Sequence[LabelRequest]) -> float | None:
+        """Not known yet."""
+        return None
+
     def ask(self, requests: Sequence[LabelRequest]) -> Iterator[Reply]:
         """Not there yet.
 

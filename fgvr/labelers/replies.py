@@ -12,8 +12,9 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from fgvr.labelers.reply_names import Reading, latin_name, read_name
+from fgvr.labelers.reply_names import LATIN_ENDING, Reading, latin_name, read_name
 from fgvr.labelers.reply_prose import HEADING, SENTENCE_END, names_in_prose
+from fgvr.vocabulary.build import APOSTROPHES, HYPHENS, fold_name
 
 _MAX_REPLY = 10_000
 _MAX_NAMES = 10
@@ -26,33 +27,59 @@ _NAME_KEYS = (
 _LATIN_KEYS = ("scientificname", "latinname", "binomialname", "binomial", "scientific", "latin")
 _LIST_KEYS = ("alternatives", "alternativenames", "candidates", "names", "labels", "predictions", "answers", "results")
 
+# ```json
+# {"breed": "Pug"}
+# ```
 _FENCE = re.compile(r"```[\w-]{0,20}\s?(.*?)(?:```|\Z)", re.DOTALL)
-_PAIR = re.compile(r'"([^"\n]{1,60})" ?: ?"([^"\n]{1,200})"')
+_PAIR = re.compile(r'"([^"\n]{1,60})" ?: ?"([^"\n]{1,200})"')  # '"breed": "Pug"' in '{"breed": "Pug", "colo'
 _TYPOGRAPHY = str.maketrans(
-    {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": " - ", "\u00d7": "x"}
+    dict.fromkeys(APOSTROPHES.replace("`", ""), "'")  # backticks are markup here
+    | dict.fromkeys(HYPHENS.replace("\u00ad", ""), "-")  # a soft hyphen is not shown
+    | {"\u2014": " - ", "\u2015": " - ", "\u201c": '"', "\u201d": '"', "\u00d7": "x"}
 )
+# "<script>alert(1)</script>", "<style>..."
 _SCRIPT = re.compile(r"<(script|style)\b.*?(?:</\1[^<>]{0,20}>|\Z)", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]{0,300}>")
-_LINK = re.compile(r"!?\[([^\[\]\n]{1,100})\]\([^()\s]{0,300}\)")
+_LINK = re.compile(r"!?\[([^\[\]\n]{1,100})\]\([^()\s]{0,300}\)")  # "[Pug](https://example.org/pug)"
 _GREETING = re.compile(r"\A(?:sure|certainly|of course|ok|okay|hello|hi|yes)[,.!]\s+", re.IGNORECASE)
-_BULLET = re.compile(r"\s?(?:\d{1,3}[.):]|[-*•+](?=\s))\s?")
+_BULLET = re.compile(r"\s?(?:\d{1,3}[.):]|[-*•+](?=\s))\s?")  # of "1. Royal Tern", "2) Royal Tern", "- Royal Tern"
+# "**Common name:** House Finch", "- Breed = Pug"
 _KEYED = re.compile(r"[\s*_#>-]{0,9}([A-Za-z][A-Za-z -]{2,60}?)[\s*_]{0,9}[:=][\s*_]{0,9}(\S.{0,200})")
+# "Best label:" of "Best label: Pug"
 _KEY = re.compile(r"[\s*_]{0,9}[A-Za-z][A-Za-z -]{2,60}?[\s*_]{0,9}[:=](?=[\s*_])")
+# "A terrier, specifically" of "A terrier, specifically a Cairn Terrier"
 _BROADER = re.compile(r".{0,100},\s(?:more\s)?specifically(?=\s)", re.IGNORECASE)
-_SEVERAL = re.compile(r"\sor\s|[,;](?!\s(?:19|20)\d\d)")
-_LATIN_ENDING = re.compile(r"(?:us|um|is|ii|ae|ans|ens|a|i|os|on|ix|ea)$")
+_SEVERAL = re.compile(r"\sor\s|[,;](?!\s(?:19|20)\d\d)")  # "Royal Tern or Elegant Tern", but not "Acura RL, 2009"
+# "is" of "This is a Pug", "'s a" of "That's a Pug", "'t" of "can't"
 _SENTENCE_WORD = re.compile(
     r"\b(?:is|are|was|be|appears?|seems?|looks?|shows?|depicts?|resembles?|can|could|may|might|would|need|not|cannot|"
     r"has|have|this|it|its|you|me|my|we|let|here|thanks?|please|question|think|believe|sorry|unable|unfortunately|likely|based)\b|\w'(?:s\s+an?|t)\b",
     re.IGNORECASE,
 )
+# Sentences in languages that are not read, so that they do not become classes. It has only words that no name of a
+# breed, a dish or a species has: not "sind", because of the Sind Sparrow.
+_FOREIGN_SENTENCE = re.compile(
+    # "Das ist ein Dackel", "Das Bild zeigt einen Dackel", "Il s'agit d'un teckel", "To jest jamnik"
+    r"\b(?:ist|zeigt|lautet|handelt\s+sich|s'agit|jest)\b"
+    # "Le chien est un teckel", "La raza es el teckel", "Questo è un bassotto", "Este é um teckel", "Det är en tax"
+    r"|\b(?:est|es|è|é|är|er)\s+(?:une?|una|uno|uma?|ett?|en|el|la|le|il|lo)\b"
+    # "C'est probablement un teckel", "Ich sehe einen Dackel", "No puedo ver la raza"
+    r"|\A\W*(?:c'est|cela|ceci\s+est|esto\s+es|questo\s+è|ich|je|ik|yo|no\s+puedo|non\s+posso|não\s+posso)(?=\s)"
+    # "Это такса", "这是腊肠犬", "これは..."
+    r"|\A\W*(?:это\s|这是|這是|これは)",
+    re.IGNORECASE,
+)
+# "cannot tell the breed", "not enough detail", "would need a clearer photo"
 _REFUSAL = re.compile(
     r"\b(?:can(?:not|'t|\snot)|unable\sto|not\s(?:able|possible|enough|sufficient|clear)|impossible|"
     r"do(?:es)?(?:\snot|n't)|sorry|apologi[sz]e|(?:would|I'd)\sneed|insufficient|challenging|difficult)\b",
     re.IGNORECASE,
 )
+# "2009", but not in "2009s", "1990-2009", "2009 or later"
 _YEAR = r"(?<![\d-])(?:19|20)\d\d(?![\d-]|s\b|\s+or\s+later|\s+onwards?\b)"
+# "2009 to 2012", "2009-12"
 _YEAR_RANGE = re.compile(r"\b(?:19|20)\d\d\s*(?:[-/]|to|through|and|or|until)\s*(?:19|20)?\d\d\b")
+# "a 2009 model", "the model year is likely 2009"
 _MODEL_YEARS = (
     re.compile(rf"({_YEAR})\s+(?:model|production)\b", re.IGNORECASE),
     re.compile(rf"\b(?:model|production)\s+years?\b[^.\n]{{0,80}}?(?<!from )(?<!between )({_YEAR})", re.IGNORECASE),
@@ -96,7 +123,7 @@ def parse_reply(raw: str) -> ParsedReply:
     names: dict[str, Reading] = {}
     for reading in readings:
         if reading.name:
-            names.setdefault(_fold(reading.name), reading)
+            names.setdefault(fold_name(reading.name), reading)
     if names:
         best = list(names.values())[:_MAX_NAMES]
         return ParsedReply(tuple(r.name for r in best), tuple(r.scientific for r in best), "")
@@ -106,9 +133,10 @@ def parse_reply(raw: str) -> ParsedReply:
 
 def _plain(raw: str) -> str:
     """The reply without tags, link targets, characters that only control the display, and runs of spaces."""
-    text = unicodedata.normalize("NFKC", html.unescape(raw[:_MAX_REPLY]))[:_MAX_REPLY]
-    text = text.translate(_TYPOGRAPHY).rpartition("</think>")[2]
+    text = html.unescape(raw[:_MAX_REPLY]).translate(_TYPOGRAPHY)  # NFKC makes a space and more of an acute accent
+    text = unicodedata.normalize("NFKC", text)[:_MAX_REPLY].rpartition("</think>")[2]
     text = _LINK.sub(r"\1", _TAG.sub("", _SCRIPT.sub("", text)))
+    # category C is also halves of surrogate pairs
     text = "".join(char for char in text if char in "\n\t" or unicodedata.category(char)[0] != "C")
     return _GREETING.sub("", re.sub(r"[^\S\n]+", " ", text).strip(), count=1)
 
@@ -135,8 +163,9 @@ def _from_json(text: str) -> Iterator[Reading]:
 
 
 def _from_value(value: object, depth: int) -> Iterator[Reading]:
-    if isinstance(value, str) and value.strip():
-        yield from _from_text(value.strip())
+    if isinstance(value, str):
+        if text := _plain(value):  # again, because JSON has its own way to write characters: "Anna\\u2019s Hummingbird"
+            yield from _from_text(text)
     elif isinstance(value, list) and depth < _MAX_DEPTH:
         for item in value[:_MAX_NAMES]:
             yield from _from_value(item, depth + 1)
@@ -145,7 +174,7 @@ def _from_value(value: object, depth: int) -> Iterator[Reading]:
 
 
 def _from_mapping(mapping: Mapping[str, object], depth: int) -> Iterator[Reading]:
-    values = {_fold(key): value for key, value in mapping.items()}
+    values = {fold_name(key): value for key, value in mapping.items()}
     latin = next((value for key in _LATIN_KEYS if isinstance(value := values.get(key), str)), "")
     name = next((values[key] for key in _name_keys(values) if values[key]), None)
     if isinstance(name, str) and isinstance(values.get("make"), str):
@@ -165,7 +194,7 @@ def _from_lines(text: str) -> list[Reading]:
         lines = lines[1:]
     items = [_BULLET.sub("", line, count=1) for line in lines]
     pairs = {pair[1]: pair[2] for item in items if (pair := _KEYED.fullmatch(item)) and _is_short(pair[2])}
-    if _name_keys(map(_fold, pairs)):
+    if _name_keys(map(fold_name, pairs)):
         return list(_from_mapping(pairs, depth=0))
     alike = len({bool(_BULLET.match(line)) for line in lines}) == 1  # else a name, and a list of what it looks like
     if "\n" in text and alike and all(_is_short(item) for item in items):
@@ -198,7 +227,7 @@ def _from_phrase(text: str) -> list[Reading]:
 def _together(readings: list[Reading]) -> list[Reading]:
     """Readings of the parts of one answer, without the parts that are no name of their own."""
     first, *others = readings
-    if len(others) == 1 and (latin := latin_name(others[0].name)) and _LATIN_ENDING.search(latin):
+    if len(others) == 1 and (latin := latin_name(others[0].name)) and LATIN_ENDING.search(latin):
         return [replace(first, scientific=latin)]
     # "Yoghurt, natural": what follows in lower case describes
     return [first, *(other for other in others if first.name.islower() or not other.name.islower())]
@@ -219,6 +248,7 @@ def _is_short(text: str) -> bool:
         len(text) <= 100
         and len(text.split()) <= 10
         and not _SENTENCE_WORD.search(text)
+        and not _FOREIGN_SENTENCE.search(text)
         and not SENTENCE_END.search(text)
     )
 
@@ -228,7 +258,3 @@ def _name_keys(keys: Iterable[str]) -> list[str]:
     keys = [key for key in keys if key not in _LATIN_KEYS]
     exact = [key for wanted in _NAME_KEYS for key in keys if key == wanted]
     return exact + [key for wanted in _NAME_KEYS for key in keys if key.endswith(wanted)]
-
-
-def _fold(text: str) -> str:
-    return re.sub(r"[\W_]+", "", text).casefold()

@@ -1,6 +1,7 @@
 """From one span of a reply ("a **House Finch** (*Haemorhous mexicanus*)") to a class name and its Latin name."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 MAX_CHARACTERS = 60
@@ -18,7 +19,11 @@ LEADING = re.compile(
     r"(?:type|kind|sort|species|breed|variety|form|example|pair|group|couple)s?\s+of)(?![\w'-]))*",
     re.IGNORECASE,
 )
-"""Articles, hedges and modifiers before a name; it matches everywhere, if need be the empty string."""
+"""Articles, hedges and modifiers before a name, "most likely a young" in "most likely a young Beagle".
+
+It matches everywhere, if need be the empty string.
+"""
+# "a type of" in "a type of warbler"
 KIND_OF = re.compile(r"\s*(?:(?:an?|the|some)\s+)?(?:type|kind|sort|species|variety|member)s?\s+of\b", re.IGNORECASE)
 
 KINDS = _words(
@@ -49,9 +54,12 @@ _NO_NAME_ENDINGS = _words(
     "coloration color plumage characteristics appearance traits type lineage varieties variety subspecies "
     "ancestry origin body build related like markings pattern patterns"
 )
+# "late 1990s", "model year 2012", "www.example.org"
 _NO_NAME = re.compile(r"\b\d{1,3}0(?-i:s)\b|^model\s+year\b|www\.", re.IGNORECASE)
+# "mixed terrier", "German Shepherd mix", "Poodle cross"
 _MIXED = re.compile(r"^mixed\b|\b(?:mix(?:es)?|cross|crossbreed|mixed[- ]breed|mixture)$", re.IGNORECASE)
 
+# " puppies" in "Beagle puppies", " dog breed" in "Saluki dog breed", " model year" in "Audi A4 model year"
 _TRAILING = re.compile(
     r"[\s,]+(?:(?-i:dog|cat|bird|car|plant|flower|fish)\s+)?"
     r"(?:breed|species|models?(?:\s+year)?|pupp(?:y|ies)|pups?|kittens?|chicks?|juveniles?)$",
@@ -59,21 +67,30 @@ _TRAILING = re.compile(
 )
 # "Maltese dog" is the breed "Maltese", but "Australian Cattle Dog" and "Bernese mountain dog" are whole names
 _TRAILING_KIND = re.compile(r"\b([^\W\d_a-z][\w'.-]*)\s+(?:dogs?|cats?|birds?|cars?|vehicles?|flowers?|plants?)$")
+# " from the ..." in "Boxer from the 1990s", " - ..." in "House Finch - a small bird", ": ..." in "Pug: a small dog"
 _AFTERWARDS = re.compile(r"(?:\s(?:from|with|in)\s+the\s|\s-\s|[,;]|:(?=\s|$)).*")
 
+# "(Carlin)" in "Pug (Carlin)", also where the reply was cut off: "Pug (Carl"
 _BRACKETS = re.compile(r"[(\[]([^()\[\]]{0,200})[)\]]?")
-# "Larus sp." is no species: two birds that share it are not one class
+# "Larus argentatus", "Salix x sepulcralis", "Canis lupus dingo"; "Larus sp." is no species, and birds that share it
+# are not one class
 _LATIN = re.compile(r"[A-Z][a-zë-]{2,}(?: x)? [a-z][a-zë-]{2,}(?: [a-z][a-z-]{2,})?")
 _LATIN_OPENINGS = _words(
     "also often formerly commonly sometimes male female adult juvenile note such more previously usually either "
     "possibly probably likely and the now known here based"
 )
-_ITALIC = re.compile(r"\s*(?:\*(?!\*)|_)")
+LATIN_ENDING = re.compile(r"(?:us|um|is|ii|ae|ans|ens|a|i|os|on|ix|ea)$")
+"""How most Latin names end, and few English names of their shape ("House finch")."""
+_LATIN_GENUS = re.compile(r"(?:us|as|es|is|os|ys|a|o|er|um|ax|ix|yx|ps)$")  # "Larus", "Passer", not "American", "Great"
+_ITALIC = re.compile(r"\s*(?:\*(?!\*)|_)")  # "*Larus argentatus*", "_Larus argentatus_", not "**Herring Gull**"
+_KNOWN_AS = re.compile(r".*\b(?:known\s+as|called)\s+")  # of "(commonly known as the House Finch)"
+_AUTHOR = re.compile(r"\bLinnaeus\b|\b1[789]\d\d\b")  # of "Passer domesticus (Linnaeus, 1758)"
+# "**Pug**", "`Pug`", "'Pug'", but not the apostrophe in "Anna's"
 _MARKUP = re.compile(r"[*`\"#|~\\]+|(?<!\w)'|'(?!\w)")
 _EDGES = " ,.;:-。"
-_CLEAN = re.compile(r"[^\W_][\w\s'.&/+-]*!?")
-_YEAR_BEHIND = re.compile(r",(?=\s?(?:19|20)\d\d\b)")
-_YEAR_FIRST = re.compile(r"((?:19|20)\d\d)\s+(\D.*)")
+_CLEAN = re.compile(r"[^\W_][\w\s'.&/+-]*!?")  # "St. Bernard", "Land Rover/Range Rover", "Volkswagen up!"
+_YEAR_BEHIND = re.compile(r",(?=\s?(?:19|20)\d\d\b)")  # "," in "Acura RL, 2009"
+_YEAR_FIRST = re.compile(r"((?:19|20)\d\d)\s+(\D.*)")  # "2009 Acura RL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +120,12 @@ def read_name(span: str) -> Reading:
     outside = _bare(_BRACKETS.sub(" ", span))
     inside = [_bare(part) for bracket in _BRACKETS.findall(span) for part in re.split("[,;]", bracket)]
     scientific = next(filter(None, map(latin_name, inside)), None)
-    if _ITALIC.match(span) and not scientific and latin_name(outside):
-        scientific, outside = outside, next(filter(None, inside), outside)
+    if latin_name(outside):
+        italic = bool(_ITALIC.match(span)) and not scientific
+        if italic or (_has_latin_endings(outside) and not any(map(_has_latin_endings, inside))):
+            common = "" if _AUTHOR.search(span) else _common_name(inside, outside, any_case=italic)
+            if italic or common:
+                scientific, outside = outside, common or outside
     name = strip_words(outside)
     if year := _YEAR_FIRST.fullmatch(name):
         name = f"{year[2]} {year[1]}"
@@ -157,6 +178,25 @@ def is_description(phrase: str) -> bool:
     """Whether a lower-case phrase only says what a thing looks like ("black and white"); "orange" is also a fruit."""
     words = re.findall(r"[^\W_]+", phrase)
     return phrase.islower() and (_QUALIFIERS | _LOOKS).issuperset(words) and words != ["orange"]
+
+
+def _has_latin_endings(text: str) -> bool:
+    return bool(latin_name(text) and LATIN_ENDING.search(text) and _LATIN_GENUS.search(text.split()[0]))
+
+
+def _common_name(parts: Iterable[str], latin: str, any_case: bool) -> str:
+    """The first of the parts of a bracket behind a Latin name that is a name; ``""`` where none is.
+
+    In lower case it may as well be a description: "Buteo jamaicensis (light morph)". Nor is "Spotted hyena" Latin in
+    "Spotted hyena (Laughing hyena)", where both share a word.
+    """
+    for part in parts:
+        part = _KNOWN_AS.sub("", part)
+        name = strip_words(part)
+        shares_a_word = not set(name.lower().split()).isdisjoint(latin.lower().split())
+        if not _flag(part, name) and not shares_a_word and (any_case or name[0].isupper()):
+            return part
+    return ""
 
 
 def _flag(outside: str, name: str) -> str:

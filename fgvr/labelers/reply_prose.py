@@ -19,11 +19,14 @@ _MAX_CUES = 300
 _MAX_NAMES = 5
 _WINDOW = 250
 
+# " most likely" of "is most likely a Pug"
 _ADVERB = (
     r"(?:\s+(?:most|very|likely|probably|possibly|indeed|clearly|potentially|more|also|closely|best|actually|"
     r"definitely|accurately))*"
 )
+# " best described as" of "is best described as a Pug"
 _AS = rf"{_ADVERB}(?:\s+(?:identified|classified|described|recogni[sz]ed|labell?ed|known)\s+as)?"
+# what a name follows: "appears to be" a Pug, "photo shows" a Pug, not a Boxer "but" a Pug, "consistent with" a Pug
 _CUE = re.compile(
     r"\b(?:"
     rf"(?P<plural>(?:are|appear{_ADVERB}\s+to\s+(?:be|resemble)|seem{_ADVERB}\s+to\s+be|look{_ADVERB}\s+like){_AS})"
@@ -38,29 +41,37 @@ _CUE = re.compile(
     r")(?![\w'-])",
     re.IGNORECASE,
 )
+# before a cue: "It does not " of "It does not appear to be a Pug"
 _NEGATED = re.compile(r"(?:\b(?:not|never|unlike|than)|n[']t)\s+(?:\w+\s+){0,2}$", re.IGNORECASE)
+# the answer after it counts: "On closer inspection, it is a Silky Terrier"
 _CORRECTION = re.compile(
     r"\bcloser\s+(?:inspection|look|examination)\b|\bmore\s+likely\b|\bconclu(?:de|sion)\b|\bto\s+summari[sz]e\b",
     re.IGNORECASE,
 )
+# the answer after it is one more: "It could also be an Elegant Tern", "The dog on the left is a Pug"
 _FURTHER = re.compile(
     r"\b(?:(?:could|might|may)\s+also|(?:another|other)\s+(?:possibilit(?:y|ies)|candidates?|options?)|alternatively"
     r"|also\s+bears?|(?:in|on)\s+the\s+(?:background|foreground|left|right|middle|center)|the\s+other)\b",
     re.IGNORECASE,
 )
+# before a cue that is singular: "These dogs might " of "These dogs might be Beagles"
 _PLURAL = re.compile(
     r"\b(?:they|(?:the|these|two|three|both|several)\s+\w+s)\s+(?:could|may|might|must|would)\s+(?:\w+\s+)?$",
     re.IGNORECASE,
 )
+# before a cue, where it speaks of the photo: "The dog pictured here is", "I believe this is"
 _PHOTO = re.compile(rf"\b(?:pictured|shown|depicted|this|it|i|{'|'.join(sorted(KINDS))})\b", re.IGNORECASE)
 
 _UPPER = r"[^\W\d_a-z]"
+# 'grey **Whippet**', 'so-called "Westie"'
 _MARKED = re.compile(
     r"(?P<before>(?:[a-z][\w'-]*\s+){0,5})(?P<span>(?:\*{1,3}|[\"`])(?=[^\s*])[^*\"`\n]{1,100}(?:\*{1,3}|[\"”`]))"
 )
+# "small brown " of "small brown Dachshund", nothing of "Dachshund" and "3 Series"
 _CAPITAL = re.compile(rf"(?:[a-z][\w'-]*\s+){{0,4}}(?={_UPPER}|\d+\s+{_UPPER})")
 _ARTICLE = re.compile(r"\b(?:an?|the)\b", re.IGNORECASE)
-_BRACKET = re.compile(r"\s*\([^()\n]{0,150}\)")
+_BRACKET = re.compile(r"\s*\([^()\n]{0,150}\)")  # " (Carlin)" of "Pug (Carlin)"
+# what ends a name: "." of "Pug. It", not of "St. Bernard"; " with" of "Pug with a collar"; " running" of "Pug running"
 _PHRASE_END = re.compile(
     r"(?<!\bSt)\.(?!\w)|[,;:!?()\[\]\n\"*<>{}|=。]|\s-\s"
     r"|\s(?:with|that|which|who|whose|due|based|from|in|on|at|for|as|because|given|although|while|but|though|however|"
@@ -69,14 +80,18 @@ _PHRASE_END = re.compile(
     r"into|if|not|native|produced|manufactured|parked|perched|similar|(?!king\b)[a-z]{2,}ing)(?![\w'-])"
     r"|\sand\s(?=(?:is|are|has|have|it|its|the|an?|was|can|not|this|that|appears?|shows?|their|likely|in)\b)"
 )
+# what no name follows: "is found in North America", "is one of the Terriers"
 _NO_LEAD = re.compile(
     r"\b(?:not|found|across|throughout|near|with|that|which|who|due|based|from|in|on|at|for|as|by|likely|one|to|its|"
     r"similar|and|genus|family|order|tribe|characteri[sz]ed|of(?!\s+(?:an?|the)\b))(?![\w'-])"
 )
+# behind bold text that is no class: "**Larus** genus", "**Sport** trim"
 _NO_TAIL = re.compile(r"\s+(?:genus|family|order|tribe|version|trim|generation|variant)\b")
-_OR = re.compile(r"\s*,?\s*(?:or|and/or|and(?=\s+an?\s))\s")
+_OR = re.compile(r"\s*,?\s*(?:or|and/or|and(?=\s+an?\s))\s")  # "a Pug, or a Boxer", "a Pug and a Boxer"
 
+# ". " of "a Pug. It", ".** " of "a **Pug.** It", a line break; not ". " of "St. Bernard"
 SENTENCE_END = re.compile(r"(?<!\bSt)(?<!\bMt)(?<!\bDr)(?<!\bvs)[.!?][\"”*)]{0,4}\s+(?=[A-Z\"*(-])|\n+")
+# "## Breed", "1. **Coat Color:** fawn", "- **Ears** - long", "**Key Features**"
 _HEADED = re.compile(
     r"\s?#|\s?(?:\d{1,3}[.)]|[-*•+])?\s?\*\*[^*\n]{1,100}(?::\*\*|\*\*\s?[:-])|\s?\*\*[^*\n]{1,100}\*\*\s?$"
 )
@@ -86,6 +101,7 @@ HEADING = re.compile(
     re.IGNORECASE,
 )
 """What is a heading, or may be one, where a name is looked for."""
+# "**Basenji**", "**Basenji** (Congo dog)", but not "**Coat**: short"
 _BOLD = re.compile(r"\*\*([^*\n:]{1,100})\*\*(?!\s*:)(\s*\([^()\n]{0,150}\))?")
 
 

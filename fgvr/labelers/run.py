@@ -23,7 +23,7 @@ class LabelPlan:
         stored: Requests whose reply is in the store.
         failed_before: Requests that failed in earlier runs, and no run succeeded; they are among ``missing``.
         missing: Requests to be asked.
-        estimate_usd: What the missing ones are expected to cost.
+        estimate_usd: What the missing ones are expected to cost; ``None`` where the labeler does not know.
     """
 
     images: int
@@ -31,7 +31,7 @@ class LabelPlan:
     stored: int
     failed_before: int
     missing: int
-    estimate_usd: float
+    estimate_usd: float | None
 
     @property
     def unasked(self) -> int:
@@ -40,9 +40,10 @@ class LabelPlan:
 
     def __str__(self) -> str:
         again = f" ({self.failed_before} of them failed before)" if self.failed_before else ""
+        cost = "cost unknown" if self.estimate_usd is None else f"about ${self.estimate_usd:.2f}"
         return (
             f"{self.images} photos, {self.requests} requests: {self.stored} stored, {self.missing} to ask{again}, "
-            f"about ${self.estimate_usd:.2f}"
+            f"{cost}"
         )
 
 
@@ -130,7 +131,8 @@ def label(
     """
     requests, found = _survey(labeler, images, store)
     missing = _missing(requests, found)
-    budget = _Budget(max_cost_usd, labeler.estimate_usd(missing) / len(missing) if missing else 0.0)
+    estimate = labeler.estimate_usd(missing) if missing else None
+    budget = _Budget(max_cost_usd, estimate / len(missing) if estimate else 0.0)
     identity = labeler.identity()
     asked = failed = 0
     first_error = ""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -136,9 +137,9 @@ class LabelStore:
             _storable(reply.raw),
             None if reply.names is None else json.dumps([_storable(name) for name in reply.names], ensure_ascii=False),
             _storable(reply.error),
-            reply.model,
-            reply.cost_usd,
-            reply.seconds,
+            _storable(reply.model),
+            reply.cost_usd if math.isfinite(reply.cost_usd) else 0.0,
+            reply.seconds if math.isfinite(reply.seconds) else 0.0,
             # a paid reply must not be lost because a server's token counts came as objects
             None if reply.usage is None else json.dumps(dict(reply.usage), default=str, skipkeys=True),
             datetime.now(UTC).isoformat(timespec="seconds"),

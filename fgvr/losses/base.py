@@ -1,10 +1,15 @@
 """The contract of a partial-label loss: the only file that the author of a loss plugin must read."""
 
+import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+from fgvr.errors import FgvrError
+from fgvr.records import CandidateSets
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +29,17 @@ class PartialLabels:
     mask: Tensor
     weights: Tensor
 
+    @classmethod
+    def from_sets(cls, candidates: CandidateSets) -> "PartialLabels":
+        """All candidate sets of a run; row i has ``sample_index`` i."""
+        indices, weights = candidates.padded()
+        return cls(
+            sample_index=torch.arange(len(candidates)),
+            candidates=torch.from_numpy(indices).clamp(min=0),
+            mask=torch.from_numpy(indices >= 0),
+            weights=torch.from_numpy(weights),
+        )
+
     def __getitem__(self, rows: Tensor | slice) -> "PartialLabels":
         return PartialLabels(self.sample_index[rows], self.candidates[rows], self.mask[rows], self.weights[rows])
 
@@ -31,6 +47,14 @@ class PartialLabels:
         """The same on another device."""
         moved = (part.to(device) for part in (self.sample_index, self.candidates, self.mask, self.weights))
         return PartialLabels(*moved)
+
+
+def state_key(candidates: CandidateSets, class_names: Sequence[str]) -> str:
+    """Hash of what a loss's state belongs to: the photos, their candidate sets and the classes, in order."""
+    digest = hashlib.sha256("\0".join([*candidates.sample_ids, "", *class_names]).encode())
+    for part in (candidates.offsets, candidates.indices, candidates.weights):
+        digest.update(part.tobytes())
+    return digest.hexdigest()
 
 
 class Loss(nn.Module, ABC):
@@ -76,7 +100,7 @@ class Loss(nn.Module, ABC):
             key: Hash of sample ids, candidate sets and class names. A checkpoint's state is only taken back under the
                 same key.
         """
-        self.state, self.state_key = self.init_state(labels), key
+        self.state, self.state_key = self.init_state(labels), f"{type(self).__name__} {key}"
 
     def rows(self, labels: PartialLabels) -> Tensor:
         """The batch's state, shape ``(B, S)``, on the batch's device.
@@ -84,25 +108,25 @@ class Loss(nn.Module, ABC):
         Raises:
             RuntimeError: ``setup`` was not called.
         """
-        if self.state is None:
-            raise RuntimeError(f"{type(self).__name__}.setup() must be called before the first step.")
-        if self.state.device != labels.sample_index.device:
-            self.state = self.state.to(labels.sample_index.device)
-        return self.state[labels.sample_index]
+        return self._state_on(labels.sample_index.device)[labels.sample_index]
 
     def write_state(self, sample_index: Tensor, rows: Tensor) -> None:
         """Replace the state of ``sample_index`` (shape ``(B,)``) by ``rows`` (shape ``(B, S)``).
 
         Where a sample occurs twice, its last row counts, on every device.
         """
-        if self.state is None:
-            raise RuntimeError(f"{type(self).__name__}.setup() must be called before the first step.")
-        self.state = self.state.to(rows.device)
+        state = self._state_on(rows.device)
         # plain indexed assignment leaves the order of repeated indices open, and processes would drift apart
         unique, inverse = sample_index.unique(return_inverse=True)
         position = torch.arange(len(inverse), device=inverse.device)
         last = torch.zeros_like(unique).scatter_reduce_(0, inverse, position, "amax")
-        self.state[unique] = rows[last].to(self.state.dtype)
+        state[unique] = rows[last].to(state.dtype)
+
+    def _state_on(self, device: torch.device) -> Tensor:
+        if self.state is None:
+            raise RuntimeError(f"{type(self).__name__}.setup() must be called before the first step.")
+        self.state = self.state.to(device)  # it follows the first batch, not being a buffer
+        return self.state
 
     def get_extra_state(self) -> dict[str, Tensor | str | None]:
         """State and key, as tensors and strings only, so that it loads with ``weights_only=True``."""
@@ -112,12 +136,12 @@ class Loss(nn.Module, ABC):
         """Take a checkpoint's state back.
 
         Raises:
-            RuntimeError: It belongs to other samples or classes.
+            FgvrError: It belongs to another loss, other photos, candidate sets or classes.
         """
         if self.state_key and state["key"] != self.state_key:
-            raise RuntimeError(
-                "The checkpoint's loss state belongs to other photos, candidate sets or class names than this run's: "
-                "resume with the run's own config, or start a new run."
+            raise FgvrError(
+                "The checkpoint belongs to another loss, or to other photos, candidate sets or class names than this "
+                "run's: resume with the config.yaml of the checkpoint's own run folder, or start a new run."
             )
         assert state["state"] is None or isinstance(state["state"], Tensor)
         self.state = None if state["state"] is None else state["state"].clone()

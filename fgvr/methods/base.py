@@ -14,8 +14,8 @@ from fgvr import __version__
 from fgvr.backbones.base import Backbone
 from fgvr.data.batches import Batch
 from fgvr.data.datamodule import FgvrDataModule, run_seed
-from fgvr.metrics.cacc import ClusteringAccuracy
-from fgvr.metrics.siou import SemanticIoU
+from fgvr.errors import FgvrError, TextTooLongError
+from fgvr.metrics.protocol import score
 from fgvr.records import CandidateSets, Prediction, Vocabulary
 
 _BACKBONE_PREFIX = "backbone."
@@ -92,7 +92,10 @@ class Method(LightningModule, ABC):
             # the draw of new parameters depends on the seed alone, not on what was cached and so drew nothing before
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(run_seed())
-                self.build(vocabulary, self.data.candidate_sets)
+                try:
+                    self.build(vocabulary, self.data.candidate_sets)
+                except TextTooLongError as error:
+                    raise FgvrError(f"{error}{self.data.origin_of(error.text)}") from error
             self.vocabulary = vocabulary
 
     def image_features(self, images: Tensor) -> Tensor:
@@ -157,12 +160,8 @@ class Method(LightningModule, ABC):
         if known:
             names = [prediction.names[self.row] for prediction in known]
             truth = [prediction.true_name or "" for prediction in known]
-            # every process has all predictions here, so the metrics must not be synchronised over them
-            cacc = ClusteringAccuracy(sync_on_compute=False)
-            siou = SemanticIoU("cased", sync_on_compute=False)
-            cacc.update(names, truth)
-            siou.update(names, truth)
-            self.log_dict({"val/cacc": cacc.compute(), "val/siou": siou.compute()}, rank_zero_only=False)
+            figures = score(names, truth, encoders=[])
+            self.log_dict({f"val/{name}": figure for name, figure in figures.items()})
 
     def on_test_epoch_start(self) -> None:
         """See ``begin_evaluation``."""
@@ -192,12 +191,18 @@ class Method(LightningModule, ABC):
         """Take a state back; only a frozen backbone's weights may be missing.
 
         Raises:
-            RuntimeError: Anything else is missing or left over.
+            FgvrError: Anything else is missing or left over.
         """
-        result = super().load_state_dict(state_dict, strict=False, assign=assign)
+        try:
+            result = super().load_state_dict(state_dict, strict=False, assign=assign)
+        except RuntimeError as error:  # torch's word for tensors of other shapes
+            raise FgvrError(
+                f"The checkpoint does not fit this configuration: {error}. Use the config.yaml of the checkpoint's own "
+                "run folder."
+            ) from error
         missing = [key for key in result.missing_keys if self.needs_pixels or not key.startswith(_BACKBONE_PREFIX)]
         if strict and (missing or result.unexpected_keys):
-            raise RuntimeError(
+            raise FgvrError(
                 f"The checkpoint does not fit {type(self).__name__}: missing {missing}, "
                 f"left over {result.unexpected_keys}. Use the config.yaml of the checkpoint's own run folder."
             )

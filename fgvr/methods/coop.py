@@ -1,6 +1,5 @@
 """CoOp prompts trained with a partial-label loss: the method of the FGVR paper."""
 
-import hashlib
 import math
 import time
 from typing import Any
@@ -12,9 +11,10 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 
 from fgvr.backbones.base import Backbone
 from fgvr.data.batches import Batch
+from fgvr.errors import FgvrError
 from fgvr.heads.base import Head
 from fgvr.heads.prompt import PromptHead
-from fgvr.losses.base import Loss, PartialLabels
+from fgvr.losses.base import Loss, PartialLabels, state_key
 from fgvr.losses.proden import ProdenLoss
 from fgvr.methods.base import Method
 from fgvr.methods.zero_shot import template_features
@@ -36,7 +36,8 @@ class CoOpMethod(Method):
         lr: Learning rate of SGD.
         momentum: Of SGD.
         weight_decay: Of SGD.
-        warmup_epochs: First epochs, at ``warmup_lr``; a cosine to zero over the remaining ones follows.
+        warmup_epochs: First epochs, at ``warmup_lr``; a cosine to zero over the remaining ones follows. (CoOp's own
+            cosine is as long as all epochs, so that training ends before it reaches zero.)
         warmup_lr: Learning rate of the warm-up.
     """
 
@@ -58,6 +59,10 @@ class CoOpMethod(Method):
         self.head = head or PromptHead()
         self.loss = loss or ProdenLoss()
         self.templates = templates or ["{}"]
+        if lr <= 0 or warmup_epochs < 0:
+            raise FgvrError(
+                f"model.lr is {lr} and model.warmup_epochs {warmup_epochs}; expected above 0, and 0 or more."
+            )
         self.lr = lr
         self.momentum = momentum
         self.weight_decay = weight_decay
@@ -68,11 +73,14 @@ class CoOpMethod(Method):
 
     def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:
         """Make the context tokens, and the loss's state where there is something to train on."""
-        self._class_names = vocabulary.names
+        start = time.perf_counter()
+        # now, and not when they are needed: a template that cannot be used must not be found out after the training
+        self._zero_shot = template_features(self.backbone, vocabulary.names, self.templates)
+        self.classifier_seconds["zero_shot"] = time.perf_counter() - start
         self.head.build(self.backbone, vocabulary.names)
         if candidates is not None:
-            self.partial_labels = partial_labels(candidates)
-            self.loss.setup(self.partial_labels, state_key(candidates, vocabulary))
+            self.partial_labels = PartialLabels.from_sets(candidates)
+            self.loss.setup(self.partial_labels, state_key(candidates, vocabulary.names))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss over the global batch, so that processes with unequal shares weigh every photo alike."""
@@ -105,12 +113,10 @@ class CoOpMethod(Method):
     def classifiers(self) -> dict[str, Tensor]:
         """The plain names, and the names in the learned context."""
         start = time.perf_counter()
-        zero_shot = template_features(self.backbone, self._class_names, self.templates)
-        middle = time.perf_counter()
         with torch.no_grad():
             tuned = self.head.class_features()
-        self.classifier_seconds = {"zero_shot": middle - start, self.row: time.perf_counter() - middle}
-        return {"zero_shot": zero_shot, self.row: tuned}
+        self.classifier_seconds[self.row] = time.perf_counter() - start
+        return {"zero_shot": self._zero_shot.to(self.device), self.row: tuned}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """SGD over the head's parameters, stepped once an epoch through warm-up and cosine."""
@@ -120,31 +126,14 @@ class CoOpMethod(Method):
             momentum=self.momentum,
             weight_decay=self.weight_decay,
         )
-        epochs = max((self.trainer.max_epochs or 1) - self.warmup_epochs, 1)
+        total = self.trainer.max_epochs or 0
+        if total < 1:
+            raise FgvrError("The cosine schedule needs --trainer.max_epochs: a number of epochs, 1 or more.")
+        epochs = max(total - self.warmup_epochs, 1)
 
         def factor(epoch: int) -> float:
             if epoch < self.warmup_epochs:
                 return self.warmup_lr / self.lr
-            return 0.5 * (1 + math.cos(math.pi * (epoch - self.warmup_epochs) / epochs))
+            return 0.5 * (1 + math.cos(math.pi * min((epoch - self.warmup_epochs) / epochs, 1)))
 
         return {"optimizer": optimizer, "lr_scheduler": torch.optim.lr_scheduler.LambdaLR(optimizer, factor)}
-
-
-def partial_labels(candidates: CandidateSets) -> PartialLabels:
-    """Candidate sets as the padded tensors that losses take."""
-    indices, weights = candidates.padded()
-    mask = torch.from_numpy(indices >= 0)
-    return PartialLabels(
-        sample_index=torch.arange(len(candidates)),
-        candidates=torch.from_numpy(indices).clamp(min=0),
-        mask=mask,
-        weights=torch.from_numpy(weights),
-    )
-
-
-def state_key(candidates: CandidateSets, vocabulary: Vocabulary) -> str:
-    """Hash of what a loss's state belongs to: the photos, their candidate sets and the classes, in order."""
-    text = "\0".join([*candidates.sample_ids, "", *vocabulary.names])
-    digest = hashlib.sha256(text.encode())
-    digest.update(candidates.offsets.tobytes() + candidates.indices.tobytes())
-    return digest.hexdigest()

@@ -1,5 +1,6 @@
 """Zero-shot classification with the label space's names."""
 
+import time
 from typing import Any
 
 import torch
@@ -50,12 +51,14 @@ class ZeroShotMethod(Method):
         self.templates = templates or ["{}"]
 
     def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:
-        """Keep the class names; there is nothing to make."""
-        self._class_names = vocabulary.names
+        """Encode the class names under the templates."""
+        start = time.perf_counter()
+        self._class_features = template_features(self.backbone, vocabulary.names, self.templates)
+        self.classifier_seconds[self.row] = time.perf_counter() - start
 
     def classifiers(self) -> dict[str, Tensor]:
         """The class names under the templates."""
-        return {self.row: template_features(self.backbone, self._class_names, self.templates)}
+        return {self.row: self._class_features.to(self.device)}
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """Never reached: the data module gives no training batches to a method that does not train."""

@@ -1,1 +1,1 @@
-"""Metrics over class-name strings, and the scoring of anybody's predictions with them."""
+"""Metrics over class-name strings, and the scoring of any predictions with them."""

@@ -12,8 +12,8 @@ from torchmetrics.utilities import dim_zero_cat
 
 
 def _name_id(name: str) -> int:
-    """64-bit id of a name, the same in every process; surrogates are let through because LLM replies contain them."""
-    return int.from_bytes(blake2b(name.encode(errors="surrogatepass"), digest_size=8).digest(), "little", signed=True)
+    """64-bit id of a name, the same in every process."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little", signed=True)
 
 
 class ClusteringAccuracy(Metric):

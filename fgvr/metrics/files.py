@@ -1,4 +1,4 @@
-"""``metrics.json`` of a run folder: one object a row of the result table."""
+"""``metrics.json`` of a run folder: one object per row of the result table."""
 
 import json
 import math
@@ -14,7 +14,7 @@ def write_metrics(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:
     """Writes ``metrics.json``, whole or not at all.
 
     Args:
-        path: The file; its folder is made if need be.
+        path: The file; its folder is made if it is missing.
         rows: Row name (``"zero_shot"``, ``"coop"``, ...) -> its record: the figures of
             :func:`fgvr.metrics.protocol.score`, ``seconds``, ``cost_usd``, and the ``ruler`` of
             :func:`fgvr.metrics.protocol.ruler`.
@@ -41,7 +41,7 @@ def read_metrics(path: Path) -> dict[str, dict[str, Any]]:
         Row name -> its record, in the order of the file.
 
     Raises:
-        FgvrError: There is no such file, or it does not hold one object a row.
+        FgvrError: There is no such file, or it does not hold one object per row.
     """
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))

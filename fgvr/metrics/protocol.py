@@ -1,6 +1,5 @@
 """The evaluation protocol: every metric of a list of predictions, and the ruler that the figures were measured with."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from torchmetrics import Metric
 from fgvr.errors import FgvrError
 from fgvr.metrics.cacc import ClusteringAccuracy
 from fgvr.metrics.sacc import SemanticAccuracy
-from fgvr.metrics.sentence_encoder import ENCODERS, available, weights_sha256
+from fgvr.metrics.sentence_encoder import ENCODERS, available, slug, weights_sha256
 from fgvr.metrics.siou import Normalise, SemanticIoU
 
 NORMALISATIONS: dict[str, Normalise] = {"siou": "cased", "siou_hyphen": "hyphen_split"}
@@ -20,19 +19,21 @@ NORMALISATIONS: dict[str, Normalise] = {"siou": "cased", "siou_hyphen": "hyphen_
 def score(predictions: Sequence[str], truth: Sequence[str], encoders: Sequence[str] | None = None) -> dict[str, float]:
     """All metrics of a list of predictions.
 
-    In a distributed run each process that calls it scores what it is given, and waits for no other.
+    Spaces around a name do not count, and half surrogate pairs, which LLM servers sometimes send, are read as
+    replacement characters. In a distributed run each process that calls it scores what it is given and waits for no
+    other.
 
     Args:
         predictions: Predicted name of each photo; ``""`` where there is none.
         truth: True name of each photo.
-        encoders: Sentence encoders, one sACC each; without it those on this machine.
+        encoders: Sentence encoders, one sACC each; ``None`` takes those that are on this machine.
 
     Returns:
-        Figures from 0 to 100: ``sacc_<encoder>``, ``cacc``, ``siou`` and ``siou_hyphen``.
+        Figures from 0 to 100, rounded to four decimals: ``sacc_<encoder>``, ``cacc``, ``siou`` and ``siou_hyphen``.
 
     Raises:
-        FgvrError: There are no photos, not one prediction a photo, or a photo without a true name; or an encoder is
-            not to be had.
+        FgvrError: There are no photos, the number of predictions differs from that of true names, or a photo has no
+            true name; or an encoder is not available.
 
     Example:
         >>> score(["Borzoi", "Pug dog"], ["Borzoi", "Pug"], encoders=[])
@@ -41,24 +42,26 @@ def score(predictions: Sequence[str], truth: Sequence[str], encoders: Sequence[s
     if not truth:
         raise FgvrError("There are no photos to score: give at least one prediction and its true name.")
     if len(predictions) != len(truth):
-        raise FgvrError(f"{len(predictions)} predictions for {len(truth)} true names; expected one a photo.")
+        raise FgvrError(f"{len(predictions)} predictions for {len(truth)} true names; expected one per photo.")
+    predictions, truth = [_plain(name) for name in predictions], [_plain(name) for name in truth]
     for row, name in enumerate(truth, start=1):
-        if not name.strip():
+        if not name:
             raise FgvrError(f"Photo {row} has no true name: leave it out, or name it.")
     metrics: dict[str, Metric] = {name: SemanticAccuracy(encoder) for name, encoder in _sacc(encoders).items()}
     metrics["cacc"] = ClusteringAccuracy()
     metrics |= {name: SemanticIoU(normalise) for name, normalise in NORMALISATIONS.items()}
-    # forward and not compute, which would wait for the other processes of a distributed run
-    return {name: float(metric(predictions, truth)) for name, metric in metrics.items()}
+    # forward and not compute, which would wait for the other processes of a distributed run; the metrics are float32,
+    # whose noise begins at the fifth decimal
+    return {name: round(float(metric(predictions, truth)), 4) for name, metric in metrics.items()}
 
 
 def ruler(truth: Sequence[str], encoders: Sequence[str] | None = None, split: str | None = None) -> dict[str, Any]:
-    """What the figures of :func:`score` were measured with, to be stored beside them.
+    """What the figures of :func:`score` were measured with, to be stored with them.
 
     Args:
         truth: True name of each photo.
         encoders: Sentence encoders as given to :func:`score`.
-        split: The split that the photos are of; ``None`` for all photos.
+        split: The split that the photos belong to; ``None`` for all photos.
 
     Returns:
         ``photos`` and ``classes`` (how many), ``split``, ``encoders`` (figure -> name of the encoder and SHA-256 of its
@@ -70,9 +73,9 @@ def ruler(truth: Sequence[str], encoders: Sequence[str] | None = None, split: st
     """
     return {
         "photos": len(truth),
-        "classes": len(set(truth)),
+        "classes": len({_plain(name) for name in truth}),
         "split": split,
-        # a directory by its last part only: the rest says more of the machine than of the encoder
+        # only the last part of a directory: the rest describes the machine, not the encoder
         "encoders": {
             name: {"encoder": Path(encoder).name, "sha256": weights_sha256(encoder)}
             for name, encoder in _sacc(encoders).items()
@@ -81,13 +84,18 @@ def ruler(truth: Sequence[str], encoders: Sequence[str] | None = None, split: st
     }
 
 
+def _plain(name: str) -> str:
+    # through UTF-16, which joins the halves of a pair that were escaped one by one
+    return name.encode("utf-16", "surrogatepass").decode("utf-16", "replace").strip()
+
+
 def _sacc(encoders: Sequence[str] | None) -> dict[str, str]:
     """Name of the sACC figure -> encoder."""
     if encoders is None:
         encoders = [encoder for encoder in ENCODERS if available(encoder)]
     named: dict[str, str] = {}
     for encoder in encoders:
-        name = "sacc_" + re.sub(r"\W+", "_", Path(encoder).name.lower())
+        name = f"sacc_{slug(encoder)}"
         if named.setdefault(name, encoder) != encoder:
             raise FgvrError(f"Encoders {named[name]!r} and {encoder!r} both give {name}: rename a directory.")
     return named

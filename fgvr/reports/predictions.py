@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv as csv
 import pyarrow.parquet as pq
 
 from fgvr.files import replacing
@@ -15,7 +16,7 @@ def write_predictions(predictions: Sequence[Prediction], path: Path) -> None:
 
     Args:
         predictions: At least one; all with the same rows.
-        path: The Parquet file.
+        path: The file; Parquet, or CSV where the name ends in ``.csv``.
     """
     columns: dict[str, pa.Array] = {
         "sample_id": pa.array([p.sample_id for p in predictions], pa.string()),
@@ -26,4 +27,5 @@ def write_predictions(predictions: Sequence[Prediction], path: Path) -> None:
         columns[f"{row}_name"] = pa.array([p.names[row] for p in predictions], pa.string())
         columns[f"{row}_score"] = pa.array([p.scores[row] for p in predictions], pa.float32())
     with replacing(path) as temporary:
-        pq.write_table(pa.table(columns), temporary)
+        write = csv.write_csv if path.suffix == ".csv" else pq.write_table
+        write(pa.table(columns), temporary)

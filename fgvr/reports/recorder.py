@@ -67,9 +67,11 @@ class RunRecorder(Callback):
                 log_samples(logger, method, labels)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write ``predictions.parquet``."""
+        """Write ``predictions.parquet``, and ``predictions.csv`` for a spreadsheet."""
         if trainer.is_global_zero:
-            write_predictions(_method(pl_module).predictions, self.folder.predictions)
+            predictions = _method(pl_module).predictions
+            write_predictions(predictions, self.folder.predictions)
+            write_predictions(predictions, self.folder.predictions.with_suffix(".csv"))
 
     def _rows(
         self, method: Method, labels: Sequence[LabelRecord], evaluation_seconds: float
@@ -78,7 +80,7 @@ class RunRecorder(Callback):
         truth = [prediction.true_name or "" for prediction in known]
         shared = evaluation_seconds - sum(method.classifier_seconds.values())
         shared += method.data.seconds.get(f"features/{method.data.evaluated_split}", 0.0)
-        training = self._training_seconds + method.data.seconds.get("features/support", 0.0)
+        training = self._training_seconds + method.data.seconds.get("features/training", 0.0)
         rows: dict[str, dict[str, object]] = {}
         for row in method.predictions[0].names:
             figures: dict[str, object] = {}
@@ -86,7 +88,8 @@ class RunRecorder(Callback):
                 figures.update(score([prediction.names[row] for prediction in known], truth))
             own = method.classifier_seconds.get(row, 0.0) + (training if row == method.row and method.trains else 0.0)
             figures["seconds"] = round(shared + own, 2)
-            figures["cost_usd"] = sum(label.cost_usd for label in labels)
+            if labels or not method.data.needs_labels(method):  # a checkpoint does not tell what its labels cost
+                figures["cost_usd"] = sum(label.cost_usd for label in labels)
             if known:
                 figures["ruler"] = ruler(truth, split=method.data.evaluated_split)
             rows[row] = figures

@@ -7,7 +7,7 @@ from PIL import Image
 from torch import Tensor
 
 from fgvr.backbones.base import Backbone
-from fgvr.errors import FgvrError
+from fgvr.errors import FgvrError, TextTooLongError
 
 _NAMES = ("tabby cat", "Great Pyrenees", "1967 Ford Mustang Convertible", "oat milk", "St. Bernard")
 _N_CTX = 4
@@ -96,6 +96,14 @@ def _check_texts(backbone: Backbone) -> None:
     assert not features.requires_grad, "encode_text: the features carry a graph"
     alone = torch.cat([backbone.encode_text([name]) for name in _NAMES])
     _check_close(alone, features, "encode_text: a text's features depend on the rest of the batch")
+    long = "grey " * 1300
+    try:
+        backbone.encode_text([_NAMES[0], long])
+    except TextTooLongError:
+        pass
+    else:
+        raise AssertionError("encode_text: a text of 1,300 words is cut off silently")
+    check_features(backbone.encode_text([long], truncate=True), (1, backbone.embed_dim), "encode_text, truncated")
 
 
 def _check_fingerprint(backbone: Backbone) -> None:

@@ -48,7 +48,7 @@ def check_labeler(labeler: Labeler, images: Sequence[ImageRecord]) -> None:
         LabelRequest(image, labeler.prompt, index) for image in [*blind, lost] for index in range(labeler.answers)
     ]
     estimate = labeler.estimate_usd(requests)
-    assert 0 <= estimate < math.inf, f"estimate_usd is {estimate!r}, not an amount of dollars"
+    assert estimate is None or 0 <= estimate < math.inf, f"estimate_usd is {estimate!r}, not an amount of dollars"
     assert not list(labeler.ask([])), "ask replied though nothing was asked"
     replies = list(_ask(labeler, requests))
     for reply in replies:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from fgvr.errors import FgvrError
 from fgvr.losses.base import Loss, PartialLabels
 
 _SAMPLES, _CLASSES, _WIDTH = 12, 9, 4
@@ -176,7 +177,7 @@ def _check_key(loss_factory: Callable[[], Loss]) -> None:
     other.setup(labels, key="other photos")
     try:
         other.load_state_dict(_new(loss_factory, labels).state_dict())
-    except RuntimeError:
+    except FgvrError:
         return
     raise AssertionError("a checkpoint's state under another key was taken instead of refused")
 

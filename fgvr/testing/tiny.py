@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms.functional import pil_to_tensor
 
-from fgvr.backbones.base import Backbone, tower_fingerprint
+from fgvr.backbones.base import Backbone, check_lengths, tower_fingerprint
 from fgvr.backbones.prompts import TokenPromptEncoder
 
 _GRID = 8
@@ -71,8 +71,10 @@ class TinyBackbone(Backbone):
             return F.normalize(colours @ self.image_tower["weight"] + self.image_tower["bias"], dim=-1)
 
     @torch.no_grad()
-    def encode_text(self, texts: Sequence[str]) -> Tensor:
-        """See the base class. Of longer texts the first 256 trigrams count."""
+    def encode_text(self, texts: Sequence[str], truncate: bool = False) -> Tensor:
+        """See the base class. The context is 256 trigrams."""
+        if not truncate:
+            check_lengths(texts, [len(_trigrams(text)) for text in texts], _MAX_TOKENS)
         tokens = [torch.tensor(_trigrams(text)[:_MAX_TOKENS], device=self.device) for text in texts]
         last = torch.tensor([len(ids) - 1 for ids in tokens], device=self.device)
         padded = nn.utils.rnn.pad_sequence(tokens, batch_first=True)

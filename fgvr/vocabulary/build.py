@@ -8,15 +8,22 @@ from collections.abc import Iterable, Sequence
 from fgvr.errors import FgvrError
 from fgvr.records import LabelRecord, Vocabulary
 
-_APOSTROPHES = "'`\u00b4\u02bc\u2018\u2019\u201b\u2032"
-_HYPHENS = "-\u00ad\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
-_INSIGNIFICANT = re.compile(rf"[\s_{re.escape(_APOSTROPHES + _HYPHENS)}]+")
+APOSTROPHES = "'`\u00b4\u02bc\u2018\u2019\u201b\u2032"
+"""Characters that stand for an apostrophe: typewriter, backtick, acute accent, modifier letter, quotes, prime."""
+HYPHENS = "-\u00ad\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
+"""Characters that stand for a hyphen: from the soft hyphen and the one that does not break to dashes and the minus."""
+
+_MAX_SYNONYMS = 3
+"""A Latin name that more names carry is a rank above or below the classes, or a species whose breeds are the classes"""
+
+_INSIGNIFICANT = re.compile(rf"[\s_{re.escape(APOSTROPHES + HYPHENS)}]+")  # "-" and " " of "Wood-Pewee", "Wood Pewee"
 
 
 def fold_name(name: str) -> str:
     """The key under which spellings of one name are equal.
 
-    Case, compatibility forms (NFKC), white space, underscores, hyphens and apostrophes do not count.
+    Case, compatibility forms (NFKC), white space, underscores, hyphens and apostrophes do not count; all halves of
+    surrogate pairs are alike.
 
     Args:
         name: A class name in any spelling.
@@ -29,16 +36,24 @@ def fold_name(name: str) -> str:
         True
     """
     # twice, because NFKC takes some apostrophes apart, and makes spaces of others
-    normalized = unicodedata.normalize("NFKC", _INSIGNIFICANT.sub("", name)).casefold()
+    normalized = unicodedata.normalize("NFKC", _INSIGNIFICANT.sub("", encodable(name))).casefold()
     return _INSIGNIFICANT.sub("", normalized)
+
+
+def encodable(text: str) -> str:
+    """The text with U+FFFD for halves of surrogate pairs, which models send in JSON and UTF-8 cannot hold."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def build_vocabulary(labels: Sequence[LabelRecord]) -> Vocabulary:
     """Build the label space from everything that a labeler said.
 
-    All names of a record enter, not only the first. Names are one class where they fold to the same key or were given
-    with the same scientific name; the class shows the commonest of its names in the commonest spelling. The result
-    does not depend on the order of the records.
+    All names of a record enter, not only the first. Names are one class where they fold to the same key, or where a
+    scientific name says that they are synonyms: of each name the scientific name most often given with it counts, if
+    there is exactly one, and a scientific name that more than three names carry joins none (all dogs are *Canis lupus
+    familiaris*). A scientific name given as a name joins the class that carries it. The class shows the commonest of
+    its names in the commonest spelling, a scientific one only where it has no other. The result does not depend on the
+    order of the records.
 
     Args:
         labels: One record a photo.
@@ -57,17 +72,17 @@ def build_vocabulary(labels: Sequence[LabelRecord]) -> Vocabulary:
         keys = [fold_name(name) for name in label.names]
         for key, name, scientific in zip(keys, label.names, scientific_names, strict=True):
             if key:
-                spellings[key][name] += 1
+                spellings[key][encodable(name)] += 1
             if key and scientific:
-                latin[key][scientific] += 1
+                latin[key][encodable(scientific)] += 1
         firsts.update(key for key in keys[:1] if key)
     if not spellings:
         raise _no_names(labels)
 
     classes: dict[str, list[str]] = {}
-    for group in _join_by_latin(spellings, latin):
-        commonest = min(group, key=lambda key: (-spellings[key].total(), key))
-        classes[_commonest(spellings[commonest])] = group
+    for shared, group in _join_by_latin(spellings, latin).items():
+        shown = min(group, key=lambda key: (key == shared, -spellings[key].total(), key))
+        classes[_commonest(spellings[shown])] = group
     names = tuple(sorted(classes, key=lambda name: (name.casefold(), name)))
     members = {
         spelling: index
@@ -134,24 +149,24 @@ def labels_as_indices(labels: Sequence[LabelRecord], vocabulary: Vocabulary) -> 
     ]
 
 
-def _join_by_latin(spellings: Iterable[str], latin: dict[str, Counter[str]]) -> list[list[str]]:
-    """Groups of folded names, joined where they share a scientific name, also by way of a third (union-find)."""
-    parent = {key: key for key in spellings}
-
-    def root(key: str) -> str:
-        while parent[key] != key:
-            parent[key] = parent[parent[key]]
-            key = parent[key]
-        return key
-
-    owner: dict[str, str] = {}
-    for key, given in latin.items():
-        for scientific in given:
-            parent[root(key)] = root(owner.setdefault(fold_name(scientific), key))
+def _join_by_latin(spellings: Iterable[str], latin: dict[str, Counter[str]]) -> dict[str, list[str]]:
+    """Groups of folded names by what they share: a folded scientific name, else the one name itself."""
+    carried = {key: scientific for key, given in latin.items() if (scientific := _main_latin(given))}
+    carriers = Counter(scientific for key, scientific in carried.items() if key != scientific)
     groups: dict[str, list[str]] = defaultdict(list)
-    for key in parent:
-        groups[root(key)].append(key)
-    return list(groups.values())
+    for key in spellings:
+        shared = carried.get(key, key)
+        groups[shared if carriers[shared] <= _MAX_SYNONYMS else key].append(key)
+    return dict(groups)
+
+
+def _main_latin(given: Counter[str]) -> str:
+    """The folded scientific name most often given; ``""`` where several are, because then none is evidence."""
+    counts: Counter[str] = Counter()
+    for scientific, count in given.items():
+        counts[fold_name(scientific)] += count
+    (main, most), *others = counts.most_common(2)
+    return "" if others and others[0][1] == most else main
 
 
 def _latin_of(group: Iterable[str], latin: dict[str, Counter[str]]) -> str | None:

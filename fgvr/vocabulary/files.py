@@ -1,12 +1,12 @@
 """A vocabulary as a JSON file that a person can read and mend."""
 
 import json
-import os
 from pathlib import Path
 
 from fgvr.errors import FgvrError
+from fgvr.files import replacing
 from fgvr.records import Vocabulary
-from fgvr.vocabulary.build import fold_name
+from fgvr.vocabulary.build import encodable, fold_name
 
 _VERSION = 1
 
@@ -15,7 +15,7 @@ def write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:
     """Write a vocabulary; a reader sees the old file or the new one, never a part.
 
     Args:
-        vocabulary: What to write. ``read_vocabulary`` gives the same back.
+        vocabulary: What to write. ``read_vocabulary`` gives the same back, but for halves of surrogate pairs.
         path: The file; missing folders are made.
     """
     spellings: list[list[str]] = [[] for _ in vocabulary.names]
@@ -30,14 +30,9 @@ def write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:
         }
         for index, name in enumerate(vocabulary.names)
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        text = json.dumps({"version": _VERSION, "classes": classes}, ensure_ascii=False, indent=2)
-        temporary.write_text(text + "\n", encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    text = json.dumps({"version": _VERSION, "classes": classes}, ensure_ascii=False, indent=2)
+    with replacing(path) as temporary:
+        temporary.write_text(encodable(text) + "\n", encoding="utf-8")
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
@@ -50,12 +45,14 @@ def read_vocabulary(path: Path) -> Vocabulary:
         The vocabulary, classes in the order of the file.
 
     Raises:
-        FgvrError: The file is missing, is no JSON, lacks a key, or holds one spelling in two classes.
+        FgvrError: The file is missing or cannot be read, is no JSON, lacks a key, or holds one spelling in two classes.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FgvrError(f"There is no vocabulary at {path}: label the photos first.") from None
+    except OSError as error:
+        raise FgvrError(f"The vocabulary {path} cannot be read ({error.strerror}): make it a readable file.") from None
     except (ValueError, RecursionError) as error:
         raise _broken(path, f"it is not JSON in UTF-8 ({error})") from None
     if not isinstance(content, dict) or not isinstance(content.get("classes"), list) or not content["classes"]:

@@ -43,14 +43,15 @@ def predictions(table):
 def test_every_row_is_scored_by_sample_id(predictions, truth):
     figures = evaluate(predictions, truth, encoder=[])
     assert list(figures) == ["zero_shot", "coop"]
-    assert figures["zero_shot"] == pytest.approx({"cacc": 200 / 3, "siou": 100 / 3, "siou_hyphen": 100 / 3})
-    assert figures["coop"] == pytest.approx({"cacc": 100, "siou": 250 / 3, "siou_hyphen": 250 / 3})
+    assert figures["zero_shot"] == {"cacc": 66.6667, "siou": 33.3333, "siou_hyphen": 33.3333}
+    assert figures["coop"] == {"cacc": 100, "siou": 83.3333, "siou_hyphen": 83.3333}
 
 
 def test_table_on_stdout(predictions, truth, capsys):
     evaluate(predictions, truth, split="test", encoder=[])
-    assert capsys.readouterr().out.splitlines()[:6] == [
+    assert capsys.readouterr().out.splitlines() == [
         "2 photos, 2 classes, split test",
+        f"columns: zero_shot_name, coop_name of {predictions}; class_name of {truth}",
         "left out: 1 predictions of other photos",
         "",
         "row         cACC  sIOU (cased)  sIOU (hyphen_split)",
@@ -97,22 +98,38 @@ def test_one_list_of_names(table, truth, column):
     assert evaluate(path, truth, encoder=[]) == {"predictions": {"cacc": 100, "siou": 100, "siou_hyphen": 100}}
 
 
+@pytest.mark.parametrize("column", ["name", "prediction"])
+def test_a_list_of_names_goes_before_columns_that_end_in_name(table, truth, column, capsys):
+    text = f"file,model_name,{column}\nimages/a.jpg,gpt,Borzoi\nimages/b.jpg,gpt,Whippet\nimages/c.jpg,gpt,Pug\n"
+    path = table("p.csv", text)
+    assert evaluate(path, truth, encoder=[]) == {"predictions": {"cacc": 100, "siou": 100, "siou_hyphen": 100}}
+    assert f"columns: {column} of {path}; class_name of {truth}\n" in capsys.readouterr().out
+
+
+def test_no_encoder_on_this_machine_is_said_unless_none_was_wanted(predictions, truth, capsys, monkeypatch):
+    monkeypatch.setattr("fgvr.metrics.protocol.available", lambda encoder: False)
+    evaluate(predictions, truth)
+    assert "No sACC: there is no sentence encoder on this machine" in capsys.readouterr().out
+    evaluate(predictions, truth, encoder=[])
+    assert "No sACC" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("sample_id,name\n", r"p\.csv is empty"),
         ("", r"p\.csv is empty"),
         ("photo,name\na,b\n", "no column sample_id or file of text; it has: photo, name"),
-        ("file,label\na,b\n", "no column name or prediction.*coop_name"),
+        ("file,label\na,b\n", "no column name or prediction or <row>_name .*coop_name"),
         ("file,name\nimages/a.jpg,x\n,x\n", "row 3: the photo's id is empty"),
         ("file,name\nimages/a.jpg,x\nimages/b.jpg,x\nimages/a.jpg,y\n", "row 4: 'images/a.jpg' is in row 2 already"),
-        ("file,name\nimages/a.jpg,Pug, small\n", "row 2: 3 cells for 2 columns"),
+        ("file,name\nimages/a.jpg,Pug, small\n", "row 2: 3 cells, but the header has 2.*in quotes"),
         ("file,name,name\nimages/a.jpg,x,y\n", "row 1: column 'name' is there twice"),
         (
             "file,name\nimages/a.jpg,x\nz.jpg,x\n",
             r"no prediction for 2 of the 3 photos of .*, the first 'images/b\.jpg'",
         ),
-        ('file,name\nimages/a.jpg,"x\n', "not a CSV"),
+        ('file,name\nimages/a.jpg,"x\n', "row 2: not CSV"),
     ],
 )
 def test_broken_predictions(table, truth, text, message):
@@ -123,6 +140,11 @@ def test_broken_predictions(table, truth, text, message):
 @pytest.mark.parametrize(
     ("text", "split", "message"),
     [
+        (
+            'file,class_name\nimages/a.jpg,"Borzoi\nimages/b.jpg,Pug"\n',
+            None,
+            "row 2: the column 'class_name' holds a line",
+        ),
         (TRUTH, "val", "no photo of split 'val'; it has: support, test"),
         ("file,class_name\nimages/a.jpg,Borzoi\n", "test", "no column split"),
         ("file,class_name\nimages/a.jpg,Borzoi\nimages/b.jpg,\n", None, r"row 3: 'images/b\.jpg' has no true name"),
@@ -139,7 +161,7 @@ def test_broken_truth(table, predictions, text, split, message):
     [
         ("p.txt", b"", r"ends in \.csv or \.parquet"),
         ("p.parquet", b"no Parquet", "not a Parquet file"),
-        ("p.csv", b"file,name\nimages/a.jpg,Caf\xe9\n", "not a CSV in UTF-8"),
+        ("p.csv", b"file,name\nimages/a.jpg,Caf\xe9\n", "line 2: not UTF-8"),
     ],
 )
 def test_unreadable_file(tmp_path, truth, name, content, message):

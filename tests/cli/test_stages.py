@@ -35,7 +35,7 @@ def test_label_and_then_candidates(tiny_run, capsys):
 
 
 def test_a_job_of_several_processes_does_not_ask_for_labels(tiny_run, capsys, monkeypatch):
-    for name, value in {"TORCHELASTIC_RUN_ID": "job", "GROUP_RANK": "0", "LOCAL_WORLD_SIZE": "2"}.items():
+    for name, value in {"TORCHELASTIC_RUN_ID": "job", "GROUP_RANK": "0", "WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
     assert main(["fit", *OPTIONS]) == 2
     assert "Run `fgvr label` with the same options first" in capsys.readouterr().err

@@ -151,7 +151,10 @@ def test_zero_shot_trains_nothing(tiny_run, capsys):
 
 def test_weights_and_biases_offline(tiny_run):
     fit("--trainer.logger", "WandbLogger", "--trainer.max_epochs", "1")
-    assert list(Path("runs/run/0/wandb").glob("offline-run-*/*.wandb"))
+    (run,) = Path("runs/run/0/wandb").glob("offline-run-*/*.wandb")
+    content = run.read_bytes()
+    assert b"fgvr" in content
+    assert b"run/0" in content
     assert list(Path("runs/run/0/logs").rglob("metrics.csv"))
     tables = list(Path("runs/run/0/wandb").rglob("*.table.json"))
     assert {path.parent.name for path in tables} == {"samples"}
@@ -172,7 +175,14 @@ def test_weights_and_biases_offline(tiny_run):
         (["--data.class_names", "[House Finch, house-finch]"], "given more than once"),
         (["--ckpt_path", "no_such.ckpt"], "no checkpoint 'no_such.ckpt'"),
         (["--model.templates", "[a photo]"], "needs exactly one {}"),
-        (["--model.head.n_ctx", "400"], "'Atlantic Canary'"),
+        (["--model.head.n_ctx", "400"], "It is the name of 'photos/"),
+        (["--data.candidates", "knn", "--data.candidates.k", "0"], "k"),
+        (["--model.loss", "proden", "--model.loss.momentum", "2"], "momentum"),
+        (["--data.labeler.answers", "0"], "expected 1 or more"),
+        (["--data.batch_size", "0"], "expected 1 or more"),
+        (["--model.lr", "0"], "model.lr is 0"),
+        (["--trainer.accelerator", "gpu"], "gpu"),
+        (["--data.class_names", "no_such.txt"], "'no_such.txt', which is no file"),
     ],
 )
 def test_mistakes_are_answered_with_what_was_meant(tiny_run, capsys, options, message):
@@ -180,6 +190,24 @@ def test_mistakes_are_answered_with_what_was_meant(tiny_run, capsys, options, me
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
+    assert not list(Path("runs").glob("*/*/checkpoints")), "found before anything was trained"
+
+
+@pytest.mark.parametrize("command", ["test", "predict", "validate"])
+def test_trained_parameters_are_needed_to_use_them(tiny_run, capsys, command):
+    assert main([command, *OPTIONS]) == 2
+    assert "--ckpt_path FILE, or choose --model zero_shot" in capsys.readouterr().err
+
+
+def test_what_does_not_fit_a_checkpoint_is_refused(tiny_run, capsys):
+    fit("--trainer.max_epochs", "1")
+    resume = ["--ckpt_path", "runs/run/0/checkpoints/last.ckpt"]
+    for options in (["--model.head.n_ctx", "8"], ["--data.shots", "1"], ["--model.loss", "cc"]):
+        assert main(["fit", *OPTIONS, *resume, *options]) == 2
+        assert "Traceback" not in capsys.readouterr().err
+    Path("damaged.ckpt").write_bytes(Path("runs/run/0/checkpoints/last.ckpt").read_bytes()[:1000])
+    assert main(["fit", *OPTIONS, "--ckpt_path", "damaged.ckpt"]) == 2
+    assert "'damaged.ckpt' cannot be read as a checkpoint" in capsys.readouterr().err
 
 
 def test_a_photo_that_cannot_be_read_is_reported_and_left_out(tiny_run, caplog):
@@ -187,6 +215,43 @@ def test_a_photo_that_cannot_be_read_is_reported_and_left_out(tiny_run, caplog):
     fit("--trainer.max_epochs", "1")
     assert "1 photos cannot be read and are left out: photos/0_1.png (the file is empty)" in caplog.text
     assert pq.read_table("runs/run/0/labels.parquet").num_rows == len(COLOURS) * SUPPORT - 1
+
+
+def test_every_photo_of_a_folder_is_named_though_few_were_labelled(tiny_run, capsys):
+    options = ["--data.dataset", "folder", "--data.dataset.root", "birds/photos", "--data.support_size", "12"]
+    replies = Path("replies.jsonl").read_text().splitlines()
+    more = [replies[0].replace("0_0", f"{n}_{i}") for n in range(len(COLOURS)) for i in range(SUPPORT, SUPPORT + TEST)]
+    Path("replies.jsonl").write_text("\n".join([*replies, *more]))
+    fit(*options)
+    assert f"{len(COLOURS) * (SUPPORT + TEST)} photos: " in capsys.readouterr().out
+    assert pq.read_table("runs/run/0/predictions.parquet").num_rows == len(COLOURS) * (SUPPORT + TEST)
+    assert pq.read_table("runs/run/0/labels.parquet").num_rows == 12
+    again = ["--config", "runs/run/0/config.yaml", "--ckpt_path", "runs/run/0/checkpoints/last.ckpt"]
+    assert main(["predict", *again]) == 0
+    assert pq.read_table("runs/run/1/predictions.parquet").num_rows == len(COLOURS) * (SUPPORT + TEST)
+    assert Path("runs/run/1/predictions.csv").read_text().count("\n") == 1 + len(COLOURS) * (SUPPORT + TEST)
+
+
+def test_an_edited_vocabulary_is_taken(tiny_run):
+    fit("--trainer.max_epochs", "1")
+    text = Path("runs/run/0/vocabulary.json").read_text()
+    Path("edited.json").write_text(text.replace('"name": "Blue Jay"', '"name": "Jay"'))
+    fit("--trainer.max_epochs", "1", "--data.class_names", "edited.json")
+    rows = pq.read_table("runs/run/1/candidates.parquet").to_pylist()
+    assert "Jay" in {name for row in rows for name in row["candidates"]}
+    Path("names.txt").write_text("House Finch\n\nBlue Jay\n")
+    fit("--trainer.max_epochs", "1", "--data.class_names", "names.txt")
+    assert set(pq.read_table("runs/run/2/predictions.parquet")["coop_name"].to_pylist()) <= {"House Finch", "Blue Jay"}
+
+
+def test_a_resumed_configuration_starts_a_new_run(tiny_run):
+    fit("--run.version", "mine", "--trainer.logger", "WandbLogger", "--trainer.max_epochs", "1")
+    saved = yaml.safe_load(Path("runs/run/mine/config.yaml").read_text())
+    assert saved["run"] == {"root": "runs", "name": "run", "version": None}
+    assert saved["ckpt_path"] is None
+    assert saved["trainer"]["logger"]["init_args"]["save_dir"] == "."
+    assert main(["fit", "--config", "runs/run/mine/config.yaml"]) == 0
+    assert Path("runs/run/0/metrics.json").is_file()
 
 
 def test_validate_needs_no_test_split(tiny_run):

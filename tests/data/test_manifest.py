@@ -18,6 +18,11 @@ def test_columns(tmp_path):
     assert got[0].path == tmp_path / "a/c.jpg"
 
 
+def test_a_name_with_a_comma_in_quotes(tmp_path):
+    (record,) = records(tmp_path, 'file, class_name,split\nx\\a.jpg,"Heron, grey",\n')
+    assert (record.sample_id, record.true_name, record.split) == ("x/a.jpg", "Heron, grey", "support")
+
+
 def test_only_files(tmp_path):
     (record,) = records(tmp_path, "file\na.jpg\n")
     assert (record.split, record.true_name) == ("support", None)
@@ -27,7 +32,7 @@ def test_only_files(tmp_path):
     ("text", "message"),
     [
         ("image,class\na.jpg,Pug\n", "row 1: the columns are image, class; a column 'file' is needed"),
-        ("", r"row 1: the columns are \(none\)"),
+        ("", "manifest.csv is empty"),
         ("file\n", "lists no photos"),
         ("file\na.jpg\nb.jpg\na.jpg\n", "row 4: 'a.jpg' is listed in row 2 already"),
         ("file\n./a.jpg\na.jpg\n", "row 3: 'a.jpg' is listed in row 2 already"),
@@ -35,6 +40,12 @@ def test_only_files(tmp_path):
         ("file,split\na.jpg,holdout\n", "row 2: the split is 'holdout'; expected support, val or test"),
         ("file\n../a.jpg\n", "row 2: '../a.jpg' is not below the data set's root"),
         ("file\n/etc/a.jpg\n", "row 2: '/etc/a.jpg' is not below"),
+        ("file,class_name\na.jpg,Heron, grey\n", 'row 2: 3 cells.*in quotes: a.jpg,"Heron, grey"'),
+        ("file,class_name\na.jpg\n", "row 2: 1 cells, but the header has 2"),
+        ('file,class_name\na.jpg,"Heron\nb.jpg,Pug\n', "row 2: not CSV"),
+        ('file,class_name\na.jpg,"Heron\nb.jpg,Pug"\n', "row 2: the column 'class_name' holds a line break"),
+        ("file,class_name,class_name\na.jpg,Pug,Owl\n", "row 1: column 'class_name' is there twice"),
+        ("file,class_name\n\na.jpg," + 140_000 * "x", "row 3: not CSV"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_row(tmp_path, text, message):
@@ -43,7 +54,7 @@ def test_what_is_wrong_is_named_with_its_row(tmp_path, text, message):
 
 
 def test_other_encodings_are_refused_by_name(tmp_path):
-    with pytest.raises(FgvrError, match=r"manifest\.csv is not UTF-8"):
+    with pytest.raises(FgvrError, match=r"manifest\.csv, line 2: not UTF-8"):
         records(tmp_path, "file,class_name\na.jpg,Fl\u00f8yel\n", encoding="latin-1")
 
 

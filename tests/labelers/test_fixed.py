@@ -60,15 +60,17 @@ def test_byte_order_mark_blank_rows_and_line_ends_of_windows(write):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"line 1: no column 'file', the columns are \(none\)"),
-        ("file;name\n1.jpg;Beagle\n", "line 1: no column 'file', the columns are file;name.*image_column"),
-        ("file,label\n1.jpg,Beagle\n", "line 1: no column 'name', the columns are file, label"),
-        ("file,name\n1.jpg,Heron, grey\n", "line 2: 3 cells, but the header has 2.*in quotes"),
-        ("file,name\n1.jpg\n", "line 2: 1 cells"),
-        ("file,name\n1.jpg,Beagle\n1.jpg,Poodle\n", r"line 3: '1\.jpg' is named in line 2 already"),
-        ("file,name\n,Beagle\n", "line 2: the photo is empty"),
-        ('file,name\n1.jpg,"Beagle" x\n', "line 2: not CSV"),
-        ('file,name\n1.jpg,"Beagle\n', "line 2: not CSV"),
+        ("file;name\n1.jpg;Beagle\n", "row 1: no column 'file', the columns are file;name.*image_column"),
+        ("file,label\n1.jpg,Beagle\n", "row 1: no column 'name', the columns are file, label"),
+        ("file,name\n1.jpg,Heron, grey\n", "row 2: 3 cells, but the header has 2.*in quotes"),
+        ("file,name\n1.jpg\n", "row 2: 1 cells"),
+        ("file,name\n1.jpg,Beagle\n1.jpg,Poodle\n", r"row 3: '1\.jpg' is named in row 2 already"),
+        ("file,name\n,Beagle\n", "row 2: the photo is empty"),
+        ('file,name\n1.jpg,"Beagle" x\n', "row 2: not CSV"),
+        ('file,name\n1.jpg,"Beagle\n', "row 2: not CSV"),
+        ("file,name,name\n1.jpg,Beagle,Poodle\n", "row 1: column 'name' is there twice"),
+        ("file,name\n\n1.jpg,Beagle\n1.jpg,Poodle\n", r"row 4: '1\.jpg' is named in row 3 already"),
+        ('file,name\n1.jpg,"Beagle\n2.jpg,Poodle"\n', "row 2: the column 'name' holds a line break"),
         (b"file,name\n1.jpg,Caf\xe9\n", "line 2: not UTF-8"),
         ("file,name\n1.jpg,Beagle\n".encode("utf-16"), "line 1: not UTF-8"),
     ],
@@ -76,6 +78,16 @@ def test_byte_order_mark_blank_rows_and_line_ends_of_windows(write):
 def test_a_broken_file_is_explained(write, text, message):
     with pytest.raises(FgvrError, match=rf"names\.csv, {message}"):
         ask(FixedLabeler(write(text)), "1.jpg")
+
+
+def test_an_empty_file(write):
+    with pytest.raises(FgvrError, match=r"names\.csv is empty"):
+        ask(FixedLabeler(write("")), "1.jpg")
+
+
+def test_names_of_one_cell_on_lines_of_their_own(write):
+    path = write('file,name\n1.jpg,"Beagle\nPoodle"\n')
+    assert ask(FixedLabeler(path, separator="\n"), "1.jpg")[0].names == ("Beagle", "Poodle")
 
 
 def test_a_file_about_other_photos(write):

@@ -92,7 +92,7 @@ def test_a_file_name_that_two_photos_share(write):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"image": "2.jpg", "raw": ', "line 2: not JSON.*expected one object a line"),
+        ('{"image": "2.jpg", "raw": ', "line 2: not JSON.*expected one object per line"),
         ("[" * 100_000, "line 2: not JSON"),
         ('["2.jpg"]', "line 2: expected an object"),
         ('{"image": "2.jpg", "reply": "Beagle"}', "line 2: no key 'raw'.*reply_key"),

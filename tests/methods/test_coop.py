@@ -7,7 +7,8 @@ from fgvr.data.manifest import ManifestDataset
 from fgvr.errors import FgvrError
 from fgvr.heads.prompt import PromptHead
 from fgvr.labelers.recorded import RecordedLabeler
-from fgvr.methods.coop import CoOpMethod, partial_labels, state_key
+from fgvr.losses.base import PartialLabels, state_key
+from fgvr.methods.coop import CoOpMethod
 from fgvr.records import CandidateSets, Vocabulary
 from fgvr.testing.tiny import TinyBackbone
 
@@ -58,23 +59,23 @@ def test_frozen_weights_stay_out_of_the_checkpoint_and_nothing_else_may_be_missi
     assert set(state) == {"head.context", "loss._extra_state"}
     method.load_state_dict(state)
     del state["head.context"]
-    with pytest.raises(RuntimeError, match=r"missing \['head\.context'\]"):
+    with pytest.raises(FgvrError, match=r"missing \['head\.context'\]"):
         method.load_state_dict(state)
 
 
 def test_loss_state_belongs_to_photos_sets_and_classes():
-    vocabulary = Vocabulary(("finch", "jay"))
+    vocabulary = ("finch", "jay")
     keys = {
         state_key(CandidateSets.from_lists(["a", "b"], [[0], [0, 1]]), vocabulary),
         state_key(CandidateSets.from_lists(["a", "c"], [[0], [0, 1]]), vocabulary),
         state_key(CandidateSets.from_lists(["a", "b"], [[0], [1, 0]]), vocabulary),
-        state_key(CandidateSets.from_lists(["a", "b"], [[0], [0, 1]]), Vocabulary(("finch", "gull"))),
+        state_key(CandidateSets.from_lists(["a", "b"], [[0], [0, 1]]), ("finch", "gull")),
     }
     assert len(keys) == 4
 
 
 def test_partial_labels_are_the_padded_sets():
-    labels = partial_labels(CandidateSets.from_lists(["a", "b"], [[3], [0, 1]]))
+    labels = PartialLabels.from_sets(CandidateSets.from_lists(["a", "b"], [[3], [0, 1]]))
     assert labels.candidates.tolist() == [[3, 0], [0, 1]]
     assert labels.mask.tolist() == [[True, False], [True, True]]
     assert labels.weights.tolist() == [[1, 0], [0.5, 0.5]]

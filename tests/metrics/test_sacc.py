@@ -1,4 +1,6 @@
 import hashlib
+import json
+import sys
 from functools import cache
 
 import pytest
@@ -111,7 +113,7 @@ def test_unknown_encoder(fresh, encoder):
 @pytest.mark.parametrize(
     ("encoder", "fix"), [(MINILM, "fgvr.lite.*FGVR_ENCODERS"), (MPNET, "hf download.*FGVR_ENCODERS")]
 )
-def test_offline_and_not_at_hand(fresh, monkeypatch, encoder, fix):
+def test_offline_and_not_on_this_machine(fresh, monkeypatch, encoder, fix):
     assert not sentence_encoder.available(encoder)
 
     def offline(repository, **kwargs):
@@ -153,10 +155,40 @@ def test_an_incomplete_directory_is_no_encoder(fresh, tmp_path):
     assert not sentence_encoder.available(str(directory))
 
 
+@pytest.mark.parametrize("name", [MPNET, "All_mpnet-base-V2"])
+def test_a_directory_called_like_a_known_encoder_must_have_its_weights(stub, monkeypatch, tmp_path, name):
+    directory = str(saved_encoder(tmp_path / "elsewhere" / name))
+    for use in (sentence_encoder.sentence_encoder, sentence_encoder.weights_sha256):
+        with pytest.raises(FgvrError, match=f"but {MPNET} is .*another name"):
+            use(directory)
+    monkeypatch.setitem(sentence_encoder.ENCODERS, MPNET, hashlib.sha256(b"weights").hexdigest())
+    assert sentence_encoder.weights_sha256(directory) == sentence_encoder.ENCODERS[MPNET]
+    sentence_encoder.sentence_encoder(directory)
+
+
+@pytest.mark.parametrize("type_", ["hostile.Encoder", "os.system", "sentence_transformers_hostile.Encoder", 7])
+def test_a_directory_with_code_of_its_own_is_refused_before_anything_is_loaded(fresh, monkeypatch, tmp_path, type_):
+    monkeypatch.setattr("sentence_transformers.SentenceTransformer", None)
+    directory = saved_encoder(tmp_path / "encoder")
+    modules = [{"type": "sentence_transformers.models.Transformer"}, {"type": type_}]
+    (directory / "modules.json").write_text(json.dumps(modules))
+    (directory / "hostile.py").write_text("raise SystemExit('the code of the directory ran')")
+    monkeypatch.syspath_prepend(directory)
+    with pytest.raises(FgvrError, match=r"modules\.json names the module .*not part of sentence-transformers"):
+        sentence_encoder.sentence_encoder(str(directory))
+    assert "hostile" not in sys.modules
+
+
+@pytest.mark.parametrize("text", ["", "{", "7", '["x"]', "[{}]"])
+def test_broken_modules(fresh, tmp_path, text):
+    directory = saved_encoder(tmp_path / "encoder")
+    (directory / "modules.json").write_text(text)
+    with pytest.raises(FgvrError, match=r"modules\.json is not a list of modules"):
+        sentence_encoder.sentence_encoder(str(directory))
+
+
 @needs_minilm
 def test_the_package_is_found_without_being_imported(monkeypatch):
-    import sys
-
     monkeypatch.delenv("FGVR_ENCODERS", raising=False)
     assert sentence_encoder.available(MINILM)
     assert packaged.MINILM.package not in sys.modules

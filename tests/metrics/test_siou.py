@@ -47,6 +47,7 @@ class TestSemanticIoUHyphenSplit(MetricContract):
         ("Red Winged Blackbird", "Red-winged Blackbird", 25, 100),
         ("american bulldog", "american_bulldog", 0, 100),
         ("Black\u2011footed Albatross", "Black-footed Albatross", 100, 100),  # GPT's non-breaking hyphen
+        ("Black\u2013footed\u2014Albatross", "Black-footed Albatross", 0, 100),  # en dash, em dash
         ("the Pug, the small dog", "Pug", 25, 25),
         ("", "Pug", 0, 0),
         ("?", "!", 100, 100),

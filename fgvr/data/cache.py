@@ -1,0 +1,36 @@
+"""The folder of what can be computed again."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from fgvr.errors import FgvrError
+
+
+def default_cache_dir() -> Path:
+    """``$FGVR_CACHE``, else ``fgvr`` in the user's cache folder."""
+    if "FGVR_CACHE" in os.environ:
+        return Path(os.environ["FGVR_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fgvr"
+
+
+@contextmanager
+def cache_database(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open an SQLite file of the cache for one transaction, which other processes wait for.
+
+    Its journal is the default one, not the write-ahead log, so that it may be on a network disk.
+
+    Raises:
+        FgvrError: The file cannot be opened, read or written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path, timeout=60)) as database, database:
+            yield database
+    except (sqlite3.Error, OSError) as error:
+        raise FgvrError(
+            f"{str(path)!r} cannot be used as a cache ({error}). Name a folder that can be written with FGVR_CACHE or "
+            "--data.cache_dir; if the file is damaged, delete it: what is in it can be computed again."
+        ) from error
