@@ -11,7 +11,7 @@ $(VENV)/installed: pyproject.toml fgvr/__init__.py
 	touch $@
 
 test: lint types
-	HF_HUB_OFFLINE=1 WANDB_MODE=offline $(BIN)/python -m pytest
+	HF_HUB_OFFLINE=1 WANDB_MODE=offline $(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -187,10 +187,7 @@ def _read_parquet(path: Path) -> Table:
         # scores and lists beside the names are not read here
         if all(cell is None or isinstance(cell, str) for cell in cells):
             columns[name] = [(cell or "").strip() for cell in cells]
-    rows = [
-        Row(number, dict(zip(columns, cells, strict=True)))
-        for number, cells in enumerate(zip(*columns.values(), strict=True), start=1)
-    ]
+    rows = [Row(index + 1, {name: cells[index] for name, cells in columns.items()}) for index in range(table.num_rows)]
     return Table(path, list(columns), rows)
 
 

@@ -45,7 +45,7 @@ def show_plugin(args: list[str]) -> int:
         FgvrError: There is no such kind or plugin, or it cannot be imported.
     """
     if len(args) != 2 or args[0].startswith("-"):
-        print(f"usage: fgvr show KIND NAME, with KIND one of {', '.join(KINDS)}")
+        print(f"usage: fgvr show KIND NAME, with KIND one of {', '.join([*KINDS, 'configs'])}")
         return 0 if args[:1] in (["-h"], ["--help"]) else 2
     kind = _kind(args[0])
     if kind == "configs":

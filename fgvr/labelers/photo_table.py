@@ -88,8 +88,8 @@ class PhotoTable(Generic[T]):
                 f"names photos such as {next(iter(self._entries))!r}" if self._entries else "names no photo at all"
             )
             raise FgvrError(
-                f"None of the {len(images)} photos is in {self.path}: it {example}, and the photos are such as "
-                f"{images[0].sample_id!r}. Name the file that belongs to this data set."
+                f"None of the {len(images)} photos is in {self.path}: it {example}, but the data set has "
+                f"photos such as {images[0].sample_id!r}. Name the file that belongs to this data set."
             )
 
     def refuse_shared_names(self, images: Sequence[ImageRecord]) -> None:

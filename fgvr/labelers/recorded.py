@@ -22,7 +22,7 @@ class RecordedLabeler(Labeler):
         path: The JSONL file, relative to the working directory.
         image_key: Field with the photo's ``sample_id`` or file name.
         reply_key: Field with the reply.
-        prompt: The prompt that the replies answer; it is part of their key in the label store and is sent to nobody.
+        prompt: The prompt that the replies answer; it is part of their key in the label store and is never sent.
         answers: How many answers are wanted for a photo; the file has as many lines for it, in their order.
 
     Example:

@@ -56,15 +56,15 @@ _SENTENCE_WORD = re.compile(
     r"has|have|this|it|its|you|me|my|we|let|here|thanks?|please|question|think|believe|sorry|unable|unfortunately|likely|based)\b|\w'(?:s\s+an?|t)\b",
     re.IGNORECASE,
 )
-# Sentences in languages that are not read, so that they do not become classes. It has only words that no name of a
-# breed, a dish or a species has: not "sind", because of the Sind Sparrow.
-_FOREIGN_SENTENCE = re.compile(
+# Sentences that are not read, most of them because of their language, so that they do not become classes. It has only
+# words that no name of a breed, a dish or a species has: not "sind", because of the Sind Sparrow.
+_UNREAD_SENTENCE = re.compile(
     # "Das ist ein Dackel", "Das Bild zeigt einen Dackel", "Il s'agit d'un teckel", "To jest jamnik"
     r"\b(?:ist|zeigt|lautet|handelt\s+sich|s'agit|jest)\b"
     # "Le chien est un teckel", "La raza es el teckel", "Questo è un bassotto", "Este é um teckel", "Det är en tax"
     r"|\b(?:est|es|è|é|är|er)\s+(?:une?|una|uno|uma?|ett?|en|el|la|le|il|lo)\b"
-    # "C'est probablement un teckel", "Ich sehe einen Dackel", "No puedo ver la raza"
-    r"|\A\W*(?:c'est|cela|ceci\s+est|esto\s+es|questo\s+è|ich|je|ik|yo|no\s+puedo|non\s+posso|não\s+posso)(?=\s)"
+    # "C'est probablement un teckel", "Ich sehe einen Dackel", "No puedo ver la raza", "I'd say Dachshund"
+    r"|\A\W*(?:c'est|ceci\s+est|esto\s+es|questo\s+è|ich|je|ik|yo|no\s+puedo|non\s+posso|não\s+posso|i(?:'\w+)?)(?=\s)"
     # "Это такса", "这是腊肠犬", "これは..."
     r"|\A\W*(?:это\s|这是|這是|これは)",
     re.IGNORECASE,
@@ -248,7 +248,7 @@ def _is_short(text: str) -> bool:
         len(text) <= 100
         and len(text.split()) <= 10
         and not _SENTENCE_WORD.search(text)
-        and not _FOREIGN_SENTENCE.search(text)
+        and not _UNREAD_SENTENCE.search(text)
         and not SENTENCE_END.search(text)
     )
 

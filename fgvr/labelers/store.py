@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import LabelRequest, Reply
+from fgvr.text import encodable
 
 _APPLICATION_ID = 0x66677672  # "fgvr", in the header of the file: tells a label store from any other database
 _VERSION = 1
@@ -134,10 +135,10 @@ class LabelStore:
             request.sample_index,
             _canonical(identity),
             request.prompt,
-            _storable(reply.raw),
-            None if reply.names is None else json.dumps([_storable(name) for name in reply.names], ensure_ascii=False),
-            _storable(reply.error),
-            _storable(reply.model),
+            encodable(reply.raw),
+            None if reply.names is None else json.dumps([encodable(name) for name in reply.names], ensure_ascii=False),
+            encodable(reply.error),
+            encodable(reply.model),
             reply.cost_usd if math.isfinite(reply.cost_usd) else 0.0,
             reply.seconds if math.isfinite(reply.seconds) else 0.0,
             # a paid reply must not be lost because a server's token counts came as objects
@@ -244,8 +245,3 @@ def _reply(
 
 def _canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def _storable(text: str) -> str:
-    """``text`` with half surrogate pairs, which servers send and UTF-8 cannot hold, as replacement characters."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -11,6 +11,7 @@ from fgvr.metrics.cacc import ClusteringAccuracy
 from fgvr.metrics.sacc import SemanticAccuracy
 from fgvr.metrics.sentence_encoder import ENCODERS, available, slug, weights_sha256
 from fgvr.metrics.siou import Normalise, SemanticIoU
+from fgvr.text import encodable
 
 NORMALISATIONS: dict[str, Normalise] = {"siou": "cased", "siou_hyphen": "hyphen_split"}
 """Name of an sIOU figure -> normalisation of its names."""
@@ -43,7 +44,7 @@ def score(predictions: Sequence[str], truth: Sequence[str], encoders: Sequence[s
         raise FgvrError("There are no photos to score: give at least one prediction and its true name.")
     if len(predictions) != len(truth):
         raise FgvrError(f"{len(predictions)} predictions for {len(truth)} true names; expected one per photo.")
-    predictions, truth = [_plain(name) for name in predictions], [_plain(name) for name in truth]
+    predictions, truth = [encodable(name).strip() for name in predictions], [encodable(name).strip() for name in truth]
     for row, name in enumerate(truth, start=1):
         if not name:
             raise FgvrError(f"Photo {row} has no true name: leave it out, or name it.")
@@ -73,7 +74,7 @@ def ruler(truth: Sequence[str], encoders: Sequence[str] | None = None, split: st
     """
     return {
         "photos": len(truth),
-        "classes": len({_plain(name) for name in truth}),
+        "classes": len({encodable(name).strip() for name in truth}),
         "split": split,
         # only the last part of a directory: the rest describes the machine, not the encoder
         "encoders": {
@@ -82,11 +83,6 @@ def ruler(truth: Sequence[str], encoders: Sequence[str] | None = None, split: st
         },
         "normalise": dict(NORMALISATIONS),
     }
-
-
-def _plain(name: str) -> str:
-    # through UTF-16, which joins the halves of a pair that were escaped one by one
-    return name.encode("utf-16", "surrogatepass").decode("utf-16", "replace").strip()
 
 
 def _sacc(encoders: Sequence[str] | None) -> dict[str, str]:

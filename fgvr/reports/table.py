@@ -35,9 +35,9 @@ def format_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
 
     Example:
         >>> print(format_table({"zero_shot": {"cacc": 79.31, "cost_usd": 0.0}, "coop": {"cacc": 80.0}}))
-                    cACC   US$
-        zero_shot   79.3  0.00
-        coop        80.0     -
+                   cACC   US$
+        zero_shot  79.3  0.00
+        coop       80.0     -
     """
     cells = table_cells(rows)
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from fgvr.errors import FgvrError
 from fgvr.records import LabelRecord, Vocabulary
+from fgvr.text import encodable
 
 APOSTROPHES = "'`\u00b4\u02bc\u2018\u2019\u201b\u2032"
 """Characters that stand for an apostrophe: typewriter, backtick, acute accent, modifier letter, quotes, prime."""
@@ -14,7 +15,7 @@ HYPHENS = "-\u00ad\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 """Characters that stand for a hyphen: from the soft hyphen and the one that does not break to dashes and the minus."""
 
 _MAX_SYNONYMS = 3
-"""A Latin name that more names carry is a rank above or below the classes, or a species whose breeds are the classes"""
+"""Names that one Latin name may join; one that more carry is of a rank above them: a species with breeds, a genus."""
 
 _INSIGNIFICANT = re.compile(rf"[\s_{re.escape(APOSTROPHES + HYPHENS)}]+")  # "-" and " " of "Wood-Pewee", "Wood Pewee"
 
@@ -38,11 +39,6 @@ def fold_name(name: str) -> str:
     # twice, because NFKC takes some apostrophes apart, and makes spaces of others
     normalized = unicodedata.normalize("NFKC", _INSIGNIFICANT.sub("", encodable(name))).casefold()
     return _INSIGNIFICANT.sub("", normalized)
-
-
-def encodable(text: str) -> str:
-    """The text with U+FFFD for halves of surrogate pairs, which models send in JSON and UTF-8 cannot hold."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def build_vocabulary(labels: Sequence[LabelRecord]) -> Vocabulary:

@@ -6,7 +6,8 @@ from pathlib import Path
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
 from fgvr.records import Vocabulary
-from fgvr.vocabulary.build import encodable, fold_name
+from fgvr.text import encodable
+from fgvr.vocabulary.build import fold_name
 
 _VERSION = 1
 

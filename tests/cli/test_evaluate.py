@@ -89,6 +89,12 @@ def test_parquet_equals_csv(predictions, truth, tmp_path):
     assert evaluate(tmp_path / "predictions.parquet", tmp_path / "truth.parquet", encoder=[]) == expected
 
 
+def test_parquet_without_text(truth, tmp_path):
+    pq.write_table(pa.table({"sample_id": [1, 2], "name": [3, 4]}), tmp_path / "p.parquet")
+    with pytest.raises(FgvrError, match=r"no column name or prediction .* of text"):
+        evaluate(tmp_path / "p.parquet", truth, encoder=[])
+
+
 @pytest.mark.parametrize("column", ["name", "prediction"])
 def test_one_list_of_names(table, truth, column):
     # as a spreadsheet on Windows may have saved it

@@ -24,6 +24,19 @@ RECORDED = Path(__file__).resolve().parents[3] / "shared" / "data" / "recorded_l
         ("royal_tern", "royal tern"),
         ("a beagle", "beagle"),
         ("St. Bernard", "St. Bernard"),
+        ("Great black-backed gull.", "Great black-backed gull"),
+        ("Lily of the valley.", "Lily of the valley"),
+        ("Sind sparrow.", "Sind sparrow"),
+        ("Fish and chips with mushy peas.", "Fish and chips with mushy peas"),
+        ("Bouvier des Flandres.", "Bouvier des Flandres"),
+        ("Perro de Presa Canario.", "Perro de Presa Canario"),
+        ("M\u00e9sange de l'est.", "M\u00e9sange de l'est"),
+        ("Io moth.", "Io moth"),
+        ("Das ist ein **Dackel**.", "Dackel"),
+        ("Anna\u00b4s Hummingbird", "Anna's Hummingbird"),
+        ("Anna\u02bcs Hummingbird", "Anna's Hummingbird"),
+        ("Black\u2011footed Albatross", "Black-footed Albatross"),
+        ("Sibe\u00adrian Husky", "Siberian Husky"),
         ("Orange", "Orange"),
         ("Red Fox", "Red Fox"),
         ("Common Tern", "Common Tern"),
@@ -130,11 +143,36 @@ def test_several_names_and_json(raw, names):
         "The bird is a House Finch (*Haemorhous mexicanus*). It sings.",
         "Common name: House Finch\nScientific name: Haemorhous mexicanus",
         '{"common_name": "House Finch", "scientific_name": "Haemorhous mexicanus"}',
+        "Haemorhous mexicanus (House Finch)",
+        "**Haemorhous mexicanus** (House Finch)",
+        "Haemorhous mexicanus (the House Finch, male)",
+        "*Haemorhous mexicanus* (commonly known as the House Finch)",
+        "The bird is a Haemorhous mexicanus (House Finch). It sings.",
     ],
 )
 def test_latin_names_are_kept_apart(raw):
     parsed = parse_reply(raw)
     assert (parsed.names, parsed.scientific_names) == (("House Finch",), ("Haemorhous mexicanus",))
+
+
+@pytest.mark.parametrize(
+    ("raw", "name", "scientific"),
+    [
+        ("Haemorhous mexicanus (House finch)", "House finch", "Haemorhous mexicanus"),
+        ("*Haemorhous mexicanus* (house finch)", "house finch", "Haemorhous mexicanus"),
+        ("Canis lupus familiaris (Siberian Husky)", "Siberian Husky", "Canis lupus familiaris"),
+        ("American bison (Bison bison)", "American bison", "Bison bison"),
+        ("Common loon (Great Northern Diver)", "Common loon", None),
+        ("Lesser panda (Red Panda)", "Lesser panda", None),
+        ("Passer domesticus (Linnaeus, 1758)", "Passer domesticus", None),
+        ("Buteo jamaicensis (light morph)", "Buteo jamaicensis", None),
+        ("Buteo jamaicensis (Juvenile)", "Buteo jamaicensis", None),
+        ("*Buteo jamaicensis*", "Buteo jamaicensis", "Buteo jamaicensis"),
+    ],
+)
+def test_which_of_two_names_is_the_latin_one(raw, name, scientific):
+    parsed = parse_reply(raw)
+    assert (parsed.names, parsed.scientific_names) == ((name,), (scientific,))
 
 
 def test_brackets_that_hold_no_species_are_no_latin():
@@ -190,11 +228,48 @@ def test_cars(raw, name):
         ("<script>alert(1)</script>", "empty"),
         ("https://example.org/dog", "unparsed"),
         ('{"breed": "Bor', "unparsed"),
+        ("Das ist ein Dackel.", "unparsed"),
+        ("Das ist ein Dackel. Er hat kurze Beine.", "unparsed"),
+        ("Die Rasse ist Dackel", "unparsed"),
+        ("Auf dem Bild ist ein Dackel zu sehen.", "unparsed"),
+        ("Es handelt sich um einen Dackel.", "unparsed"),
+        ("Ich sehe einen Dackel.", "unparsed"),
+        ("C\u2019est un teckel.", "unparsed"),
+        ("Il s'agit d'un teckel.", "unparsed"),
+        ("Le chien est un teckel.", "unparsed"),
+        ("Esto es un perro salchicha.", "unparsed"),
+        ("El perro es un teckel.", "unparsed"),
+        ("Questo \u00e8 un bassotto.", "unparsed"),
+        ("Este \u00e9 um dachshund.", "unparsed"),
+        ("Het is een teckel.", "unparsed"),
+        ("Det \u00e4r en tax.", "unparsed"),
+        ("To jest jamnik.", "unparsed"),
+        ("\u042d\u0442\u043e \u0442\u0430\u043a\u0441\u0430.", "unparsed"),
+        ("\u8fd9\u662f\u814a\u80a0\u72ac\u3002", "unparsed"),
+        ("I see a Dachshund.", "unparsed"),
+        ('{"breed": "Das ist ein Dackel."}', "unparsed"),
+        ("\ud83d", "empty"),
+        ('"\ud83d"', "unparsed"),
     ],
 )
 def test_replies_without_a_name_are_flagged(raw, flag):
     parsed = parse_reply(raw)
     assert (parsed.names, parsed.scientific_names, parsed.flag) == ((), (), flag)
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        ("Pug \ud83d", "Pug"),
+        ("The dog is a **Pug\udc36**.", "Pug"),
+        ('{"breed": "Pug \\ud83d"}', "Pug"),
+        ('{"breed\\ud83d": "Boxer", "name": "Pug"}', "Pug"),
+        ('{"breed": "Anna\\u2019s Hummingbird"}', "Anna's Hummingbird"),
+        ('{"breed": "Pug\\u200b"}', "Pug"),
+    ],
+)
+def test_characters_that_cannot_be_shown_are_left_out(raw, name):
+    assert parse_reply(raw).names == (name,)
 
 
 HOSTILE = [
@@ -229,6 +304,7 @@ HOSTILE = [
         "'",
         "\u200b",
         "\ufdfa",
+        "\ud83d",
         "a: ",
         "a:=",
         "&lt;",
@@ -252,6 +328,9 @@ HOSTILE = [
     ),
     *(
         "appears most ",
+        "Aus aus (B ",
+        "es handelt ",
+        "(known as ",
         "The dog is a **",
         "The dog is a B or a ",
         "It is A B C D ",

@@ -1,10 +1,15 @@
+import json
 import random
+from pathlib import Path
 
 import pytest
 
 from fgvr.errors import FgvrError
+from fgvr.labelers.replies import parse_reply
 from fgvr.records import LabelRecord
 from fgvr.vocabulary.build import build_vocabulary, fold_name, known_vocabulary, labels_as_indices
+
+RECORDED = Path(__file__).resolve().parents[3] / "shared" / "data" / "recorded_labels"
 
 
 def label(*names: str, latin: tuple[str | None, ...] = (), flag: str = "") -> LabelRecord:
@@ -22,6 +27,9 @@ def label(*names: str, latin: tuple[str | None, ...] = (), flag: str = "") -> La
         ("Stra\u00dfe", "STRASSE"),
         ("\uff21udi A4", "Audi A4"),
         ("Caf\u00e9", "Cafe\u0301"),
+        ("Pug \ud83d", "pug \udc36"),
+        ("Pug \ud83d", "Pug \ufffd"),
+        ("Pug \ud83d\udc36", "Pug \U0001f436"),
     ],
 )
 def test_fold_name_makes_spellings_equal(one, other):
@@ -48,20 +56,97 @@ def test_all_names_enter_but_only_first_ones_count():
     assert vocabulary.counts == (0, 2)
 
 
-def test_a_shared_scientific_name_joins_names_also_through_a_third():
+def test_a_shared_scientific_name_joins_names():
     vocabulary = build_vocabulary(
         [
             label("Rock Dove", latin=("Columba livia",)),
             label("Rock Pigeon", latin=("columba Livia",)),
-            label("Rock Pigeon", latin=("Columba livia domestica",)),
-            label("Feral Pigeon", latin=("Columba livia domestica",)),
+            label("Rock Pigeon"),
+            label("Feral Pigeon", latin=("Columba livia",)),
             label("Stock Dove", latin=("Columba oenas",)),
         ]
     )
     assert vocabulary.names == ("Rock Pigeon", "Stock Dove")
     assert vocabulary.counts == (4, 1)
     assert vocabulary.members["Feral Pigeon"] == vocabulary.members["Rock Dove"] == 0
-    assert vocabulary.scientific_names == ("Columba livia domestica", "Columba oenas")
+    assert vocabulary.scientific_names == ("Columba livia", "Columba oenas")
+
+
+@pytest.mark.parametrize(
+    ("scientific", "names"),
+    [
+        ("Canis lupus familiaris", ("Beagle", "Pug", "Siberian Husky", "Whippet")),
+        ("Brassica oleracea", ("Broccoli", "Cauliflower", "Kale", "Kohlrabi", "White Cabbage")),
+    ],
+)
+def test_a_scientific_name_of_many_names_joins_none(scientific, names):
+    labels = [label(name, latin=(scientific,)) for name in names for _ in range(3)]
+    vocabulary = build_vocabulary([*labels, label(scientific)])
+    assert set(vocabulary.names) == {*names, scientific}
+    assert vocabulary.scientific_names[vocabulary.names.index(names[0])] == scientific
+
+
+def test_of_each_name_the_commonest_scientific_name_counts():
+    right = [
+        *(label("Herring Gull", latin=("Larus argentatus",)) for _ in range(3)),
+        *(label("Silver Gull", latin=("Larus argentatus",)) for _ in range(2)),
+        *(label("Common Gull", latin=("Larus canus",)) for _ in range(3)),
+    ]
+    wrong = [label("Herring Gull", latin=("Larus canus",)), label("Common Gull", latin=("Larus argentatus",))]
+    vocabulary = build_vocabulary(right + wrong)
+    assert vocabulary.names == ("Common Gull", "Herring Gull")
+    assert vocabulary.members["Silver Gull"] == 1
+
+
+def test_between_equally_common_scientific_names_none_counts():
+    labels = [label("Dove", latin=(scientific,)) for scientific in ("Columba livia", "Columba oenas")]
+    assert build_vocabulary([*labels, label("Pigeon", latin=("Columba livia",))]).names == ("Dove", "Pigeon")
+
+
+def test_a_scientific_name_as_name_joins_the_class_that_carries_it():
+    labels = [
+        *(label("Passer domesticus") for _ in range(3)),
+        label("House Sparrow", latin=("Passer domesticus",)),
+        label("Passer montanus", latin=("Passer montanus",)),
+    ]
+    vocabulary = build_vocabulary(labels)
+    assert vocabulary.names == ("House Sparrow", "Passer montanus")
+    assert vocabulary.counts == (4, 1)
+    assert labels_as_indices(labels, vocabulary) == [(0,), (0,), (0,), (0,), (1,)]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("dataset", "joined"),
+    [
+        (
+            "cub200",
+            {
+                ("Bohemian Waxwing", "Eurasian Waxwing"),
+                ("Dickcissel", "Dicksissel"),
+                ("Eurasian Wren", "Winter Wren"),
+            },
+        ),
+        ("dogs120", set()),
+    ],
+)
+def test_recorded_replies_that_are_joined(dataset, joined):
+    path = RECORDED / f"{dataset}.qwen2.5-vl-72b.jsonl"
+    if not path.is_file():
+        pytest.skip(f"no recorded replies at {path}")
+    replies = [parse_reply(json.loads(line)["raw"]) for line in path.read_text(encoding="utf-8").splitlines()]
+    vocabulary = build_vocabulary([label(*reply.names, latin=reply.scientific_names) for reply in replies])
+    members: dict[int, dict[str, str]] = {}
+    for spelling, index in vocabulary.members.items():
+        members.setdefault(index, {})[fold_name(spelling)] = spelling
+    assert {tuple(sorted(names.values())) for names in members.values() if len(names) > 1} == joined
+
+
+def test_halves_of_surrogate_pairs_are_replaced():
+    vocabulary = build_vocabulary([label("Pug \ud83d", latin=("Canis \udc36",))])
+    assert vocabulary.names == ("Pug \ufffd",)
+    assert vocabulary.scientific_names == ("Canis \ufffd",)
+    assert labels_as_indices([label("pug \ud83d")], vocabulary) == [(0,)]
 
 
 def test_the_result_does_not_depend_on_the_order_of_records():

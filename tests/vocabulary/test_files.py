@@ -4,7 +4,7 @@ import pytest
 
 from fgvr.errors import FgvrError
 from fgvr.records import LabelRecord, Vocabulary
-from fgvr.vocabulary.build import build_vocabulary, known_vocabulary
+from fgvr.vocabulary.build import build_vocabulary, known_vocabulary, labels_as_indices
 from fgvr.vocabulary.files import read_vocabulary, write_vocabulary
 
 
@@ -40,11 +40,17 @@ def test_the_file_is_for_people(vocabulary, tmp_path):
     assert pug in json.loads(path.read_text(encoding="utf-8"))["classes"]
 
 
-def test_a_failed_write_leaves_the_old_file(vocabulary, tmp_path):
+def test_a_failed_write_leaves_the_old_file(vocabulary, tmp_path, monkeypatch):
+    def full(path, text, encoding):
+        path.write_bytes(b"{")
+        raise OSError("disk full")
+
     path = tmp_path / "v.json"
     write_vocabulary(vocabulary, path)
-    with pytest.raises(UnicodeEncodeError):
-        write_vocabulary(Vocabulary(("\ud800",), {"\ud800": 0}), path)
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.write_text", full)
+        with pytest.raises(OSError, match="disk full"):
+            write_vocabulary(known_vocabulary(["Auk"]), path)
     assert read_vocabulary(path) == vocabulary
     assert [file.name for file in tmp_path.iterdir()] == ["v.json"]
 
@@ -88,6 +94,22 @@ def test_a_broken_file_is_named_with_its_problem(content, problem, tmp_path):
     with pytest.raises(FgvrError, match=problem) as raised:
         read_vocabulary(path)
     assert str(path) in str(raised.value)
+
+
+def test_halves_of_surrogate_pairs_are_written_as_a_sign_for_them(tmp_path):
+    path = tmp_path / "v.json"
+    write_vocabulary(Vocabulary(("Pug \ud83d", "Auk"), {"Pug \ud83d": 0, "Auk": 1}, ("Canis \udc36", None)), path)
+    vocabulary = read_vocabulary(path)
+    assert vocabulary.names == ("Pug \ufffd", "Auk")
+    assert labels_as_indices([LabelRecord("a.jpg", ("pug \ud83d",))], vocabulary) == [(0,)]
+
+
+def test_what_is_no_readable_file_is_named(tmp_path):
+    (tmp_path / "v.json").mkdir()
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "v.json", tmp_path / "file" / "v.json"):
+        with pytest.raises(FgvrError, match=r"v\.json cannot be read \(.+ directory\)"):
+            read_vocabulary(path)
 
 
 def test_a_missing_file_is_named(tmp_path):
