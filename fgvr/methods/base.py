@@ -119,7 +119,8 @@ class Method(LightningModule, ABC):
         """Classify a batch with every row's classifier."""
         features = self.image_features(batch.images).float()
         weights = torch.stack(list(self._classifiers.values()))
-        logits = self.backbone.logit_scale * torch.einsum("bd,rcd->brc", features, weights)
+        with torch.autocast(features.device.type, enabled=False):
+            logits = self.backbone.logit_scale * torch.einsum("bd,rcd->brc", features, weights)
         scores, classes = logits.softmax(-1).max(-1)
         self._outputs.append((batch.sample_index, classes, scores))
 
