@@ -152,7 +152,7 @@ class FgvrCLI(LightningCLI):
                 "--ckpt_path FILE, or choose --model zero_shot."
             )
         if self.command == "validate":
-            data.require_split("val")
+            data.photos.require_split("val")
         self.write_config()
         if data.vocabulary is None and not data.resuming and data.needs_labels(method):
             _label_before_training(data)

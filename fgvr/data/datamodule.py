@@ -3,8 +3,8 @@
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol
@@ -12,7 +12,6 @@ from typing import ClassVar, Literal, Protocol
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -26,8 +25,7 @@ from fgvr.data.base import ImageDataset
 from fgvr.data.batches import Batch, BatchSampler, FeatureBatches, PixelBatches
 from fgvr.data.cache import default_cache_dir
 from fgvr.data.features import extract_features
-from fgvr.data.scan import scan
-from fgvr.data.support import sample_support
+from fgvr.data.photos import Photos, read_photos
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.files import write_labels
@@ -50,23 +48,6 @@ class Learner(Protocol):
     backbone: Backbone
     trains: ClassVar[bool]
     needs_pixels: ClassVar[bool]
-
-
-@dataclass(frozen=True)
-class Photos:
-    """The photos of a run. No record in ``splits`` has a true name.
-
-    Attributes:
-        splits: Split -> its photos, sorted by sample id; ``"support"`` holds all that a support set may be drawn from.
-        truth: Sample id -> true class name, where known: for evaluation only.
-        known_names: The distinct true names, sorted: a list of classes, without saying which photo is which.
-        unreadable: Sample id -> why the photo was left out.
-    """
-
-    splits: Mapping[str, tuple[ImageRecord, ...]]
-    truth: Mapping[str, str]
-    known_names: tuple[str, ...]
-    unreadable: Mapping[str, str]
 
 
 class FgvrDataModule(LightningDataModule):
@@ -141,29 +122,7 @@ class FgvrDataModule(LightningDataModule):
     @cached_property
     def photos(self) -> Photos:
         """The photos, read and checked once."""
-        scanned = scan(self.dataset.records(), self.cache_dir)
-        if scanned.unreadable and rank_zero_only.rank == 0:  # type: ignore[attr-defined]  # Lightning sets it
-            shown = "; ".join(f"{name} ({why})" for name, why in list(scanned.unreadable.items())[:5])
-            more = f" and {len(scanned.unreadable) - 5} more" if len(scanned.unreadable) > 5 else ""
-            log.warning("%d photos cannot be read and are left out: %s%s", len(scanned.unreadable), shown, more)
-        by_split: dict[str, list[ImageRecord]] = {}
-        for record in scanned.readable:
-            by_split.setdefault(record.split, []).append(record)
-        truth = {
-            record.sample_id: record.true_name
-            for records in by_split.values()
-            for record in records
-            if record.true_name is not None
-        }
-        return Photos(
-            splits={
-                split: tuple(replace(record, true_name=None) for record in records)
-                for split, records in by_split.items()
-            },
-            truth=truth,
-            known_names=tuple(sorted({r.true_name for r in scanned.readable if r.true_name is not None})),
-            unreadable=scanned.unreadable,
-        )
+        return read_photos(self.dataset, self.cache_dir)
 
     @cached_property
     def support(self) -> tuple[ImageRecord, ...]:
@@ -172,24 +131,7 @@ class FgvrDataModule(LightningDataModule):
         Raises:
             FgvrError: There are none.
         """
-        self.require_split("support")
-        named = [replace(r, true_name=self.photos.truth.get(r.sample_id)) for r in self.photos.splits["support"]]
-        drawn = sample_support(named, self.shots, self.support_size, self.support_seed)
-        return tuple(replace(record, true_name=None) for record in drawn)
-
-    @property
-    def evaluated_split(self) -> str:
-        """The split that ``test`` and ``predict`` run on: ``"test"``, or what there is without one."""
-        return next(split for split in ("test", "support", "val") if self.photos.splits.get(split))
-
-    def require_split(self, split: str) -> None:
-        """Raise ``FgvrError`` unless the data set has photos in ``split``."""
-        if not self.photos.splits.get(split):
-            there = ", ".join(f"{len(records)} in {name!r}" for name, records in self.photos.splits.items())
-            raise FgvrError(
-                f"This needs photos in the split {split!r}, but there are {there}. Splits are folders of that name, or "
-                "the column 'split' of a manifest."
-            )
+        return self.photos.draw_support(self.shots, self.support_size, self.support_seed)
 
     def label_plan(self) -> LabelPlan:
         """What labelling would ask and cost; asks nothing."""
@@ -336,15 +278,15 @@ class FgvrDataModule(LightningDataModule):
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """The photos of the evaluated split."""
-        return self._evaluation_loader(self.evaluated_split)
+        return self._evaluation_loader(self.photos.evaluated_split)
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """The photos of the evaluated split."""
-        return self._evaluation_loader(self.evaluated_split)
+        return self._evaluation_loader(self.photos.evaluated_split)
 
     def records_of(self, stage: str) -> Sequence[ImageRecord]:
         """The photos that a ``"validate"``, ``"test"`` or ``"predict"`` pass runs on, in the order of its rows."""
-        return self.photos.splits["val" if stage == "validate" else self.evaluated_split]
+        return self.photos.splits["val" if stage == "validate" else self.photos.evaluated_split]
 
     def _evaluation_loader(self, split: str) -> DataLoader[Batch]:
         dataset: FeatureBatches | PixelBatches
@@ -377,7 +319,7 @@ class FgvrDataModule(LightningDataModule):
         if self._stage() == "fit":
             splits = [_TRAINING] if self._learner().trains and self._cached() else []
             return [*splits, "val"] if self.photos.splits.get("val") else splits
-        return ["val"] if self._stage() == "validate" else [self.evaluated_split]
+        return ["val"] if self._stage() == "validate" else [self.photos.evaluated_split]
 
     def _extract(self, split: str, backbone: Backbone, device: torch.device) -> Tensor:
         if split not in self._features:

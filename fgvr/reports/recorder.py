@@ -79,7 +79,7 @@ class RunRecorder(Callback):
         known = [prediction for prediction in method.predictions if prediction.true_name is not None]
         truth = [prediction.true_name or "" for prediction in known]
         shared = evaluation_seconds - sum(method.classifier_seconds.values())
-        shared += method.data.seconds.get(f"features/{method.data.evaluated_split}", 0.0)
+        shared += method.data.seconds.get(f"features/{method.data.photos.evaluated_split}", 0.0)
         training = self._training_seconds + method.data.seconds.get("features/training", 0.0)
         rows: dict[str, dict[str, object]] = {}
         for row in method.predictions[0].names:
@@ -91,7 +91,7 @@ class RunRecorder(Callback):
             if labels or not method.data.needs_labels(method):  # a checkpoint does not tell what its labels cost
                 figures["cost_usd"] = sum(label.cost_usd for label in labels)
             if known:
-                figures["ruler"] = ruler(truth, split=method.data.evaluated_split)
+                figures["ruler"] = ruler(truth, split=method.data.photos.evaluated_split)
             rows[row] = figures
         return rows
 
