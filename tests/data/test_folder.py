@@ -42,3 +42,16 @@ def test_nothing_there(tmp_path):
         FolderDataset(tmp_path).records()
     with pytest.raises(FgvrError, match="no folder"):
         FolderDataset(tmp_path / "missing").records()
+
+
+def test_split_folders_beside_others_are_refused(tmp_path, draw):
+    draw("train/Pug/a.png"), draw("notes/b.png")
+    with pytest.raises(FgvrError, match=r"has split folders \(train\) and others \(notes\)"):
+        FolderDataset(tmp_path).records()
+
+
+def test_links_to_folders_are_followed(tmp_path, draw):
+    draw("elsewhere/a.png")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/Pug").symlink_to(tmp_path / "elsewhere")
+    assert found(FolderDataset(tmp_path / "photos")) == [("Pug/a.png", "support", "Pug")]
