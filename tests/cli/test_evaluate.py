@@ -54,9 +54,9 @@ def test_table_on_stdout(predictions, truth, capsys):
         f"columns: zero_shot_name, coop_name of {predictions}; class_name of {truth}",
         "left out: 1 predictions of other photos",
         "",
-        "row         cACC  sIOU (cased)  sIOU (hyphen_split)",
-        "zero_shot   50.0          50.0                 50.0",
-        "coop       100.0         100.0                100.0",
+        "            cACC   sIOU  sIOU (hyphens split)",
+        "zero_shot   50.0   50.0                  50.0",
+        "coop       100.0  100.0                 100.0",
     ]
 
 
