@@ -2,9 +2,9 @@
 
 
 class FgvrError(Exception):
-    """A problem that the user can mend.
+    """A problem that the user can fix.
 
-    The message names the file, the key or the row, what was expected, and the command or the edit that mends it.
+    The message names the file, the key or the row, what was expected, and the command or the edit that fixes it.
     The command line prints it and exits with code 2; everything else that is raised is a defect of the program and
     keeps its traceback.
     """

@@ -41,7 +41,7 @@ class LabelRecord:
     Attributes:
         sample_id: The photo.
         names: Fine-grained class names as parsed from the reply, best first; empty where the reply has none.
-        scientific_names: One entry a name: the Latin name given beside it, else ``None``.
+        scientific_names: One entry per name: the Latin name given beside it, else ``None``.
         flag: ``""`` for a usable reply, else why it gives no name: ``"empty"``, ``"refusal"``, ``"generic"``,
             ``"unparsed"``, ``"failed"`` (no reply at all).
         raw: The reply as it came; untrusted text.
@@ -67,8 +67,8 @@ class Vocabulary:
     Attributes:
         names: Class names, as shown; the index in this tuple is the class index.
         members: Every spelling that was given -> class index. ``members[name] == names.index(name)`` for shown names.
-        scientific_names: One entry a class: the Latin name most often given with it, else ``None``.
-        counts: One entry a class: how many photos were given it as their first name.
+        scientific_names: One entry per class: the Latin name most often given with it, else ``None``.
+        counts: One entry per class: how many photos were given it as their first name.
     """
 
     names: tuple[str, ...]

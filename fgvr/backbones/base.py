@@ -33,7 +33,7 @@ class PromptEncoder(nn.Module, ABC):
 
         Args:
             class_names: Names in class-index order.
-            n_ctx: Context vectors a prompt.
+            n_ctx: Context vectors per prompt.
             position: ``"end"`` (context, name), ``"middle"`` (half the context, name, the other half) or ``"front"``.
 
         Raises:
@@ -72,7 +72,7 @@ class Backbone(nn.Module, ABC):
         """Read weights and build the towers; does nothing when called again.
 
         Raises:
-            FgvrError: A package or a file is missing (the message has the command that mends it), or a file is not
+            FgvrError: A package or a file is missing (the message has the command that fixes it), or a file is not
                 the one that was expected.
         """
 

@@ -30,7 +30,7 @@ class LiteBackbone(Backbone):
     Args:
         logit_scale: Factor on cosines before a softmax. Assumed: 20 is sentence-transformers' own
             factor where it trains encoders like this one (``MultipleNegativesRankingLoss``).
-        text_batch_size: Texts a forward pass; see ``TokenPromptEncoder`` for what more classes than that mean.
+        text_batch_size: Texts per forward pass; see ``TokenPromptEncoder`` for what more classes than that mean.
     """
 
     name_embeddings: Tensor
@@ -119,7 +119,7 @@ class LitePromptEncoder(TokenPromptEncoder):
     Args:
         tower: The BERT model.
         tokenizer: Its tokenizer.
-        batch_size: Prompts a forward pass.
+        batch_size: Prompts per forward pass.
     """
 
     def __init__(self, tower: "BertModel", tokenizer: "BertTokenizer", batch_size: int) -> None:

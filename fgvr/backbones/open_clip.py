@@ -33,7 +33,7 @@ class OpenClipBackbone(Backbone):
             activation follows the tag. Not given with ``hf-hub:`` and ``local-dir:``.
         config_dir: Folder with JSON files of further architectures, in open_clip's format, named after the files.
         cache_dir: Where downloads go; the hub's own cache if not given.
-        text_batch_size: Texts a forward pass; see ``TokenPromptEncoder`` for what more classes than that mean.
+        text_batch_size: Texts per forward pass; see ``TokenPromptEncoder`` for what more classes than that mean.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ class OpenClipPromptEncoder(TokenPromptEncoder):
     Args:
         tower: A ``CLIP`` or ``TextTransformer`` of open_clip, which have the same parts under the same names.
         tokenizer: Its ``SimpleTokenizer``.
-        batch_size: Prompts a forward pass.
+        batch_size: Prompts per forward pass.
     """
 
     def __init__(self, tower: "CLIP | TextTransformer", tokenizer: "SimpleTokenizer", batch_size: int) -> None:

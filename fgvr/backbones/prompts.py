@@ -21,7 +21,7 @@ class TokenPromptEncoder(PromptEncoder):
     Args:
         token_embedding: The tower's word embeddings.
         max_tokens: Most tokens of a text, start and end tokens included.
-        batch_size: Prompts a forward pass of the tower. Of more classes than that, activations are not kept but
+        batch_size: Prompts per forward pass of the tower. Of more classes than that, activations are not kept but
             computed again in the backward pass, batch by batch, which bounds memory for any number of classes.
         full_length: Whether the tower must see ``max_tokens`` tokens whatever the prompts' length, because padding
             takes part in its features. Otherwise prompts are padded to the longest one only.

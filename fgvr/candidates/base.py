@@ -17,7 +17,7 @@ class NamedPhotos:
 
     Attributes:
         sample_ids: The N photos. An id is a path, which may hold a true name (class folders): do not read it.
-        labels: One entry a photo: class indices that the labeler gave it, best first; empty where it gave none.
+        labels: One entry per photo: class indices that the labeler gave it, best first; empty where it gave none.
         num_classes: Size of the vocabulary.
         features: L2-normalised float32 image features of shape ``(N, D)``, where the strategy asked for them.
         seed: For strategies that draw.

@@ -1,4 +1,4 @@
-"""Candidate sets on disk: ``candidates.parquet`` of a run folder, one row a photo, with names instead of indices."""
+"""Candidate sets on disk: ``candidates.parquet`` of a run folder, one row per photo, with names instead of indices."""
 
 import difflib
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _SCHEMA = pa.schema(
 
 
 def write_candidates(sets: CandidateSets, class_names: Sequence[str], path: Path) -> None:
-    """Write ``sets`` as Parquet: columns ``sample_id``, ``candidates`` (names) and ``weights`` (one a candidate).
+    """Write ``sets`` as Parquet: columns ``sample_id``, ``candidates`` (names) and ``weights`` (one per candidate).
 
     The file is there in full or not at all: it is written under another name and then renamed.
 

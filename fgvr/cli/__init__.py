@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         argv: Arguments without the program's name; those of the process if not given.
 
     Returns:
-        The exit code: 0, or 2 for a mistake that the user can mend.
+        The exit code: 0, or 2 for a mistake that the user can fix.
     """
     argv = sys.argv[1:] if argv is None else argv
     here = str(Path.cwd())

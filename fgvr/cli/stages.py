@@ -66,7 +66,7 @@ def run_stage(command: str, args: list[str]) -> int:
     """Run ``label`` or ``candidates``.
 
     Raises:
-        FgvrError: Something that the user can mend.
+        FgvrError: Something that the user can fix.
     """
     configure_logging()
     StageCLI(command, args, run=False)

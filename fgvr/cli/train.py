@@ -157,7 +157,7 @@ class FgvrCLI(LightningCLI):
         if data.vocabulary is None and not data.resuming and data.needs_labels(method):
             _label_before_training(data)
         loggers = [entry for entry in _as_list(self._trainer_options().logger) if isinstance(entry, Logger)]
-        # a new version a start, because a CSV logger deletes what it finds in its folder
+        # a new version per start, because a CSV logger deletes what it finds in its folder
         loggers.append(CSVLogger(folder.path, name="logs"))
         callbacks = [*_as_list(self._trainer_options().callbacks), RunRecorder(folder)]
         if self.command != "fit":
@@ -254,7 +254,7 @@ def run_trainer(command: str, args: list[str]) -> int:
     """Run one of Lightning's subcommands.
 
     Raises:
-        FgvrError: Something that the user can mend.
+        FgvrError: Something that the user can fix.
     """
     configure_logging()
     try:

@@ -48,7 +48,7 @@ class BatchSampler(DistributedSampler[BatchKey]):
 
     Args:
         total: Photos in the split.
-        batch_size: Photos a step over all processes, as nearly as equal batches allow.
+        batch_size: Photos per step over all processes, as nearly as equal batches allow.
         rank: This process.
         world_size: All processes.
         shuffle: Whether to draw a new order each epoch.

@@ -64,12 +64,12 @@ class FgvrDataModule(LightningDataModule):
         class_names: The label space: ``labels`` (all names that the labeler gave), ``dataset`` (the true names, as a
             list: for the setting in which classes are known and photos are not), a list of names, or a file: an edited
             ``vocabulary.json`` of a run, or a text with one name per line.
-        shots: Draw this many support photos a true class (m in the FGVR paper). All support photos if not given.
+        shots: Draw this many support photos per true class (m in the FGVR paper). All support photos if not given.
         support_size: Draw this many support photos in all, for photos without names.
         support_seed: Another one draws other support photos.
         label_store: SQLite file that keeps every reply; shared by all runs.
         max_cost_usd: Labelling stops before it has spent more than this.
-        batch_size: Photos a training step over all processes, so that 1 and N processes train alike.
+        batch_size: Photos per training step over all processes, so that 1 and N processes train alike.
         augment: Random crops and flips in training. Image features are cached only without it.
         num_workers: Loader processes, for steps that read photos from disk.
         cache_dir: Folder of features and scans; ``$FGVR_CACHE`` or ``fgvr`` in the user's cache folder if not given.

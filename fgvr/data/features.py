@@ -78,7 +78,7 @@ def extract_features(
         records: Photos with digests; equal digests are computed once.
         folder: Folder of the feature stores.
         device: Where to compute; the backbone's own device if not given.
-        batch_size: Photos a forward pass. What is done is stored after each.
+        batch_size: Photos per forward pass. What is done is stored after each.
         num_workers: Loader processes.
         progress: Whether to show a bar.
 

@@ -20,7 +20,7 @@ class FolderDataset(ImageDataset):
     ``root/*.jpg`` has no classes; in ``root/<class>/**/*.jpg`` the first folder is the true class, underscores read as
     spaces and a leading number dropped; with ``root/support`` and ``root/test`` (also ``train``, ``val``) the same
     holds below each of them. Without split folders every photo is a support photo. True names are used for evaluation
-    and for drawing m shots a class, and nowhere else.
+    and for drawing m shots per class, and nowhere else.
 
     Args:
         root: The folder.

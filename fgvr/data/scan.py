@@ -61,7 +61,7 @@ def scan(records: Sequence[ImageRecord], cache_dir: Path, progress: bool = True)
                 else:
                     found[record.sample_id] = digest
                 bar.update()
-            # only what was readable: a file's rights, its disk or Pillow's plugins may be mended without changing it
+            # only what was readable: a file's rights, its disk or Pillow's plugins may be fixed without changing it
             _remember(cache, {stamps[key]: digest for key, digest in found.items()})
             digests |= found
     if not digests:

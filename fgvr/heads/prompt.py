@@ -15,7 +15,7 @@ class PromptHead(Head):
     """Classifies by the text features of class names in a learned context.
 
     Args:
-        n_ctx: Context tokens a prompt. With ``init_words``, their number counts instead.
+        n_ctx: Context tokens per prompt. With ``init_words``, their number counts instead.
         position: Where the class name stands: behind the context, in the middle of it, or in front.
         init_words: Words whose embeddings the context starts from (``"a photo of a"``, underscores read as spaces);
             drawn from N(0, 0.02) if not given.

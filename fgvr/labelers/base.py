@@ -84,7 +84,7 @@ class Labeler(ABC):
 
     @abstractmethod
     def ask(self, requests: Sequence[LabelRequest]) -> Iterator[Reply]:
-        """Yield exactly one reply a request, in any order, each as soon as it is there.
+        """Yield exactly one reply per request, in any order, each as soon as it is there.
 
         A failure of one photo is a ``Reply`` with ``error``; a failure of all of them (bad key, no quota, missing file)
         raises ``FgvrError``.

@@ -26,7 +26,7 @@ _SCHEMA = pa.schema(
 
 
 def write_labels(labels: Sequence[LabelRecord], path: Path) -> None:
-    """Write one row a photo; a file of that name is replaced when the new one is complete.
+    """Write one row per photo; a file of that name is replaced when the new one is complete.
 
     Args:
         labels: One label a photo.

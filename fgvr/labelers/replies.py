@@ -92,7 +92,7 @@ class ParsedReply:
 
     Attributes:
         names: Class names, best first; empty exactly where ``flag`` is set. Each has at most 60 characters and 8 words.
-        scientific_names: One entry a name: the Latin name given beside it, else ``None``.
+        scientific_names: One entry per name: the Latin name given beside it, else ``None``.
         flag: ``""``, ``"empty"``, ``"refusal"``, ``"generic"`` or ``"unparsed"``, as in ``LabelRecord.flag``.
     """
 

@@ -158,7 +158,7 @@ def label(
     if failed == len(requests) > 0:
         raise FgvrError(
             f"None of the {len(images)} photos has a reply of {type(labeler).__name__}. The first failure is "
-            f"{first_error}. When that is mended, run fgvr label with the same options again."
+            f"{first_error}. When that is fixed, run fgvr label with the same options again."
         )
     return LabelRun(asked=asked, failed=failed, cost_usd=budget.spent, first_error=first_error)
 
@@ -197,8 +197,8 @@ class _Budget:
     """Decides how many requests may be sent in one round.
 
     A labeler may have many requests in flight, and all that were sent are paid for, so the limit must hold before a
-    round is sent. Rounds start at one request and double, because an estimate may be too low or missing: the dearest
-    reply so far corrects it. All replies of a round are taken, whatever they cost.
+    round is sent. Rounds start at one request and double, because an estimate may be too low or missing: the most
+    expensive reply so far corrects it. All replies of a round are taken, whatever they cost.
     """
 
     def __init__(self, limit: float | None, estimate: float) -> None:

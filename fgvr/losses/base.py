@@ -58,7 +58,7 @@ def state_key(candidates: CandidateSets, class_names: Sequence[str]) -> str:
 
 
 class Loss(nn.Module, ABC):
-    """A loss over candidate sets, with optional state a sample.
+    """A loss over candidate sets, with optional state per sample.
 
     The method calls, once a step: ``forward`` on this process's samples, then, after the optimiser's step,
     ``new_state`` on the same samples with the detached logits of that forward, and ``write_state`` with the rows of

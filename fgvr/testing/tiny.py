@@ -29,7 +29,7 @@ class TinyBackbone(Backbone):
         embed_dim: Width of the common space.
         logit_scale: Factor on cosines before a softmax.
         seed: Of the weights.
-        text_batch_size: Prompts a forward pass.
+        text_batch_size: Prompts per forward pass.
     """
 
     def __init__(

@@ -52,7 +52,7 @@ def build_vocabulary(labels: Sequence[LabelRecord]) -> Vocabulary:
     order of the records.
 
     Args:
-        labels: One record a photo.
+        labels: One record per photo.
 
     Returns:
         The vocabulary, sorted by name.

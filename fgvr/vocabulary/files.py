@@ -1,4 +1,4 @@
-"""A vocabulary as a JSON file that a person can read and mend."""
+"""A vocabulary as a JSON file that a person can read and fix."""
 
 import json
 from pathlib import Path
