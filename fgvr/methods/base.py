@@ -1,5 +1,6 @@
 """The contract of a method: the only file that the author of a method plugin must read."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -47,6 +48,7 @@ class Method(LightningModule, ABC):
         self.resolved_config = ""
         self.predictions: list[Prediction] = []
         self.classifier_seconds: dict[str, float] = {}
+        self.preparation_seconds = 0.0
         self._classifiers: Mapping[str, Tensor] = {}
         self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
         self.register_state_dict_post_hook(_drop_frozen_backbone)
@@ -62,7 +64,10 @@ class Method(LightningModule, ABC):
 
     @abstractmethod
     def classifiers(self) -> dict[str, Tensor]:
-        """Row name -> L2-normalised class features, float32, shape ``(C, embed_dim)``; the method's own row is last."""
+        """Row name -> L2-normalised class features, float32, shape ``(C, embed_dim)``; the method's own row is last.
+
+        What each took to compute, here or in ``build``, goes into ``classifier_seconds`` under the row's name.
+        """
 
     def train(self, mode: bool = True) -> Self:
         """As always, but a frozen backbone stays in evaluation mode: its dropout and batch norm are not to learn."""
@@ -113,7 +118,9 @@ class Method(LightningModule, ABC):
     def begin_evaluation(self) -> None:
         """Compute the classifiers, once for all batches."""
         self._outputs = []
+        start = time.perf_counter()
         self._classifiers = self.classifiers()
+        self.preparation_seconds = time.perf_counter() - start
 
     def evaluation_step(self, batch: Batch) -> None:
         """Classify a batch with every row's classifier."""

@@ -78,7 +78,7 @@ class RunRecorder(Callback):
     ) -> dict[str, dict[str, object]]:
         known = [prediction for prediction in method.predictions if prediction.true_name is not None]
         truth = [prediction.true_name or "" for prediction in known]
-        shared = evaluation_seconds - sum(method.classifier_seconds.values())
+        shared = evaluation_seconds - method.preparation_seconds
         shared += method.data.seconds.get(f"features/{method.data.photos.evaluated_split}", 0.0)
         training = self._training_seconds + method.data.seconds.get("features/training", 0.0)
         rows: dict[str, dict[str, object]] = {}
