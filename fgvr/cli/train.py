@@ -131,12 +131,16 @@ class FgvrCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         """Build method and data module, then the trainer; a plugin's refusal of its options is a user's error."""
         try:
-            self.config_init = self.parser.instantiate_classes(self.config)
-        except ValueError as error:  # jsonargparse's, around whatever a constructor raised
-            raise _user_error(error) from error
-        self.datamodule = self._get(self.config_init, "data")
-        self.model = self._get(self.config_init, "model")
-        self.trainer = self.instantiate_trainer()
+            try:
+                self.config_init = self.parser.instantiate_classes(self.config)
+            except ValueError as error:  # jsonargparse's, around whatever a constructor raised
+                raise _user_error(error) from error
+            self.datamodule = self._get(self.config_init, "data")
+            self.model = self._get(self.config_init, "model")
+            self.trainer = self.instantiate_trainer()
+        except (FgvrError, MisconfigurationException):
+            self.discard_empty_folder()
+            raise
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Do what must be done before there is a trainer (checks and labelling), then build it."""
@@ -176,6 +180,13 @@ class FgvrCLI(LightningCLI):
         if _is_rank_zero() and not self.run_folder.config.exists():
             with replacing(self.run_folder.config) as path:
                 path.write_text(self.resolved_config, encoding="utf-8")
+
+    def discard_empty_folder(self) -> None:
+        """Take the run folder away again if it holds nothing but its configuration: the run has not begun."""
+        folder = self.run_folder
+        if folder is not None and folder.path.is_dir() and set(folder.path.iterdir()) <= {folder.config}:
+            folder.config.unlink(missing_ok=True)
+            folder.path.rmdir()
 
     @property
     def method(self) -> Method:

@@ -191,6 +191,7 @@ def test_mistakes_are_answered_with_what_was_meant(tiny_run, capsys, options, me
     assert message in error
     assert "Traceback" not in error
     assert not list(Path("runs").glob("*/*/checkpoints")), "found before anything was trained"
+    assert not [run for run in Path("runs").glob("*/*") if len(list(run.iterdir())) < 2], "no empty folder is left"
 
 
 @pytest.mark.parametrize("command", ["test", "predict", "validate"])
