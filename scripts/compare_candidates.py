@@ -6,6 +6,7 @@ Runs that are there already (runs/compare_NAME/STRATEGY-SEED/metrics.json) are n
 """
 
 import argparse
+import csv
 import json
 import re
 import shutil
@@ -16,7 +17,7 @@ from pathlib import Path
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results.md"
 FIGURES = {"sacc_all_mpnet_base_v2": "sACC (mpnet)", "sacc_all_minilm_l6_v2": "sACC (MiniLM)"}
-FIGURES |= {"cacc": "cACC", "siou": "sIOU", "seconds": "seconds"}
+FIGURES |= {"cacc": "cACC", "siou": "sIOU", "coverage": "coverage (%)", "seconds": "seconds"}
 
 
 def run(config: str, strategy: str, seed: int, root: Path, extra: list[str]) -> dict:
@@ -26,7 +27,16 @@ def run(config: str, strategy: str, seed: int, root: Path, extra: list[str]) -> 
         options = ["--config", config, "--data.candidates", strategy, "--seed_everything", str(seed), *extra]
         options += ["--run.root", str(root), "--run.name", folder.parent.name, "--run.version", folder.name]
         subprocess.run([sys.executable, "-m", "fgvr", "fit", *options], check=True)
-    return json.loads((folder / "metrics.json").read_text())
+    metrics = json.loads((folder / "metrics.json").read_text())
+    trained = next(row for row in metrics if row != "zero_shot")
+    metrics[trained]["coverage"] = 100 * coverage(folder)
+    return metrics
+
+
+def coverage(folder: Path) -> float:
+    """Share of the candidate sets that hold the true name, as the run logged it."""
+    with next((folder / "logs").rglob("metrics.csv")).open(newline="") as stream:
+        return next(float(row["candidates/coverage"]) for row in csv.DictReader(stream) if row["candidates/coverage"])
 
 
 def cell(values: list[float]) -> str:
@@ -43,7 +53,7 @@ def table(runs: dict[str, list[dict]]) -> list[str]:
     shown = {key: heading for key, heading in FIGURES.items() if key in first[0][own]}
     lines = ["| | " + " | ".join(shown.values()) + " |", "|---" * (len(shown) + 1) + "|"]
     for name, records in rows.items():
-        cells = [name, *(cell([record[key] for record in records]) for key in shown)]
+        cells = [name, *(cell([record[key] for record in records]) if key in records[0] else "" for key in shown)]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 

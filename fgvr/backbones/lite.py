@@ -66,7 +66,7 @@ class LiteBackbone(Backbone):
         with torch.device("cpu"):
             self.image_tower = timm.create_model("tf_efficientnet_lite0", pretrained=False)
             self.image_tower.load_state_dict(_in_order_of(self.image_tower, image_state))
-            self.image_tower.to(memory_format=torch.channels_last)  # a third faster on a CPU
+            self.image_tower.to(memory_format=torch.channels_last)  # faster on a CPU: depthwise convolutions
             self.text_tower = BertModel(BertConfig.from_pretrained(text_file.parent), add_pooling_layer=False)
             self.text_tower.load_state_dict(text_state)
             self._tokenizer = BertTokenizer.from_pretrained(text_file.parent)

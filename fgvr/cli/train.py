@@ -138,7 +138,7 @@ class FgvrCLI(LightningCLI):
             self.datamodule = self._get(self.config_init, "data")
             self.model = self._get(self.config_init, "model")
             self.trainer = self.instantiate_trainer()
-        except (FgvrError, MisconfigurationException):
+        except FgvrError:
             self.discard_empty_folder()
             raise
 
@@ -170,7 +170,13 @@ class FgvrCLI(LightningCLI):
             callbacks.append(RunCheckpoint(folder.checkpoints))
         if not data.photos.splits.get("val"):
             kwargs["limit_val_batches"] = 0
-        return super().instantiate_trainer(default_root_dir=folder.path, logger=loggers, callbacks=callbacks, **kwargs)
+        try:
+            return super().instantiate_trainer(
+                default_root_dir=folder.path, logger=loggers, callbacks=callbacks, **kwargs
+            )
+        except (MisconfigurationException, ModuleNotFoundError, TypeError, ValueError) as error:
+            # what Lightning raises for an accelerator, a strategy or a precision that is not available here
+            raise FgvrError(f"The trainer cannot be built: {error}") from error
 
     def write_config(self) -> None:
         """Leave the resolved configuration in the run folder, and with the method for its checkpoints."""

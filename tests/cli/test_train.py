@@ -136,8 +136,12 @@ def test_the_test_command_repeats_the_table_of_fit(tiny_run, capsys):
         assert second[row]["cacc"] == first[row]["cacc"]
 
 
-def test_pixels_with_augmentation_on_two_workers(tiny_run):
-    fit("--data.augment", "true", "--data.num_workers", "2", "--trainer.max_epochs", "1")
+def test_augmented_photos_train_another_way_and_the_same_on_any_number_of_workers(tiny_run):
+    for options in ([], ["--data.augment", "true"], ["--data.augment", "true", "--data.num_workers", "2"]):
+        fit("--trainer.max_epochs", "2", *options)
+    plain, augmented, on_two_workers = (context(f"runs/run/{number}") for number in range(3))
+    torch.testing.assert_close(on_two_workers, augmented, rtol=0, atol=0)
+    assert not torch.allclose(augmented, plain, atol=1e-3)
 
 
 def test_zero_shot_trains_nothing(tiny_run, capsys):
@@ -149,12 +153,20 @@ def test_zero_shot_trains_nothing(tiny_run, capsys):
     assert not (folder / "checkpoints").exists()
 
 
-def test_weights_and_biases_offline(tiny_run):
-    fit("--trainer.logger", "WandbLogger", "--trainer.max_epochs", "1")
-    (run,) = Path("runs/run/0/wandb").glob("offline-run-*/*.wandb")
-    content = run.read_bytes()
-    assert b"fgvr" in content
-    assert b"run/0" in content
+class NoteWandb(Callback):
+    """Writes down under which project and name a run is logged, and with which configuration."""
+
+    def on_train_start(self, trainer, pl_module):
+        run = trainer.loggers[0].experiment
+        Path("noted.json").write_text(json.dumps([run.project, run.name, dict(run.config)["data"]["batch_size"]]))
+
+
+def test_weights_and_biases_offline(tiny_run, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    watch = ["--trainer.callbacks+", "test_train.NoteWandb"]
+    fit("--trainer.logger", "WandbLogger", "--trainer.max_epochs", "1", *watch)
+    assert json.loads(Path("noted.json").read_text()) == ["fgvr", "run/0", 5]
+    assert list(Path("runs/run/0/wandb").glob("offline-run-*/*.wandb"))
     assert list(Path("runs/run/0/logs").rglob("metrics.csv"))
     tables = list(Path("runs/run/0/wandb").rglob("*.table.json"))
     assert {path.parent.name for path in tables} == {"samples"}
@@ -168,20 +180,20 @@ def test_weights_and_biases_offline(tiny_run):
         (["--model.loss", "prodenn"], "Did you mean 'proden'"),
         (["--model.loss", "proden", "--model.loss.momentm", "1"], "Did you mean 'momentum'"),
         (["--data.batchsize", "3"], "Did you mean '--data.batch_size'"),
-        (["--data.batch_size", "three"], "data.batch_size"),
+        (["--data.batch_size", "three"], "Got value: three"),
         (["--data.dataset.root", "no_such_folder"], "no folder 'no_such_folder'"),
-        (["--data.labeler.path", "no_such.jsonl"], "no_such.jsonl"),
+        (["--data.labeler.path", "no_such.jsonl"], "There is no file"),
         (["--data.labeler", "null"], "No labeler is set"),
         (["--data.class_names", "[House Finch, house-finch]"], "given more than once"),
         (["--ckpt_path", "no_such.ckpt"], "no checkpoint 'no_such.ckpt'"),
         (["--model.templates", "[a photo]"], "needs exactly one {}"),
         (["--model.head.n_ctx", "400"], "It is the name of 'photos/"),
-        (["--data.candidates", "knn", "--data.candidates.k", "0"], "k"),
-        (["--model.loss", "proden", "--model.loss.momentum", "2"], "momentum"),
-        (["--data.labeler.answers", "0"], "expected 1 or more"),
-        (["--data.batch_size", "0"], "expected 1 or more"),
+        (["--data.candidates", "knn", "--data.candidates.k", "0"], "candidates.k is 0: it must be at least 1"),
+        (["--model.loss", "proden", "--model.loss.momentum", "2"], "loss.momentum is 2.0"),
+        (["--data.labeler.answers", "0"], "data.labeler.answers is 0"),
+        (["--data.batch_size", "0"], "data.batch_size is 0"),
         (["--model.lr", "0"], "model.lr is 0"),
-        (["--trainer.accelerator", "gpu"], "gpu"),
+        (["--trainer.strategy", "no_such"], "The trainer cannot be built: You selected an invalid strategy"),
         (["--data.class_names", "no_such.txt"], "'no_such.txt', which is no file"),
     ],
 )
