@@ -178,7 +178,7 @@ class Prediction:
         split: Its split.
         true_name: The true class name, where known.
         names: Row name (``"zero_shot"``, ``"coop"``, ...) -> predicted class name.
-        scores: Row name -> probability of the predicted class, in [0, 1].
+        scores: Row name -> probability of the predicted class, in [0, 1]; NaN where the row has none.
     """
 
     sample_id: str

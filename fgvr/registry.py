@@ -122,6 +122,7 @@ DATASETS = Registry(
     "datasets",
     {
         "cub200": "fgvr.data.cub200.Cub200Dataset",
+        "fieldguide": "fgvr.data.fieldguide.FieldguideDataset",
         "folder": "fgvr.data.folder.FolderDataset",
         "manifest": "fgvr.data.manifest.ManifestDataset",
     },
@@ -129,6 +130,7 @@ DATASETS = Registry(
 LABELERS = Registry(
     "labelers",
     {
+        "fieldguide": "fgvr.labelers.fieldguide.FieldguideLabeler",
         "fixed": "fgvr.labelers.fixed.FixedLabeler",
         "openai": "fgvr.labelers.openai.OpenAILabeler",
         "recorded": "fgvr.labelers.recorded.RecordedLabeler",
@@ -138,6 +140,7 @@ CANDIDATES = Registry(
     "candidates",
     {
         "knn": "fgvr.candidates.knn.KnnCandidates",
+        "mllm_direct": "fgvr.candidates.mllm_direct.MllmDirectCandidates",
         "random": "fgvr.candidates.random.RandomCandidates",
         "single": "fgvr.candidates.single.SingleCandidates",
     },

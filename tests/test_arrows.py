@@ -10,7 +10,7 @@ import fgvr
 PACKAGE = Path(fgvr.__file__).parent
 # each part may import itself and what stands before it
 ORDER = [
-    *("errors", "text", "registry", "records", "files", "tables", "packaged", "runs"),
+    *("errors", "text", "registry", "records", "files", "tables", "packaged", "runs", "fieldguide"),
     *("vocabulary", "labelers", "candidates", "losses", "backbones", "heads", "data", "metrics", "methods"),
     *("reports", "cli", "testing"),
 ]

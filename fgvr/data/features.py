@@ -1,6 +1,7 @@
 """Image features, computed once: a store on disk keyed by the photo's bytes and the backbone's fingerprint."""
 
 import hashlib
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from fgvr.backbones.base import Backbone
 from fgvr.data.cache import cache_database
 from fgvr.data.images import open_image
 from fgvr.records import ImageRecord
+
+log = logging.getLogger(__name__)
 
 
 class FeatureStore:
@@ -88,6 +91,7 @@ def extract_features(
     store = FeatureStore(folder, backbone.fingerprint())
     vectors = store.get([record.digest for record in records])
     missing = list({record.digest: record for record in records if record.digest not in vectors}.values())
+    log.info("Image features: %d photos, %d of them to compute, the others are stored", len(records), len(missing))
     if missing:
         backbone.to(device or backbone.device)
         bar = tqdm(

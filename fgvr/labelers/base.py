@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from fgvr.errors import FgvrError
 from fgvr.records import ImageRecord
@@ -67,6 +67,9 @@ class Labeler(ABC):
     Raises:
         FgvrError: ``answers`` is below 1.
     """
+
+    simulated: ClassVar[bool] = False
+    """Whether replies, costs and times are made up; everything that rests on them then says so."""
 
     def __init__(self, prompt: str = PAPER_PROMPT, answers: int = 1) -> None:
         if answers < 1:

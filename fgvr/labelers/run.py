@@ -13,6 +13,9 @@ from fgvr.labelers.store import LabelStore, request_key
 from fgvr.records import ImageRecord, LabelRecord
 
 
+_SIMULATED = " (simulated)"
+
+
 @dataclass(frozen=True)
 class LabelPlan:
     """What a labelling run would do.
@@ -24,6 +27,7 @@ class LabelPlan:
         failed_before: Requests that failed in earlier runs, and no run succeeded; they are among ``missing``.
         missing: Requests to be asked.
         estimate_usd: What the missing ones are expected to cost; ``None`` where the labeler does not know.
+        simulated: Whether the replies and the dollars are made up.
     """
 
     images: int
@@ -32,6 +36,7 @@ class LabelPlan:
     failed_before: int
     missing: int
     estimate_usd: float | None
+    simulated: bool = False
 
     @property
     def unasked(self) -> int:
@@ -43,7 +48,7 @@ class LabelPlan:
         cost = "cost unknown" if self.estimate_usd is None else f"about ${self.estimate_usd:.2f}"
         return (
             f"{self.images} photos, {self.requests} requests: {self.stored} stored, {self.missing} to ask{again}, "
-            f"{cost}"
+            f"{cost}{_SIMULATED * self.simulated}"
         )
 
 
@@ -73,16 +78,19 @@ class LabelSummary:
         unique_names: Number of different names, as spelled.
         cost_usd: What the labels cost, failures included.
         seconds: Time that the requests took, added up.
+        simulated: Whether the replies, the dollars and the seconds are made up.
     """
 
     flags: dict[str, int]
     unique_names: int
     cost_usd: float
     seconds: float
+    simulated: bool = False
 
     def __str__(self) -> str:
         flags = ", ".join(f"{count} {flag or 'usable'}" for flag, count in self.flags.items())
-        return f"{flags}; {self.unique_names} different names; ${self.cost_usd:.4f}, {self.seconds:.0f} s"
+        costs = f"${self.cost_usd:.4f}, {self.seconds:.0f} s{_SIMULATED * self.simulated}"
+        return f"{flags}; {self.unique_names} different names; {costs}"
 
 
 def plan(labeler: Labeler, images: Sequence[ImageRecord], store: LabelStore) -> LabelPlan:
@@ -105,6 +113,7 @@ def plan(labeler: Labeler, images: Sequence[ImageRecord], store: LabelStore) -> 
         failed_before=sum(reply is not None and bool(reply.error) for reply in found),
         missing=len(missing),
         estimate_usd=labeler.estimate_usd(missing) if missing else 0.0,
+        simulated=labeler.simulated,
     )
 
 
@@ -183,13 +192,14 @@ def read_labels(labeler: Labeler, images: Sequence[ImageRecord], store: LabelSto
     return labels
 
 
-def summary(labels: Sequence[LabelRecord]) -> LabelSummary:
+def summary(labels: Sequence[LabelRecord], simulated: bool = False) -> LabelSummary:
     """Count labels by flag, and add up what they cost."""
     return LabelSummary(
         flags=dict(Counter(record.flag for record in labels).most_common()),
         unique_names=len({name for record in labels for name in record.names}),
         cost_usd=sum(record.cost_usd for record in labels),
         seconds=sum(record.seconds for record in labels),
+        simulated=simulated,
     )
 
 

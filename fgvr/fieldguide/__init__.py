@@ -1,0 +1,1 @@
+"""A drawn world of birds: species as combinations of attributes, their names, and photos of them."""

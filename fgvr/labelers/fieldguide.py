@@ -1,0 +1,160 @@
+"""A simulated multimodal LLM, for the drawn photos of the data set ``fieldguide``."""
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+from fgvr.errors import FgvrError
+from fgvr.fieldguide.photo import DrawnPhoto, read_photo
+from fgvr.fieldguide.species import Species
+from fgvr.labelers.base import PAPER_PROMPT, Labeler, LabelRequest, Reply
+
+NOISE = 1
+"""Changes whenever the same photo and seed would get another reply."""
+
+_SENTENCES = (
+    "{}",
+    "{}.",
+    "**{}**",
+    "The bird in the image appears to be a {}.",
+    "This looks like a **{}**.",
+    "Best fine-grained class label: **{}**",
+    "The most fitting fine-grained class label for this image is **{}**.",
+    "## Identification\n\nThe bird in the image is a **{}**.\n\nIt stands on a perch and is seen from the side.",
+)
+_GENERIC = (
+    "This is a small bird.",
+    "The image shows a bird perched on a branch.",
+    "Bird",
+    "It is a songbird, but I cannot be more specific.",
+)
+_REFUSALS = (
+    "I'm sorry, but I can't identify the species of this bird from the image.",
+    "I'm unable to determine the exact species; the image is too blurry.",
+)
+
+
+class FieldguideLabeler(Labeler):
+    """A simulated multimodal LLM that names drawn birds, with a stated noise model: its replies and costs are not real.
+
+    It reads off the photo's file which bird was drawn, and replies as an LLM might. Of one photo, independently of all
+    others, it names with probability ``confusion`` a look-alike (a species of the same guide that differs in the fewest
+    attributes, any of these alike), with ``invention`` a bird that differs in one attribute and may be in no guide,
+    with ``generic`` no more than "a bird", and with ``refusal`` nothing. Else it is right. Its sentences have markdown
+    and, with probability ``latin``, a Latin name. Asked for several names it gives a list that begins with the one
+    above; each further one is with probability 1/2 the true name, if that was not given yet, else a look-alike or an
+    invention, as likely as one another; one that occurs twice is given once.
+
+    Args:
+        names: How many names the default prompt asks for, in one reply: the candidate sets of the FGVR paper's table 4.
+        confusion: Probability in [0, 1], as the three below; they sum to 1 at most.
+        invention: Probability of a name that nobody else gives.
+        generic: Probability of a reply that names no species.
+        refusal: Probability of a refusal.
+        latin: Probability that a Latin name follows the name.
+        seed: Another seed is another labeler.
+        usd_per_reply: Simulated price; table 1 of the FGVR paper for GPT-4o (100 dollars for 32,000 photos).
+        seconds_per_reply: Simulated waiting time; the same table (17.5 hours).
+        prompt: What is asked; the paper's prompt, or one for ``names`` names, if not given.
+
+    Raises:
+        FgvrError: A probability is outside [0, 1] or they sum to more than 1, or ``names`` is below 1.
+    """
+
+    simulated: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        names: int = 1,
+        confusion: float = 0.3,
+        invention: float = 0.06,
+        generic: float = 0.04,
+        refusal: float = 0.02,
+        latin: float = 0.4,
+        seed: int = 0,
+        usd_per_reply: float = 0.003,
+        seconds_per_reply: float = 2.0,
+        prompt: str | None = None,
+    ) -> None:
+        if names < 1:
+            raise FgvrError(f"data.labeler.names is {names}; expected 1 or more.")
+        several = f"Provide the {names} best fine-grained class labels for this image, the best first"
+        super().__init__(prompt or (PAPER_PROMPT if names == 1 else several))
+        noise = {"confusion": confusion, "invention": invention, "generic": generic, "refusal": refusal}
+        for name, value in {**noise, "latin": latin}.items():
+            if not 0 <= value <= 1:
+                raise FgvrError(f"data.labeler.{name} is {value}; expected a probability, from 0 to 1.")
+        if sum(noise.values()) > 1 + 1e-9:
+            raise FgvrError(f"data.labeler's {', '.join(noise)} sum to {sum(noise.values()):.2f}; expected 1 at most.")
+        self.names = names
+        self.noise = noise
+        self.latin = latin
+        self.seed = seed
+        self.usd_per_reply = usd_per_reply
+        self.seconds_per_reply = seconds_per_reply
+
+    def identity(self) -> dict[str, Any]:
+        """The noise model and its seed."""
+        return {
+            "labeler": "fieldguide",
+            "noise_version": NOISE,
+            "names": self.names,
+            **self.noise,
+            "latin": self.latin,
+            "seed": self.seed,
+            "usd_per_reply": self.usd_per_reply,
+            "seconds_per_reply": self.seconds_per_reply,
+        }
+
+    def ask(self, requests: Sequence[LabelRequest]) -> Iterator[Reply]:
+        """Yield a reply for each request, in their order, at once."""
+        for request in requests:
+            photo = read_photo(request.image.path)
+            if photo is None:
+                yield Reply(
+                    request,
+                    error=f"{request.image.sample_id!r} is not a photo of the data set 'fieldguide', "
+                    "and the simulated labeler knows no others",
+                )
+                continue
+            draw = random.Random(f"{self.seed}:{request.image.digest}:{request.sample_index}")
+            yield Reply(
+                request,
+                raw=self._say(photo, draw),
+                model="fieldguide (simulated)",
+                cost_usd=self.usd_per_reply,
+                seconds=self.seconds_per_reply,
+                usage={"simulated": True},
+            )
+
+    def estimate_usd(self, requests: Sequence[LabelRequest]) -> float:
+        """The simulated price."""
+        return len(requests) * self.usd_per_reply
+
+    def _say(self, photo: DrawnPhoto, draw: random.Random) -> str:
+        kind = draw.choices([*self.noise, "right"], [*self.noise.values(), max(0, 1 - sum(self.noise.values()))])[0]
+        if kind in ("generic", "refusal"):
+            return draw.choice(_GENERIC if kind == "generic" else _REFUSALS)
+        first = photo.species if kind == "right" else _mistaken(photo, kind, draw)
+        if self.names == 1:
+            return draw.choice(_SENTENCES).format(self._written(first, draw))
+        named = [first]
+        while len(named) < self.names:
+            if photo.species not in named and draw.random() < 0.5:
+                named.append(photo.species)
+            else:
+                named.append(_mistaken(photo, draw.choice(("confusion", "invention")), draw))
+        lines = [f"{number}. **{bird.name}**" for number, bird in enumerate(dict.fromkeys(named), 1)]
+        return "\n".join(lines)
+
+    def _written(self, bird: Species, draw: random.Random) -> str:
+        return f"{bird.name} ({bird.latin_name})" if draw.random() < self.latin else bird.name
+
+
+def _mistaken(photo: DrawnPhoto, kind: str, draw: random.Random) -> Species:
+    """Another bird: a look-alike of the guide, or one that is out of the air."""
+    others = [bird for bird in photo.guide if bird != photo.species]
+    if kind == "invention" or not others:
+        return draw.choice(list(photo.species.siblings()))
+    nearest = min(photo.species.distance(bird) for bird in others)
+    return draw.choice([bird for bird in others if photo.species.distance(bird) == nearest])

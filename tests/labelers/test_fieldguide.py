@@ -1,0 +1,100 @@
+import hashlib
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from fgvr.data.fieldguide import FieldguideDataset
+from fgvr.errors import FgvrError
+from fgvr.fieldguide.species import draw_guide
+from fgvr.labelers.base import PAPER_PROMPT, LabelRequest
+from fgvr.labelers.fieldguide import FieldguideLabeler
+from fgvr.labelers.replies import parse_reply
+from fgvr.testing.labelers import check_labeler
+
+SPECIES = 12
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fieldguide")
+    records = FieldguideDataset(folder, species=SPECIES, support=25, test=0, part="development").records()
+    return [replace(record, digest=hashlib.sha256(record.path.read_bytes()).hexdigest()) for record in records]
+
+
+def replies(labeler, photos):
+    requests = [LabelRequest(replace(photo, true_name=None), labeler.prompt) for photo in photos]
+    return [reply.raw for reply in labeler.ask(requests)]
+
+
+def kinds(labeler, photos):
+    guide = {bird.name for bird in draw_guide(SPECIES, 0, "development")}
+    counts = Counter()
+    for photo, raw in zip(photos, replies(labeler, photos), strict=True):
+        reading = parse_reply(raw)
+        first = reading.names[0] if reading.names else ""
+        kind = reading.flag or ("right" if first == photo.true_name else "look-alike" if first in guide else "invented")
+        counts[kind] += 1 / len(photos)
+    return counts
+
+
+def test_contract(photos):
+    check_labeler(FieldguideLabeler(), photos[:3])
+    check_labeler(FieldguideLabeler(names=3, seed=1), photos[:3])
+
+
+def test_it_is_as_wrong_as_it_says(photos):
+    found = kinds(FieldguideLabeler(confusion=0.3, invention=0.1, generic=0.06, refusal=0.04), photos)
+    assert found["right"] == pytest.approx(0.5, abs=0.08)
+    assert found["look-alike"] + found["invented"] == pytest.approx(0.4, abs=0.08)
+    assert found["look-alike"] > 2 * found["invented"]
+    assert found["generic"] + found["refusal"] == pytest.approx(0.1, abs=0.05)
+
+
+def test_without_noise_it_is_right(photos):
+    labeler = FieldguideLabeler(confusion=0, invention=0, generic=0, refusal=0, latin=0)
+    assert kinds(labeler, photos) == {"right": pytest.approx(1)}
+
+
+def test_it_names_look_alikes(photos):
+    labeler = FieldguideLabeler(confusion=1, invention=0, generic=0, refusal=0)
+    guide = {bird.name: bird for bird in draw_guide(SPECIES, 0, "development")}
+    for photo, raw in zip(photos, replies(labeler, photos), strict=True):
+        true = guide[photo.true_name]
+        nearest = min(true.distance(bird) for bird in guide.values() if bird != true)
+        for name in parse_reply(raw).names:
+            assert true.distance(guide[name]) == nearest
+
+
+def test_three_names_when_asked(photos):
+    one, three = FieldguideLabeler(), FieldguideLabeler(names=3)
+    assert one.prompt == PAPER_PROMPT
+    assert "3" in three.prompt
+    readings = [parse_reply(raw) for raw in replies(three, photos)]
+    assert Counter(len(reading.names) for reading in readings if reading.names).most_common(1)[0][0] == 3
+    hits = [sum(photo.true_name in r.names[:n] for photo, r in zip(photos, readings, strict=True)) for n in (1, 3)]
+    assert hits[1] > 1.2 * hits[0]
+
+
+def test_a_reply_depends_on_seed_and_photo_alone(photos):
+    labeler = FieldguideLabeler()
+    assert replies(labeler, photos[:20]) == replies(FieldguideLabeler(), photos[:20][::-1])[::-1]
+    assert replies(labeler, photos[:20]) != replies(FieldguideLabeler(seed=1), photos[:20])
+    assert labeler.identity() != FieldguideLabeler(seed=1).identity()
+
+
+def test_everything_says_that_it_is_simulated(photos):
+    labeler = FieldguideLabeler()
+    reply = next(iter(labeler.ask([LabelRequest(photos[0], labeler.prompt)])))
+    assert labeler.simulated
+    assert "simulated" in reply.model
+    assert labeler.estimate_usd([reply.request] * 10) == pytest.approx(0.03)
+
+
+def test_mistakes_are_named():
+    with pytest.raises(FgvrError, match=r"data\.labeler\.latin is 2"):
+        FieldguideLabeler(latin=2)
+    with pytest.raises(FgvrError, match="sum to 1.20"):
+        FieldguideLabeler(confusion=0.9, invention=0.3, generic=0, refusal=0)
+    with pytest.raises(FgvrError, match=r"data\.labeler\.names is 0"):
+        FieldguideLabeler(names=0)
