@@ -3,39 +3,49 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from fgvr.cli.configs import shipped_folder
-from fgvr.cli.stages import StageCLI
+from fgvr.cli.grid import read_grid
+from fgvr.cli.sweep import Sweep
+from fgvr.cli.train import ParsedCLI
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.methods.base import Method
 
-CONFIGS = sorted(shipped_folder().rglob("*.yaml"))
-
-
-class ParsedOnly(StageCLI):
-    """Builds data module and method, and runs nothing."""
-
-    def before_instantiate_classes(self):
-        pass
-
-    def instantiate_trainer(self, **kwargs):
-        return None
+FOUND = sorted(shipped_folder().rglob("*.yaml"))
+SWEEPS = [path for path in FOUND if "vary" in yaml.safe_load(path.read_text())]
+CONFIGS = [path for path in FOUND if path not in SWEEPS]
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_config_is_parsed_and_instantiated(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    cli = ParsedOnly("candidates", ["--config", str(path)], run=False)
+    cli = ParsedCLI(["--config", str(path)])
     assert isinstance(cli.datamodule, FgvrDataModule)
     assert isinstance(cli.model, Method)
     assert not list(tmp_path.iterdir()), "constructors are pure"
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_every_run_of_a_sweep_is_parsed(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    grid = read_grid(path)
+    runs = Sweep(grid, Path("runs/sweep")).runs
+    assert len({run.folder for run in runs}) == len(grid.variants) * len(grid.seeds) > 1
+    assert not list(tmp_path.iterdir()), "nothing was run"
+
+
+def test_the_tables_and_figures_of_the_paper_are_there():
+    assert {"candidates", "llm_candidates", "shots", "k"} <= {path.stem for path in SWEEPS}
+    assert {variant.values["shots"] for variant in read_grid(SWEEPS[-1]).variants} == set(range(1, 11))
+
+
+@pytest.mark.parametrize("path", FOUND, ids=lambda path: path.stem)
 def test_config_says_what_it_is_and_how_to_run_it(path):
     first, second, *_ = path.read_text().splitlines()
     assert first.startswith("# ")
-    assert second.startswith(f"#   fgvr fit --config {path.relative_to(shipped_folder())}")
+    command = "sweep" if path in SWEEPS else "fit"
+    assert second.startswith(f"#   fgvr {command} --config {path.relative_to(shipped_folder())}")
 
 
 def test_gpt4o_says_what_is_missing(tmp_path, monkeypatch, capsys):

@@ -14,11 +14,13 @@ Fine-grained visual recognition without human labels.
 
 commands:
   fit         label what is missing, build candidate sets, train, predict the test photos, print the table
+  sweep       fit with varied options and several seeds: one table with mean and standard deviation
   validate    metrics on the split 'val'
   test        metrics on the split 'test', of a checkpoint or of zero-shot
   predict     class names for photos, of a checkpoint or of zero-shot
   label       ask the labeler for the support photos that are not labelled yet (--dry-run: only what it would cost)
   candidates  build the candidate sets and print what they are worth
+  report      write the report of a run anew: fgvr report runs/NAME
   evaluate    score anybody's predictions against a table of true names
   list        what there is: datasets, labelers, candidates, backbones, heads, losses, methods
   show        the options of one of them
@@ -30,7 +32,7 @@ options of fit, validate, test, predict, label, candidates:
 
 fgvr COMMAND --help explains a command; fgvr --version prints the version."""
 
-COMMANDS = ("fit", "validate", "test", "predict", "label", "candidates", "evaluate", "list", "show")
+COMMANDS = ("fit", "sweep", "validate", "test", "predict", "label", "candidates", "report", "evaluate", "list", "show")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -76,6 +78,14 @@ def _dispatch(command: str, args: list[str]) -> int:
         from fgvr.cli.evaluate import main as evaluate
 
         return evaluate(args)
+    if command == "sweep":
+        from fgvr.cli.sweep import main as sweep
+
+        return sweep(args)
+    if command == "report":
+        from fgvr.cli.report import run_report
+
+        return run_report(args)
     if command in ("label", "candidates"):
         from fgvr.cli.stages import run_stage
 

@@ -18,9 +18,10 @@ def shipped_folder() -> Path:
 
 
 def shipped_configs() -> list[str]:
-    """Names of the configurations that come with fgvr, as ``--config`` takes them."""
+    """Names of the configurations that come with fgvr, as ``--config`` takes them; those of sweeps come last."""
     folder = shipped_folder()
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.yaml"))
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*.yaml")]
+    return sorted(names, key=lambda name: (name.count("/"), name))
 
 
 def find_config(name: str) -> Path:

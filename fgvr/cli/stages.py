@@ -47,7 +47,7 @@ class StageCLI(FgvrCLI):
             print(f"prompt: {labeler.prompt}")
             print(f"labeler: {json.dumps(labeler.identity())}")
         if not dry_run and plan.missing:
-            print(summary(self.data.label()))
+            print(summary(self.data.label(), self.data.simulated))
 
     def build_candidates(self) -> None:
         """Build the candidate sets from stored labels, in a run folder of their own."""

@@ -17,6 +17,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from fgvr.cli.compare import check_rows, compared_args, run_compared
 from fgvr.cli.configs import expand_config_names
 from fgvr.cli.names import PARSER_MODE, expand_argv
 from fgvr.cli.parser import FgvrParser
@@ -72,6 +73,7 @@ class FgvrCLI(LightningCLI):
 
     def __init__(self, command: str, args: list[str], run: bool = True) -> None:
         self.command = command
+        self.flat = not run
         self.run_folder: RunFolder | None = None
         self.resolved_config = ""
         self.checkpoint: dict[str, Any] | None = None
@@ -94,6 +96,17 @@ class FgvrCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the keys that are fgvr's own."""
         parser.add_class_arguments(RunOptions, "run")
+        parser.add_argument(
+            "--compare",
+            type=dict[str, dict[str, Any]] | None,
+            default=None,
+            help="fit only: further rows of the result table. Row name -> options in which its run differs, as in "
+            "{coop_single: {data.candidates: single}}. Each is trained after the run itself, with its seed, in "
+            "RUN/compare/NAME.",
+        )
+        if self.flat:
+            # fit's own keys, because they are in the config.yaml of a run
+            parser.add_method_arguments(Trainer, "fit", skip=set(self.subcommands()["fit"]))
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse ``args`` without Lightning's warning that they were given, and look at the checkpoint."""
@@ -115,7 +128,8 @@ class FgvrCLI(LightningCLI):
             if init is not None and logger["class_path"].endswith("WandbLogger"):
                 if not init.get("project") and "WANDB_PROJECT" not in os.environ:
                     init["project"] = "fgvr"
-                init["name"] = init.get("name") or f"{options.run.name}/{self.run_folder.path.name}"
+                if not init.get("name") and "WANDB_NAME" not in os.environ:
+                    init["name"] = f"{options.run.name}/{self.run_folder.path.name}"
 
     def resolve_config(self) -> None:
         """Write out what this run does, without what belongs to this start of it alone.
@@ -158,7 +172,8 @@ class FgvrCLI(LightningCLI):
         if self.command == "validate":
             data.photos.require_split("val")
         self.write_config()
-        if data.vocabulary is None and not data.resuming and data.needs_labels(method):
+        self.check_compare()
+        if data.direct or (data.vocabulary is None and not data.resuming and data.needs_labels(method)):
             _label_before_training(data)
         loggers = [entry for entry in _as_list(self._trainer_options().logger) if isinstance(entry, Logger)]
         # a new version per start, because a CSV logger deletes what it finds in its folder
@@ -187,6 +202,28 @@ class FgvrCLI(LightningCLI):
             with replacing(self.run_folder.config) as path:
                 path.write_text(self.resolved_config, encoding="utf-8")
 
+    def check_compare(self) -> None:
+        """Refuse compared rows that could not be run, before anything is paid for or trained.
+
+        Raises:
+            FgvrError: A row's name or one of its options is wrong, or a scheduler has started several processes.
+        """
+        entries = self._options().compare
+        if self.command != "fit" or not entries or not _is_rank_zero():
+            return
+        if _external_processes() > 1:
+            raise FgvrError(
+                "A job of several processes trains no compared rows: give --compare null, and run the rows side by "
+                "side with fgvr sweep."
+            )
+        check_rows(entries, self.method.row)
+        assert self.run_folder is not None, "before_instantiate_classes has made it"
+        for row in entries:
+            try:
+                ParsedCLI(compared_args(self.run_folder, row, entries[row]))
+            except FgvrError as error:
+                raise FgvrError(f"compare: {row!r} cannot be run: {error}") from error
+
     def discard_empty_folder(self) -> None:
         """Take the run folder away again if it holds nothing but its configuration: the run has not begun."""
         folder = self.run_folder
@@ -212,9 +249,25 @@ class FgvrCLI(LightningCLI):
             self.trainer.fit(model, datamodule=datamodule, **kwargs)
 
     def after_fit(self) -> None:
-        """Predict the evaluated photos and print the table; the last line is the run folder."""
+        """Predict the evaluated photos, train the compared rows, print the table; the last line is the run folder.
+
+        Raises:
+            FgvrError: A compared row has failed; the others, and the run itself, are there.
+        """
         self.trainer.test(self.method, datamodule=self.data, verbose=False)
+        failed = self.compare()
         self.after_test()
+        if failed:
+            raise FgvrError(f"Not in the table, because they failed: {failed}")
+
+    def compare(self) -> str:
+        """Train the compared rows and take them into the files of this run; says how to run those that failed."""
+        entries = self._options().compare
+        if not entries or not self.trainer.is_global_zero or self.run_folder is None:
+            return ""
+        # the driver of a GPU does not survive a fork, and several processes need the launcher of Lightning
+        fork = self.trainer.strategy.root_device.type == "cpu" and self.trainer.world_size == 1
+        return run_compared(self.run_folder, entries, self.data.photos, fork)
 
     def test(self, model: Method, datamodule: FgvrDataModule, **kwargs: Any) -> None:
         """As Lightning's, without its own table."""
@@ -267,6 +320,30 @@ class FgvrCLI(LightningCLI):
         return new_run_folder(options.run.root, options.run.name, options.run.version)
 
 
+class ParsedCLI(FgvrCLI):
+    """Parses the arguments of ``fgvr fit`` and builds data module and method; writes nothing and runs nothing.
+
+    Args:
+        args: What follows ``fgvr fit``.
+
+    Raises:
+        FgvrError: ``fgvr fit`` would refuse them.
+    """
+
+    def __init__(self, args: list[str]) -> None:
+        # the process that only looks keeps its own random numbers
+        super().__init__("fit", [*args, "--seed_everything=false"], run=False)
+
+    def before_instantiate_classes(self) -> None:
+        """Make no folder, and no logger or callback, whose constructors may do anything."""
+        self.config.trainer.logger = None
+        self.config.trainer.callbacks = None
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """None."""
+        return None  # type: ignore[return-value]  # nobody asks for it: there is no subcommand to run
+
+
 def run_trainer(command: str, args: list[str]) -> int:
     """Run one of Lightning's subcommands.
 
@@ -301,14 +378,18 @@ def _label_before_training(data: FgvrDataModule) -> None:
         return
     plan = data.label_plan()
     log.info("%s", plan)
-    tasks = os.environ.get("SLURM_NTASKS", "1") if SLURMEnvironment.detect() else os.environ.get("WORLD_SIZE", "1")
-    if plan.unasked and int(tasks) > 1:
+    if plan.unasked and _external_processes() > 1:
         raise FgvrError(
-            f"{plan.unasked} support photos were not asked for yet, and a job of several processes does not ask for "
+            f"{plan.unasked} photos were not asked for yet, and a job of several processes does not ask for "
             "labels. Run `fgvr label` with the same options first, in one process."
         )
     if plan.missing:
         data.label()
+
+
+def _external_processes() -> int:
+    """How many processes a scheduler has started for this run; 1 where none has, whatever Lightning will start."""
+    return int(os.environ.get("SLURM_NTASKS" if SLURMEnvironment.detect() else "WORLD_SIZE", "1"))
 
 
 def _read_checkpoint(path: Path) -> dict[str, Any]:

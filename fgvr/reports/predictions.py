@@ -1,5 +1,6 @@
 """``predictions.parquet`` of a run folder."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def write_predictions(predictions: Sequence[Prediction], path: Path) -> None:
     """Write ``sample_id, split, true_name`` and, for each row of the table, ``<row>_name, <row>_score``.
 
     Args:
-        predictions: At least one; all with the same rows.
+        predictions: At least one; all with the same rows. A score that is NaN is left empty.
         path: The file; Parquet, or CSV where the name ends in ``.csv``.
     """
     columns: dict[str, pa.Array] = {
@@ -25,7 +26,9 @@ def write_predictions(predictions: Sequence[Prediction], path: Path) -> None:
     }
     for row in predictions[0].names:
         columns[f"{row}_name"] = pa.array([p.names[row] for p in predictions], pa.string())
-        columns[f"{row}_score"] = pa.array([p.scores[row] for p in predictions], pa.float32())
+        columns[f"{row}_score"] = pa.array(
+            [None if math.isnan(p.scores[row]) else p.scores[row] for p in predictions], pa.float32()
+        )
     with replacing(path) as temporary:
         write = csv.write_csv if path.suffix == ".csv" else pq.write_table
         write(pa.table(columns), temporary)

@@ -1,7 +1,9 @@
 """The callback that turns what a run computes into the files of its folder."""
 
+import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -11,9 +13,11 @@ from fgvr.labelers.files import read_labels_file
 from fgvr.methods.base import Method
 from fgvr.metrics.files import write_metrics
 from fgvr.metrics.protocol import ruler, score
-from fgvr.records import LabelRecord
+from fgvr.records import LabelRecord, Prediction
+from fgvr.registry import CANDIDATES
 from fgvr.reports.html import write_report
 from fgvr.reports.predictions import write_predictions
+from fgvr.reports.run_files import LABELER
 from fgvr.reports.wandb import log_samples
 from fgvr.runs import RunFolder
 
@@ -56,15 +60,19 @@ class RunRecorder(Callback):
             return
         method = _method(pl_module)
         labels = read_labels_file(self.folder.labels) if self.folder.labels.is_file() else []
-        write_predictions(method.predictions, self.folder.predictions)
         rows = self._rows(method, labels, seconds)
+        predictions = method.predictions
+        if method.data.direct:
+            asked = method.data.read_labels(method.data.records_of("test"))
+            predictions = _with_labels(predictions, asked)
+            rows[LABELER] = _labeler_row(method, predictions, asked)
+        write_predictions(predictions, self.folder.predictions)
         write_metrics(self.folder.metrics, rows)
-        assert method.vocabulary is not None, "there are no predictions without one"
-        write_report(self.folder, rows, labels, method.vocabulary, method.data.quality, method.resolved_config)
         for logger in trainer.loggers:
             logger.log_metrics(_figures(rows, method.row), step=trainer.global_step)
             if isinstance(logger, WandbLogger):
                 log_samples(logger, method, labels)
+        write_report(self.folder, method.data.photos)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write ``predictions.parquet``, and ``predictions.csv`` for a spreadsheet."""
@@ -89,11 +97,55 @@ class RunRecorder(Callback):
             own = method.classifier_seconds.get(row, 0.0) + (training if row == method.row and method.trains else 0.0)
             figures["seconds"] = round(shared + own, 2)
             if labels or not method.data.needs_labels(method):  # a checkpoint does not tell what its labels cost
-                figures["cost_usd"] = sum(label.cost_usd for label in labels)
+                figures.update(_costs(labels))
+            if row == method.row and method.data.candidate_sets is not None:
+                figures["candidates"] = _short_name(type(method.data.candidates))
+            if method.data.simulated and method.data.needs_labels(method):
+                figures["simulated"] = True
             if known:
                 figures["ruler"] = ruler(truth, split=method.data.photos.evaluated_split)
             rows[row] = figures
         return rows
+
+
+def _labeler_row(method: Method, predictions: Sequence[Prediction], asked: Sequence[LabelRecord]) -> dict[str, object]:
+    """What it is worth and costs to ask the labeler about every evaluated photo; a photo without a name counts as wrong."""
+    known = [prediction for prediction in predictions if prediction.true_name is not None]
+    truth = [prediction.true_name or "" for prediction in known]
+    figures: dict[str, object] = {}
+    if known:
+        figures.update(score([prediction.names[LABELER] for prediction in known], truth))
+    figures.update(_costs(asked))
+    if method.data.simulated:
+        figures["simulated"] = True
+    if known:
+        figures["ruler"] = ruler(truth, split=method.data.photos.evaluated_split)
+    return figures
+
+
+def _with_labels(predictions: Sequence[Prediction], asked: Sequence[LabelRecord]) -> list[Prediction]:
+    """The predictions with the labeler's first name of each photo as one more row, which has no score."""
+    return [
+        replace(
+            prediction,
+            names={**prediction.names, LABELER: label.names[0] if label.names else ""},
+            scores={**prediction.scores, LABELER: math.nan},
+        )
+        for prediction, label in zip(predictions, asked, strict=True)
+    ]
+
+
+def _costs(labels: Sequence[LabelRecord]) -> dict[str, float]:
+    return {
+        "label_seconds": round(sum(label.seconds for label in labels), 2),
+        "cost_usd": sum(label.cost_usd for label in labels),
+    }
+
+
+def _short_name(kind: type) -> str:
+    """The registry's name of a strategy; the class's own for one that is in no registry."""
+    path = f"{kind.__module__}.{kind.__qualname__}"
+    return next((name for name in CANDIDATES if CANDIDATES[name] == path), kind.__name__)
 
 
 def _figures(rows: dict[str, dict[str, object]], own: str) -> dict[str, float]:

@@ -4,34 +4,40 @@ from collections.abc import Mapping
 from typing import Any
 
 COLUMNS = {
+    "candidates": "candidates",
     "sacc_all_mpnet_base_v2": "sACC (mpnet)",
     "sacc_all_minilm_l6_v2": "sACC (MiniLM)",
     "cacc": "cACC",
     "siou": "sIOU",
     "siou_hyphen": "sIOU (hyphens split)",
-    "seconds": "seconds",
+    "label_seconds": "labelling s",
+    "seconds": "computing s",
     "cost_usd": "US$",
 }
-"""Figure in ``metrics.json`` -> heading."""
+"""Key of a row in ``metrics.json`` -> heading."""
+
+SIMULATED = "simulated: the names come from a labeler that is a simulation, and so do its costs and times"
 
 
 def table_cells(rows: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
-    """Headings and rows as text; a figure that no row has gets no column, and one that a row lacks a dash.
+    """Headings and rows as text; a key that no row has gets no column, and one that a row lacks a dash.
+
+    The name of a row that rests on a simulated labeler ends with "(simulated)".
 
     Args:
         rows: Row name -> figures, as in ``metrics.json``.
     """
-    figures = {key for row in rows.values() for key, value in row.items() if isinstance(value, int | float)}
-    extra = sorted(figures - COLUMNS.keys())
-    shown = {key: COLUMNS.get(key, key) for key in [*COLUMNS, *extra] if key in figures}
+    found = {key for row in rows.values() for key, value in row.items() if _is_figure(value) or key == "candidates"}
+    shown = {key: COLUMNS.get(key, key) for key in [*COLUMNS, *sorted(found - COLUMNS.keys())] if key in found}
     cells = [["", *shown.values()]]
     for name, row in rows.items():
-        cells.append([name, *(_cell(key, row.get(key)) for key in shown)])
+        title = f"{name} (simulated)" if row.get("simulated") else name
+        cells.append([title, *(_cell(key, row.get(key)) for key in shown)])
     return cells
 
 
 def format_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """The table with aligned columns.
+    """The table with aligned columns, and what "simulated" means where a row is.
 
     Example:
         >>> print(format_table({"zero_shot": {"cacc": 79.31, "cost_usd": 0.0}, "coop": {"cacc": 80.0}}))
@@ -45,10 +51,18 @@ def format_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
     for row in cells:
         rest = "  ".join(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
         lines.append(f"{row[0].ljust(widths[0])}  {rest}".rstrip())
+    if any(row.get("simulated") for row in rows.values()):
+        lines.append(f"({SIMULATED})")
     return "\n".join(lines)
 
 
-def _cell(key: str, value: float | None) -> str:
+def _is_figure(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _cell(key: str, value: float | str | None) -> str:
     if value is None:
         return "-"
+    if isinstance(value, str):
+        return value
     return f"{value:.2f}" if key == "cost_usd" else f"{value:.1f}"

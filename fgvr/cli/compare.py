@@ -1,0 +1,145 @@
+"""Further rows of a run's result table: the same run with other options, trained after it."""
+
+import logging
+import re
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fgvr.cli.grid import as_tokens, named_options, ordered
+from fgvr.cli.launch import Launcher, command_line, launching, resume_args
+from fgvr.data.photos import Photos
+from fgvr.errors import FgvrError
+from fgvr.files import replacing
+from fgvr.metrics.files import read_metrics, write_metrics
+from fgvr.reports.html import write_report
+from fgvr.reports.run_files import LABELER
+from fgvr.reports.sweep import own_row
+from fgvr.runs import RunFolder
+
+log = logging.getLogger(__name__)
+
+_ROW = re.compile(r"[a-z0-9_]+")
+_GIVEN_BY_FIT = dict.fromkeys(("config", "ckpt_path", "run", "compare"), "fgvr fit gives it to the run of this row")
+
+
+def check_rows(entries: Mapping[str, Mapping[str, Any]], own: str) -> None:
+    """Refuse row names that cannot be, and keys that are not the row's to give.
+
+    Args:
+        entries: Row name -> the options in which its run differs.
+        own: Name of the run's own row.
+
+    Raises:
+        FgvrError: A name is not made of lower-case letters, digits and underscores, or another row has it.
+    """
+    for row, options in entries.items():
+        if not _ROW.fullmatch(row):
+            raise FgvrError(f"compare: the row name {row!r} is not made of the characters a-z, 0-9 and _ alone.")
+        if row in ("zero_shot", LABELER, own):
+            raise FgvrError(f"compare: another row is called {row!r} already; choose another name.")
+        named_options(options, f"compare: {row!r}", _GIVEN_BY_FIT)
+
+
+def compared_folder(folder: RunFolder, row: str) -> RunFolder:
+    """Where the run of a compared row is: ``RUN/compare/ROW``."""
+    return RunFolder(folder.path / "compare" / row)
+
+
+def compared_args(folder: RunFolder, row: str, options: Mapping[str, Any]) -> list[str]:
+    """What ``fgvr fit`` is given for a compared row.
+
+    Args:
+        folder: The run whose table gets the row; has its ``config.yaml``.
+        row: Name of the row.
+        options: What differs, keys as on the command line.
+    """
+    given = named_options(options, f"compare: {row!r}", _GIVEN_BY_FIT)
+    return [
+        *("--config", str(folder.config), "--compare=null", "--data.direct=false", *as_tokens(ordered(given))),
+        *(f"--run.root={folder.path}", "--run.name=compare", f"--run.version={row}"),
+    ]
+
+
+def run_compared(folder: RunFolder, entries: Mapping[str, Mapping[str, Any]], photos: Photos, fork: bool) -> str:
+    """Train every compared row that is not there yet, and take all of them into the files of the run.
+
+    Args:
+        folder: The run, with predictions and metrics.
+        entries: Row name -> the options in which its run differs.
+        photos: The photos of the run, for its report.
+        fork: See :class:`~fgvr.cli.launch.Launcher`; rows that have another trainer are not forked.
+
+    Returns:
+        For each row that failed, its name and the command that runs it; ``""`` where none did.
+    """
+    failed: dict[str, str] = {}
+    with launching(fork) as launcher:
+        for number, (row, options) in enumerate(entries.items(), start=1):
+            log.info("Compared row %d of %d: %s", number, len(entries), row)
+            args = _run_one(launcher, folder, row, options)
+            if not compared_folder(folder, row).metrics.is_file():
+                failed[row] = command_line(args)
+    merge_rows(folder, [row for row in entries if row not in failed])
+    write_report(folder, photos)
+    return "; ".join(f"{row!r}, again with: {command}" for row, command in failed.items())
+
+
+def merge_rows(folder: RunFolder, rows: list[str]) -> None:
+    """Take the rows of compared runs into ``metrics.json`` and ``predictions.parquet``, before the run's own row.
+
+    Raises:
+        FgvrError: A row is there already, or its run predicted other photos.
+    """
+    metrics, predictions = read_metrics(folder.metrics), pq.read_table(folder.predictions)
+    own = own_row(metrics)
+    before, after = _around(list(metrics), own)
+    merged = {name: metrics[name] for name in before}
+    position = predictions.column_names.index(f"{own}_name")
+    for row in rows:
+        other = compared_folder(folder, row)
+        theirs = read_metrics(other.metrics)
+        if row in metrics:
+            raise FgvrError(f"{folder.metrics} has a row {row!r} already; choose another name under 'compare'.")
+        merged[row] = theirs[own_row(theirs)]
+        for column, values in _columns(folder, other, own_row(theirs)):
+            predictions = predictions.add_column(position, f"{row}_{column}", values)
+            position += 1
+    write_metrics(folder.metrics, merged | {name: metrics[name] for name in after})
+    with replacing(folder.predictions) as path:
+        pq.write_table(predictions, path)
+
+
+def _run_one(launcher: Launcher, folder: RunFolder, row: str, options: Mapping[str, Any]) -> list[str]:
+    """Begin the run of a row, or go on with it, unless it is done; returns its arguments."""
+    other = compared_folder(folder, row)
+    args = resume_args(other)
+    if args is None:
+        args = ["fit", *compared_args(folder, row, options)]
+        if not other.metrics.is_file():
+            shutil.rmtree(other.path, ignore_errors=True)  # of a run that ended before its first epoch did
+    if not other.metrics.is_file():
+        launcher.run(args, fresh=any(key.startswith("trainer") for key in options))
+    return args
+
+
+def _around(rows: list[str], own: str) -> tuple[list[str], list[str]]:
+    index = rows.index(own)
+    return rows[:index], rows[index:]
+
+
+def _columns(folder: RunFolder, other: RunFolder, row: str) -> list[tuple[str, pa.ChunkedArray]]:
+    """Names and scores of another run's row, in the order of this run's photos."""
+    mine = pq.read_table(folder.predictions, columns=["sample_id"])["sample_id"].to_pylist()
+    table = pq.read_table(other.predictions, columns=["sample_id", f"{row}_name", f"{row}_score"])
+    place = {sample_id: number for number, sample_id in enumerate(table["sample_id"].to_pylist())}
+    if place.keys() != set(mine):
+        raise FgvrError(
+            f"{other.predictions} is of other photos than {folder.predictions}: a compared row may differ in how names "
+            "are learned, not in which photos are evaluated. Change its options under 'compare'."
+        )
+    order = pa.array([place[sample_id] for sample_id in mine])
+    return [(column, table[f"{row}_{column}"].take(order)) for column in ("name", "score")]

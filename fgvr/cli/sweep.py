@@ -1,0 +1,396 @@
+"""``fgvr sweep``: the runs of a grid, side by side where devices allow, and one table of them all."""
+
+import argparse
+import fcntl
+import json
+import os
+import queue
+import shutil
+import sys
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+import yaml
+from tqdm import tqdm
+
+from fgvr.cli.configs import find_config
+from fgvr.cli.grid import Grid, Variant, read_grid
+from fgvr.cli.launch import Launcher, command_line, launching, resume_args
+from fgvr.cli.train import ParsedCLI, configure_logging
+from fgvr.errors import FgvrError
+from fgvr.files import replacing
+from fgvr.metrics.files import read_metrics
+from fgvr.reports.sweep import Tidy, format_summary, own_row, tidy_rows, write_tidy
+from fgvr.runs import RunFolder
+
+_LABELLING = ("dataset", "labeler", "shots", "support_size", "support_seed", "label_store", "direct")
+"""Keys of the data module that decide which photos a labeler is asked about."""
+
+_TAIL_LINES = 6
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What the parsed options of a variant say of its runs.
+
+    Attributes:
+        labels: What it must have labelled, as one text; ``""`` where nothing. Equal texts need labelling once.
+        gpu: Whether it uses GPUs where there are some.
+        alone: Whether it uses several devices by itself, so that nothing may run beside it.
+        compared: Names of its compared rows.
+    """
+
+    labels: str
+    gpu: bool
+    alone: bool
+    compared: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run of the sweep.
+
+    Attributes:
+        variant: Its point of the grid.
+        seed: Its seed.
+        folder: Where it is.
+        needs: See there.
+    """
+
+    variant: Variant
+    seed: int
+    folder: RunFolder
+    needs: Needs
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        return self.folder.path.name
+
+    @property
+    def record(self) -> Path:
+        """What the run was started with."""
+        return self.folder.path / "sweep_run.json"
+
+    @property
+    def log(self) -> Path:
+        """The output of its process."""
+        return self.folder.path / "sweep.log"
+
+    @property
+    def done(self) -> bool:
+        """Whether it has its whole result table."""
+        return self.folder.metrics.is_file() and set(self.needs.compared) <= read_metrics(self.folder.metrics).keys()
+
+
+class Sweep:
+    """The runs of a grid.
+
+    Args:
+        grid: The grid.
+        folder: Folder of the sweep, which has a folder for each run.
+
+    Raises:
+        FgvrError: ``fgvr fit`` would refuse the options of a variant.
+    """
+
+    def __init__(self, grid: Grid, folder: Path) -> None:
+        self.grid = grid
+        self.folder = folder
+        self.runs = [
+            Run(variant, seed, RunFolder(folder / f"{variant.slug}-seed{seed}"), needs)
+            for variant, needs in [(variant, _parsed(grid, variant)) for variant in grid.variants]
+            for seed in grid.seeds
+        ]
+        self._rows: dict[Run, list[dict[str, Any]]] = {}
+
+    def fit_args(self, run: Run) -> list[str]:
+        """Arguments of ``fgvr`` that begin a run."""
+        return [
+            *("fit", "--config", str(self.grid.base), *self.grid.options(run.variant, run.seed)),
+            *(f"--run.root={self.folder.parent}", f"--run.name={self.folder.name}", f"--run.version={run.name}"),
+        ]
+
+    def label_args(self) -> list[list[str]]:
+        """Arguments of ``fgvr`` that label what the runs need which are not done, each need once."""
+        first: dict[str, Run] = {}
+        for run in self.runs:
+            if run.needs.labels and not run.done:
+                # what is drawn by the seed must be labelled for each of them
+                first.setdefault(f"{run.seed if self.grid.seeded else ''} {run.needs.labels}", run)
+        return [
+            ["label", "--config", str(self.grid.base), *self.grid.options(run.variant, run.seed)]
+            for run in first.values()
+        ]
+
+    def check_begun(self) -> None:
+        """Refuse to go on with runs that were begun with other options.
+
+        Raises:
+            FgvrError: There is such a run, or one that no sweep has begun; the message says what differs.
+        """
+        for run in self.runs:
+            if not _entries(run.folder.path):
+                continue
+            ways = f"Give this sweep another --name, or remove {str(run.folder.path)!r} to run it again."
+            if not run.record.is_file():
+                raise FgvrError(f"{str(run.folder.path)!r} holds something that no sweep has made. {ways}")
+            then, now = json.loads(run.record.read_text(encoding="utf-8")), self._record(run)
+            if then["base_sha256"] != now["base_sha256"]:
+                raise FgvrError(
+                    f"{str(run.folder.path)!r} was begun with another text of the base configuration ({then['base']}; "
+                    f"now {now['base']}). {ways}"
+                )
+            if then["options"] != now["options"]:
+                had = " ".join(option for option in then["options"] if option not in now["options"]) or "nothing"
+                has = " ".join(option for option in now["options"] if option not in then["options"]) or "nothing"
+                raise FgvrError(
+                    f"{str(run.folder.path)!r} was begun with other options: then {had}, now {has} in its place. {ways}"
+                )
+
+    def prepare(self, run: Run) -> list[str]:
+        """Arguments of ``fgvr`` that go on with a run, or begin it in an empty folder."""
+        args = resume_args(run.folder)
+        if args is None:
+            for entry in _entries(run.folder.path):
+                if entry.is_dir():
+                    shutil.rmtree(entry)
+                elif entry != run.record:  # last, so that what is left of it is never a stranger's
+                    entry.unlink()
+            with replacing(run.record) as path:
+                path.write_text(json.dumps(self._record(run), indent=2) + "\n", encoding="utf-8")
+            args = self.fit_args(run)
+        return args
+
+    def write(self, finished: Run | None = None) -> Tidy:
+        """Write the tidy table of the runs that have results.
+
+        Args:
+            finished: A run whose results are new; those of the others are read once.
+        """
+        for run in self.runs:
+            if run.folder.metrics.is_file() and (run is finished or run not in self._rows):
+                self._rows[run] = tidy_rows(run.folder, run.variant.values, run.seed)
+        tidy = Tidy(self.grid.columns, tuple(row for run in self.runs for row in self._rows.get(run, [])))
+        if tidy.rows:
+            write_tidy(tidy, self.folder)
+        return tidy
+
+    def _record(self, run: Run) -> dict[str, Any]:
+        options = self.grid.options(run.variant, run.seed)
+        return {"base": self.grid.base.name, "base_sha256": self.grid.base_digest(), "options": options}
+
+
+class Devices:
+    """Who may run where.
+
+    Args:
+        gpus: Ids of the GPUs to share, as in ``CUDA_VISIBLE_DEVICES``; empty for the CPU.
+        jobs: Runs side by side; one a GPU, or one for two cores, if not given.
+    """
+
+    def __init__(self, gpus: Sequence[str], jobs: int | None = None) -> None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.gpus = tuple(gpus)
+        self.jobs = jobs or len(gpus) or max(1, cores // 2)
+        self._threads = {} if gpus else {"OMP_NUM_THREADS": str(max(1, cores // self.jobs))}
+        self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for job in range(self.jobs):
+            self._free.put(job)
+
+    @property
+    def threads(self) -> Mapping[str, str]:
+        """Variables that keep jobs from taking each other's cores; none where the user has set them."""
+        return {key: value for key, value in self._threads.items() if key not in os.environ}
+
+    @contextmanager
+    def taken(self, alone: bool) -> Iterator[Mapping[str, str]]:
+        """Variables of a process that has a place of its own, or all devices where it runs alone."""
+        if alone:
+            yield {}
+            return
+        job = self._free.get()
+        try:
+            yield {**self.threads, **({"CUDA_VISIBLE_DEVICES": self.gpus[job % len(self.gpus)]} if self.gpus else {})}
+        finally:
+            self._free.put(job)
+
+
+def main(argv: list[str]) -> int:
+    """Run ``fgvr sweep`` with the arguments after the subcommand.
+
+    Returns:
+        The exit code: 1 if a run failed.
+
+    Raises:
+        FgvrError: Something that the user can fix, found before anything was run; or labelling failed.
+    """
+    parser = _Parser(prog="fgvr sweep", allow_abbrev=False, usage=_USAGE, description=_DESCRIPTION)
+    parser.add_argument("-c", "--config", required=True, metavar="FILE", help="the file of the sweep")
+    parser.add_argument("--jobs", type=_positive, metavar="N", help="runs side by side (one a GPU, or cores / 2)")
+    parser.add_argument("--name", help="name of the sweep's folder (the file's name)")
+    parser.add_argument("--root", type=Path, default=Path("runs"), help="folder of all runs (runs)")
+    parser.add_argument("--dry-run", action="store_true", help="check all options, list the runs, and run nothing")
+    args, extra = parser.parse_known_args(argv)
+    path = find_config(args.config)
+    configure_logging()
+    sweep = Sweep(read_grid(path, extra), args.root / (args.name or path.stem))
+    if args.dry_run:
+        for run in _todo(sweep):
+            print(command_line(resume_args(run.folder) or sweep.fit_args(run)))
+        return 0
+    with _locked(sweep.folder):
+        todo = _todo(sweep)
+        failures = _run(sweep, todo, Devices(_gpus() if any(run.needs.gpu for run in todo) else (), args.jobs))
+        tidy = sweep.write()
+    if tidy.rows:
+        print(format_summary(tidy))
+    for run, tail in failures.items():
+        print(f"fgvr: {run.name} failed; the end of {run.log}:\n{tail}", file=sys.stderr)
+    if failures:
+        print(
+            f"fgvr: {len(failures)} of {len(sweep.runs)} runs failed. The same command runs them again.",
+            file=sys.stderr,
+        )
+    print(sweep.folder)
+    return 1 if failures else 0
+
+
+def _todo(sweep: Sweep) -> list[Run]:
+    """The runs that are not done; says how many there are."""
+    sweep.check_begun()
+    todo = [run for run in sweep.runs if not run.done]
+    done, grid = len(sweep.runs) - len(todo), sweep.grid
+    print(f"{len(sweep.runs)} runs: {len(grid.variants)} variants, {len(grid.seeds)} seeds; {done} done")
+    return todo
+
+
+def _run(sweep: Sweep, todo: Sequence[Run], devices: Devices) -> dict[Run, str]:
+    """Label, then run what is not done; returns the ends of the logs of those runs that failed."""
+    failures: dict[Run, str] = {}
+    if not todo:
+        return failures
+    with launching(fork=not devices.gpus, environment=devices.threads) as launcher:
+        for args in sweep.label_args():
+            if launcher.run(args, devices.threads) != 0:
+                raise FgvrError(f"Labelling failed, so nothing was run. The same by hand: {command_line(args)}")
+        done = len(sweep.runs) - len(todo)
+        with (
+            tqdm(total=len(sweep.runs), initial=done, desc=sweep.folder.name, unit="run") as bar,
+            closing(_finished(sweep, todo, devices, launcher)) as finished,
+        ):
+            for run, code in finished:
+                if code != 0 or not run.done:
+                    failures[run] = _tail(run.log)
+                bar.set_postfix_str(_news(run), refresh=False)
+                bar.update()
+                sweep.write(run)
+    return failures
+
+
+def _finished(sweep: Sweep, todo: Sequence[Run], devices: Devices, launcher: Launcher) -> Generator[tuple[Run, int]]:
+    """Run them, and give each with its exit code as soon as it has ended."""
+    # those that take several devices are for the end, when nothing else runs
+    for alone in (False, True):
+        pool = ThreadPoolExecutor(1 if alone else devices.jobs)
+        try:
+            futures: dict[Future[int], Run] = {
+                pool.submit(_run_one, launcher, sweep, run, devices): run for run in todo if run.needs.alone == alone
+            }
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _run_one(launcher: Launcher, sweep: Sweep, run: Run, devices: Devices) -> int:
+    group = {"WANDB_RUN_GROUP": sweep.folder.name, "WANDB_JOB_TYPE": "fit", "WANDB_NAME": run.name}
+    with devices.taken(run.needs.alone) as place:
+        return launcher.run(sweep.prepare(run), {**place, **group}, run.log, fresh=run.needs.alone)
+
+
+def _parsed(grid: Grid, variant: Variant) -> Needs:
+    try:
+        cli = ParsedCLI(["--config", str(grid.base), *grid.options(variant, grid.seeds[0])])
+    except FgvrError as error:
+        raise FgvrError(f"The variant {variant.slug!r} cannot be run: {error}") from error
+    config = yaml.safe_load(cli.parser.dump(cli.config, skip_none=False))
+    data, trainer = config["data"], config["trainer"]
+    labelling = {key: data[key] for key in _LABELLING}
+    return Needs(
+        labels=json.dumps(labelling, sort_keys=True) if cli.data.needs_labels(cli.method) or data["direct"] else "",
+        gpu=trainer["accelerator"] in ("auto", "gpu", "cuda"),
+        alone=trainer["devices"] not in ("auto", 1, "1", [0]) or trainer["num_nodes"] > 1,
+        compared=tuple(config["compare"] or ()),
+    )
+
+
+def _gpus() -> list[str]:
+    """Ids of the visible GPUs, as ``CUDA_VISIBLE_DEVICES`` takes them."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    visible = torch.cuda.device_count()
+    return [gpu.strip() for gpu in given.split(",")][:visible] if given else [str(number) for number in range(visible)]
+
+
+def _news(run: Run) -> str:
+    """The newest figure, for the progress bar."""
+    if not run.folder.metrics.is_file():
+        return f"{run.name} failed"
+    metrics = read_metrics(run.folder.metrics)
+    cacc = metrics[own_row(metrics)].get("cacc")
+    return f"{run.name} done" if cacc is None else f"{run.name} cACC {cacc:.1f}"
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What a folder holds, but for the temporary files of a process that was killed."""
+    return [entry for entry in folder.glob("*") if not entry.name.startswith(".")] if folder.is_dir() else []
+
+
+def _tail(log: Path) -> str:
+    """The last lines of a log, without what a terminal would take as a command."""
+    if not log.is_file():
+        return "(it has no output)"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    printable = ["".join(c for c in line if c.isprintable()).rstrip() for line in lines]
+    return "\n".join(f"  {line}" for line in [line for line in printable if line][-_TAIL_LINES:])
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep a second sweep out of the folder; the system drops the lock of a process that is killed.
+
+    Raises:
+        FgvrError: Another sweep runs in this folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FgvrError(f"Another fgvr sweep runs in {str(folder)!r}; wait for it, or give --name.") from None
+        yield
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise FgvrError(f"fgvr sweep: {message}. To see its options: fgvr sweep --help")
+
+
+_USAGE = "fgvr sweep --config FILE [--jobs N] [--name NAME] [--root FOLDER] [--dry-run] [--KEY VALUE ...]"
+_DESCRIPTION = (
+    "Runs a base configuration with varied options and several seeds, goes on where it stopped, and prints mean and "
+    "standard deviation. Any other option is given to every run, as on the command line of fgvr fit, and wins over the "
+    "file. Results are in ROOT/NAME/sweep.parquet and sweep.csv."
+)

@@ -1,0 +1,343 @@
+"""The plots of a report, as SVG elements for an HTML page.
+
+Colours are written as CSS variables of the page, so that a plot follows its light and dark themes. Names are drawn as
+text by the browser, in the page's font.
+"""
+
+import io
+import warnings
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from fgvr.reports.analysis import Calibration, ClassResult
+from fgvr.reports.printable import printable
+from fgvr.reports.run_files import Curve
+
+_SVG = "http://www.w3.org/2000/svg"
+_XLINK = "http://www.w3.org/1999/xlink"
+
+# colours that stand for variables of the page's style sheet; matplotlib must be given real ones
+_INK, _MUTED, _GRID, _PAPER = "#010101", "#020202", "#030303", "#040404"
+_SERIES = ("#050501", "#050502", "#050503", "#050504", "#050505", "#050506")
+_VARIABLES = {_INK: "--ink", _MUTED: "--muted", _GRID: "--line", _PAPER: "--paper"}
+_VARIABLES |= {colour: f"--series-{number}" for number, colour in enumerate(_SERIES, start=1)}
+
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "fgvr",
+    "font.size": 9,
+    "text.parse_math": False,
+    "text.color": _INK,
+    "axes.labelcolor": _MUTED,
+    "axes.edgecolor": _GRID,
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "grid.color": _GRID,
+    "grid.linewidth": 0.6,
+    "xtick.color": _GRID,
+    "ytick.color": _GRID,
+    "xtick.labelcolor": _MUTED,
+    "ytick.labelcolor": _MUTED,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "legend.labelcolor": _INK,
+    "figure.facecolor": "none",
+    "figure.constrained_layout.use": True,
+}
+
+_LONGEST_NAME = 24
+_WIDTH = 4.5
+
+
+class Plot:
+    """One plot: a figure to draw in, and the SVG of it.
+
+    Example:
+        >>> with Plot("loss", "Training loss: falls from 3 to 1") as plot:
+        ...     _ = plot.axes.plot([1, 2], [3.0, 1.0])
+        >>> plot.svg.startswith("<svg")
+        True
+
+    Args:
+        name: Prefix of the ids in the SVG, unique on its page.
+        description: What a reader who cannot see the plot is told.
+        height: In inches.
+    """
+
+    axes: Axes
+    svg: str
+
+    def __init__(self, name: str, description: str, height: float = 2.6) -> None:
+        self.name = name
+        self.description = description
+        self.height = height
+        self.svg = ""
+        self._style = matplotlib.rc_context(_STYLE)
+
+    def __enter__(self) -> "Plot":
+        self._style.__enter__()
+        self.figure = Figure(figsize=(_WIDTH, self.height))
+        self.axes = self.figure.add_subplot()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            if error[0] is None:
+                self.svg = self._draw()
+        finally:
+            self._style.__exit__(None, None, None)
+
+    def _draw(self) -> str:
+        stream = io.BytesIO()
+        with warnings.catch_warnings():
+            # the browser has the glyphs that matplotlib's own font lacks
+            warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
+            self.figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+        return _inline(stream.getvalue(), self.name, self.description)
+
+
+def result_plot(figures: Mapping[str, Mapping[str, float]], own: str, note: str = "") -> str:
+    """The figures of each row of the table, side by side.
+
+    Args:
+        figures: Heading of the figure -> row -> value from 0 to 100.
+        own: The run's own row, which is emphasised.
+        note: To be added to the title.
+    """
+    rows = list(dict.fromkeys(row for values in figures.values() for row in values))
+    headings = list(figures)
+    step = 0.8 / max(len(rows), 1)
+    with Plot("results", _said(figures), height=1.1 + 0.17 * len(headings) * (len(rows) + 1)) as plot:
+        for number, row in enumerate(rows):
+            places = [place + (number - (len(rows) - 1) / 2) * step for place in range(len(headings))]
+            values = [figures[heading].get(row, np.nan) for heading in headings]
+            colour = _SERIES[0] if row == own else _SERIES[1 + number % (len(_SERIES) - 1)]
+            plot.axes.barh(places, values, height=step * 0.86, color=colour, label=_short(row))
+            for place, value in zip(places, values, strict=True):
+                if np.isfinite(value):
+                    plot.axes.text(value + 1, place, f"{value:.1f}", va="center", fontsize=8, color=_INK)
+        plot.axes.set(xlim=(0, 108), yticks=range(len(headings)), xticks=range(0, 101, 20))
+        plot.axes.set_yticks(range(len(headings)), headings, color=_INK)
+        plot.axes.invert_yaxis()
+        plot.axes.grid(visible=False, axis="y")
+        _title(plot.axes, "Figures of each row, 0 to 100", note)
+        if len(rows) > 1:
+            plot.figure.legend(loc="outside lower center", ncols=min(len(rows), 3))
+    return plot.svg
+
+
+def curve_plot(name: str, title: str, curves: Mapping[str, Curve], note: str = "") -> str:
+    """A logged figure over the epochs, one line for each row of the table.
+
+    Args:
+        name: Unique on the page.
+        title: What is shown.
+        curves: Row -> curve, the run's own first.
+        note: To be added to the title.
+    """
+    last = ", ".join(f"{row}: {curve.values[0]:.3g} to {curve.values[-1]:.3g}" for row, curve in curves.items())
+    with Plot(name, f"{title} from the first epoch to the last. {last}") as plot:
+        for (row, curve), colour, dashes in zip(curves.items(), _SERIES * 4, _dashes(), strict=False):
+            marker = "o" if len(curve.epochs) < 30 else ""
+            plot.axes.plot(
+                *(curve.epochs, curve.values), color=colour, linestyle=dashes, marker=marker, markersize=3.5, lw=1.8
+            )
+            if len(curves) > 1:
+                plot.axes.plot([], [], color=colour, linestyle=dashes, lw=1.8, label=_short(row))
+        plot.axes.set_xlabel("epoch")
+        plot.axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        _title(plot.axes, title, note)
+        if len(curves) > 1:
+            plot.figure.legend(loc="outside lower center", ncols=min(len(curves), 3))
+    return plot.svg
+
+
+def label_space_plot(before: Sequence[int], after: Sequence[int], note: str = "") -> str:
+    """Photos per name as given and per class, each from the commonest to the rarest.
+
+    Args:
+        before: Photos of each spelling.
+        after: Photos of each class.
+        note: To be added to the title.
+    """
+    description = f"{len(before)} spellings before cleaning, {len(after)} classes after it."
+    with Plot("space", f"Photos per class, from the commonest to the rarest. {description}") as plot:
+        for counts, colour, dashes, label in (
+            (before, _SERIES[1], "--", f"as spelled ({len(before):,})"),
+            (after, _SERIES[0], "-", f"classes ({len(after):,})"),
+        ):
+            ordered = sorted((count for count in counts if count), reverse=True)
+            plot.axes.step(
+                range(1, len(ordered) + 1), ordered, where="mid", color=colour, linestyle=dashes, lw=1.8, label=label
+            )
+        plot.axes.set(xlabel="rank of the name", ylabel="photos", yscale="log")
+        plot.axes.yaxis.set_major_formatter("{x:g}")
+        _title(plot.axes, "Photos per name, before and after cleaning", note)
+        plot.axes.legend(loc="upper right")
+    return plot.svg
+
+
+def set_size_plot(sizes: Sequence[int], covered: Sequence[bool | None], note: str = "") -> str:
+    """Candidate sets by size, and how many hold the true name.
+
+    Args:
+        sizes: Number of candidates of each set.
+        covered: Whether each holds the true name; ``None`` where that is unknown.
+        note: To be added to the title.
+    """
+    widest = max(sizes)
+    ticks = np.arange(1, widest + 1)
+    parts = [("true name among them", True), ("true name missing", False), ("true name unknown", None)]
+    with Plot("sizes", f"Sizes of {len(sizes)} candidate sets, from {min(sizes)} to {widest} names.") as plot:
+        bottom = np.zeros(widest)
+        for (label, value), colour, hatch in zip(parts, (*_SERIES[:2], _MUTED), ("", "///", ""), strict=True):
+            chosen = [size for size, known in zip(sizes, covered, strict=True) if known is value]
+            counts = np.bincount(chosen, minlength=widest + 1)[1:]
+            if counts.any():
+                plot.axes.bar(
+                    *(ticks, counts),
+                    bottom=bottom,
+                    width=0.78,
+                    color=colour,
+                    label=label,
+                    hatch=hatch,
+                    ec=_PAPER,
+                    lw=0.6,
+                )
+                bottom += counts
+        plot.axes.set(xlabel="names in the set", ylabel="photos")
+        plot.axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        plot.axes.grid(visible=False, axis="x")
+        _title(plot.axes, "Candidate sets by size", note)
+        plot.figure.legend(loc="outside lower center", ncols=3)
+    return plot.svg
+
+
+def class_plot(results: Sequence[ClassResult], row: str, before: str | None, note: str = "") -> str:
+    """Accuracy of each true class, the best first, beside the accuracies of the row that is compared with.
+
+    Args:
+        results: Of each class.
+        row: The row that they are of.
+        before: The row that ``results[i].before`` is of.
+        note: To be added to the title.
+    """
+    with Plot("classes", f"Accuracy of {len(results)} classes, from the best to the worst.") as plot:
+        lines = [(row, [result.accuracy for result in results], _SERIES[0], "-")]
+        if before is not None:
+            lines.append((before, [result.before or 0.0 for result in results], _SERIES[1], "--"))
+        for label, shares, colour, dashes in lines:
+            ordered = 100 * np.array(sorted(shares, reverse=True))
+            plot.axes.step(
+                range(1, len(ordered) + 1),
+                ordered,
+                where="mid",
+                color=colour,
+                linestyle=dashes,
+                lw=1.8,
+                label=_short(label),
+            )
+        plot.axes.set(xlabel="classes, each row from its best to its worst", ylabel="accuracy (%)", ylim=(-3, 103))
+        _title(plot.axes, "Accuracy per class", note)
+        if before is not None:
+            plot.axes.legend(loc="lower left")
+    return plot.svg
+
+
+def change_plot(results: Sequence[ClassResult], row: str, before: str, note: str = "") -> str:
+    """How much each class gained or lost against another row, the greatest gain first.
+
+    Args:
+        results: Of each class, with ``before``.
+        row: The row that they are of.
+        before: The row that is compared with.
+        note: To be added to the title.
+    """
+    changes = 100 * np.array(sorted((result.accuracy - (result.before or 0.0) for result in results), reverse=True))
+    gained, lost = int((changes > 0).sum()), int((changes < 0).sum())
+    with Plot("change", f"{gained} classes gained against {before}, {lost} lost.") as plot:
+        colours = np.where(changes > 0, _SERIES[0], _SERIES[1])
+        plot.axes.bar(range(1, len(changes) + 1), changes, width=0.8, color=list(colours))
+        plot.axes.axhline(0, color=_MUTED, lw=0.8)
+        plot.axes.set(xlabel="classes, from the greatest gain to the greatest loss", ylabel="points")
+        plot.axes.grid(visible=False, axis="x")
+        _title(plot.axes, f"{_short(row)} against {_short(before)}:\n{gained} classes gained, {lost} lost", note)
+    return plot.svg
+
+
+def calibration_plot(bins: Calibration, row: str, note: str = "") -> str:
+    """Mean score of photos against how many of them are right; the diagonal is where both are equal.
+
+    Args:
+        bins: From :func:`~fgvr.reports.analysis.calibration`.
+        row: The row that they are of.
+        note: To be added to the title.
+    """
+    with Plot("calibration", f"Accuracy at each level of the scores of {row}.") as plot:
+        plot.axes.plot([0, 100], [0, 100], color=_MUTED, lw=1, linestyle=":")
+        score, accuracy = (100 * np.array(values) for values in (bins.score, bins.accuracy))
+        plot.axes.plot(score, accuracy, color=_SERIES[0], marker="o", markersize=4.5, lw=1.8)
+        plot.axes.set(xlabel="mean score (%)", ylabel="right (%)", xlim=(0, 102), ylim=(0, 102))
+        _title(plot.axes, "Score against accuracy", note)
+    return plot.svg
+
+
+def _title(axes: Axes, title: str, note: str) -> None:
+    text = f"{title}\n({note})" if note else title
+    axes.set_title(text, loc="left", fontsize=9.5, fontweight="bold", color=_INK)
+
+
+def _short(name: str) -> str:
+    name = printable(name)
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}\u2026"
+
+
+def _dashes() -> list[str]:
+    return ["-"] * len(_SERIES) + ["--"] * len(_SERIES) + [":"] * len(_SERIES) + ["-."] * len(_SERIES)
+
+
+def _said(figures: Mapping[str, Mapping[str, float]]) -> str:
+    return "; ".join(
+        f"{heading}: {', '.join(f'{row} {value:.1f}' for row, value in values.items())}"
+        for heading, values in figures.items()
+    )
+
+
+def _inline(svg: bytes, name: str, description: str) -> str:
+    """The SVG element for a page that holds other ones: own ids, the page's colours, no style sheet of its own."""
+    root = ElementTree.fromstring(svg)
+    for parent in root.iter():
+        for child in list(parent):
+            # a style sheet in an inline SVG would be one of the whole page
+            if child.tag in (f"{{{_SVG}}}metadata", f"{{{_SVG}}}style"):
+                parent.remove(child)
+    for element in root.iter():
+        for key, value in element.attrib.items():
+            if key == "id":
+                value = f"{name}-{value}"
+            elif key == f"{{{_XLINK}}}href":
+                value = f"#{name}-{value.removeprefix('#')}"
+            value = value.replace("url(#", f"url(#{name}-")
+            for colour, variable in _VARIABLES.items():
+                value = value.replace(colour, f"var({variable})")
+            # presentation attributes know no variables
+            element.set(key, value)
+    for key in ("width", "height", "version"):
+        root.attrib.pop(key, None)
+    root.set("role", "img")
+    root.set("aria-label", printable(description))
+    ElementTree.register_namespace("", _SVG)
+    ElementTree.register_namespace("xlink", _XLINK)
+    return ElementTree.tostring(root, encoding="unicode")

@@ -1,0 +1,237 @@
+"""Everything that a report reads from a run folder. A run leaves what it has; what is missing is ``None`` or empty."""
+
+import csv
+import importlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from numpy.typing import NDArray
+
+from fgvr.candidates.files import read_candidates
+from fgvr.candidates.neighbours import Neighbours, read_neighbours
+from fgvr.errors import FgvrError
+from fgvr.labelers.files import read_labels_file
+from fgvr.metrics.files import read_metrics
+from fgvr.records import CandidateSets, LabelRecord, Vocabulary
+from fgvr.runs import RunFolder
+from fgvr.vocabulary.files import read_vocabulary
+
+LABELER = "labeler"
+"""Row of the labeler's own answers on the evaluated photos: an upper bound, never the run's own row."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one row of the result table says of N photos.
+
+    Attributes:
+        names: Predicted class name of each photo; ``""`` where there is none.
+        scores: Probability of the predicted class, float64 of shape ``(N,)``; NaN where there is none.
+    """
+
+    names: tuple[str, ...]
+    scores: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """``predictions.parquet``.
+
+    Attributes:
+        sample_ids: The N evaluated photos.
+        true_names: Their true names, ``None`` where unknown.
+        rows: Row name -> its predictions, in the order of the columns.
+    """
+
+    sample_ids: tuple[str, ...]
+    true_names: tuple[str | None, ...]
+    rows: Mapping[str, Row]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A figure that a run logged.
+
+    Attributes:
+        epochs: Epochs in rising order, counted from 1.
+        values: One value each.
+    """
+
+    epochs: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """What a run folder holds.
+
+    Attributes:
+        folder: The run.
+        config_text: ``config.yaml`` as it is.
+        config: The same, parsed.
+        labels: What the labeler said of each support photo.
+        vocabulary: The label space.
+        candidates: The candidate sets over ``vocabulary``.
+        neighbours: Sample id -> the photos that look most like it.
+        predictions: What each row of the table says of each evaluated photo.
+        metrics: The result table.
+        curves: Row of the table (``""`` is the run's own) -> logged figure -> curve.
+    """
+
+    folder: RunFolder
+    config_text: str
+    config: Mapping[str, Any]
+    labels: tuple[LabelRecord, ...]
+    vocabulary: Vocabulary | None
+    candidates: CandidateSets | None
+    neighbours: Mapping[str, Neighbours]
+    predictions: Predictions | None
+    metrics: Mapping[str, Mapping[str, Any]]
+    curves: Mapping[str, Mapping[str, Curve]]
+
+    @property
+    def own_row(self) -> str | None:
+        """The row that the run is about; ``None`` before anything is predicted."""
+        rows = self.metrics or (self.predictions.rows if self.predictions else {})
+        return next((row for row in reversed(list(rows)) if row != LABELER), None)
+
+
+def read_run(folder: RunFolder) -> RunFiles:
+    """Read what there is.
+
+    Raises:
+        FgvrError: A file is damaged, or is not of the form that fgvr writes.
+    """
+    text = folder.config.read_text(encoding="utf-8", errors="replace") if folder.config.is_file() else ""
+    try:
+        config = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise FgvrError(f"{folder.config} is not YAML ({error}): mend it, or delete it.") from None
+    vocabulary = read_vocabulary(folder.vocabulary) if folder.vocabulary.is_file() else None
+    sets = None
+    if vocabulary is not None and folder.candidates.is_file():
+        sets = read_candidates(folder.candidates, vocabulary.names)
+    metrics = read_metrics(folder.metrics) if folder.metrics.is_file() else {}
+    predictions = _read_predictions(folder.predictions) if folder.predictions.is_file() else None
+    neighbours = read_neighbours(folder.neighbours) if folder.neighbours.is_file() else []
+    return RunFiles(
+        folder=folder,
+        config_text=text,
+        config=config if isinstance(config, dict) else {},
+        labels=tuple(read_labels_file(folder.labels)) if folder.labels.is_file() else (),
+        vocabulary=vocabulary,
+        candidates=sets,
+        neighbours={row.sample_id: row for row in neighbours},
+        predictions=predictions,
+        metrics=metrics,
+        curves={
+            row: curves
+            for row, path in {"": folder.path, **_compared(folder)}.items()
+            if (curves := read_curves(path / "logs"))
+        },
+    )
+
+
+def _compared(folder: RunFolder) -> dict[str, Path]:
+    """Row of the table -> folder of the run that trained it, for rows other than the run's own."""
+    return {path.name: path for path in sorted((folder.path / "compare").glob("*")) if path.is_dir()}
+
+
+def read_curves(logs: Path) -> dict[str, Curve]:
+    """The figures of training and validation, over all the times that the run was started.
+
+    A run that was resumed has several logs. Where two of them have an epoch, the later one counts: the run went on from
+    a checkpoint that was older than the end of the earlier log.
+
+    Args:
+        logs: Folder ``logs`` of a run, with ``version_N/metrics.csv``.
+    """
+    found: dict[str, dict[float, float]] = {}
+    versions = [path for path in logs.glob("version_*/metrics.csv") if path.parent.name[8:].isdecimal()]
+    for path in sorted(versions, key=lambda path: int(path.parent.name[8:])):
+        # an empty cell is a figure that this row has not; a torn last row is of a run that was killed
+        with path.open(newline="", encoding="utf-8", errors="replace") as stream:
+            cells = [
+                (figure, _number(row["epoch"]), _number(value))
+                for row in csv.DictReader(stream)
+                if row.get("epoch")
+                for figure, value in row.items()
+                if isinstance(figure, str) and figure.startswith(("train/", "val/"))
+            ]
+        for figure, epoch, value in cells:
+            if epoch is not None and value is not None:
+                found.setdefault(figure, {})[epoch + 1] = value
+    return {figure: Curve(*zip(*sorted(values.items()), strict=True)) for figure, values in sorted(found.items())}
+
+
+def _number(cell: str | None) -> float | None:
+    try:
+        value = float(cell or "nan")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _read_predictions(path: Path) -> Predictions:
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise FgvrError(f"{path} is not a Parquet file, or is damaged ({error}): delete it, or run again.") from error
+    columns = set(table.column_names)
+    if not {"sample_id", "true_name"} <= columns:
+        raise FgvrError(
+            f"{path} has columns {', '.join(table.column_names)}; it needs sample_id and true_name, and for each row "
+            "of the table ROW_name and ROW_score. Delete it, or run again."
+        )
+    rows = [name.removesuffix("_name") for name in table.column_names if name.endswith("_name") and name != "true_name"]
+    return Predictions(
+        sample_ids=tuple(table.column("sample_id").to_pylist()),
+        true_names=tuple(table.column("true_name").to_pylist()),
+        rows={
+            row: Row(
+                names=tuple(name or "" for name in table.column(f"{row}_name").to_pylist()),
+                scores=(
+                    np.array(table.column(f"{row}_score").to_pylist(), dtype=np.float64)
+                    if f"{row}_score" in columns
+                    else np.full(table.num_rows, np.nan)
+                ),
+            )
+            for row in rows
+        },
+    )
+
+
+def simulates(config: Mapping[str, Any]) -> bool:
+    """Whether the labeler of a configuration says of itself that it makes its replies up."""
+    path = class_path(config, "data", "labeler")
+    module, _, name = path.rpartition(".")
+    try:
+        return bool(getattr(importlib.import_module(module), name).simulated)
+    except (ImportError, ValueError, AttributeError):  # a plugin that this machine does not have
+        return False
+
+
+def class_path(config: Mapping[str, Any], *keys: str) -> str:
+    """The class that a configuration selects; ``""`` where it selects none."""
+    node: Any = config
+    for key in keys:
+        node = node.get(key) if isinstance(node, dict) else None
+    path = node.get("class_path") if isinstance(node, dict) else node
+    return path if isinstance(path, str) else ""
+
+
+def class_name(config: Mapping[str, Any], *keys: str) -> str:
+    """Name of the class that a configuration selects, without its module; ``""`` where it selects none.
+
+    Example:
+        >>> class_name({"data": {"labeler": {"class_path": "fgvr.labelers.fixed.FixedLabeler"}}}, "data", "labeler")
+        'FixedLabeler'
+    """
+    return class_path(config, *keys).rpartition(".")[2]

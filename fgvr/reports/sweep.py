@@ -1,0 +1,352 @@
+"""The result of a sweep: one tidy table over all runs, and the summary of it that people read."""
+
+import csv
+import json
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from fgvr.errors import FgvrError
+from fgvr.files import replacing
+from fgvr.metrics.files import read_metrics
+from fgvr.reports.run_files import LABELER
+from fgvr.reports.table import COLUMNS
+from fgvr.runs import RunFolder
+from fgvr.vocabulary.files import read_vocabulary
+
+QUALITY = ("coverage", "purity", "mean_size")
+"""What a run logs of its candidate sets, and the tidy table has for the run's own row."""
+
+_SCORES = ("sacc_all_mpnet_base_v2", "sacc_all_minilm_l6_v2", "cacc", "siou")
+_HEADINGS = {key: COLUMNS[key] for key in (*_SCORES, "label_seconds", "seconds", "cost_usd")}
+_HEADINGS |= {"coverage": "coverage (%)", "classes": "classes"}
+_COSTS = ("label_seconds", "cost_usd")
+# colours that people with any kind of colour vision tell apart (Okabe and Ito)
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_MARKERS = "os^Dv*P"
+
+TidyRow = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Tidy:
+    """A sweep's results, one line for each run and row of its result table.
+
+    Attributes:
+        columns: What the sweep varies.
+        rows: Column -> value, for each line: the varied columns, ``seed``, ``row``, every figure of ``metrics.json``,
+            ``coverage``, ``purity`` (0 to 1) and ``mean_size`` of the candidate sets on the run's own row, ``classes``,
+            ``simulated``, and ``run``, the folder's name.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[TidyRow, ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the summary.
+
+    Attributes:
+        row: Row of the result table.
+        values: Varied column -> value; without those columns that make no difference to the row.
+        figures: Figure -> its value for each seed.
+        seeds: Number of seeds.
+        simulated: Whether it rests on simulated labels.
+    """
+
+    row: str
+    values: Mapping[str, Any]
+    figures: Mapping[str, tuple[float, ...]]
+    seeds: int
+    simulated: bool
+
+    @property
+    def name(self) -> str:
+        """The row's name as it is shown."""
+        return f"{self.row} (simulated)" if self.simulated else self.row
+
+
+def own_row(rows: Iterable[str]) -> str:
+    """The row of a result table that its run is about: the last one that is not the labeler's.
+
+    Example:
+        >>> own_row(["zero_shot", "coop", "labeler"])
+        'coop'
+    """
+    return [row for row in rows if row != LABELER][-1]
+
+
+def tidy_rows(folder: RunFolder, values: Mapping[str, Any], seed: int) -> list[dict[str, Any]]:
+    """The lines of one run.
+
+    Args:
+        folder: The run, with ``metrics.json``.
+        values: Varied column -> value.
+        seed: Its seed.
+
+    Raises:
+        FgvrError: A file of the run cannot be read.
+    """
+    metrics = read_metrics(folder.metrics)
+    classes = len(read_vocabulary(folder.vocabulary)) if folder.vocabulary.is_file() else None
+    lines = []
+    for row, record in metrics.items():
+        figures = {key: value for key, value in record.items() if _is_figure(value)}
+        quality = _logged_quality(folder.path / "logs") if row == own_row(metrics) else {}
+        lines.append(
+            {
+                **values,
+                "seed": seed,
+                "row": row,
+                **figures,
+                **quality,
+                "classes": None if row == LABELER else classes,
+                "simulated": record.get("simulated") is True,
+                "run": folder.path.name,
+            }
+        )
+    return lines
+
+
+def write_tidy(tidy: Tidy, folder: Path) -> None:
+    """Write ``sweep.parquet`` and ``sweep.csv``, each whole or not at all."""
+    found = {key for row in tidy.rows for key in row}
+    first, last = (*tidy.columns, "seed", "row"), (*QUALITY, "classes", "simulated", "run")
+    figures = [key for key in COLUMNS if key in found and key not in first]
+    figures += sorted(found - {*first, *last, *figures})
+    table = pa.table({key: _array([row.get(key) for row in tidy.rows]) for key in (*first, *figures, *last)})
+    with replacing(folder / "sweep.parquet") as path:
+        pq.write_table(table, path)
+    with replacing(folder / "sweep.csv") as path:
+        pyarrow.csv.write_csv(table, path)
+
+
+def read_tidy(folder: Path) -> Tidy:
+    """Read ``sweep.parquet``.
+
+    Args:
+        folder: The sweep's folder.
+
+    Raises:
+        FgvrError: There is none, or it is not what :func:`write_tidy` writes.
+    """
+    path = folder / "sweep.parquet"
+    if not path.is_file():
+        raise FgvrError(f"There is no {str(path)!r}; fgvr sweep writes it when a run has finished.")
+    try:
+        table = pq.read_table(path)
+        columns = table.column_names[: table.column_names.index("seed")]
+    except (pa.ArrowException, ValueError) as error:
+        raise FgvrError(f"{path} is not the table of a sweep ({error}). To write it again: fgvr sweep") from error
+    return Tidy(tuple(columns), tuple(table.to_pylist()))
+
+
+def summarise(tidy: Tidy) -> list[Line]:
+    """A line for each row and variant, in the order of the runs.
+
+    What is varied may not concern a row that a run has beside its own: zero-shot is the same for every candidate
+    strategy. Where all scores are equal whatever a column's value, the row has one line for all of them.
+    """
+    own = _own_rows(tidy)
+    lines: dict[tuple[str, tuple[Any, ...]], Line] = {}
+    for row in dict.fromkeys(line["row"] for line in tidy.rows):
+        mine = [line for line in tidy.rows if line["row"] == row]
+        columns = list(tidy.columns)
+        if row not in own:
+            for column in tidy.columns:
+                fewer = [other for other in columns if other != column]
+                if len({line[column] for line in mine}) > 1 and _agree(mine, fewer):
+                    columns = fewer
+        for values, group in _grouped(mine, columns).items():
+            lines[row, values] = _line(row, dict(zip(columns, values, strict=True)), group)
+    order: dict[int, int] = {}
+    for number, tidy_row in enumerate(tidy.rows):
+        for line in lines.values():
+            if line.row == tidy_row["row"] and all(tidy_row[key] == value for key, value in line.values.items()):
+                order.setdefault(id(line), number)
+    return sorted(lines.values(), key=lambda line: order[id(line)])
+
+
+def summary_cells(tidy: Tidy) -> list[list[str]]:
+    """Headings and lines of the summary as text: mean, and standard deviation (n - 1) where the seeds differ."""
+    lines = summarise(tidy)
+    found = {key for line in lines for key, values in line.figures.items() if key not in _COSTS or any(values)}
+    shown = [key for key in _HEADINGS if key in found]
+    seeds = len({row["seed"] for row in tidy.rows})
+    incomplete = any(line.seeds < seeds for line in lines)
+    cells = [["row", *tidy.columns, *(_HEADINGS[key] for key in shown), *(["runs"] if incomplete else [])]]
+    for line in lines:
+        values = [str(line.values.get(column, "")) for column in tidy.columns]
+        figures = [_mean(key, line.figures.get(key, ())) for key in shown]
+        cells.append([line.name, *values, *figures, *([f"{line.seeds} of {seeds}"] if incomplete else [])])
+    return cells
+
+
+def caption(tidy: Tidy) -> str:
+    """What the summary shows, in a sentence or two."""
+    seeds = sorted({row["seed"] for row in tidy.rows})
+    text = f"Seed {seeds[0]}." if len(seeds) == 1 else f"Mean ± standard deviation over {len(seeds)} seeds."
+    return (
+        f"{text} Simulated labels, with simulated costs and times."
+        if any(row["simulated"] for row in tidy.rows)
+        else text
+    )
+
+
+def format_summary(tidy: Tidy) -> str:
+    """The summary with aligned columns, for a terminal, and its caption below."""
+    cells = summary_cells(tidy)
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    left = len(tidy.columns) + 1
+    lines = []
+    for row in cells:
+        padded = [cell.ljust(width) for cell, width in zip(row[:left], widths[:left], strict=True)]
+        padded += [cell.rjust(width) for cell, width in zip(row[left:], widths[left:], strict=True)]
+        lines.append("  ".join(padded).rstrip())
+    return "\n".join([*lines, caption(tidy)])
+
+
+def markdown_summary(tidy: Tidy) -> str:
+    """The summary as a Markdown table, with its caption below."""
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in summary_cells(tidy)]
+    head, *body = [f"| {' | '.join(row)} |" for row in cells]
+    return "\n".join([head, "|---" * len(cells[0]) + "|", *body, "", caption(tidy)])
+
+
+def axis_column(tidy: Tidy) -> str | None:
+    """The varied column that is an axis to draw over: the first of numbers, of which there are three or more."""
+    for column in tidy.columns:
+        values = {row[column] for row in tidy.rows}
+        if len(values) > 2 and all(_is_figure(value) for value in values):
+            return column
+    return None
+
+
+def write_figure(tidy: Tidy, path: Path) -> None:
+    """Draw cACC and sACC over the varied numbers as SVG: a line of means, and a band of one standard deviation.
+
+    Args:
+        tidy: Of a sweep with an :func:`axis_column`.
+        path: The file; the same results give the same bytes.
+
+    Raises:
+        FgvrError: The sweep varies nothing that is a number.
+    """
+    column = axis_column(tidy)
+    if column is None:
+        raise FgvrError("The sweep varies no number of three or more values: there is nothing to draw it over.")
+    lines = summarise(tidy)
+    panels = [key for key in ("cacc", *_SCORES[:2]) if any(key in line.figures for line in lines)][:2]
+    with rc_context({"svg.hashsalt": "fgvr", "svg.fonttype": "none", "font.size": 10}):
+        figure = Figure(figsize=(4.4 * len(panels), 3.8), layout="constrained")
+        for place, key in enumerate(panels, start=1):
+            axes = figure.add_subplot(1, len(panels), place)
+            axes.set_xlabel(column, parse_math=False)
+            axes.set_ylabel(f"{_HEADINGS[key]} (%)")
+            axes.grid(alpha=0.3)
+            for number, (name, series) in enumerate(_series(lines, column).items()):
+                colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
+                points = [line for line in series if key in line.figures]
+                x = [line.values[column] for line in points]
+                means = [statistics.mean(line.figures[key]) for line in points]
+                spread = [_deviation(line.figures[key]) for line in points]
+                axes.plot(x, means, color=colour, marker=marker, markersize=4, label=name)
+                low = [mean - half for mean, half in zip(means, spread, strict=True)]
+                high = [mean + half for mean, half in zip(means, spread, strict=True)]
+                axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+            for line in lines:
+                if column not in line.values and key in line.figures:
+                    name = ", ".join([line.name, *map(str, line.values.values())])
+                    axes.axhline(statistics.mean(line.figures[key]), color="0.4", linestyle="--", label=name)
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(labels)), frameon=False)
+        simulated = " (simulated labels)" if any(line.simulated for line in lines) else ""
+        figure.suptitle(f"{' and '.join(_HEADINGS[key] for key in panels)} over {column}{simulated}")
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format="svg", metadata={"Date": None})
+
+
+def _own_rows(tidy: Tidy) -> set[str]:
+    """Rows that are some run's own."""
+    return {own_row([row["row"] for row in rows]) for rows in _grouped(tidy.rows, ["run"]).values()}
+
+
+def _agree(lines: Sequence[TidyRow], columns: Sequence[str]) -> bool:
+    """Whether lines that are equal in ``columns`` and seed have equal scores."""
+    groups = _grouped(lines, [*columns, "seed"])
+    return all(len({tuple(line.get(key) for key in _SCORES) for line in group}) == 1 for group in groups.values())
+
+
+def _line(row: str, values: Mapping[str, Any], group: Sequence[TidyRow]) -> Line:
+    by_seed = _grouped(group, ["seed"])
+    figures = {}
+    for key in {key for line in group for key, value in line.items() if _is_figure(value)} & _HEADINGS.keys():
+        # lines of one seed agree in scores; their seconds are averaged
+        of_seeds = [[line[key] for line in lines if _is_figure(line.get(key))] for lines in by_seed.values()]
+        figures[key] = tuple(statistics.mean(found) for found in of_seeds if found)
+    return Line(row, values, figures, len(by_seed), any(line["simulated"] for line in group))
+
+
+def _series(lines: Sequence[Line], column: str) -> dict[str, list[Line]]:
+    """Legend -> lines along the axis: those that differ in nothing but it."""
+    series: dict[str, list[Line]] = {}
+    for line in lines:
+        if column in line.values:
+            others = [str(value) for key, value in line.values.items() if key != column]
+            series.setdefault(", ".join([line.name, *others]), []).append(line)
+    return {name: sorted(found, key=lambda line: line.values[column]) for name, found in series.items()}
+
+
+def _mean(key: str, values: Sequence[float]) -> str:
+    if not values:
+        return "-"
+    scale, digits = (100 if key == "coverage" else 1), {"cost_usd": 2, "classes": 0}.get(key, 1)
+    mean = f"{scale * statistics.mean(values):.{digits}f}"
+    if max(values) == min(values):
+        return mean
+    return f"{mean} ± {scale * _deviation(values):.{digits}f}"
+
+
+def _deviation(values: Sequence[float]) -> float:
+    return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def _grouped(rows: Iterable[TidyRow], columns: Sequence[str]) -> dict[tuple[Any, ...], list[TidyRow]]:
+    groups: dict[tuple[Any, ...], list[TidyRow]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[column] for column in columns), []).append(row)
+    return groups
+
+
+def _is_figure(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _array(values: Sequence[Any]) -> pa.Array:
+    """A column: numbers or booleans where all values are, else text."""
+    known = [value for value in values if value is not None]
+    if all(isinstance(value, bool) for value in known) or all(_is_figure(value) for value in known):
+        numbers = any(isinstance(value, float) for value in known)
+        return pa.array(values, pa.float64() if numbers or not known else None)
+    return pa.array([value if value is None or isinstance(value, str) else json.dumps(value) for value in values])
+
+
+def _logged_quality(logs: Path) -> dict[str, float]:
+    """What the candidate sets are worth, as the run logged it when its training began."""
+    for path in sorted(logs.glob("version_*/metrics.csv")):
+        with path.open(newline="", encoding="utf-8", errors="replace") as stream:
+            for row in csv.DictReader(stream):
+                if row.get("candidates/mean_size"):
+                    cells = {name: row.get(f"candidates/{name}") for name in QUALITY}
+                    return {name: float(cell) for name, cell in cells.items() if cell}
+    return {}

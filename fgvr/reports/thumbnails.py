@@ -1,0 +1,99 @@
+"""Small copies of photos, for pages that carry their photos with them."""
+
+import base64
+import io
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from fgvr.data.images import UnreadableImageError, open_image, photo_formats
+
+SIDE = 96
+"""Pixels on the long side."""
+
+_QUALITY = 70
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A small JPEG.
+
+    Attributes:
+        width: In pixels.
+        height: In pixels.
+        data: The file in base64.
+    """
+
+    width: int
+    height: int
+    data: str
+
+
+def thumbnails(paths: Mapping[str, Path], most: int, most_bytes: int) -> dict[str, Thumbnail]:
+    """Thumbnails of the first photos that fit; a photo that cannot be read has none.
+
+    Args:
+        paths: Sample id -> file, the most important first.
+        most: No more thumbnails than these.
+        most_bytes: No more than these in all, in base64.
+
+    Returns:
+        Sample id -> thumbnail, in the order of ``paths``.
+    """
+    found: dict[str, Thumbnail] = {}
+    total = 0
+    waiting = list(paths)[:most]
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as threads:
+        # in parts, so that little is made in vain where the bytes run out first
+        for start in range(0, len(waiting), 256):
+            part = waiting[start : start + 256]
+            for sample_id, made in zip(part, threads.map(make_thumbnail, [paths[id_] for id_ in part]), strict=True):
+                if made is None:
+                    continue
+                total += len(made.data)
+                if total > most_bytes:
+                    return found
+                found[sample_id] = made
+    return found
+
+
+def make_thumbnail(path: Path) -> Thumbnail | None:
+    """A photo of any kind, upright and in RGB, at most ``SIDE`` pixels wide and high; ``None`` if it cannot be read."""
+    try:
+        photo = _open_small(path)
+        photo.thumbnail((SIDE, SIDE), Image.Resampling.BICUBIC)
+        stream = io.BytesIO()
+        photo.save(stream, "JPEG", quality=_QUALITY, optimize=True)
+    except (UnreadableImageError, OSError, ValueError):
+        return None
+    return Thumbnail(*photo.size, base64.b64encode(stream.getvalue()).decode())
+
+
+def spread(total: int, most: int) -> list[int]:
+    """At most ``most`` of ``total`` photos, evenly spread, in an order in which every beginning is spread too.
+
+    Example:
+        >>> spread(8, 4)
+        [0, 4, 2, 6]
+    """
+    if total == 0:
+        return []
+    bits = max((total - 1).bit_length(), 1)
+    order = (int(f"{number:0{bits}b}"[::-1], 2) for number in range(2**bits))
+    return [number for number in order if number < total][:most]
+
+
+def _open_small(path: Path) -> Image.Image:
+    """The photo in RGB; a JPEG is decoded at a fraction of its size, which takes a fraction of the time."""
+    try:
+        with Image.open(path, formats=photo_formats()) as image:
+            image.draft("RGB", (2 * SIDE, 2 * SIDE))
+            if image.mode == "RGB" and not image.has_transparency_data:
+                return ImageOps.exif_transpose(image)
+    except Exception:  # whatever is wrong with the file, the one reader of photos knows how to take it
+        return open_image(path)
+    return open_image(path)

@@ -1,0 +1,58 @@
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from fgvr.reports import plots
+from fgvr.reports.analysis import Calibration, ClassResult
+from fgvr.reports.run_files import Curve
+
+CURVES = {"coop": Curve((1, 2, 3), (3.0, 2.0, 1.0)), "coop_single": Curve((1, 2), (3.0, 2.5))}
+CLASSES = [ClassResult("A", 4, 0.5, 0.75, "B", 2, 0.5), ClassResult("B", 4, 1.0, 0.5, "B", 4, 0.5)]
+DRAWN = {
+    "results": lambda note="": plots.result_plot({"cACC": {"zero_shot": 50.0, "coop": 75.0}}, "coop", note),
+    "curve": lambda note="": plots.curve_plot("curve", "Training loss", CURVES, note),
+    "space": lambda note="": plots.label_space_plot([3, 1, 1], [4, 1], note),
+    "sizes": lambda note="": plots.set_size_plot([1, 2, 2], [True, False, None], note),
+    "classes": lambda note="": plots.class_plot(CLASSES, "coop", "zero_shot", note),
+    "change": lambda note="": plots.change_plot(CLASSES, "coop", "zero_shot", note),
+    "calibration": lambda note="": plots.calibration_plot(Calibration((0.2, 0.8), (0.1, 0.9), (5, 5)), "coop", note),
+}
+
+
+def texts(svg):
+    return [element.text for element in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_plots_are_elements_of_a_page(name):
+    svg = DRAWN[name]()
+    root = ElementTree.fromstring(svg)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert root.get("aria-label")
+    assert all(id_.startswith(f"{name}-") for id_ in re.findall(r'\bid="([^"]*)"', svg))
+    references = re.findall(r'href="#([^"]*)"', svg) + re.findall(r"url\(#([^)]*)\)", svg)
+    assert set(references) <= set(re.findall(r'\bid="([^"]*)"', svg))
+    assert "<style" not in svg
+    assert "<metadata" not in svg
+    assert not re.search(r"#0[1-5]0[1-5]0[1-6]", svg), "a colour that follows no theme"
+    assert "var(--ink)" in svg
+    assert DRAWN[name]() == svg
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_note_is_in_the_title(name):
+    assert "(simulated labels)" in texts(DRAWN[name]("simulated labels"))
+    assert "(simulated labels)" not in texts(DRAWN[name]())
+
+
+def test_names_of_rows_are_text():
+    rows = ["<b>&", "$x^2$", "\x00\x1b", "鳥", "_hidden", "x" * 99]
+    svg = plots.curve_plot("curve", "Loss", dict.fromkeys(rows, CURVES["coop"]))
+    shown = texts(svg)
+    assert {"<b>&", "$x^2$", "\ufffd\ufffd", "鳥"} <= set(shown)
+    assert max(map(len, shown)) < 40
+
+
+def test_a_curve_of_one_epoch_is_a_point():
+    assert "1" in texts(plots.curve_plot("curve", "Loss", {"coop": Curve((1,), (2.0,))}))
