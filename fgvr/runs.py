@@ -37,6 +37,11 @@ class RunFolder:
         return self.path / "candidates.parquet"
 
     @property
+    def neighbours(self) -> Path:
+        """The support photos that look most like each support photo."""
+        return self.path / "neighbours.parquet"
+
+    @property
     def predictions(self) -> Path:
         """What each row of the result table says of each photo."""
         return self.path / "predictions.parquet"

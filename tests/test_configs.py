@@ -24,6 +24,12 @@ def test_config_is_parsed_and_instantiated(path, tmp_path, monkeypatch):
     assert isinstance(cli.datamodule, FgvrDataModule)
     assert isinstance(cli.model, Method)
     assert not list(tmp_path.iterdir()), "constructors are pure"
+    saved = cli.parser.dump(cli.config, skip_none=False)
+    (tmp_path / "saved.yaml").write_text(saved)
+    again = ParsedCLI(["--config", "saved.yaml"])
+    again.config.pop("config")
+    cli.config.pop("config")
+    assert again.config.as_dict() == cli.config.as_dict(), "a saved configuration is the same run"
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)

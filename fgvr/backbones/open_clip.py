@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from open_clip import CLIP, SimpleTokenizer
     from open_clip.transformer import TextTransformer
 
+SHIPPED = Path(__file__).parent / "weights"
+"""Folder of the architectures that come with fgvr and, under the same names, their weights."""
+
 # what open_clip, torch.load and the hub's client raise for names, files and downloads that are not as they should be
 _LOAD_ERRORS = (OSError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError)
 
@@ -27,10 +30,12 @@ class OpenClipBackbone(Backbone):
 
     Args:
         model: Name of an architecture (``ViT-B-16``), or a model with its weights: ``hf-hub:<organisation>/<name>``
-            or ``local-dir:<folder>`` with ``open_clip_config.json`` and weights in it.
+            or ``local-dir:<folder>`` with ``open_clip_config.json`` and weights in it. ``fieldguide-clip`` comes with
+            fgvr: 10 million parameters, trained on drawn birds, of use on those only.
         pretrained: Tag of open_clip's weights for that architecture (``openai``, ``laion2b_s34b_b88k``), or a file with
             weights. An OpenAI checkpoint in a file needs the architecture's ``-quickgelu`` variant; for a tag, the
-            activation follows the tag. Not given with ``hf-hub:`` and ``local-dir:``.
+            activation follows the tag. Not given with ``hf-hub:`` and ``local-dir:``, and not needed for
+            ``fieldguide-clip``.
         config_dir: Folder with JSON files of further architectures, in open_clip's format, named after the files.
         cache_dir: Where downloads go; the hub's own cache if not given.
         text_batch_size: Texts per forward pass; see ``TokenPromptEncoder`` for what more classes than that mean.
@@ -62,13 +67,14 @@ class OpenClipBackbone(Backbone):
             if not Path(self.config_dir).is_dir():
                 raise FgvrError(f"config_dir is {self.config_dir}, but there is no such folder.")
             open_clip.add_model_config(self.config_dir)
-        name, quick_gelu = self._resolve()
+        open_clip.add_model_config(SHIPPED)
+        name, pretrained, quick_gelu = self._resolve()
         try:
             # Lightning makes the GPU the default device while it configures a model
             with torch.device("cpu"):
                 model, transform = open_clip.create_model_from_pretrained(
                     name,
-                    pretrained=self.pretrained,
+                    pretrained=pretrained,
                     force_quick_gelu=quick_gelu,
                     cache_dir=self.cache_dir,
                     weights_only=True,
@@ -131,14 +137,14 @@ class OpenClipBackbone(Backbone):
             )
         return OpenClipPromptEncoder(tower, self._tokenizer, self.text_batch_size)
 
-    def _resolve(self) -> tuple[str, bool]:
-        """Open_clip's name of the model, and whether the weights need QuickGELU although the architecture has GELU."""
+    def _resolve(self) -> tuple[str, str | None, bool]:
+        """Open_clip's name of the model, its weights, and whether these need QuickGELU in a GELU architecture."""
         import open_clip
 
         if self.model_name.startswith(("hf-hub:", "local-dir:")):
             if self.pretrained is not None:
                 raise FgvrError(f"{self.model_name} has weights of its own: leave out pretrained={self.pretrained!r}.")
-            return self.model_name, False
+            return self.model_name, None, False
         name = self.model_name.replace("/", "-")
         models = open_clip.list_models()
         if name not in models:
@@ -148,6 +154,9 @@ class OpenClipBackbone(Backbone):
             )
         tags = open_clip.list_pretrained_tags_by_model(name)
         show_tags = f"python -c \"import open_clip; print(open_clip.list_pretrained_tags_by_model('{name}'))\""
+        shipped = SHIPPED / f"{name}.safetensors"
+        if self.pretrained is None and shipped.is_file():
+            return name, str(shipped), False
         if self.pretrained is None:
             raise FgvrError(f"{name} needs weights: give a tag or a file as pretrained. To see its tags: {show_tags}")
         tag = open_clip.get_pretrained_cfg(name, self.pretrained)
@@ -156,7 +165,7 @@ class OpenClipBackbone(Backbone):
                 f"{self.pretrained!r} is neither a file nor a tag of {name}{_closest(self.pretrained, tags)}. "
                 f"To see its tags: {show_tags}"
             )
-        return name, bool(tag.get("quick_gelu"))
+        return name, self.pretrained, bool(tag.get("quick_gelu"))
 
     def _load_error(self, error: Exception) -> FgvrError:
         reason = f"{type(error).__name__}: {str(error).strip()[:300]}"

@@ -68,7 +68,7 @@ class KnnCandidates(CandidateStrategy):
                 f"{photos.features.shape} are not: normalise them in the backbone's encode_image."
             )
         unit = photos.features / lengths  # features kept in half precision are off by enough to lose the photo itself
-        names = own[_nearest(unit, np.flatnonzero(own >= 0), self.k)]
+        names = own[nearest(unit, np.flatnonzero(own >= 0), self.k)]
         repeated = np.tril(names[:, :, None] == names[:, None, :], -1).any(axis=2)
         sizes = (~repeated).sum(axis=1)
         return CandidateSets(
@@ -79,7 +79,7 @@ class KnnCandidates(CandidateStrategy):
         )
 
 
-def _nearest(features: NDArray[np.float32], named: NDArray[np.intp], k: int) -> NDArray[np.int64]:
+def nearest(features: NDArray[np.float32], named: NDArray[np.intp], k: int) -> NDArray[np.int64]:
     """Numbers of the k photos out of ``named`` nearest to each photo, itself first, then nearest first.
 
     faiss alone would not do: its float32 products depend on the batch and the number of threads in the last bit, and
@@ -99,7 +99,7 @@ def _nearest(features: NDArray[np.float32], named: NDArray[np.intp], k: int) -> 
     index = faiss.IndexFlatIP(features.shape[1])
     index.add(features[named])
     k = min(k, len(named))
-    nearest = np.empty((len(features), k), dtype=np.int64)
+    result = np.empty((len(features), k), dtype=np.int64)
     pending, width = np.arange(len(features)), k
     while len(pending):
         width = min(2 * width, len(named))
@@ -112,7 +112,7 @@ def _nearest(features: NDArray[np.float32], named: NDArray[np.intp], k: int) -> 
             exact = np.einsum("nd,nwd->nw", features[photos].astype(np.float64), features[found].astype(np.float64))
             exact[found == photos[:, None]] = np.inf
             order = np.lexsort((found, -exact))[:, :k]
-            nearest[photos] = np.take_along_axis(found, order, axis=1)
+            result[photos] = np.take_along_axis(found, order, axis=1)
             unsettled.append(block[~settled])
         pending = np.concatenate(unsettled)
-    return nearest
+    return result

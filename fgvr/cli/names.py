@@ -30,9 +30,15 @@ def expand_config(config: Any) -> Any:
     Raises:
         FgvrError: A name is unknown.
     """
-    if not isinstance(config, dict):
+    if not isinstance(config, dict) or _are_arguments(config):
         return config
     return {key: _expand(value, SECTIONS[key]) if key in SECTIONS else value for key, value in config.items()}
+
+
+def _are_arguments(config: dict[str, Any]) -> bool:
+    """Whether these are the arguments of a class, which jsonargparse loads in the same way: a backbone's ``model``."""
+    model = config.get("model")
+    return isinstance(model, str) and model not in METHODS and not {"data", "trainer"} & config.keys()
 
 
 def expand_argv(argv: list[str]) -> list[str]:

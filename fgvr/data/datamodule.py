@@ -19,6 +19,7 @@ from fgvr.backbones.base import Backbone
 from fgvr.candidates.base import CandidateStrategy, NamedPhotos
 from fgvr.candidates.files import read_candidates, write_candidates
 from fgvr.candidates.knn import KnnCandidates
+from fgvr.candidates.neighbours import find_neighbours, write_neighbours
 from fgvr.candidates.quality import CandidateQuality, measure
 from fgvr.data.augmentation import augmented
 from fgvr.data.base import ImageDataset
@@ -67,6 +68,8 @@ class FgvrDataModule(LightningDataModule):
         shots: Draw this many support photos per true class (m in the FGVR paper). All support photos if not given.
         support_size: Draw this many support photos in all, for photos without names.
         support_seed: Another one draws other support photos.
+        direct: Ask the labeler about every evaluated photo too: the row ``labeler`` of the result table, which the FGVR
+            paper takes for the upper bound, and far more requests.
         label_store: SQLite file that keeps every reply; shared by all runs.
         max_cost_usd: Labelling stops before it has spent more than this.
         batch_size: Photos per training step over all processes, so that 1 and N processes train alike.
@@ -84,6 +87,7 @@ class FgvrDataModule(LightningDataModule):
         shots: int | None = None,
         support_size: int | None = None,
         support_seed: int = 0,
+        direct: bool = False,
         label_store: Path = Path("runs/labels.sqlite"),
         max_cost_usd: float | None = None,
         batch_size: int = 32,
@@ -99,6 +103,7 @@ class FgvrDataModule(LightningDataModule):
         self.shots = shots
         self.support_size = support_size
         self.support_seed = support_seed
+        self.direct = direct
         self.label_store = Path(label_store)
         self.max_cost_usd = max_cost_usd
         if batch_size < 1:
@@ -133,28 +138,44 @@ class FgvrDataModule(LightningDataModule):
         """
         return self.photos.draw_support(self.shots, self.support_size, self.support_seed)
 
+    @property
+    def asked(self) -> tuple[ImageRecord, ...]:
+        """The photos that the labeler is asked about: the support photos and, with ``direct``, the evaluated ones."""
+        evaluated = self.photos.splits[self.photos.evaluated_split] if self.direct else ()
+        drawn = {record.sample_id for record in self.support} if evaluated else set()
+        return (*self.support, *(record for record in evaluated if record.sample_id not in drawn))
+
     def label_plan(self) -> LabelPlan:
         """What labelling would ask and cost; asks nothing."""
         with LabelStore(self.label_store) as store:
-            return plan(self._require_labeler(), self.support, store)
+            return plan(self._require_labeler(), self.asked, store)
 
     def label(self) -> list[LabelRecord]:
-        """Ask the labeler for what is missing, store every reply, and return what is known of each support photo.
+        """Ask the labeler for what is missing, store every reply, and return what is known of each photo asked about.
 
         Raises:
             FgvrError: The labeler cannot go on, or ``max_cost_usd`` is reached; what was paid for is stored.
         """
         labeler = self._require_labeler()
         with LabelStore(self.label_store) as store:
-            run = label(labeler, self.support, store, max_cost_usd=self.max_cost_usd)
+            run = label(labeler, self.asked, store, max_cost_usd=self.max_cost_usd)
         if run.failed:
             log.warning("%d of %d requests failed; the first: %s", run.failed, run.asked, run.first_error)
-        return self.read_labels()
+        return self.read_labels(self.asked)
 
-    def read_labels(self) -> list[LabelRecord]:
-        """What the store has for each support photo; ``flag`` is ``"failed"`` where it has nothing."""
+    def read_labels(self, photos: Sequence[ImageRecord] | None = None) -> list[LabelRecord]:
+        """What the store has for each of ``photos``; ``flag`` is ``"failed"`` where it has nothing.
+
+        Args:
+            photos: The support photos if not given.
+        """
         with LabelStore(self.label_store) as store:
-            return read_labels(self._require_labeler(), self.support, store)
+            return read_labels(self._require_labeler(), self.support if photos is None else photos, store)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether replies and their costs are made up."""
+        return self.labeler is not None and self.labeler.simulated
 
     def needs_labels(self, learner: Learner) -> bool:
         """Whether making the vocabulary and the candidate sets of this run needs the labeler."""
@@ -171,12 +192,12 @@ class FgvrDataModule(LightningDataModule):
             unasked = self.label_plan().unasked
             if unasked:
                 raise FgvrError(
-                    f"{unasked} of {len(self.support)} support photos have no reply in {str(self.label_store)!r}, and "
-                    "this process does not ask for them. Run `fgvr label` with the same options first."
+                    f"{unasked} of {len(self.asked)} photos to be labelled have no reply in {str(self.label_store)!r}, "
+                    "and this process does not ask for them. Run `fgvr label` with the same options first."
                 )
             labels = self.read_labels()
             write_labels(labels, self._folder().labels)
-            log.info("%s", summary(labels))
+            log.info("%s", summary(labels, self.simulated))
         if isinstance(self.class_names, list):
             vocabulary = known_vocabulary(self.class_names)
         elif isinstance(self.class_names, Path):
@@ -211,8 +232,11 @@ class FgvrDataModule(LightningDataModule):
         outside = sum(not given for given in photos.labels) - sum(not record.names for record in labels)
         if outside:
             log.warning("%d photos were given names that are not in the label space; they count as unnamed", outside)
-        if self.candidates.needs_features:
-            photos = replace(photos, features=self._extract(_TRAINING, backbone, device).numpy())
+        if self.candidates.needs_features or (self.trainer is not None and self._cached()):
+            features = self._extract(_TRAINING, backbone, device).numpy()
+            write_neighbours(find_neighbours(photos.sample_ids, features), self._folder().neighbours)
+            if self.candidates.needs_features:
+                photos = replace(photos, features=features)
         sets = self.candidates.build(photos)
         write_candidates(sets, vocabulary.names, self._folder().candidates)
         self.quality = measure(sets, vocabulary, self.photos.truth)

@@ -3,7 +3,7 @@
 import math
 import random
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -14,6 +14,9 @@ Style = Literal["plate", "field"]
 
 DRAWING = 1
 """Changes whenever the same species and seed would give other pixels."""
+
+EVENING = (1.12, 0.96, 0.76)
+"""Light of all field photos: factors of red, green and blue. A shift of domain that learned prompts can make up for."""
 
 _SCALE = 3  # drawn this much larger, then reduced, so that edges are smooth
 _RGB = {
@@ -27,6 +30,26 @@ _Colour = tuple[int, int, int]
 _Point = tuple[float, float]
 _Place = Callable[[float, float], _Point]
 """From how far forward along the body, and how far down from its middle, to a point."""
+
+
+class Pose(NamedTuple):
+    """How far birds turn, move and differ in size.
+
+    Attributes:
+        turn: Degrees to either side.
+        shift: Share of the photo's side in any direction.
+        smallest: Factor of the usual size.
+        largest: The same.
+    """
+
+    turn: float
+    shift: float
+    smallest: float
+    largest: float
+
+
+PLATE_POSE = Pose(4.0, 0.02, 0.98, 1.08)
+FIELD_POSE = Pose(14.0, 0.06, 0.78, 1.06)
 
 
 class _Shape:
@@ -54,29 +77,34 @@ def draw_photo(species: Species, style: Style, draw: random.Random, size: int = 
     Args:
         species: What is shown.
         style: ``plate`` is clean, as in a field guide, with hardly any change of pose. ``field`` has clutter behind and
-            a little before the bird, changes of pose and size, a colour cast, low contrast, blur and noise.
+            a little before the bird, changes of pose and size, evening light, low contrast, blur and noise.
         draw: Where everything that varies comes from: an equal one gives an equal photo.
         size: Side in pixels.
 
     Returns:
         RGB, ``size`` by ``size``.
     """
-    field = style == "field"
     canvas = size * _SCALE
-    background = _thicket(canvas, draw) if field else Image.new("RGB", (canvas, canvas), _paper(draw))
-    turn, shift, low, high = (16.0, 0.06, 0.74, 1.06) if field else (4.0, 0.02, 0.98, 1.08)
+    if style == "plate":
+        photo = Image.new("RGB", (canvas, canvas), _paper(draw))
+        paint_bird(photo, species, PLATE_POSE, draw)
+        return photo.resize((size, size), Image.Resampling.BOX)
+    photo = _thicket(canvas, draw)
+    paint_bird(photo, species, FIELD_POSE, draw)
+    _leaves(photo, draw, count=draw.randint(0, 3), longest=0.13)
+    return exposed(photo.resize((size, size), Image.Resampling.BOX), draw, EVENING)
+
+
+def paint_bird(image: Image.Image, species: Species, pose: Pose, draw: random.Random) -> None:
+    """Paint a bird onto a square picture."""
     _Bird(
-        background,
-        turn=math.radians(draw.uniform(-turn, turn)),
-        size=draw.uniform(low, high),
-        middle=(0.5 + draw.uniform(-shift, shift), 0.5 + draw.uniform(-shift, shift)),
+        image,
+        turn=math.radians(draw.uniform(-pose.turn, pose.turn)),
+        size=draw.uniform(pose.smallest, pose.largest),
+        middle=(0.5 + draw.uniform(-pose.shift, pose.shift), 0.5 + draw.uniform(-pose.shift, pose.shift)),
         mirrored=draw.random() < 0.5,
         draw=draw,
     ).paint(species)
-    if not field:
-        return background.resize((size, size), Image.Resampling.BOX)
-    _leaves(background, draw, count=draw.randint(0, 3), longest=0.13)
-    return _exposed(background.resize((size, size), Image.Resampling.BOX), draw)
 
 
 class _Bird:
@@ -252,12 +280,20 @@ def _leaves(image: Image.Image, draw: random.Random, count: int, longest: float)
         pen.polygon([(x * canvas, y * canvas) for x, y in leaf], fill=colour)
 
 
-def _exposed(image: Image.Image, draw: random.Random) -> Image.Image:
-    """As a small camera in poor light takes it: blurred, low in contrast, tinted and noisy."""
-    image = image.filter(ImageFilter.GaussianBlur(draw.uniform(0.2, 1.0)))
-    pixels = np.asarray(image, dtype=np.float32)
-    contrast, light = draw.uniform(0.55, 0.95), draw.uniform(-22, 22)
-    cast = np.array([draw.uniform(0.88, 1.12) for _ in range(3)], dtype=np.float32)
-    noise = np.random.default_rng(draw.getrandbits(32)).normal(0, draw.uniform(2, 9), pixels.shape)
-    pixels = ((pixels - 128) * contrast + 128 + light) * cast + noise
+def exposed(
+    image: Image.Image, draw: random.Random, light: tuple[float, float, float] = (1.0, 1.0, 1.0)
+) -> Image.Image:
+    """As a small camera in poor light takes it: blurred, low in contrast, tinted and noisy.
+
+    Args:
+        image: RGB.
+        draw: Where everything that varies comes from.
+        light: Colour of the light: factors of red, green and blue.
+    """
+    image = image.filter(ImageFilter.GaussianBlur(draw.uniform(0.1, 0.8)))
+    pixels = np.asarray(image, dtype=np.float64)
+    contrast, brightness = draw.uniform(0.6, 1.0), draw.uniform(-20, 20)
+    tint = np.array([factor * draw.uniform(0.9, 1.1) for factor in light])
+    noise = np.random.default_rng(draw.getrandbits(32)).normal(0, draw.uniform(1, 7), pixels.shape)
+    pixels = ((pixels - 128) * contrast + 128 + brightness) * tint + noise
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))

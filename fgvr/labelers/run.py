@@ -12,7 +12,6 @@ from fgvr.labelers.replies import ParsedReply, parse_reply
 from fgvr.labelers.store import LabelStore, request_key
 from fgvr.records import ImageRecord, LabelRecord
 
-
 _SIMULATED = " (simulated)"
 
 

@@ -561,10 +561,11 @@ class Content:
         for row, curves in self.files.curves.items():
             for figure, curve in curves.items():
                 drawn[figure][row or self.own or "this run"] = curve
+        series = plots.series_of(list(self.files.metrics), self.own or "this run")
         titles = {"train/loss": "Training loss"}
         titles |= {f"val/{key}": f"{heading} of the validation photos" for key, heading in COLUMNS.items()}
         return [
-            plots.curve_plot(f"curve{number}", titles[figure], drawn[figure], self.note())
+            plots.curve_plot(f"curve{number}", titles[figure], drawn[figure], series, self.note())
             for number, figure in enumerate(titles)
             if figure in drawn
         ]

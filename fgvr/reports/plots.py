@@ -58,6 +58,7 @@ _STYLE: dict[Any, Any] = {
 }
 
 _LONGEST_NAME = 24
+_DASHES = ("-", "--", ":", "-.")
 _WIDTH = 4.5
 
 
@@ -108,6 +109,21 @@ class Plot:
         return _inline(stream.getvalue(), self.name, self.description)
 
 
+def series_of(rows: Sequence[str], own: str) -> dict[str, int]:
+    """Row -> number of its colour, the same in every plot of a report: 0 is the own row's.
+
+    Args:
+        rows: Rows in the order of the table.
+        own: The run's own row.
+
+    Example:
+        >>> series_of(["zero_shot", "coop_single", "coop"], own="coop")
+        {'coop': 0, 'zero_shot': 1, 'coop_single': 2}
+    """
+    others = [row for row in rows if row != own]
+    return {own: 0} | {row: 1 + number % (len(_SERIES) - 1) for number, row in enumerate(others)}
+
+
 def result_plot(figures: Mapping[str, Mapping[str, float]], own: str, note: str = "") -> str:
     """The figures of each row of the table, side by side.
 
@@ -123,7 +139,7 @@ def result_plot(figures: Mapping[str, Mapping[str, float]], own: str, note: str 
         for number, row in enumerate(rows):
             places = [place + (number - (len(rows) - 1) / 2) * step for place in range(len(headings))]
             values = [figures[heading].get(row, np.nan) for heading in headings]
-            colour = _SERIES[0] if row == own else _SERIES[1 + number % (len(_SERIES) - 1)]
+            colour = _SERIES[series_of(rows, own)[row]]
             plot.axes.barh(places, values, height=step * 0.86, color=colour, label=_short(row))
             for place, value in zip(places, values, strict=True):
                 if np.isfinite(value):
@@ -138,24 +154,26 @@ def result_plot(figures: Mapping[str, Mapping[str, float]], own: str, note: str 
     return plot.svg
 
 
-def curve_plot(name: str, title: str, curves: Mapping[str, Curve], note: str = "") -> str:
+def curve_plot(name: str, title: str, curves: Mapping[str, Curve], series: Mapping[str, int], note: str = "") -> str:
     """A logged figure over the epochs, one line for each row of the table.
 
     Args:
         name: Unique on the page.
         title: What is shown.
         curves: Row -> curve, the run's own first.
+        series: From :func:`series_of`.
         note: To be added to the title.
     """
     last = ", ".join(f"{row}: {curve.values[0]:.3g} to {curve.values[-1]:.3g}" for row, curve in curves.items())
     with Plot(name, f"{title} from the first epoch to the last. {last}") as plot:
-        for (row, curve), colour, dashes in zip(curves.items(), _SERIES * 4, _dashes(), strict=False):
+        for number, (row, curve) in enumerate(curves.items()):
+            style: dict[str, Any] = {
+                "color": _SERIES[series.get(row, 0)],
+                "linestyle": _DASHES[number % len(_DASHES)],
+                "lw": 1.8,
+            }
             marker = "o" if len(curve.epochs) < 30 else ""
-            plot.axes.plot(
-                *(curve.epochs, curve.values), color=colour, linestyle=dashes, marker=marker, markersize=3.5, lw=1.8
-            )
-            if len(curves) > 1:
-                plot.axes.plot([], [], color=colour, linestyle=dashes, lw=1.8, label=_short(row))
+            plot.axes.plot(curve.epochs, curve.values, marker=marker, markersize=3.5, label=_short(row), **style)
         plot.axes.set_xlabel("epoch")
         plot.axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         _title(plot.axes, title, note)
@@ -302,10 +320,6 @@ def _title(axes: Axes, title: str, note: str) -> None:
 def _short(name: str) -> str:
     name = printable(name)
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}\u2026"
-
-
-def _dashes() -> list[str]:
-    return ["-"] * len(_SERIES) + ["--"] * len(_SERIES) + [":"] * len(_SERIES) + ["-."] * len(_SERIES)
 
 
 def _said(figures: Mapping[str, Mapping[str, float]]) -> str:

@@ -109,7 +109,7 @@ class RunRecorder(Callback):
 
 
 def _labeler_row(method: Method, predictions: Sequence[Prediction], asked: Sequence[LabelRecord]) -> dict[str, object]:
-    """What it is worth and costs to ask the labeler about every evaluated photo; a photo without a name counts as wrong."""
+    """What asking the labeler about every evaluated photo is worth and costs; one without a name counts as wrong."""
     known = [prediction for prediction in predictions if prediction.true_name is not None]
     truth = [prediction.true_name or "" for prediction in known]
     figures: dict[str, object] = {}

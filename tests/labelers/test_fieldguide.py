@@ -94,7 +94,7 @@ def test_everything_says_that_it_is_simulated(photos):
 def test_mistakes_are_named():
     with pytest.raises(FgvrError, match=r"data\.labeler\.latin is 2"):
         FieldguideLabeler(latin=2)
-    with pytest.raises(FgvrError, match="sum to 1.20"):
+    with pytest.raises(FgvrError, match=r"sum to 1\.20"):
         FieldguideLabeler(confusion=0.9, invention=0.3, generic=0, refusal=0)
     with pytest.raises(FgvrError, match=r"data\.labeler\.names is 0"):
         FieldguideLabeler(names=0)

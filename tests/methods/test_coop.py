@@ -46,7 +46,7 @@ def test_from_python_without_the_command_line(data, tiny_run):
 
 
 def test_unlabelled_photos_stop_the_run_with_the_command(data, tiny_run):
-    with pytest.raises(FgvrError, match=r"16 of 16 support photos have no reply .* Run `fgvr label`"):
+    with pytest.raises(FgvrError, match=r"16 of 16 photos to be labelled have no reply .* Run `fgvr label`"):
         trainer(tiny_run / "mine", max_epochs=1).fit(CoOpMethod(TinyBackbone()), datamodule=data)
 
 

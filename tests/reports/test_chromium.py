@@ -122,7 +122,7 @@ def test_photos_come_when_they_are_scrolled_to(make_run, reader):
     last = reader.all("#photos img")[-1]
     assert not last.get_attribute("src")
     reader.run("arguments[0].scrollIntoView()", last)
-    WebDriverWait(reader.browser, 10).until(lambda _: reader.run("return arguments[0].naturalWidth", last) > 0)
+    WebDriverWait(reader.browser, 60).until(lambda _: reader.run("return arguments[0].naturalWidth", last) > 0)
     assert last.get_attribute("src").startswith("data:image/jpeg;base64,")
 
 

@@ -11,7 +11,7 @@ CURVES = {"coop": Curve((1, 2, 3), (3.0, 2.0, 1.0)), "coop_single": Curve((1, 2)
 CLASSES = [ClassResult("A", 4, 0.5, 0.75, "B", 2, 0.5), ClassResult("B", 4, 1.0, 0.5, "B", 4, 0.5)]
 DRAWN = {
     "results": lambda note="": plots.result_plot({"cACC": {"zero_shot": 50.0, "coop": 75.0}}, "coop", note),
-    "curve": lambda note="": plots.curve_plot("curve", "Training loss", CURVES, note),
+    "curve": lambda note="": plots.curve_plot("curve", "Training loss", CURVES, {"coop": 0}, note),
     "space": lambda note="": plots.label_space_plot([3, 1, 1], [4, 1], note),
     "sizes": lambda note="": plots.set_size_plot([1, 2, 2], [True, False, None], note),
     "classes": lambda note="": plots.class_plot(CLASSES, "coop", "zero_shot", note),
@@ -48,11 +48,20 @@ def test_a_note_is_in_the_title(name):
 
 def test_names_of_rows_are_text():
     rows = ["<b>&", "$x^2$", "\x00\x1b", "鳥", "_hidden", "x" * 99]
-    svg = plots.curve_plot("curve", "Loss", dict.fromkeys(rows, CURVES["coop"]))
+    svg = plots.curve_plot("curve", "Loss", dict.fromkeys(rows, CURVES["coop"]), {})
     shown = texts(svg)
     assert {"<b>&", "$x^2$", "\ufffd\ufffd", "鳥"} <= set(shown)
     assert max(map(len, shown)) < 40
 
 
 def test_a_curve_of_one_epoch_is_a_point():
-    assert "1" in texts(plots.curve_plot("curve", "Loss", {"coop": Curve((1,), (2.0,))}))
+    assert "1" in texts(plots.curve_plot("curve", "Loss", {"coop": Curve((1,), (2.0,))}, {"coop": 0}))
+
+
+def test_a_row_has_one_colour_in_all_plots():
+    series = plots.series_of(["zero_shot", "coop_single", "coop"], "coop")
+    curves = plots.curve_plot("curve", "Loss", CURVES, series)
+    bars = plots.result_plot({"cACC": {"zero_shot": 1.0, "coop_single": 2.0, "coop": 3.0}}, "coop")
+    assert "var(--series-3)" in curves
+    assert "var(--series-2)" not in curves
+    assert {"var(--series-1)", "var(--series-2)", "var(--series-3)"} <= set(re.findall(r"var\(--series-\d\)", bars))

@@ -1,0 +1,114 @@
+"""The support photos that look most like each one: ``neighbours.parquet`` of a run folder, for people to read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from fgvr.candidates.knn import nearest
+from fgvr.errors import FgvrError
+from fgvr.files import replacing
+
+NEIGHBOURS = 5
+"""How many of each photo."""
+MOST_PHOTOS = 2000
+"""Neighbours are kept of no more photos than a report shows."""
+
+_SCHEMA = pa.schema(
+    [("sample_id", pa.string()), ("neighbours", pa.list_(pa.string())), ("similarity", pa.list_(pa.float32()))]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The nearest photos of one photo.
+
+    Attributes:
+        sample_id: The photo.
+        neighbours: Sample ids of other support photos, nearest first.
+        similarity: Cosine similarity with each of them, in [-1, 1].
+    """
+
+    sample_id: str
+    neighbours: tuple[str, ...]
+    similarity: tuple[float, ...]
+
+
+def find_neighbours(
+    sample_ids: Sequence[str], features: NDArray[np.float32], k: int = NEIGHBOURS, limit: int = MOST_PHOTOS
+) -> list[Neighbours]:
+    """The k nearest other photos by cosine similarity in image-feature space, nearest first.
+
+    Args:
+        sample_ids: The N support photos.
+        features: L2-normalised, shape ``(N, D)``.
+        k: How many; all others where there are fewer.
+        limit: Find them for this many photos, spread evenly over the N.
+
+    Example:
+        >>> features = np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]], dtype=np.float32)
+        >>> find_neighbours(["a.jpg", "b.jpg", "c.jpg"], features, k=1)[0].neighbours
+        ('c.jpg',)
+    """
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    unit = features / np.maximum(lengths, np.finfo(np.float32).tiny)
+    # the photo itself comes first
+    others = nearest(unit, np.arange(len(unit)), k + 1)[:, 1:]
+    shown = np.unique(np.linspace(0, len(unit) - 1, min(len(unit), limit)).round().astype(np.intp))
+    similarity = np.einsum("nd,nkd->nk", unit[shown], unit[others[shown]])
+    return [
+        Neighbours(sample_ids[photo], tuple(sample_ids[other] for other in others[photo]), tuple(row))
+        for photo, row in zip(shown.tolist(), similarity.tolist(), strict=True)
+    ]
+
+
+def write_neighbours(rows: Sequence[Neighbours], path: Path) -> None:
+    """Write columns ``sample_id``, ``neighbours`` (sample ids) and ``similarity``; whole or not at all.
+
+    Args:
+        rows: One a photo.
+        path: The Parquet file; its folder is made if it does not exist.
+    """
+    columns = [[getattr(row, name) for row in rows] for name in _SCHEMA.names]
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)]
+    with replacing(path) as temporary:
+        pq.write_table(pa.table(arrays, schema=_SCHEMA), temporary)
+
+
+def read_neighbours(path: Path) -> list[Neighbours]:
+    """Read what :func:`write_neighbours` wrote.
+
+    Args:
+        path: The Parquet file. Columns besides the three are ignored.
+
+    Raises:
+        FgvrError: The file is missing or not Parquet, lacks a column or has one of another type; or a row (counted
+            from 0) has no sample id, or not one similarity for each neighbour.
+    """
+    if not path.is_file():
+        raise FgvrError(f"{path} is not there. The candidates stage writes it: fgvr candidates --help")
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise FgvrError(f"{path} is not a Parquet file, or is damaged: {error}. Delete it.") from error
+    for name in _SCHEMA.names:
+        if name not in table.column_names:
+            raise FgvrError(f"{path} has no column {name!r}; it needs {', '.join(_SCHEMA.names)}. Delete it.")
+    try:
+        table = table.select(_SCHEMA.names).cast(_SCHEMA)
+    except (pa.ArrowException, ValueError) as error:
+        raise FgvrError(f"{path}: the columns must be\n{_SCHEMA}\nbut {error}. Delete it.") from error
+    found = []
+    for number, row in enumerate(table.to_pylist()):
+        others, similarity = row["neighbours"] or [], row["similarity"] or []
+        if row["sample_id"] is None or len(others) != len(similarity) or None in others or None in similarity:
+            raise FgvrError(
+                f"{path}, row {number} ({row['sample_id']}): expected a sample_id, and one similarity for each "
+                "neighbour. Delete the file: reports do without it."
+            )
+        found.append(Neighbours(row["sample_id"], tuple(others), tuple(similarity)))
+    return found
