@@ -279,6 +279,7 @@ class FgvrCLI(LightningCLI):
             if not self.data.photos.truth:
                 self.print_names()
             print(format_table(read_metrics(self.run_folder.metrics)))
+            print(f"report: {self.run_folder.report}")
         self.print_folder()
 
     def after_predict(self) -> None:

@@ -30,6 +30,7 @@ def test_label_and_then_candidates(tiny_run, capsys):
         "candidates.parquet",
         "config.yaml",
         "labels.parquet",
+        "neighbours.parquet",
         "vocabulary.json",
     }
 

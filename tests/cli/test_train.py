@@ -27,8 +27,10 @@ def context(folder):
 
 def test_fit_leaves_every_file_and_prints_the_folder_last(tiny_run, capsys):
     fit()
-    folder = Path(capsys.readouterr().out.splitlines()[-1])
+    *_, report, last = capsys.readouterr().out.splitlines()
+    folder = Path(last)
     assert folder == Path("runs/run/0")
+    assert report == "report: runs/run/0/report.html"
     assert {path.name for path in folder.iterdir()} == FILES
     metrics = json.loads((folder / "metrics.json").read_text())
     assert list(metrics) == ["zero_shot", "coop"]
