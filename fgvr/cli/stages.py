@@ -52,6 +52,7 @@ class StageCLI(FgvrCLI):
     def build_candidates(self) -> None:
         """Build the candidate sets from stored labels, in a run folder of their own."""
         data, method, folder = self.data, self.method, self.run_folder
+        data.direct = False  # candidate sets are those of the support photos
         assert folder is not None, "before_instantiate_classes has made it"
         data.run_folder = folder
         self.write_config()

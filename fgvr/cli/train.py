@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
@@ -28,6 +29,7 @@ from fgvr.files import replacing
 from fgvr.methods.base import Method
 from fgvr.metrics.files import read_metrics
 from fgvr.reports.recorder import RunRecorder
+from fgvr.reports.run_files import simulates
 from fgvr.reports.table import format_table
 from fgvr.runs import RunFolder, new_run_folder
 from fgvr.vocabulary.build import known_vocabulary
@@ -164,6 +166,7 @@ class FgvrCLI(LightningCLI):
         data.resuming = self.command == "fit" and self.checkpoint is not None
         if self.checkpoint is not None and not data.resuming:
             data.vocabulary = known_vocabulary(self.checkpoint["fgvr"]["class_names"])
+            data.simulated_before = simulates(yaml.safe_load(self.checkpoint["fgvr"]["config"]) or {})
         if self.command != "fit" and self.checkpoint is None and method.trains:
             raise FgvrError(
                 f"fgvr {self.command} needs the trained parameters of the method {method.row!r}: give them with "
@@ -173,7 +176,10 @@ class FgvrCLI(LightningCLI):
             data.photos.require_split("val")
         self.write_config()
         self.check_compare()
-        if data.direct or (data.vocabulary is None and not data.resuming and data.needs_labels(method)):
+        # where nothing is scored, nothing is compared with the labeler either
+        data.direct = data.direct and self.command in ("fit", "test")
+        data.asks_support = data.vocabulary is None and not data.resuming and data.needs_labels(method)
+        if data.direct or data.asks_support:
             _label_before_training(data)
         loggers = [entry for entry in _as_list(self._trainer_options().logger) if isinstance(entry, Logger)]
         # a new version per start, because a CSV logger deletes what it finds in its folder

@@ -69,9 +69,10 @@ class FgvrDataModule(LightningDataModule):
         support_size: Draw this many support photos in all, for photos without names.
         support_seed: Another one draws other support photos.
         direct: Ask the labeler about every evaluated photo too: the row ``labeler`` of the result table, which the FGVR
-            paper takes for the upper bound, and far more requests.
+            paper takes for the upper bound, and far more requests. For ``fgvr fit``, ``test`` and ``label``.
         label_store: SQLite file that keeps every reply; shared by all runs.
-        max_cost_usd: Labelling stops before it has spent more than this.
+        max_cost_usd: Labelling stops before it has spent more than this; each compared row that needs labels of its own
+            may spend as much again.
         batch_size: Photos per training step over all processes, so that 1 and N processes train alike.
         augment: Random crops and flips in training. Image features are cached only without it.
         num_workers: Loader processes, for steps that read photos from disk.
@@ -117,6 +118,8 @@ class FgvrDataModule(LightningDataModule):
 
         self.run_folder: RunFolder | None = None
         self.resuming = False
+        self.asks_support = True
+        self.simulated_before = False
         self.vocabulary: Vocabulary | None = None
         self.candidate_sets: CandidateSets | None = None
         self.quality: CandidateQuality | None = None
@@ -141,9 +144,10 @@ class FgvrDataModule(LightningDataModule):
     @property
     def asked(self) -> tuple[ImageRecord, ...]:
         """The photos that the labeler is asked about: the support photos and, with ``direct``, the evaluated ones."""
+        support = self.support if self.asks_support else ()
         evaluated = self.photos.splits[self.photos.evaluated_split] if self.direct else ()
-        drawn = {record.sample_id for record in self.support} if evaluated else set()
-        return (*self.support, *(record for record in evaluated if record.sample_id not in drawn))
+        drawn = {record.sample_id for record in support}
+        return (*support, *(record for record in evaluated if record.sample_id not in drawn))
 
     def label_plan(self) -> LabelPlan:
         """What labelling would ask and cost; asks nothing."""
@@ -174,8 +178,8 @@ class FgvrDataModule(LightningDataModule):
 
     @property
     def simulated(self) -> bool:
-        """Whether replies and their costs are made up."""
-        return self.labeler is not None and self.labeler.simulated
+        """Whether replies and their costs are made up, here or where the checkpoint of this run was trained."""
+        return self.simulated_before or (self.labeler is not None and self.labeler.simulated)
 
     def needs_labels(self, learner: Learner) -> bool:
         """Whether making the vocabulary and the candidate sets of this run needs the labeler."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image, PngImagePlugin
 
+from fgvr.errors import FgvrError
 from fgvr.fieldguide.species import Part, Species, draw_guide
 
 _CHUNK = "fgvr-fieldguide"
@@ -49,6 +50,8 @@ def read_photo(path: Path) -> DrawnPhoto | None:
         with Image.open(path, formats=["PNG"]) as image:
             image.load()
             about = json.loads(image.info.get(_CHUNK, "null"))
-        return DrawnPhoto(**{**about, "species": Species(**about["species"])})
-    except (OSError, ValueError, TypeError, KeyError):
+        photo = DrawnPhoto(**{**about, "species": Species(**about["species"])})
+        whole = type(photo.size) is int and type(photo.seed) is int
+        return photo if whole and photo.species in photo.guide else None
+    except (OSError, ValueError, TypeError, KeyError, FgvrError):
         return None

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 from fgvr.errors import FgvrError
 
@@ -30,6 +30,7 @@ _MARKS = ("breast", "bill", "tail")
 _MOST_MARKS = 2
 _LONGEST_NAME = 60  # what a reply's parser takes for a name
 _FAMILY = 4
+_MOST_SPECIES = 5000  # the smallest part has 13,000
 
 _GENUS = {"bunting": "emberiza", "shrike": "lanius", "plover": "charadrius", "jay": "pica"}
 _BILL_LATIN = {"plain": "", "long": "longi", "hook": "unci", "curve": "curvi"}
@@ -141,10 +142,13 @@ def draw_guide(count: int, seed: int, part: Part) -> tuple[Species, ...]:
         part: The part of the world to draw from.
 
     Raises:
-        FgvrError: ``count`` is below 1.
+        FgvrError: ``count`` is not from 1 to 5,000, or there is no such part.
     """
-    if count < 1:
-        raise FgvrError(f"A field guide of {count} species cannot be drawn; expected 1 or more.")
+    if not 1 <= count <= _MOST_SPECIES or part not in get_args(Part):
+        raise FgvrError(
+            f"A field guide of {count} species of the part {part!r} cannot be drawn; expected 1 to {_MOST_SPECIES}, of "
+            f"{', '.join(get_args(Part))}."
+        )
     draw = random.Random(f"{part}:{seed}")
     guide: dict[Species, None] = {}
     while len(guide) < count:

@@ -160,7 +160,8 @@ def label(
                 if reply.error:
                     failed += 1
                     first_error = first_error or f"{reply.request.image.sample_id}: {reply.error}"
-                bar.set_postfix_str(f"{failed} failed, ${budget.spent:.4f}", refresh=False)
+                spent = f"${budget.spent:.4f}{_SIMULATED * labeler.simulated}"
+                bar.set_postfix_str(f"{failed} failed, {spent}", refresh=False)
                 bar.update()
             asked += size
     if failed == len(requests) > 0:

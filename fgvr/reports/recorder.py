@@ -1,5 +1,6 @@
 """The callback that turns what a run computes into the files of its folder."""
 
+import logging
 import math
 import time
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ from fgvr.reports.run_files import LABELER
 from fgvr.reports.wandb import log_samples
 from fgvr.runs import RunFolder
 
+log = logging.getLogger(__name__)
+
 
 class RunRecorder(Callback):
     """Writes predictions, metrics and the report on process 0, and tells the loggers.
@@ -39,7 +42,8 @@ class RunRecorder(Callback):
         method = _method(pl_module)
         for logger in trainer.loggers:
             if not isinstance(logger, CSVLogger) and method.resolved_config:
-                logger.log_hyperparams(yaml.safe_load(method.resolved_config))
+                simulated = {"simulated_labels": method.data.simulated}
+                logger.log_hyperparams({**yaml.safe_load(method.resolved_config), **simulated})
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
@@ -47,7 +51,16 @@ class RunRecorder(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop the clock."""
-        self._training_seconds = time.perf_counter() - self._started
+        self._training_seconds += time.perf_counter() - self._started
+
+    def state_dict(self) -> dict[str, float]:
+        """The time spent so far, so that a resumed run counts all of it."""
+        running = time.perf_counter() - self._started if self._started else 0.0
+        return {"training_seconds": self._training_seconds + running}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        """Take the time of the run that is resumed."""
+        self._training_seconds = state_dict["training_seconds"]
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
@@ -72,7 +85,10 @@ class RunRecorder(Callback):
             logger.log_metrics(_figures(rows, method.row), step=trainer.global_step)
             if isinstance(logger, WandbLogger):
                 log_samples(logger, method, labels)
-        write_report(self.folder, method.data.photos)
+        try:
+            write_report(self.folder, method.data.photos)
+        except Exception:  # the page is made of files that are there already; nothing computed may be lost for its sake
+            log.exception("The report was not written. To write it: fgvr report %s", self.folder.path)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write ``predictions.parquet``, and ``predictions.csv`` for a spreadsheet."""
@@ -109,7 +125,7 @@ class RunRecorder(Callback):
 
 
 def _labeler_row(method: Method, predictions: Sequence[Prediction], asked: Sequence[LabelRecord]) -> dict[str, object]:
-    """What asking the labeler about every evaluated photo is worth and costs; one without a name counts as wrong."""
+    """What asking the labeler about every evaluated photo is worth and costs; one without a name has an empty one."""
     known = [prediction for prediction in predictions if prediction.true_name is not None]
     truth = [prediction.true_name or "" for prediction in known]
     figures: dict[str, object] = {}

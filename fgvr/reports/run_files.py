@@ -24,7 +24,7 @@ from fgvr.runs import RunFolder
 from fgvr.vocabulary.files import read_vocabulary
 
 LABELER = "labeler"
-"""Row of the labeler's own answers on the evaluated photos: an upper bound, never the run's own row."""
+"""Row of the labeler's own answers on the evaluated photos; never the run's own row."""
 
 
 @dataclass(frozen=True)

@@ -67,3 +67,32 @@ def test_known_names_are_not_simulated(folder, capsys):
     metrics = json.loads((folder / "runs/run/0/metrics.json").read_text())
     assert "simulated" not in metrics["zero_shot"]
     assert "simulat" not in capsys.readouterr().out
+
+
+def test_direct_asks_only_where_its_row_is_made(folder, capsys, caplog):
+    caplog.set_level("INFO", logger="fgvr")
+    assert main(["fit", *OPTIONS, "--data.direct", "true"]) == 0
+    run = Path(capsys.readouterr().out.splitlines()[-1])
+    saved = ["--config", str(run / "config.yaml"), "--ckpt_path", str(run / "checkpoints/last.ckpt")]
+    flat = folder / "new"
+    flat.mkdir()
+    photo = next((folder / "cache" / "fieldguide").rglob("test/*/000.png"))
+    (flat / "a.png").write_bytes(photo.read_bytes())
+    other = ["--data.dataset", "folder", "--data.dataset.root", str(flat)]
+    caplog.clear()
+    assert main(["predict", *saved, *other]) == 0, "new photos without names, and nothing is asked"
+    assert "to ask" not in caplog.text
+    caplog.clear()
+    assert main(["test", *saved, "--data.label_store", "other.sqlite"]) == 0
+    assert f"{SPECIES * TEST} photos" in caplog.text, "the support photos are not needed again"
+    tested = json.loads((folder / capsys.readouterr().out.splitlines()[-1] / "metrics.json").read_text())
+    assert list(tested) == ["zero_shot", "coop", "labeler"]
+    assert main(["candidates", *OPTIONS, "--data.direct", "true"]) == 0, "candidate sets need the support photos only"
+
+
+def test_names_from_a_simulated_labeler_stay_simulated_through_a_checkpoint(folder, capsys):
+    assert main(["fit", *OPTIONS]) == 0
+    run = Path(capsys.readouterr().out.splitlines()[-1])
+    saved = ["--config", str(run / "config.yaml"), "--ckpt_path", str(run / "checkpoints/last.ckpt")]
+    assert main(["test", *saved, "--data.labeler", "null"]) == 0
+    assert "coop (simulated)" in capsys.readouterr().out

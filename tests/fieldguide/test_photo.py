@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 
 import pytest
 from PIL import Image, PngImagePlugin
@@ -17,9 +18,15 @@ def test_what_is_written_is_read(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
-@pytest.mark.parametrize(
-    "chunk", [None, "null", "{", "[1]", json.dumps({"species": {}}), json.dumps({"species": {"build": "x"}})]
-)
+def chunk(**changes):
+    return json.dumps({**asdict(PHOTO), **changes})
+
+
+CHUNKS = [None, "null", "{", "[1]", chunk(species={}), chunk(species={**asdict(GUIDE[0]), "build": "x"})]
+CHUNKS += [chunk(part="x"), chunk(size="8"), chunk(size=10**9), chunk(seed=None), chunk(size=3), chunk(more=1)]
+
+
+@pytest.mark.parametrize("chunk", CHUNKS)
 def test_other_files_are_not_drawn_photos(tmp_path, chunk):
     about = PngImagePlugin.PngInfo()
     if chunk is not None:

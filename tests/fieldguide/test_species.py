@@ -62,5 +62,7 @@ def test_siblings_differ_in_one_attribute():
 def test_mistakes_are_named():
     with pytest.raises(FgvrError, match=r"wing is 'pink'; expected one of red, orange"):
         replace(PLAIN, wing="pink")
-    with pytest.raises(FgvrError, match="1 or more"):
+    with pytest.raises(FgvrError, match="expected 1 to 5000"):
         draw_guide(0, 0, "benchmark")
+    with pytest.raises(FgvrError, match="of the part 'test' cannot be drawn"):
+        draw_guide(3, 0, "test")
