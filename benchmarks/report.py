@@ -3,7 +3,8 @@
     python benchmarks/report.py --photos 2000
 
 Makes photos of 500 x 375 pixels with shapes and noise (as JPEG, about 60 kB each), and a run folder with labels,
-candidate sets, neighbours and predictions for them. Needs Debian's chromium and chromium-driver.
+candidate sets, neighbours and predictions for them. Exits with 1 where the report is larger than 15 MB, or takes longer
+than 3 s to open. Needs Debian's chromium and chromium-driver.
 """
 
 # ruff: noqa: T201
@@ -11,8 +12,10 @@ import argparse
 import json
 import shutil
 import statistics
+import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +35,9 @@ from fgvr.reports.predictions import write_predictions
 from fgvr.runs import RunFolder
 from fgvr.vocabulary.build import build_vocabulary, labels_as_indices
 from fgvr.vocabulary.files import write_vocabulary
+
+WIDTHS = (1280, 390)
+LIMITS = {"size_mb": 15.0} | {f"load_s_{width}px": 3.0 for width in WIDTHS}
 
 FLAGS = [
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
@@ -126,8 +132,13 @@ def open_page(page: Path, profile: Path, width: int) -> dict[str, float]:
         browser.quit()
 
 
-def main() -> None:
-    """Measure and print."""
+def above_limits(result: Mapping[str, float]) -> list[str]:
+    """A sentence for each figure that is above its limit."""
+    return [f"{key} is {result[key]}: the limit is {limit:g}" for key, limit in LIMITS.items() if result[key] > limit]
+
+
+def main() -> int:
+    """Measure and print; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=int, default=2000)
     parser.add_argument("--classes", type=int, default=200)
@@ -142,7 +153,7 @@ def main() -> None:
         result = {"photos": args.photos, "write_s": round(time.perf_counter() - start, 2)}
         result["write_cpu_s"] = round(time.process_time() - start_cpu, 2)
         result["size_mb"] = round(folder.report.stat().st_size / 1e6, 2)
-        for width in (1280, 390):
+        for width in WIDTHS:
             opened = [open_page(folder.report, root / f"profile{width}{n}", width) for n in range(args.openings)]
             for figure in opened[0]:
                 result[f"{figure}_s_{width}px"] = round(statistics.median(entry[figure] for entry in opened), 2)
@@ -150,11 +161,14 @@ def main() -> None:
             shutil.copy(folder.report, args.keep)
     seconds = f"{result['write_s']} s ({result['write_cpu_s']} s of CPU)"
     print(f"{args.photos} photos: {result['size_mb']} MB, written in {seconds}")
-    for width in (1280, 390):
+    for width in WIDTHS:
         load, paint = result[f"load_s_{width}px"], result[f"first_paint_s_{width}px"]
         print(f"opened {width} px wide: load event after {load} s, first paint after {paint} s")
+    missed = above_limits(result)
+    print("\n".join(missed or ["within the limits"]))
     print(json.dumps(result))
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -79,7 +79,9 @@ class KnnCandidates(CandidateStrategy):
         )
 
 
-def nearest(features: NDArray[np.float32], named: NDArray[np.intp], k: int) -> NDArray[np.int64]:
+def nearest(
+    features: NDArray[np.float32], named: NDArray[np.intp], k: int, queries: NDArray[np.intp] | None = None
+) -> NDArray[np.int64]:
     """Numbers of the k photos out of ``named`` nearest to each photo, itself first, then nearest first.
 
     faiss alone would not do: its float32 products depend on the batch and the number of threads in the last bit, and
@@ -90,29 +92,31 @@ def nearest(features: NDArray[np.float32], named: NDArray[np.intp], k: int) -> N
         features: L2-normalised, shape ``(N, D)``.
         named: Photos to choose from, rising, shape ``(L,)``.
         k: How many.
+        queries: Photos to search for, shape ``(Q,)``; all N if not given.
 
     Returns:
-        Shape ``(N, min(k, L))``.
+        Shape ``(Q, min(k, L))``, rows in the order of ``queries``.
     """
     import faiss  # heavy, and not needed where another strategy is selected
 
     index = faiss.IndexFlatIP(features.shape[1])
     index.add(features[named])
     k = min(k, len(named))
-    result = np.empty((len(features), k), dtype=np.int64)
-    pending, width = np.arange(len(features)), k
+    queries = np.arange(len(features)) if queries is None else queries
+    result = np.empty((len(queries), k), dtype=np.int64)
+    pending, width = np.arange(len(queries)), k
     while len(pending):
         width = min(2 * width, len(named))
         blocks = np.array_split(pending, -(-len(pending) * width * features.shape[1] // _BLOCK_VALUES))
         unsettled = []
         for block in blocks:
-            similarity, found = index.search(features[block], width)
+            similarity, found = index.search(features[queries[block]], width)
             settled = (similarity[:, -1] < similarity[:, k - 1] - _MARGIN) | (width == len(named))
-            photos, found = block[settled], named[found[settled]]
+            photos, found = queries[block[settled]], named[found[settled]]
             exact = np.einsum("nd,nwd->nw", features[photos].astype(np.float64), features[found].astype(np.float64))
             exact[found == photos[:, None]] = np.inf
             order = np.lexsort((found, -exact))[:, :k]
-            result[photos] = np.take_along_axis(found, order, axis=1)
+            result[block[settled]] = np.take_along_axis(found, order, axis=1)
             unsettled.append(block[~settled])
         pending = np.concatenate(unsettled)
     return result

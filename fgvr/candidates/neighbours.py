@@ -16,7 +16,7 @@ from fgvr.files import replacing
 NEIGHBOURS = 5
 """How many of each photo."""
 MOST_PHOTOS = 2000
-"""Neighbours are kept of no more photos than a report shows."""
+"""A report shows no more support photos than these, and neighbours are searched for these alone."""
 
 _SCHEMA = pa.schema(
     [("sample_id", pa.string()), ("neighbours", pa.list_(pa.string())), ("similarity", pa.list_(pa.float32()))]
@@ -47,7 +47,7 @@ def find_neighbours(
         sample_ids: The N support photos.
         features: L2-normalised, shape ``(N, D)``.
         k: How many; all others where there are fewer.
-        limit: Find them for this many photos, spread evenly over the N.
+        limit: Find them for this many photos, those that :func:`spread` chooses from the N.
 
     Example:
         >>> features = np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]], dtype=np.float32)
@@ -56,14 +56,28 @@ def find_neighbours(
     """
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     unit = features / np.maximum(lengths, np.finfo(np.float32).tiny)
+    shown = np.array(sorted(spread(len(unit), limit)), dtype=np.intp)
     # the photo itself comes first
-    others = nearest(unit, np.arange(len(unit)), k + 1)[:, 1:]
-    shown = np.unique(np.linspace(0, len(unit) - 1, min(len(unit), limit)).round().astype(np.intp))
-    similarity = np.einsum("nd,nkd->nk", unit[shown], unit[others[shown]])
+    others = nearest(unit, np.arange(len(unit)), k + 1, queries=shown)[:, 1:]
+    similarity = np.einsum("nd,nkd->nk", unit[shown], unit[others])
     return [
-        Neighbours(sample_ids[photo], tuple(sample_ids[other] for other in others[photo]), tuple(row))
-        for photo, row in zip(shown.tolist(), similarity.tolist(), strict=True)
+        Neighbours(sample_ids[photo], tuple(sample_ids[other] for other in near), tuple(row))
+        for photo, near, row in zip(shown.tolist(), others.tolist(), similarity.tolist(), strict=True)
     ]
+
+
+def spread(total: int, most: int) -> list[int]:
+    """At most ``most`` of ``total`` photos, evenly spread, in an order in which every beginning is spread too.
+
+    Example:
+        >>> spread(8, 4)
+        [0, 4, 2, 6]
+    """
+    if total == 0:
+        return []
+    bits = max((total - 1).bit_length(), 1)
+    order = (int(f"{number:0{bits}b}"[::-1], 2) for number in range(2**bits))
+    return [number for number in order if number < total][:most]
 
 
 def write_neighbours(rows: Sequence[Neighbours], path: Path) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fgvr.cli.grid import as_tokens, named_options, ordered
-from fgvr.cli.launch import Launcher, command_line, launching, resume_args
+from fgvr.cli.launch import ASKED_BEFORE, Launcher, command_line, launching, resume_args
 from fgvr.data.photos import Photos
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
@@ -65,7 +65,7 @@ def compared_args(folder: RunFolder, row: str, options: Mapping[str, Any]) -> li
 
 
 def run_compared(folder: RunFolder, entries: Mapping[str, Mapping[str, Any]], photos: Photos, fork: bool) -> str:
-    """Train every compared row that is not there yet, and take all of them into the files of the run.
+    """Train every compared row that is not there yet, and take each into the files of the run.
 
     Args:
         folder: The run, with predictions and metrics.
@@ -74,43 +74,49 @@ def run_compared(folder: RunFolder, entries: Mapping[str, Mapping[str, Any]], ph
         fork: See :class:`~fgvr.cli.launch.Launcher`; rows that have another trainer are not forked.
 
     Returns:
-        For each row that failed, its name and the command that runs it; ``""`` where none did.
+        For each row that is not in the files, its name and what to do; ``""`` where all are.
     """
     failed: dict[str, str] = {}
+    resume = resume_args(folder)
     with launching(fork) as launcher:
         for number, (row, options) in enumerate(entries.items(), start=1):
             log.info("Compared row %d of %d: %s", number, len(entries), row)
             args = _run_one(launcher, folder, row, options)
             if not compared_folder(folder, row).metrics.is_file():
-                failed[row] = command_line(args)
-    merge_rows(folder, [row for row in entries if row not in failed])
+                # going on with the run itself runs what is missing, and takes it into the table
+                failed[row] = f"again with: {command_line(resume or args)}"
+                continue
+            try:
+                merge_row(folder, row)
+            except FgvrError as error:
+                failed[row] = str(error)
     write_report(folder, photos)
-    return "; ".join(f"{row!r}, again with: {command}" for row, command in failed.items())
+    return "; ".join(f"{row!r}, {reason}" for row, reason in failed.items())
 
 
-def merge_rows(folder: RunFolder, rows: list[str]) -> None:
-    """Take the rows of compared runs into ``metrics.json`` and ``predictions.parquet``, before the run's own row.
+def merge_row(folder: RunFolder, row: str) -> None:
+    """Take the row of a compared run into ``predictions.parquet`` and ``metrics.json``, before the run's own row.
 
     Raises:
-        FgvrError: A row is there already, or its run predicted other photos.
+        FgvrError: The row is there already, its run predicted other photos, or a file of it cannot be read.
     """
-    metrics, predictions = read_metrics(folder.metrics), pq.read_table(folder.predictions)
-    own = own_row(metrics)
-    before, after = _around(list(metrics), own)
-    merged = {name: metrics[name] for name in before}
+    metrics, other = read_metrics(folder.metrics), compared_folder(folder, row)
+    if row in metrics:
+        raise FgvrError(f"{folder.metrics} has a row {row!r} already; choose another name under 'compare'.")
+    theirs = read_metrics(other.metrics)
+    own, their_own = own_row(metrics), own_row(theirs)
+    predictions = pq.read_table(folder.predictions)
     position = predictions.column_names.index(f"{own}_name")
-    for row in rows:
-        other = compared_folder(folder, row)
-        theirs = read_metrics(other.metrics)
-        if row in metrics:
-            raise FgvrError(f"{folder.metrics} has a row {row!r} already; choose another name under 'compare'.")
-        merged[row] = theirs[own_row(theirs)]
-        for column, values in _columns(folder, other, own_row(theirs)):
-            predictions = predictions.add_column(position, f"{row}_{column}", values)
-            position += 1
-    write_metrics(folder.metrics, merged | {name: metrics[name] for name in after})
+    for number, (column, values) in enumerate(_columns(folder, other, their_own)):
+        predictions = predictions.add_column(position + number, f"{row}_{column}", values)
+    before, after = _around(list(metrics), own)
+    # the metrics are last, because they say what is done
     with replacing(folder.predictions) as path:
         pq.write_table(predictions, path)
+    write_metrics(
+        folder.metrics,
+        {name: metrics[name] for name in before} | {row: theirs[their_own]} | {name: metrics[name] for name in after},
+    )
 
 
 def _run_one(launcher: Launcher, folder: RunFolder, row: str, options: Mapping[str, Any]) -> list[str]:
@@ -122,7 +128,7 @@ def _run_one(launcher: Launcher, folder: RunFolder, row: str, options: Mapping[s
         if not other.metrics.is_file():
             shutil.rmtree(other.path, ignore_errors=True)  # of a run that ended before its first epoch did
     if not other.metrics.is_file():
-        launcher.run(args, fresh=any(key.startswith("trainer") for key in options))
+        launcher.run(args, ASKED_BEFORE, fresh=any(key.startswith("trainer") for key in options))
     return args
 
 
@@ -134,12 +140,17 @@ def _around(rows: list[str], own: str) -> tuple[list[str], list[str]]:
 def _columns(folder: RunFolder, other: RunFolder, row: str) -> list[tuple[str, pa.ChunkedArray]]:
     """Names and scores of another run's row, in the order of this run's photos."""
     mine = pq.read_table(folder.predictions, columns=["sample_id"])["sample_id"].to_pylist()
-    table = pq.read_table(other.predictions, columns=["sample_id", f"{row}_name", f"{row}_score"])
+    try:
+        table = pq.read_table(other.predictions, columns=["sample_id", f"{row}_name", f"{row}_score"])
+    except (OSError, pa.ArrowException) as error:
+        raise FgvrError(
+            f"{other.predictions} cannot be read ({error}). To run it again, remove {other.path}"
+        ) from error
     place = {sample_id: number for number, sample_id in enumerate(table["sample_id"].to_pylist())}
     if place.keys() != set(mine):
         raise FgvrError(
             f"{other.predictions} is of other photos than {folder.predictions}: a compared row may differ in how names "
-            "are learned, not in which photos are evaluated. Change its options under 'compare'."
+            "are learned, not in which photos are evaluated. Change its options under 'compare', in a new run."
         )
     order = pa.array([place[sample_id] for sample_id in mine])
     return [(column, table[f"{row}_{column}"].take(order)) for column in ("name", "score")]

@@ -14,9 +14,11 @@ import yaml
 
 from fgvr.cli.configs import find_config
 from fgvr.errors import FgvrError
+from fgvr.reports.table import COLUMNS
 
 KEYS = ("base", "seeds", "seeded", "set", "vary")
-_OWN_COLUMNS = ("seed", "row", "run", "simulated", "coverage", "purity", "mean_size", "classes")
+_TABLE_COLUMNS = {"seed", "row", "run", "simulated", "coverage", "purity", "mean_size", "classes", *COLUMNS}
+_TABLE_COLUMNS -= {"candidates"}  # no figure: the column is the sweep's to give
 _SLUG_LENGTH = 60
 _UNSAFE = re.compile(r"[^A-Za-z0-9.]+")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
@@ -86,8 +88,8 @@ def read_grid(path: Path, extra: Sequence[str] = ()) -> Grid:
         extra: Options of every run from the command line, ``["--key", "value", ...]``; they win over the file.
 
     Raises:
-        FgvrError: A key is unknown, missing or of another form, the grid is empty, or two variants or two seeds are
-            the same.
+        FgvrError: A key is unknown, missing or of another form, the grid is empty, what is varied has the name of a
+            column of the result, or two variants or two seeds are the same.
     """
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     _check_keys(content, path)
@@ -97,7 +99,7 @@ def read_grid(path: Path, extra: Sequence[str] = ()) -> Grid:
     varied = content["vary"]
     if not isinstance(varied, dict) or not varied:
         raise FgvrError(f"{path}: 'vary' is {varied!r}; expected keys with their values, as in data.candidates: [knn].")
-    columns = _columns(list(varied))
+    columns = _columns([str(key) for key in varied], path)
     axes = [_axis(key, column, varied[key], path) for key, column in columns.items()]
     variants: list[Variant] = []
     slugs: dict[str, int] = {}
@@ -238,12 +240,14 @@ def _seeded(keys: Any, variants: Iterable[Options], path: Path) -> tuple[str, ..
     return tuple(keys)
 
 
-def _columns(keys: Sequence[Any]) -> dict[str, str]:
+def _columns(keys: Sequence[str], path: Path) -> dict[str, str]:
     """Key -> column: its last part, where that is clear."""
     columns: dict[str, str] = {}
-    for key in map(str, keys):
+    for key in keys:
         short = key.rpartition(".")[2]
-        columns[key] = key if short in (*columns.values(), *_OWN_COLUMNS) else short
+        columns[key] = key if {short} & {*columns.values(), *keys, *_TABLE_COLUMNS} else short
+        if columns[key] in _TABLE_COLUMNS:
+            raise FgvrError(f"{path}: {key!r} of 'vary' is a column of the result already; choose another name.")
     return columns
 
 

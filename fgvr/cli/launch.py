@@ -26,6 +26,13 @@ _OF_THE_STARTER = (
     *("WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE"),
     *("MASTER_ADDR", "MASTER_PORT", "PL_GLOBAL_SEED", "PL_SEED_WORKERS", "WANDB_SERVICE"),
 )
+ASKED_BEFORE = {"FGVR_ASK_AGAIN": "0"}
+"""Variable of a run for which another process has just asked the labeler.
+
+It asks only where a photo was never asked about: the runs of a sweep, and compared rows, do not ask for the same failed
+requests again, one after the other or side by side.
+"""
+
 _GRACE_SECONDS = 10.0
 _STOPPED = 130
 

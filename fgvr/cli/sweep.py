@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from fgvr.cli.configs import find_config
 from fgvr.cli.grid import Grid, Variant, read_grid
-from fgvr.cli.launch import Launcher, command_line, launching, resume_args
+from fgvr.cli.launch import ASKED_BEFORE, Launcher, command_line, launching, resume_args
 from fgvr.cli.train import ParsedCLI, configure_logging
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
@@ -146,7 +146,7 @@ class Sweep:
                     f"{str(run.folder.path)!r} was begun with another text of the base configuration ({then['base']}; "
                     f"now {now['base']}). {ways}"
                 )
-            if then["options"] != now["options"]:
+            if sorted(then["options"]) != sorted(now["options"]):
                 had = " ".join(option for option in then["options"] if option not in now["options"]) or "nothing"
                 has = " ".join(option for option in now["options"] if option not in then["options"]) or "nothing"
                 raise FgvrError(
@@ -311,7 +311,7 @@ def _finished(sweep: Sweep, todo: Sequence[Run], devices: Devices, launcher: Lau
 def _run_one(launcher: Launcher, sweep: Sweep, run: Run, devices: Devices) -> int:
     group = {"WANDB_RUN_GROUP": sweep.folder.name, "WANDB_JOB_TYPE": "fit", "WANDB_NAME": run.name}
     with devices.taken(run.needs.alone) as place:
-        return launcher.run(sweep.prepare(run), {**place, **group}, run.log, fresh=run.needs.alone)
+        return launcher.run(sweep.prepare(run), {**place, **group, **ASKED_BEFORE}, run.log, fresh=run.needs.alone)
 
 
 def _parsed(grid: Grid, variant: Variant) -> Needs:

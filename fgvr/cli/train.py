@@ -20,6 +20,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from fgvr.cli.compare import check_rows, compared_args, run_compared
 from fgvr.cli.configs import expand_config_names
+from fgvr.cli.launch import ASKED_BEFORE
 from fgvr.cli.names import PARSER_MODE, expand_argv
 from fgvr.cli.parser import FgvrParser
 from fgvr.cli.quiet import silence
@@ -212,7 +213,8 @@ class FgvrCLI(LightningCLI):
         """Refuse compared rows that could not be run, before anything is paid for or trained.
 
         Raises:
-            FgvrError: A row's name or one of its options is wrong, or a scheduler has started several processes.
+            FgvrError: A row's name or one of its options is wrong, a scheduler has started several processes, or the
+                run goes on with other options than it was begun with, which its compared rows would not have.
         """
         entries = self._options().compare
         if self.command != "fit" or not entries or not _is_rank_zero():
@@ -224,6 +226,15 @@ class FgvrCLI(LightningCLI):
             )
         check_rows(entries, self.method.row)
         assert self.run_folder is not None, "before_instantiate_classes has made it"
+        if self.checkpoint is not None:
+            then = yaml.safe_load(self.run_folder.config.read_text(encoding="utf-8"))
+            now = yaml.safe_load(self.resolved_config)
+            changed = ", ".join(sorted(key for key in then | now if then.get(key) != now.get(key)))
+            if changed:
+                raise FgvrError(
+                    f"{self.run_folder.config} has other options under {changed}, and compared rows belong to the "
+                    "options that the run was begun with: give --compare null, or the options of that file."
+                )
         for row in entries:
             try:
                 ParsedCLI(compared_args(self.run_folder, row, entries[row]))
@@ -381,6 +392,10 @@ def _is_rank_zero() -> bool:
 
 
 def _label_before_training(data: FgvrDataModule) -> None:
+    """Ask for what is missing; after another process has done so, only where a photo was never asked about.
+
+    So the runs of a sweep and compared rows do not all ask again for what failed; see :data:`ASKED_BEFORE`.
+    """
     if not _is_rank_zero():
         return
     plan = data.label_plan()
@@ -390,7 +405,8 @@ def _label_before_training(data: FgvrDataModule) -> None:
             f"{plan.unasked} photos were not asked for yet, and a job of several processes does not ask for "
             "labels. Run `fgvr label` with the same options first, in one process."
         )
-    if plan.missing:
+    asked_before = ASKED_BEFORE.items() <= os.environ.items()
+    if plan.unasked if asked_before else plan.missing:
         data.label()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fgvr.candidates.neighbours import MOST_PHOTOS, spread
 from fgvr.candidates.quality import CandidateQuality, measure
 from fgvr.data.photos import Photos
 from fgvr.reports import plots
@@ -24,10 +25,10 @@ from fgvr.reports.analysis import (
 )
 from fgvr.reports.run_files import LABELER, Curve, Row, RunFiles, class_name, simulates
 from fgvr.reports.table import COLUMNS, table_cells
-from fgvr.reports.thumbnails import Thumbnail, spread, thumbnails
+from fgvr.reports.thumbnails import Thumbnail, thumbnails
 from fgvr.vocabulary.build import fold_name
 
-MOST_CARDS = 2000
+MOST_CARDS = MOST_PHOTOS
 MOST_THUMBNAILS = 2500
 MOST_THUMBNAIL_BYTES = 9_000_000
 """Leaves room for the text of ``MOST_CARDS`` photos in a page of 15 MB."""
@@ -386,6 +387,16 @@ class Content:
 
     # label space
 
+    @property
+    def names_given(self) -> bool:
+        """Whether the class names are not those that the labeler gave."""
+        return self.files.class_names != "labels"
+
+    @property
+    def truth_given(self) -> bool:
+        """Whether the class names are the true ones."""
+        return self.files.class_names == "dataset"
+
     @cached_property
     def _first_names(self) -> Counter[str]:
         return Counter(label.names[0] for label in self.files.labels if label.names)
@@ -447,7 +458,7 @@ class Content:
     def space_plot(self) -> str:
         """Photos per name before and after cleaning."""
         vocabulary = self.files.vocabulary
-        if vocabulary is None or not self._first_names or not any(vocabulary.counts):
+        if self.names_given or vocabulary is None or not self._first_names or not any(vocabulary.counts):
             return ""
         return plots.label_space_plot(list(self._first_names.values()), vocabulary.counts, self.note())
 

@@ -3,7 +3,8 @@
 import csv
 import importlib
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ from fgvr.vocabulary.files import read_vocabulary
 
 LABELER = "labeler"
 """Row of the labeler's own answers on the evaluated photos; never the run's own row."""
+
+_SECRET = re.compile("key|token|secret|password", re.IGNORECASE)
+_COUNT = re.compile("tokens$", re.IGNORECASE)
+_MASK = "'***'"
 
 
 @dataclass(frozen=True)
@@ -74,8 +79,8 @@ class RunFiles:
 
     Attributes:
         folder: The run.
-        config_text: ``config.yaml`` as it is.
-        config: The same, parsed.
+        config_text: ``config.yaml`` as it is, but for the values of keys that look like secrets.
+        config: The same, parsed and whole.
         labels: What the labeler said of each support photo.
         vocabulary: The label space.
         candidates: The candidate sets over ``vocabulary``.
@@ -97,6 +102,12 @@ class RunFiles:
     curves: Mapping[str, Mapping[str, Curve]]
 
     @property
+    def class_names(self) -> object:
+        """Option ``data.class_names``: where the label space comes from."""
+        data = self.config.get("data")
+        return data.get("class_names", "labels") if isinstance(data, dict) else "labels"
+
+    @property
     def own_row(self) -> str | None:
         """The row that the run is about; ``None`` before anything is predicted."""
         rows = self.metrics or (self.predictions.rows if self.predictions else {})
@@ -112,6 +123,7 @@ def read_run(folder: RunFolder) -> RunFiles:
     text = folder.config.read_text(encoding="utf-8", errors="replace") if folder.config.is_file() else ""
     try:
         config = yaml.safe_load(text)
+        shown = mask_secrets(text)
     except yaml.YAMLError as error:
         raise FgvrError(f"{folder.config} is not YAML ({error}): mend it, or delete it.") from None
     vocabulary = read_vocabulary(folder.vocabulary) if folder.vocabulary.is_file() else None
@@ -123,7 +135,7 @@ def read_run(folder: RunFolder) -> RunFiles:
     neighbours = read_neighbours(folder.neighbours) if folder.neighbours.is_file() else []
     return RunFiles(
         folder=folder,
-        config_text=text,
+        config_text=shown,
         config=config if isinstance(config, dict) else {},
         labels=tuple(read_labels_file(folder.labels)) if folder.labels.is_file() else (),
         vocabulary=vocabulary,
@@ -137,6 +149,48 @@ def read_run(folder: RunFolder) -> RunFiles:
             if (curves := read_curves(path / "logs"))
         },
     )
+
+
+def mask_secrets(text: str) -> str:
+    r"""YAML with the values of keys that look like secrets replaced; everything else, comments too, as it is.
+
+    Keys with ``key``, ``token``, ``secret`` or ``password`` in them do. What is null, true or false is no secret,
+    nor is a number of tokens.
+
+    Args:
+        text: One document.
+
+    Raises:
+        yaml.YAMLError: It is not YAML.
+
+    Example:
+        >>> mask_secrets("url: example.org\napi_key: abc\n")
+        "url: example.org\napi_key: '***'\n"
+    """
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    spans = {(node.start_mark.index, node.end_mark.index) for node in _secrets(root, None, set())}
+    for start, end in sorted(spans, reverse=True):
+        # a block of lines ends after its last line break
+        text = text[:start] + _MASK + ("\n" if text[start:end].endswith("\n") else "") + text[end:]
+    return text
+
+
+def _secrets(node: yaml.Node | None, key: str | None, seen: set[tuple[int, str | None]]) -> Iterator[yaml.ScalarNode]:
+    """The values in ``node`` to be masked; ``key`` is the key that looks like a secret and holds them, if one does."""
+    if (id(node), key) in seen:  # YAML may refer to what is around it
+        return
+    seen.add((id(node), key))
+    if isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            own = name.value if isinstance(name, yaml.ScalarNode) and _SECRET.search(name.value) else key
+            yield from _secrets(value, own, seen)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from _secrets(value, key, seen)
+    elif isinstance(node, yaml.ScalarNode) and key is not None:
+        kind = node.tag.rpartition(":")[2]
+        if kind not in ("null", "bool") and not (kind in ("int", "float") and _COUNT.search(key)):
+            yield node
 
 
 def _compared(folder: RunFolder) -> dict[str, Path]:

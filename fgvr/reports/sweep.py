@@ -155,7 +155,8 @@ def summarise(tidy: Tidy) -> list[Line]:
     """A line for each row and variant, in the order of the runs.
 
     What is varied may not concern a row that a run has beside its own: zero-shot is the same for every candidate
-    strategy. Where all scores are equal whatever a column's value, the row has one line for all of them.
+    strategy. Where all scores are equal whatever a column's value, the row has one line for all of them; not where runs
+    are missing, because then nobody knows.
     """
     own = _own_rows(tidy)
     lines: dict[tuple[str, tuple[Any, ...]], Line] = {}
@@ -165,7 +166,7 @@ def summarise(tidy: Tidy) -> list[Line]:
         if row not in own:
             for column in tidy.columns:
                 fewer = [other for other in columns if other != column]
-                if len({line[column] for line in mine}) > 1 and _agree(mine, fewer):
+                if len({line[column] for line in mine}) > 1 and _agree(mine, fewer, column):
                     columns = fewer
         for values, group in _grouped(mine, columns).items():
             lines[row, values] = _line(row, dict(zip(columns, values, strict=True)), group)
@@ -281,10 +282,14 @@ def _own_rows(tidy: Tidy) -> set[str]:
     return {own_row([row["row"] for row in rows]) for rows in _grouped(tidy.rows, ["run"]).values()}
 
 
-def _agree(lines: Sequence[TidyRow], columns: Sequence[str]) -> bool:
-    """Whether lines that are equal in ``columns`` and seed have equal scores."""
-    groups = _grouped(lines, [*columns, "seed"])
-    return all(len({tuple(line.get(key) for key in _SCORES) for line in group}) == 1 for group in groups.values())
+def _agree(lines: Sequence[TidyRow], columns: Sequence[str], column: str) -> bool:
+    """Whether lines equal in ``columns`` and seed are there for every value of ``column``, with equal scores."""
+    every = {line[column] for line in lines}
+    return all(
+        {line[column] for line in group} == every
+        and len({tuple(line.get(key) for key in _SCORES) for line in group}) == 1
+        for group in _grouped(lines, [*columns, "seed"]).values()
+    )
 
 
 def _line(row: str, values: Mapping[str, Any], group: Sequence[TidyRow]) -> Line:

@@ -66,25 +66,12 @@ def make_thumbnail(path: Path) -> Thumbnail | None:
     try:
         photo = _open_small(path)
         photo.thumbnail((SIDE, SIDE), Image.Resampling.BICUBIC)
+        photo.info.clear()  # Pillow would save the comment of a JPEG again
         stream = io.BytesIO()
         photo.save(stream, "JPEG", quality=_QUALITY, optimize=True)
     except (UnreadableImageError, OSError, ValueError):
         return None
     return Thumbnail(*photo.size, base64.b64encode(stream.getvalue()).decode())
-
-
-def spread(total: int, most: int) -> list[int]:
-    """At most ``most`` of ``total`` photos, evenly spread, in an order in which every beginning is spread too.
-
-    Example:
-        >>> spread(8, 4)
-        [0, 4, 2, 6]
-    """
-    if total == 0:
-        return []
-    bits = max((total - 1).bit_length(), 1)
-    order = (int(f"{number:0{bits}b}"[::-1], 2) for number in range(2**bits))
-    return [number for number in order if number < total][:most]
 
 
 def _open_small(path: Path) -> Image.Image:

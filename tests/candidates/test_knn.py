@@ -6,7 +6,7 @@ import pytest
 
 from fgvr.candidates import knn
 from fgvr.candidates.base import NamedPhotos
-from fgvr.candidates.knn import KnnCandidates
+from fgvr.candidates.knn import KnnCandidates, nearest
 from fgvr.errors import FgvrError
 
 
@@ -95,6 +95,22 @@ def test_the_number_of_threads_and_the_size_of_blocks_change_nothing(monkeypatch
         faiss.omp_set_num_threads(threads)
     monkeypatch.setattr(knn, "_BLOCK_VALUES", 1000)
     assert as_lists(KnnCandidates(4).build(photos)) == expected
+
+
+@pytest.mark.parametrize("block", [2**24, 100])
+def test_only_the_queries_are_searched_for_and_come_in_their_order(monkeypatch, block):
+    monkeypatch.setattr(knn, "_BLOCK_VALUES", block)
+    searched = []
+    search = faiss.IndexFlatIP.search
+    monkeypatch.setattr(faiss.IndexFlatIP, "search", lambda index, x, k: searched.append(len(x)) or search(index, x, k))
+    photos, named = random_photos(), np.arange(0, 60, 2)
+    everything = nearest(photos.features, named, 4)
+    assert sum(searched) >= 60
+    searched.clear()
+    queries = np.array([33, 4, 58, 5])
+    assert nearest(photos.features, named, 4, queries).tolist() == everything[queries].tolist()
+    assert max(searched) <= len(queries)
+    assert nearest(photos.features, named, 4, queries[:0]).shape == (0, 4)
 
 
 def test_features_that_are_no_unit_vectors_are_refused():

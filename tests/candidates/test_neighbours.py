@@ -3,7 +3,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fgvr.candidates.neighbours import Neighbours, find_neighbours, read_neighbours, write_neighbours
+from fgvr.candidates.neighbours import Neighbours, find_neighbours, read_neighbours, spread, write_neighbours
 from fgvr.errors import FgvrError
 
 
@@ -29,7 +29,21 @@ def test_they_are_the_nearest_others_and_come_in_order():
 def test_of_many_photos_some_are_taken_evenly():
     ids = [str(i) for i in range(50)]
     found = find_neighbours(ids, unit(50), limit=5)
-    assert [row.sample_id for row in found] == ["0", "12", "24", "37", "49"]
+    assert [int(row.sample_id) for row in found] == sorted(spread(50, 5))
+    everything = {row.sample_id: row for row in find_neighbours(ids, unit(50))}
+    for row in found:
+        assert row.neighbours == everything[row.sample_id].neighbours
+        np.testing.assert_allclose(row.similarity, everything[row.sample_id].similarity, atol=1e-6)
+
+
+@pytest.mark.parametrize(("total", "most"), [(1, 5), (10, 10), (1000, 100), (1000, 64)])
+def test_every_beginning_is_spread(total, most):
+    order = spread(total, most)
+    assert len(order) == len(set(order)) == min(total, most)
+    for part in (order[: len(order) // 2], order):
+        gaps = np.diff(sorted([*part, total]))
+        assert not len(part) or gaps.max() <= 4 * max(total / len(part), 1)
+    assert spread(0, most) == []
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

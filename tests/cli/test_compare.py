@@ -1,4 +1,5 @@
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import yaml
 from tiny_run import OPTIONS
 
 from fgvr.cli import main
-from fgvr.cli.compare import check_rows, merge_rows
+from fgvr.cli.compare import check_rows, merge_row, run_compared
 from fgvr.errors import FgvrError
 from fgvr.metrics.files import write_metrics
 from fgvr.runs import RunFolder
@@ -34,7 +35,7 @@ def test_compared_rows_are_trained_after_the_run_and_are_in_its_files(tiny_run, 
     assert compare(coop_single={"data.candidates": "single"}, coop_random=random) == 0
     out = capfd.readouterr().out.splitlines()
     assert out[-1] == "runs/run/0"
-    assert [line.split()[0] for line in out[-5:-1]] == ROWS
+    assert [line.split()[0] for line in out[-6:-2]] == ROWS
     assert list(metrics()) == ROWS
     table = pq.read_table("runs/run/0/predictions.parquet")
     assert table.column_names[3:] == [f"{row}_{part}" for row in ROWS for part in ("name", "score")]
@@ -75,13 +76,24 @@ def test_compared_rows_are_trained_after_the_run_and_are_in_its_files(tiny_run, 
 
 
 def test_a_row_that_fails_leaves_the_others(tiny_run, capfd):
-    assert compare(bad={"model.templates": ["a photo"]}, coop_single={"data.candidates": "single"}) == 2
+    Path("blocked").touch()
+    entries = {"bad": {"data.label_store": "blocked/labels.sqlite"}, "coop_single": {"data.candidates": "single"}}
+    assert compare(**entries) != 0
     captured = capfd.readouterr()
     assert list(metrics()) == ["zero_shot", "coop_single", "coop"]
     assert captured.out.splitlines()[-1] == "runs/run/0"
     error = captured.err.splitlines()[-1]
-    assert error.startswith("fgvr: error: Not in the table, because they failed: 'bad', again with: fgvr fit --config ")
-    assert "--run.version=bad" in error
+    said, command = error.split(", again with: ")
+    assert said == "fgvr: error: Not in the table, because they failed: 'bad'"
+
+    # other options would not be those of the compared rows
+    _, *resume = shlex.split(command)
+    assert main([*resume, "--trainer.max_epochs", "2"]) == 2
+    assert "has other options under trainer, and compared rows belong to" in capfd.readouterr().err
+    Path("blocked").unlink()
+    assert main(resume) == 0
+    assert list(metrics()) == ["zero_shot", "bad", "coop_single", "coop"]
+    assert main([*resume, "--trainer.max_epochs", "2", "--compare", "null"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -140,20 +152,53 @@ def runs(tmp_path):
 
 
 def test_a_row_is_put_before_the_runs_own_photo_by_photo(runs):
-    merge_rows(runs, ["other"])
+    merge_row(runs, "other")
     assert list(metrics(runs.path)) == ["zero_shot", "other", "coop", "labeler"]
     assert metrics(runs.path)["other"] == {"cacc": 4.0}
     assert pq.read_table(runs.predictions)["other_name"].to_pylist() == ["coop a", "coop b"]
     with pytest.raises(FgvrError, match="has a row 'other' already"):
-        merge_rows(runs, ["other"])
+        merge_row(runs, "other")
 
 
 def test_a_row_on_other_photos_is_refused(runs):
     before = runs.predictions.read_bytes()
     with pytest.raises(FgvrError, match="is of other photos than"):
-        merge_rows(runs, ["elsewhere"])
+        merge_row(runs, "elsewhere")
     assert runs.predictions.read_bytes() == before
     assert "elsewhere" not in metrics(runs.path)
+    (runs.path / "compare/other/predictions.parquet").unlink()
+    with pytest.raises(FgvrError, match=r"cannot be read .* To run it again, remove "):
+        merge_row(runs, "other")
+
+
+def test_a_row_that_cannot_be_merged_leaves_the_others(runs, monkeypatch):
+    monkeypatch.setattr("fgvr.cli.compare.write_report", lambda *_: None)
+    failed = run_compared(runs, {"elsewhere": {}, "other": {}}, photos=None, fork=False)
+    assert failed.startswith("'elsewhere', ")
+    assert "is of other photos than" in failed
+    assert list(metrics(runs.path)) == ["zero_shot", "other", "coop", "labeler"]
+    assert "other_name" in pq.read_table(runs.predictions).column_names
+
+
+def test_the_metrics_of_a_row_say_that_its_predictions_are_there(runs, monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fgvr.cli.compare.write_metrics", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        merge_row(runs, "other")
+    assert "other_name" in pq.read_table(runs.predictions).column_names
+    assert "other" not in metrics(runs.path)
+
+
+def test_compared_rows_do_not_ask_again_for_what_failed(runs, monkeypatch):
+    given = []
+    monkeypatch.setattr("fgvr.cli.compare.write_report", lambda *_: None)
+    monkeypatch.setattr(
+        "fgvr.cli.launch.Launcher.run", lambda self, args, environment=None, **_: given.append(environment)
+    )
+    run_compared(runs, {"new": {"data.candidates": "single"}}, photos=None, fork=False)
+    assert given == [{"FGVR_ASK_AGAIN": "0"}]
 
 
 def test_rows_may_be_named_like_a_strategy():

@@ -69,6 +69,14 @@ def test_the_command_line_wins_over_the_file(write):
 def test_columns_keep_their_whole_key_where_the_last_part_is_not_clear(write):
     vary = {"data.seed": [1], "data.candidates": ["knn"], "x.candidates": ["knn"]}
     assert read_grid(write(vary=vary)).columns == ("data.seed", "candidates", "x.candidates")
+    vary = {"model.cacc": [1], "data.size": [1], "size": {"small": {"data.shots": 1}}}
+    assert read_grid(write(vary=vary)).columns == ("model.cacc", "data.size", "size")
+
+
+@pytest.mark.parametrize("name", ["seed", "row", "run", "classes", "cacc", "label_seconds"])
+def test_what_is_varied_is_not_called_like_a_column_of_the_result(write, name):
+    with pytest.raises(FgvrError, match=f"'{name}' of 'vary' is a column of the result already"):
+        read_grid(write(vary={name: {"few": {"data.shots": 1}, "many": {"data.shots": 2}}}))
 
 
 def test_slugs_are_file_names_and_each_its_own(write):

@@ -46,12 +46,35 @@ def test_photos_that_were_moved(fitted, tiny_run, caplog):
     assert 'data-photo="' in page
 
 
-def test_a_run_with_loggers_is_reported_without_them(fitted, tiny_run):
+LEAVES_A_FILE = """
+from pathlib import Path
+from lightning.pytorch import Callback
+from lightning.pytorch.loggers import CSVLogger
+
+class LeavingLogger(CSVLogger):
+    def __init__(self):
+        super().__init__("logs")
+        Path("made_by_the_logger").touch()
+
+class LeavingCallback(Callback):
+    def __init__(self):
+        Path("made_by_the_callback").touch()
+"""
+
+
+def test_a_run_with_loggers_and_callbacks_is_reported_without_them(fitted, tiny_run):
+    (tiny_run / "leaves_a_file.py").write_text(LEAVES_A_FILE)
     config = fitted / "config.yaml"
-    logger = "logger: {class_path: lightning.pytorch.loggers.CSVLogger, init_args: {save_dir: made_by_the_logger}}"
-    config.write_text(config.read_text().replace("logger: null", logger))
+    text = config.read_text()
+    for line, plugin in (
+        ("  logger: null\n", "  logger: {class_path: leaves_a_file.LeavingLogger}\n"),
+        ("  callbacks: null\n", "  callbacks: [{class_path: leaves_a_file.LeavingCallback}]\n"),
+    ):
+        assert text.count(line) == 1
+        text = text.replace(line, plugin)
+    config.write_text(text)
     assert main(["report", str(fitted)]) == 0
-    assert not Path("made_by_the_logger").exists()
+    assert not list(tiny_run.glob("made_by_*"))
 
 
 def test_the_newest_version_is_taken(fitted, capsys):

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pyarrow.parquet as pq
 import pytest
@@ -19,6 +20,8 @@ from wandb.proto.wandb_internal_pb2 import Record
 from fgvr.cli import main
 from fgvr.cli.grid import read_grid
 from fgvr.cli.sweep import Devices, Sweep
+from fgvr.cli.train import _label_before_training
+from fgvr.labelers.run import LabelPlan
 from fgvr.metrics.files import write_metrics
 
 PATIENCE = 240
@@ -223,6 +226,48 @@ def test_a_run_is_done_when_its_compared_rows_are_there(grid):
     assert not run.done
     write_metrics(run.folder.metrics, {"coop_random": {}, "coop": {}})
     assert run.done
+
+
+def test_the_order_of_the_options_does_not_matter_to_a_run_that_was_begun(grid):
+    runs = Sweep(read_grid(grid()), Path("runs/grid"))
+    runs.prepare(runs.runs[0])
+    begun = json.loads(runs.runs[0].record.read_text())
+    runs.runs[0].record.write_text(json.dumps(begun | {"options": begun["options"][::-1]}))
+    runs.check_begun()
+
+
+def test_failed_requests_are_asked_again_by_the_labelling_alone(grid, monkeypatch):
+    """Not by the runs, which would ask for them side by side."""
+    seen = {}
+
+    def run(self, args, environment=None, log=None, fresh=False):
+        seen.setdefault(args[0], []).append((environment or {}).get("FGVR_ASK_AGAIN"))
+        return 0
+
+    monkeypatch.setattr("fgvr.cli.launch.Launcher.run", run)
+    grid(seeds=[0])
+    sweep()
+    assert seen == {"label": [None], "fit": ["0", "0"]}
+
+
+@pytest.mark.parametrize(
+    ("again", "failed", "missing", "asks"),
+    [
+        ("1", 2, 2, True),
+        ("0", 2, 2, False),
+        ("0", 2, 3, True),
+        ("0", 0, 0, False),
+        ("1", 0, 0, False),
+    ],
+)
+def test_a_run_asks_again_unless_another_process_has_done_so(monkeypatch, again, failed, missing, asks):
+    monkeypatch.setenv("FGVR_ASK_AGAIN", again)
+    data = MagicMock()
+    data.label_plan.return_value = LabelPlan(
+        images=9, requests=9, stored=9 - missing, failed_before=failed, missing=missing, estimate_usd=0.0
+    )
+    _label_before_training(data)
+    assert data.label.called == asks
 
 
 def test_a_folder_that_no_sweep_has_made_is_left_alone(grid, capsys):

@@ -5,8 +5,10 @@ import json
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
+from fgvr.candidates.neighbours import find_neighbours, write_neighbours
 from fgvr.data.photos import Photos
 from fgvr.errors import FgvrError
 from fgvr.metrics.files import read_metrics, write_metrics
@@ -143,6 +145,17 @@ def test_too_many_photos_are_shown_evenly_and_the_page_says_so(make_run, monkeyp
     assert len(cards) == 10
 
 
+def test_of_too_many_photos_those_that_are_shown_have_neighbours(make_run, monkeypatch):
+    monkeypatch.setattr(content, "MOST_CARDS", 10)
+    run = make_run(photos=8)
+    ids = run.ids["support"]
+    features = np.random.default_rng(0).normal(size=(len(ids), 8)).astype(np.float32)
+    write_neighbours(find_neighbours(ids, features, limit=10), run.folder.neighbours)
+    text = run.report()
+    assert len([a for a in Page(text).all("li") if a.get("class") == "card"]) == 10
+    assert Page(text).texts["candidates"].count("Looks like") == 10
+
+
 def test_the_budget_of_thumbnails_holds(make_run, monkeypatch):
     run = make_run(photos=20)
     whole = len("".join(photo_data(run.report())))
@@ -224,6 +237,29 @@ def test_damaged_files_are_named(run):
     run.folder.predictions.write_bytes(b"PAR1")
     with pytest.raises(FgvrError, match=r"predictions\.parquet is not a Parquet file"):
         run.report()
+
+
+@pytest.mark.parametrize("given", ["dataset", "[House Finch, Blue Jay, Monk Parakeet]", "names.txt"])
+def test_names_that_were_given_are_not_said_to_be_the_labelers(run, given):
+    config = run.folder.config.read_text()
+    plain = run.report()
+    assert "nothing was learned from it" in Page(plain).texts["candidates"]
+    run.folder.config.write_text(config.replace("data:\n", f"data:\n  class_names: {given}\n"))
+    text = run.report()
+    page = Page(text)
+    assert "The 3 class names were given." in page.texts["space"]
+    assert "became" not in page.texts["space"]
+    assert text.count("<svg") == plain.count("<svg") - 1
+    assert ("nothing was learned from it" in page.texts["candidates"]) == (given != "dataset")
+    assert "The true name is for you to see" in page.texts["candidates"]
+
+
+def test_the_page_has_no_secrets(run):
+    logger = "trainer: {logger: {init_args: {api_key: 'abc-1', HF_Token: abc-2, project: birds}}}\n"
+    run.folder.config.write_text(run.folder.config.read_text() + logger)
+    text = run.report()
+    assert "abc-" not in text
+    assert "api_key: '***', HF_Token: '***', project: birds" in Page(text).texts["configuration"]
 
 
 def test_the_configuration_must_be_yaml(run):

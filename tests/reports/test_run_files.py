@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fgvr.errors import FgvrError
-from fgvr.reports.run_files import read_curves, read_run, simulates
+from fgvr.reports.run_files import mask_secrets, read_curves, read_run, simulates
 
 
 def write_log(logs, version, text):
@@ -80,3 +80,27 @@ def test_predictions_of_another_form_are_refused(run):
 def test_the_labeler_says_whether_it_simulates(path, answer):
     assert simulates({"data": {"labeler": {"class_path": path}}}) is answer
     assert simulates({}) is False
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("# x\na: 1  # y\n", "# x\na: 1  # y\n"),
+        ('clientSecret: "a b"  # y\nb: c\n', "clientSecret: '***'  # y\nb: c\n"),
+        ("api_key: |\n  a\n  b\nc: d\n", "api_key: '***'\nc: d\n"),
+        ("a:\n  PASSWORD: 1234\n  b: c", "a:\n  PASSWORD: '***'\n  b: c"),
+        ("tokens: [a, {b: c}]\n", "tokens: ['***', {b: '***'}]\n"),
+        ("- {token: a}\n- b\n", "- {token: '***'}\n- b\n"),
+        ("max_tokens: 300\napi_key: null\nkeys: true\n", "max_tokens: 300\napi_key: null\nkeys: true\n"),
+        ("a: &a {b: *a}\nkey: c\n", "a: &a {b: *a}\nkey: '***'\n"),
+        ("", ""),
+    ],
+)
+def test_secrets_are_masked_and_the_rest_stays(text, shown):
+    assert mask_secrets(text) == shown
+
+
+def test_the_parsed_configuration_is_whole(run):
+    run.folder.config.write_text("api_key: abc\n")
+    files = read_run(run.folder)
+    assert (files.config_text, files.config) == ("api_key: '***'\n", {"api_key": "abc"})

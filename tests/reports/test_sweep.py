@@ -72,7 +72,21 @@ def test_the_runs_own_row_is_never_joined_though_it_is_the_same():
 
 def test_seeds_that_are_missing_are_counted():
     cells = summary_cells(tidy({("single", 0): 50.0, ("single", 1): 52.0, ("knn", 0): 60.0}))
-    assert [row[-1] for row in cells] == ["runs", "2 of 2", "2 of 2", "1 of 2"]
+    assert [(row[0], row[-1]) for row in cells[1:]] == [
+        *(("zero_shot", "2 of 2"), ("coop", "2 of 2"), ("zero_shot", "1 of 2"), ("coop", "1 of 2"))
+    ]
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        [("knn", 1, 0), ("knn", 2, 1)],
+        [("knn", 1, 0), ("knn", 2, 1), ("single", 1, 1), ("single", 2, 0)],
+    ],
+)
+def test_rows_without_a_run_of_the_same_seed_are_not_joined(runs):
+    lines = summarise(tidy(dict.fromkeys(runs, 50.0), ("candidates", "shots")))
+    assert [tuple(line.values.values()) for line in lines if line.row == "zero_shot"] == [run[:2] for run in runs]
 
 
 def test_what_is_simulated_says_so(tmp_path):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fgvr.reports.thumbnails import SIDE, make_thumbnail, spread, thumbnails
+from fgvr.reports.thumbnails import SIDE, make_thumbnail, thumbnails
 
 
 def opened(thumbnail):
@@ -34,6 +34,12 @@ def test_a_photo_is_upright(tmp_path):
     assert opened(make_thumbnail(tmp_path / "a.jpg")).size == (SIDE // 2, SIDE)
 
 
+def test_the_comment_of_a_photo_is_left_behind(tmp_path):
+    Image.new("RGB", (600, 300)).save(tmp_path / "plain.jpg")
+    Image.new("RGB", (600, 300)).save(tmp_path / "a.jpg", comment=b"taken at home" * 4000)
+    assert make_thumbnail(tmp_path / "a.jpg") == make_thumbnail(tmp_path / "plain.jpg")
+
+
 def test_a_small_photo_stays_as_it_is(tmp_path):
     Image.new("RGB", (8, 6)).save(tmp_path / "a.png")
     assert opened(make_thumbnail(tmp_path / "a.png")).size == (8, 6)
@@ -58,13 +64,3 @@ def test_the_first_that_fit_are_taken(tmp_path):
     assert list(thumbnails(paths, most=3, most_bytes=10**6)) == ["0", "2"]
     size = sum(len(everything[name].data) for name in ("0", "2"))
     assert list(thumbnails(paths, most=10, most_bytes=size)) == ["0", "2"]
-
-
-@pytest.mark.parametrize(("total", "most"), [(1, 5), (10, 10), (1000, 100), (1000, 64)])
-def test_every_beginning_is_spread(total, most):
-    order = spread(total, most)
-    assert len(order) == len(set(order)) == min(total, most)
-    for part in (order[: len(order) // 2], order):
-        gaps = np.diff(sorted([*part, total]))
-        assert not len(part) or gaps.max() <= 4 * max(total / len(part), 1)
-    assert spread(0, most) == []
