@@ -142,7 +142,15 @@ def test_a_sweep_that_was_killed_goes_on(grid):
     assert set(stamps()) == {"single-seed0", "knn-seed0"}
 
 
-def test_control_c_ends_the_runs_and_the_sweep(grid, capfd):
+@pytest.fixture
+def interruptible():
+    """Lightning ignores SIGINT for the rest of a process in which a run was interrupted, by another test say."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+def test_control_c_ends_the_runs_and_the_sweep(grid, capfd, interruptible):
     grid(seeds=[0], set={"trainer.max_epochs": 2000})
     checkpoint = Path("runs/grid/single-seed0/checkpoints/last.ckpt")
 

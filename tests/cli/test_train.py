@@ -14,7 +14,7 @@ from tiny_run import COLOURS, OPTIONS, SUPPORT, TEST
 from fgvr.cli import main
 
 FILES = {"config.yaml", "labels.parquet", "vocabulary.json", "candidates.parquet", "predictions.parquet"}
-FILES |= {"metrics.json", "report.html", "checkpoints", "logs"}
+FILES |= {"metrics.json", "report.html", "neighbours.parquet", "checkpoints", "logs"}
 
 
 def fit(*options, command="fit"):
