@@ -7,7 +7,6 @@ candidate sets, neighbours and predictions for them. Exits with 1 where the repo
 than 3 s to open. Needs Debian's chromium and chromium-driver.
 """
 
-# ruff: noqa: T201
 import argparse
 import json
 import shutil

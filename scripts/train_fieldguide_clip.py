@@ -1,7 +1,7 @@
 """Train the weights of `fieldguide-clip` from scratch on drawn plates, and measure them on species that they never saw.
 
     python scripts/train_fieldguide_clip.py            # 40 minutes on 2 cores; writes the weights that fgvr ships
-    python scripts/train_fieldguide_clip.py --evaluate # the figures in docs/explanation/fieldguide.md
+    python scripts/train_fieldguide_clip.py --evaluate --part benchmark  # the figures in docs
 
 Training sees plates of species of the part "training" alone: first clean ones, then such on paper of any tint, turned
 and badly printed, then both. It sees no field photo. Figures are zero-shot accuracy among the species of one guide.
@@ -183,7 +183,7 @@ def evaluate(part: str, species: int, photos: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--evaluate", action="store_true", help="measure the weights that are there, and train nothing")
-    parser.add_argument("--part", default="benchmark", help="part of the world whose species are measured")
+    parser.add_argument("--part", default="development", help="part of the world whose species are measured")
     parser.add_argument("--species", type=int, default=200)
     parser.add_argument("--photos", type=int, default=5, help="photos of each species")
     parser.add_argument("--seed", type=int, default=0)

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import wandb
 from lightning.pytorch.loggers import WandbLogger
 from PIL import Image
 
+from fgvr.candidates.neighbours import spread
 from fgvr.data.images import open_image
 from fgvr.methods.base import Method
 from fgvr.records import LabelRecord
@@ -35,7 +35,7 @@ def log_samples(logger: WandbLogger, method: Method, labels: Sequence[LabelRecor
         }
         rows = [
             [_thumbnail(data.support[i].path), key, label_of.get(key, ""), candidates_of.get(key, "")]
-            for i in _spread(len(data.support))
+            for i in sorted(spread(len(data.support), SAMPLES))
             for key in [data.support[i].sample_id]
         ]
         logger.log_table("samples/support", ["photo", "sample_id", "label", "candidates"], rows)
@@ -44,15 +44,10 @@ def log_samples(logger: WandbLogger, method: Method, labels: Sequence[LabelRecor
     rows = [
         [_thumbnail(records[i].path), prediction.sample_id, prediction.true_name]
         + [f"{prediction.names[row]} ({prediction.scores[row]:.2f})" for row in heads]
-        for i in _spread(len(records))
+        for i in sorted(spread(len(records), SAMPLES))
         for prediction in [method.predictions[i]]
     ]
     logger.log_table("samples/test", ["photo", "sample_id", "true_name", *heads], rows)
-
-
-def _spread(total: int) -> list[int]:
-    """At most ``SAMPLES`` rows, evenly spread."""
-    return sorted({int(i) for i in np.linspace(0, total - 1, min(total, SAMPLES))})
 
 
 def _thumbnail(path: Path) -> wandb.Image:
