@@ -2,10 +2,15 @@
 
 import hashlib
 import importlib.util
+import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fgvr.errors import FgvrError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _EXTRA = "fgvr[lite]"
 
@@ -61,3 +66,40 @@ MINILM = PackagedFile(
     "model/model.safetensors",
     "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
 )
+
+
+def efficientnet_lite0() -> "nn.Module":
+    """EfficientNet-Lite0 of timm with the packaged ImageNet weights, on the CPU.
+
+    Raises:
+        FgvrError: The weights are not there, or timm builds another network.
+        ImportError: timm is not installed.
+    """
+    import timm
+    import torch
+
+    state = torch.load(io.BytesIO(EFFICIENTNET_LITE0.read()), map_location="cpu", weights_only=True)
+    with torch.device("cpu"):  # Lightning makes the GPU the default device while it configures a model
+        model: nn.Module = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    expected = model.state_dict()
+    # the package has other names for the same tensors in the same order
+    if [tensor.shape for tensor in expected.values()] != [tensor.shape for tensor in state.values()]:
+        raise FgvrError("This timm builds another tf_efficientnet_lite0 than timm 1.0: pip install 'timm>=1.0,<2'")
+    model.load_state_dict(dict(zip(expected, state.values(), strict=True)))
+    return model
+
+
+def imagenet_names(subset: str = "imagenet-1k") -> tuple[str, ...]:
+    """ImageNet's class names in the order of a classifier's outputs, as people write them.
+
+    Args:
+        subset: timm's name of the set of classes.
+
+    Raises:
+        ImportError: timm is not installed.
+    """
+    from timm.data import ImageNetInfo
+
+    info = ImageNetInfo(subset)
+    # "tench, Tinca tinca" -> "tench": synonyms and Latin names blur the name
+    return tuple(info.index_to_description(index).split(", ")[0] for index in range(info.num_classes()))

@@ -43,11 +43,14 @@ class LabelRecord:
         names: Fine-grained class names as parsed from the reply, best first; empty where the reply has none.
         scientific_names: One entry per name: the Latin name given beside it, else ``None``.
         flag: ``""`` for a usable reply, else why it gives no name: ``"empty"``, ``"refusal"``, ``"generic"``,
-            ``"unparsed"``, ``"failed"`` (no reply at all).
+            ``"unparsed"``, ``"failed"`` (no reply at all), ``"unasked"`` (left out by the selection), ``"unsure"``
+            (labelers disagree).
         raw: The reply as it came; untrusted text.
         model: Model id that answered, as the server stated it.
         cost_usd: What the request cost.
         seconds: How long the request took.
+        confidence: How sure the model says it is, from 0 to 1; ``None`` where it does not say.
+        alternatives: Names that the model gave beside its answer, where they are no candidates.
     """
 
     sample_id: str
@@ -58,6 +61,8 @@ class LabelRecord:
     model: str = ""
     cost_usd: float = 0.0
     seconds: float = 0.0
+    confidence: float | None = None
+    alternatives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

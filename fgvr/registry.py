@@ -130,10 +130,35 @@ DATASETS = Registry(
 LABELERS = Registry(
     "labelers",
     {
+        "blip2": "fgvr.labelers.blip2.Blip2Labeler",
+        "cascade": "fgvr.labelers.cascade.CascadeLabeler",
+        "classifier": "fgvr.labelers.classifier.ClassifierLabeler",
         "fieldguide": "fgvr.labelers.fieldguide.FieldguideLabeler",
         "fixed": "fgvr.labelers.fixed.FixedLabeler",
+        "gemini": "fgvr.labelers.gemini.GeminiLabeler",
+        "llava": "fgvr.labelers.llava.LlavaLabeler",
         "openai": "fgvr.labelers.openai.OpenAILabeler",
         "recorded": "fgvr.labelers.recorded.RecordedLabeler",
+        "vote": "fgvr.labelers.vote.VoteLabeler",
+    },
+)
+TASKS = Registry(
+    "tasks",
+    {
+        "choose": "fgvr.labelers.tasks.choose.ChooseTask",
+        "describe_group": "fgvr.labelers.tasks.describe_group.DescribeGroupTask",
+        "describe_image": "fgvr.labelers.tasks.describe_image.DescribeImageTask",
+        "discover": "fgvr.labelers.tasks.discover.DiscoverTask",
+        "name": "fgvr.labelers.tasks.name.NameTask",
+        "names": "fgvr.labelers.tasks.names.NamesTask",
+    },
+)
+SELECTIONS = Registry(
+    "selections",
+    {
+        "k_centre": "fgvr.selections.k_centre.KCentreSelection",
+        "random": "fgvr.selections.random.RandomSelection",
+        "typical": "fgvr.selections.typical.TypicalSelection",
     },
 )
 CANDIDATES = Registry(
@@ -170,12 +195,18 @@ METHODS = Registry(
 )
 
 KINDS: dict[str, Registry] = {
-    registry.kind: registry for registry in (DATASETS, LABELERS, CANDIDATES, BACKBONES, HEADS, LOSSES, METHODS)
+    registry.kind: registry
+    for registry in (DATASETS, LABELERS, TASKS, SELECTIONS, CANDIDATES, BACKBONES, HEADS, LOSSES, METHODS)
 }
 
 SLOTS: dict[str, Registry] = {
     "dataset": DATASETS,
     "labeler": LABELERS,
+    "labelers": LABELERS,
+    "cheap": LABELERS,
+    "dear": LABELERS,
+    "task": TASKS,
+    "select": SELECTIONS,
     "candidates": CANDIDATES,
     "backbone": BACKBONES,
     "head": HEADS,

@@ -11,7 +11,7 @@ PACKAGE = Path(fgvr.__file__).parent
 # each part may import itself and what stands before it
 ORDER = [
     *("errors", "text", "registry", "records", "files", "tables", "packaged", "runs", "fieldguide"),
-    *("vocabulary", "labelers", "candidates", "losses", "backbones", "heads", "data", "metrics", "methods"),
+    *("vocabulary", "labelers", "selections", "candidates", "losses", "backbones", "heads", "data", "metrics", "methods"),
     *("reports", "cli", "testing"),
 ]
 

@@ -55,6 +55,7 @@ def test_config_says_what_it_is_and_how_to_run_it(path):
 
 
 def test_gpt4o_says_what_is_missing(tmp_path, monkeypatch, capsys):
+    """What it would cost, without a key; and that the key is missing, before anything is computed."""
     from PIL import Image
 
     from fgvr.cli import main
@@ -66,7 +67,8 @@ def test_gpt4o_says_what_is_missing(tmp_path, monkeypatch, capsys):
     Path("cub/images.txt").write_text("1 001.Auk/a.jpg\n")
     Path("cub/train_test_split.txt").write_text("1 1\n")
     options = ["--config", "cub_gpt4o.yaml", "--data.dataset.root", "cub"]
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     assert main(["label", *options, "--dry-run"]) == 0
-    assert "1 photos, 1 requests: 0 stored, 1 to ask" in capsys.readouterr().out
+    assert "1 photos, 1 requests: 0 stored, 1 to ask, about $0.0" in capsys.readouterr().out
     assert main(["fit", *options, "--trainer.accelerator", "cpu"]) == 2
-    assert "recorded" in capsys.readouterr().err
+    assert "OPENAI_API_KEY" in capsys.readouterr().err

@@ -15,6 +15,8 @@ ENTRIES = [(kind, name) for kind, registry in KINDS.items() for name in registry
 BASES = {
     "datasets": "fgvr.data.base.ImageDataset",
     "labelers": "fgvr.labelers.base.Labeler",
+    "tasks": "fgvr.labelers.tasks.base.Task",
+    "selections": "fgvr.selections.base.Selection",
     "candidates": "fgvr.candidates.base.CandidateStrategy",
     "backbones": "fgvr.backbones.base.Backbone",
     "heads": "fgvr.heads.base.Head",

@@ -1,17 +1,16 @@
 """EfficientNet-Lite0 and MiniLM: an image and a text tower that come with ``pip``, for machines without a model hub."""
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from fgvr.backbones.base import Backbone, check_lengths, tower_fingerprint
 from fgvr.backbones.prompts import TokenPromptEncoder
 from fgvr.errors import FgvrError
-from fgvr.packaged import EFFICIENTNET_LITE0, MINILM
+from fgvr.packaged import MINILM, efficientnet_lite0, imagenet_names
 
 if TYPE_CHECKING:
     from transformers import BertModel, BertTokenizer
@@ -46,27 +45,25 @@ class LiteBackbone(Backbone):
         if self._loaded:
             return
         try:
-            import timm
             from safetensors.torch import load as load_safetensors
-            from timm.data import ImageNetInfo, create_transform, resolve_data_config
+            from timm.data import create_transform, resolve_data_config
             from transformers import BertConfig, BertModel, BertTokenizer
+
+            image_tower = efficientnet_lite0()
+            self._imagenet_names = imagenet_names()
         except ImportError as error:
             raise FgvrError(_INSTALL.format(error.name or error)) from error
 
-        image_state = torch.load(io.BytesIO(EFFICIENTNET_LITE0.read()), map_location="cpu", weights_only=True)
         text_state = load_safetensors(MINILM.read())
         for unused in ("pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids"):
             del text_state[unused]
         text_file = MINILM.find()
         assert text_file is not None, "it has just been read"
-        info = ImageNetInfo()
-        # "tench, Tinca tinca" -> "tench": synonyms and Latin names blur the embedding of the name that people write
-        self._imagenet_names = [info.index_to_description(index).split(", ")[0] for index in range(1000)]
         # Lightning makes the GPU the default device while it configures a model
         with torch.device("cpu"):
-            self.image_tower = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-            self.image_tower.load_state_dict(_in_order_of(self.image_tower, image_state))
-            self.image_tower.to(memory_format=torch.channels_last)  # faster on a CPU: depthwise convolutions
+            self.image_tower = image_tower.to(
+                memory_format=torch.channels_last
+            )  # faster on a CPU: depthwise convolutions
             self.text_tower = BertModel(BertConfig.from_pretrained(text_file.parent), add_pooling_layer=False)
             self.text_tower.load_state_dict(text_state)
             self._tokenizer = BertTokenizer.from_pretrained(text_file.parent)
@@ -145,11 +142,3 @@ class LitePromptEncoder(TokenPromptEncoder):
 def _mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
     weights = mask.unsqueeze(-1).float()
     return (hidden.float() * weights).sum(1) / weights.sum(1)
-
-
-def _in_order_of(model: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """``state`` under the model's names: the package has other names for the same tensors in the same order."""
-    expected = model.state_dict()
-    if [tensor.shape for tensor in expected.values()] != [tensor.shape for tensor in state.values()]:
-        raise FgvrError("This timm builds another tf_efficientnet_lite0 than timm 1.0: pip install 'timm>=1.0,<2'")
-    return dict(zip(expected, state.values(), strict=True))

@@ -18,21 +18,37 @@ commands:
   validate    metrics on the split 'val'
   test        metrics on the split 'test', of a checkpoint or of zero-shot
   predict     class names for photos, of a checkpoint or of zero-shot
+  discover    ask the labeler what a few photos show, for prompts that name it (bird, species)
   label       ask the labeler for the support photos that are not labelled yet (--dry-run: only what it would cost)
+  labels      what is in the label store: labels show, stats, export, import, retry-failed, review
   candidates  build the candidate sets and print what they are worth
   report      write the report of a run anew: fgvr report runs/NAME
   evaluate    score anybody's predictions against a table of true names
-  list        what there is: datasets, labelers, candidates, backbones, heads, losses, methods
+  list        what there is: datasets, labelers, tasks, candidates, backbones, heads, losses, methods ...
   show        the options of one of them
 
-options of fit, validate, test, predict, label, candidates:
+options of fit, validate, test, predict, discover, label, candidates:
   --config FILE            a YAML file: as given, or in ./configs, or one that comes with fgvr (fgvr list configs)
   --data.labeler NAME      any key of the file can be given on the command line too
   --help                   every key, with what it means
 
 fgvr COMMAND --help explains a command; fgvr --version prints the version."""
 
-COMMANDS = ("fit", "sweep", "validate", "test", "predict", "label", "candidates", "report", "evaluate", "list", "show")
+COMMANDS = (
+    "fit",
+    "sweep",
+    "validate",
+    "test",
+    "predict",
+    "discover",
+    "label",
+    "labels",
+    "candidates",
+    "report",
+    "evaluate",
+    "list",
+    "show",
+)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -78,6 +94,10 @@ def _dispatch(command: str, args: list[str]) -> int:
         from fgvr.cli.evaluate import main as evaluate
 
         return evaluate(args)
+    if command == "labels":
+        from fgvr.cli.labels import main as labels
+
+        return labels(args)
     if command == "sweep":
         from fgvr.cli.sweep import main as sweep
 
@@ -86,6 +106,10 @@ def _dispatch(command: str, args: list[str]) -> int:
         from fgvr.cli.report import run_report
 
         return run_report(args)
+    if command == "discover":
+        from fgvr.cli.discover import run_discover
+
+        return run_discover(args)
     if command in ("label", "candidates"):
         from fgvr.cli.stages import run_stage
 

@@ -2,14 +2,18 @@
 
 import json
 import logging
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
 from fgvr.cli.train import FgvrCLI, configure_logging
-from fgvr.labelers.run import summary
+from fgvr.errors import FgvrError
+from fgvr.labelers.base import Labeler, LabelRequest, Reply
+from fgvr.labelers.combined import CombinedLabeler
+from fgvr.labelers.plan import summary
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +28,19 @@ class StageCLI(FgvrCLI):
             parser.add_argument(
                 "--dry-run", action="store_true", help="Print what would be asked and what it would cost; ask nothing."
             )
+            parser.add_argument(
+                "--batch",
+                action="store_true",
+                help="Ask through the batch API of OpenAI or Gemini: half the price, replies within a day. May be "
+                "stopped at any time; the same command collects what has come.",
+            )
+            parser.add_argument(
+                "--engine",
+                type=Literal["local", "ray"],
+                default="local",
+                help="Where a model of one's own (llava, blip2, classifier) runs: in this process, or on all machines "
+                "of a Ray cluster.",
+            )
 
     def before_instantiate_classes(self) -> None:
         """Labelling leaves its replies in the store and has no run folder."""
@@ -33,21 +50,32 @@ class StageCLI(FgvrCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Run the stage in the place of the trainer."""
         if self.command == "label":
-            self.label(dry_run=self.config.dry_run)
+            self.label()
         else:
             self.build_candidates()
         return None  # type: ignore[return-value]  # nobody asks for it: there is no subcommand to run
 
-    def label(self, dry_run: bool) -> None:
+    def label(self) -> None:
         """Ask for what is missing, or only say what that would be."""
+        options = self.config
         plan = self.data.label_plan()
         print(plan)
-        labeler = self.data.labeler
-        if dry_run and labeler is not None:
-            print(f"prompt: {labeler.prompt}")
-            print(f"labeler: {json.dumps(labeler.identity())}")
-        if not dry_run and plan.missing:
-            print(summary(self.data.label(), self.data.simulated))
+        labeler = self.data.labels.labeler
+        if options.dry_run:
+            for part in labeler.parts if isinstance(labeler, CombinedLabeler) else (labeler,):
+                print(f"prompt: {part.prompt}")
+                print(f"labeler: {json.dumps(part.identity())}")
+        elif options.batch:
+            run = self.data.labels.ask_batch(self.data.asked)
+            print(summary(self.data.read_labels(self.data.asked), self.data.simulated))
+            if run.missing:
+                raise FgvrError(
+                    f"{run.missing} requests have no reply. To send them again, give the same command. The first "
+                    f"failure is: {run.first_error or 'the server left them out'}"
+                )
+        elif plan.missing or plan.perhaps:
+            asker = _on_ray if options.engine == "ray" else None
+            print(summary(self.data.label(asker), self.data.simulated))
 
     def build_candidates(self) -> None:
         """Build the candidate sets from stored labels, in a run folder of their own."""
@@ -61,6 +89,12 @@ class StageCLI(FgvrCLI):
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         data.make_candidates(vocabulary, method.backbone, device)
         print(folder.path)
+
+
+def _on_ray(labeler: Labeler, requests: Sequence[LabelRequest]) -> Iterator[Sequence[Reply]]:
+    from fgvr.labelers.ray_pool import ask_with_ray  # Ray is an extra
+
+    yield from ask_with_ray(labeler, requests)
 
 
 def run_stage(command: str, args: list[str]) -> int:

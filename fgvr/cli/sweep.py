@@ -28,7 +28,7 @@ from fgvr.metrics.files import read_metrics
 from fgvr.reports.sweep import Tidy, format_summary, own_row, tidy_rows, write_tidy
 from fgvr.runs import RunFolder
 
-_LABELLING = ("dataset", "labeler", "shots", "support_size", "support_seed", "label_store", "direct")
+_LABELLING = ("dataset", "labeler", "shots", "support_size", "support_seed", "select", "label_store", "direct")
 """Keys of the data module that decide which photos a labeler is asked about."""
 
 _TAIL_LINES = 6
@@ -322,6 +322,8 @@ def _parsed(grid: Grid, variant: Variant) -> Needs:
     config = yaml.safe_load(cli.parser.dump(cli.config, skip_none=False))
     data, trainer = config["data"], config["trainer"]
     labelling = {key: data[key] for key in _LABELLING}
+    if cli.data.labels.needs_features:
+        labelling["backbone"] = config["model"]["init_args"].get("backbone")
     return Needs(
         labels=json.dumps(labelling, sort_keys=True) if cli.data.needs_labels(cli.method) or data["direct"] else "",
         gpu=trainer["accelerator"] in ("auto", "gpu", "cuda"),

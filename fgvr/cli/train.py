@@ -154,6 +154,7 @@ class FgvrCLI(LightningCLI):
                 raise _user_error(error) from error
             self.datamodule = self._get(self.config_init, "data")
             self.model = self._get(self.config_init, "model")
+            self.data.backbone = self.method.backbone
             self.trainer = self.instantiate_trainer()
         except FgvrError:
             self.discard_empty_folder()

@@ -9,9 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -26,14 +28,16 @@ from fgvr.data.base import ImageDataset
 from fgvr.data.batches import Batch, BatchSampler, FeatureBatches, PixelBatches
 from fgvr.data.cache import default_cache_dir
 from fgvr.data.features import extract_features
+from fgvr.data.labels import PhotoLabels
 from fgvr.data.photos import Photos, read_photos
 from fgvr.errors import FgvrError
+from fgvr.labelers.asking import Asker
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.files import write_labels
-from fgvr.labelers.run import LabelPlan, label, plan, read_labels, summary
-from fgvr.labelers.store import LabelStore
+from fgvr.labelers.plan import LabelPlan, summary
 from fgvr.records import CandidateSets, ImageRecord, LabelRecord, Vocabulary
 from fgvr.runs import RunFolder
+from fgvr.selections.base import Selection
 from fgvr.vocabulary.build import build_vocabulary, known_vocabulary, labels_as_indices
 from fgvr.vocabulary.files import read_vocabulary, write_vocabulary
 
@@ -68,6 +72,8 @@ class FgvrDataModule(LightningDataModule):
         shots: Draw this many support photos per true class (m in the FGVR paper). All support photos if not given.
         support_size: Draw this many support photos in all, for photos without names.
         support_seed: Another one draws other support photos.
+        select: Which support photos the labeler is asked about; all of them if not given. The others stay in the
+            support set without a name, and can be given candidate sets from neighbours that have one.
         direct: Ask the labeler about every evaluated photo too: the row ``labeler`` of the result table, which the FGVR
             paper takes for the upper bound, and far more requests. For ``fgvr fit``, ``test`` and ``label``.
         label_store: SQLite file that keeps every reply; shared by all runs.
@@ -88,6 +94,7 @@ class FgvrDataModule(LightningDataModule):
         shots: int | None = None,
         support_size: int | None = None,
         support_seed: int = 0,
+        select: Selection | None = None,
         direct: bool = False,
         label_store: Path = Path("runs/labels.sqlite"),
         max_cost_usd: float | None = None,
@@ -104,6 +111,7 @@ class FgvrDataModule(LightningDataModule):
         self.shots = shots
         self.support_size = support_size
         self.support_seed = support_seed
+        self.select = select
         self.direct = direct
         self.label_store = Path(label_store)
         self.max_cost_usd = max_cost_usd
@@ -116,6 +124,7 @@ class FgvrDataModule(LightningDataModule):
         # one process prepares for all nodes: the run folder is expected on a disk that they share
         self.prepare_data_per_node = False
 
+        self.backbone: Backbone | None = None
         self.run_folder: RunFolder | None = None
         self.resuming = False
         self.asks_support = True
@@ -141,40 +150,54 @@ class FgvrDataModule(LightningDataModule):
         """
         return self.photos.draw_support(self.shots, self.support_size, self.support_seed)
 
+    @cached_property
+    def labels(self) -> PhotoLabels:
+        """What the labeler says."""
+        return PhotoLabels(self.labeler, self.select, self.label_store, self.max_cost_usd, self.image_features)
+
     @property
     def asked(self) -> tuple[ImageRecord, ...]:
-        """The photos that the labeler is asked about: the support photos and, with ``direct``, the evaluated ones."""
-        support = self.support if self.asks_support else ()
+        """The photos that the labeler is asked about: the chosen ones and, with ``direct``, the evaluated ones."""
+        support = self.labels.choose(self.support) if self.asks_support else ()
         evaluated = self.photos.splits[self.photos.evaluated_split] if self.direct else ()
         drawn = {record.sample_id for record in support}
         return (*support, *(record for record in evaluated if record.sample_id not in drawn))
 
     def label_plan(self) -> LabelPlan:
         """What labelling would ask and cost; asks nothing."""
-        with LabelStore(self.label_store) as store:
-            return plan(self._require_labeler(), self.asked, store)
+        return self.labels.plan(self.asked)
 
-    def label(self) -> list[LabelRecord]:
+    def label(self, asker: Asker | None = None) -> list[LabelRecord]:
         """Ask the labeler for what is missing, store every reply, and return what is known of each photo asked about.
+
+        Args:
+            asker: Asks in another way than the labeler's own.
 
         Raises:
             FgvrError: The labeler cannot go on, or ``max_cost_usd`` is reached; what was paid for is stored.
         """
-        labeler = self._require_labeler()
-        with LabelStore(self.label_store) as store:
-            run = label(labeler, self.asked, store, max_cost_usd=self.max_cost_usd)
-        if run.failed:
-            log.warning("%d of %d requests failed; the first: %s", run.failed, run.asked, run.first_error)
-        return self.read_labels(self.asked)
+        return self.labels.ask(self.asked, asker)
 
     def read_labels(self, photos: Sequence[ImageRecord] | None = None) -> list[LabelRecord]:
         """What the store has for each of ``photos``; ``flag`` is ``"failed"`` where it has nothing.
 
         Args:
-            photos: The support photos if not given.
+            photos: The support photos if not given; those that were not chosen have the flag ``"unasked"``.
         """
-        with LabelStore(self.label_store) as store:
-            return read_labels(self._require_labeler(), self.support if photos is None else photos, store)
+        if photos is None:
+            return self.labels.read_support(self.support, self.asked)
+        return self.labels.read(photos, self.asked)
+
+    def image_features(self, photos: Sequence[ImageRecord]) -> NDArray[np.float32]:
+        """Image features of ``photos``, from the feature store or computed now: before there is a trainer.
+
+        Returns:
+            L2-normalised float32, shape ``(len(photos), embed_dim)``.
+        """
+        backbone = self.backbone or self._learner().backbone
+        backbone.load()
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return extract_features(backbone, photos, self.cache_dir / "features", device, num_workers=self.num_workers)
 
     @property
     def simulated(self) -> bool:
@@ -381,14 +404,6 @@ class FgvrDataModule(LightningDataModule):
         if self.run_folder is None:  # used from Python, without the command line
             self.run_folder = RunFolder(Path(self._trainer().default_root_dir))
         return self.run_folder
-
-    def _require_labeler(self) -> Labeler:
-        if self.labeler is None:
-            raise FgvrError(
-                "No labeler is set, and this run needs names for its support photos: set data.labeler "
-                "(`fgvr list labelers` shows what there is), or give known names with data.class_names."
-            )
-        return self.labeler
 
 
 def _vocabulary_file(path: Path) -> Vocabulary:

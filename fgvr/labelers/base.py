@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fgvr.errors import FgvrError
+from fgvr.labelers.replies import ParsedReply, parse_reply
 from fgvr.records import ImageRecord
 
 PAPER_PROMPT = "Provide a best fine-grained class label for this image"
@@ -14,17 +15,24 @@ PAPER_PROMPT = "Provide a best fine-grained class label for this image"
 
 @dataclass(frozen=True, slots=True)
 class LabelRequest:
-    """One question about one photo.
+    """One question about one photo, or about a group of photos.
 
     Attributes:
         image: The photo; ``image.true_name`` is always ``None`` and ``image.sample_id`` must not reach a model.
         prompt: What is asked.
         sample_index: 0 for the first answer of this photo, 1 for the second, ... where several are wanted.
+        others: The further photos of a group, in their order.
     """
 
     image: ImageRecord
     prompt: str
     sample_index: int = 0
+    others: tuple[ImageRecord, ...] = ()
+
+    @property
+    def images(self) -> tuple[ImageRecord, ...]:
+        """All photos of the request."""
+        return (self.image, *self.others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +44,14 @@ class Reply:
         raw: The model's reply as it came; ``""`` where there is none.
         names: Class names, where the source states them as such (a CSV of labels, structured output): they are taken
             as they are, and ``raw`` is not parsed. ``None`` means: parse ``raw``.
-        error: Why there is no reply; ``""`` for success. A failure is stored, and never served as a label.
+        error: Why there is no reply; ``""`` for success. A failure is stored, and never served as a label. A refusal
+            is no failure: it is what the model has to say.
         model: Model id as the server stated it.
         cost_usd: What this request cost.
         seconds: How long it took.
-        usage: Anything else worth keeping (token counts, finish reason), JSON values only.
+        usage: Anything else worth keeping (token counts, finish reason), JSON values only. ``blocked`` says why a
+            server withheld a reply for good: the label then has the flag ``"refusal"``.
+        attempts: How many requests it took.
     """
 
     request: LabelRequest
@@ -51,6 +62,7 @@ class Reply:
     cost_usd: float = 0.0
     seconds: float = 0.0
     usage: Mapping[str, Any] | None = None
+    attempts: int = 1
 
 
 class Labeler(ABC):
@@ -70,6 +82,9 @@ class Labeler(ABC):
 
     simulated: ClassVar[bool] = False
     """Whether replies, costs and times are made up; everything that rests on them then says so."""
+
+    max_attempts: int | None = None
+    """A request that failed so often, in this run and in earlier ones, is not asked again; ``None`` for no limit."""
 
     def __init__(self, prompt: str = PAPER_PROMPT, answers: int = 1) -> None:
         if answers < 1:
@@ -106,3 +121,20 @@ class Labeler(ABC):
         Free unless overridden.
         """
         return 0.0
+
+    def close(self) -> None:  # noqa: B027 - overriding it is optional
+        """Let go of what asking has taken, such as weights on a GPU that training needs next.
+
+        Called at the end of a labelling run; ``ask`` may follow nevertheless. Nothing is done unless overridden.
+        """
+
+    def read(self, reply: Reply) -> ParsedReply:
+        """What a reply says: class names, or the flag that says why there is none.
+
+        Called each time labels are read, so that better rules need no new replies.
+        """
+        if reply.usage and reply.usage.get("blocked"):
+            return ParsedReply((), (), "refusal")
+        if reply.names is None:
+            return parse_reply(reply.raw)
+        return ParsedReply(reply.names, (None,) * len(reply.names), "" if reply.names else "empty")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,6 +11,9 @@ import pyarrow.parquet as pq
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
 from fgvr.records import LabelRecord
+
+_SINCE_THEN = ("confidence", "alternatives")
+"""Columns that the files of older runs lack."""
 
 _SCHEMA = pa.schema(
     [
@@ -21,6 +25,8 @@ _SCHEMA = pa.schema(
         ("model", pa.string()),
         ("cost_usd", pa.float64()),
         ("seconds", pa.float64()),
+        ("confidence", pa.float64()),
+        ("alternatives", pa.list_(pa.string())),
     ]
 )
 
@@ -52,14 +58,13 @@ def read_labels_file(path: Path) -> list[LabelRecord]:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise FgvrError(f"{str(path)!r} is not a Parquet file ({error}): write it again with fgvr label.") from error
-    lacking = [name for name in _SCHEMA.names if name not in table.column_names]
+    lacking = [name for name in _SCHEMA.names if name not in (*table.column_names, *_SINCE_THEN)]
     if lacking:
         raise FgvrError(
             f"{str(path)!r} lacks the column(s) {', '.join(lacking)} and has {', '.join(table.column_names)}: "
             "write it again with fgvr label."
         )
-    rows = table.select(_SCHEMA.names).to_pylist()
-    return [
-        LabelRecord(**{**row, "names": tuple(row["names"]), "scientific_names": tuple(row["scientific_names"])})
-        for row in rows
-    ]
+    rows: list[dict[str, Any]] = table.select([n for n in _SCHEMA.names if n in table.column_names]).to_pylist()
+    for row in rows:
+        row.update((key, tuple(value)) for key, value in row.items() if isinstance(value, list))
+    return [LabelRecord(**row) for row in rows]

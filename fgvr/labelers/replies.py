@@ -12,26 +12,38 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from fgvr.labelers.reply_names import LATIN_ENDING, Reading, latin_name, read_name
+from fgvr.labelers.reply_names import LATIN_ENDING, Reading, is_generic, latin_name, read_name
 from fgvr.labelers.reply_prose import HEADING, SENTENCE_END, names_in_prose
 from fgvr.vocabulary.build import APOSTROPHES, HYPHENS, fold_name
 
 _MAX_REPLY = 10_000
 _MAX_NAMES = 10
 _MAX_DEPTH = 4
+_MAX_BRACKETS = 20
 
 _NAME_KEYS = (
     "commonname", "name", "label", "class", "answer", "prediction", "guess", "breed", "model", "species",
-    "identification",
+    "identification", "classification", "result",
 )  # fmt: skip
 _LATIN_KEYS = ("scientificname", "latinname", "binomialname", "binomial", "scientific", "latin")
-_LIST_KEYS = ("alternatives", "alternativenames", "candidates", "names", "labels", "predictions", "answers", "results")
+_LIST_KEYS = ("candidates", "names", "labels", "predictions", "answers", "results")
+_OTHERS = "alternat"  # how keys of further possibilities begin: "alternatives", "alternative_names", "alternates"
 
 # ```json
 # {"breed": "Pug"}
 # ```
 _FENCE = re.compile(r"```[\w-]{0,20}\s?(.*?)(?:```|\Z)", re.DOTALL)
-_PAIR = re.compile(r'"([^"\n]{1,60})" ?: ?"([^"\n]{1,200})"')  # '"breed": "Pug"' in '{"breed": "Pug", "colo'
+# "{" of 'Here is the JSON: {"breed": "Pug"}'
+_JSON = re.compile(r"""[{\[]\s{0,20}["']|\[\s{0,20}\{\s{0,20}["']""")
+_JSON_MARK = re.compile(r'"(?:[^"\\]|\\.)*+"|["{}\[\],]', re.DOTALL)  # a string, a bracket, a comma or a string cut off
+_EXTRA_COMMA = re.compile(r",(?=\s{0,20}[}\]])")
+# '"breed": "Pug"' in '{"breed": "Pug" "colo'
+_PAIR = re.compile(r'"([^"\n]{1,60})" ?: ?"([^"\n]{1,200})"')
+# "'breed': 'Pug'" in "{'breed': 'Pug'}"
+_PYTHON_PAIR = re.compile(r"""'([^'"\n]{1,60})' ?: ?(["'])([^\n]{1,200}?)\2(?=\s{0,20}[,}])""")
+_PERCENT = re.compile(r"(?<![\d.,-])(\d{1,3}(?:[.,]\d{1,9})?)\s?%")  # "90%" of "high (90%)"
+_NUMBER = re.compile(r"\d{1,3}(?:[.,]\d{1,9})?")
+_BOXED = re.compile(r"\\boxed\{(?:\\text\w{0,3}\{)?([^{}\n]{1,100})\}")  # "\boxed{\text{Pug}}" of models that reason
 _TYPOGRAPHY = str.maketrans(
     dict.fromkeys(APOSTROPHES.replace("`", ""), "'")  # backticks are markup here
     | dict.fromkeys(HYPHENS.replace("\u00ad", ""), "-")  # a soft hyphen is not shown
@@ -43,17 +55,25 @@ _TAG = re.compile(r"<[^<>]{0,300}>")
 _LINK = re.compile(r"!?\[([^\[\]\n]{1,100})\]\([^()\s]{0,300}\)")  # "[Pug](https://example.org/pug)"
 _GREETING = re.compile(r"\A(?:sure|certainly|of course|ok|okay|hello|hi|yes)[,.!]\s+", re.IGNORECASE)
 _BULLET = re.compile(r"\s?(?:\d{1,3}[.):]|[-*•+](?=\s))\s?")  # of "1. Royal Tern", "2) Royal Tern", "- Royal Tern"
+# "B. " of "B. Pug", "The correct answer is (B) " of "The correct answer is (B) Pug", not "E. " of "E. coli"
+_CHOICE = re.compile(
+    r"\A[\s*]{0,4}(?:(?:the\s)?(?:(?:correct|best|final|right)\s)?(?:answer|option|choice)(?:\sis)?:?[\s*]{0,4})?"
+    r"(?:\([A-H]\)|[A-H][.)]|(?<=\s)\d[.:)])\s(?=[*\s]{0,4}(?-i:[A-Z]))",
+    re.IGNORECASE,
+)
+_ROW = re.compile(r"\A\s?\|([^|\n]{1,60})\|([^|\n]{1,200})\|\s?\Z")  # "| Breed | Pug |"
 # "**Common name:** House Finch", "- Breed = Pug"
 _KEYED = re.compile(r"[\s*_#>-]{0,9}([A-Za-z][A-Za-z -]{2,60}?)[\s*_]{0,9}[:=][\s*_]{0,9}(\S.{0,200})")
-# "Best label:" of "Best label: Pug"
-_KEY = re.compile(r"[\s*_]{0,9}[A-Za-z][A-Za-z -]{2,60}?[\s*_]{0,9}[:=](?=[\s*_])")
+# "Best label:" of "Best label: Pug", but not "Pug:" of "Pug: 95%"
+_KEY = re.compile(r"[\s*_]{0,9}[A-Za-z][A-Za-z -]{2,60}?[\s*_]{0,9}[:=](?=[\s*_])(?![\s*_]{0,9}\d[\d.]{0,9}\s?%?$)")
 # "A terrier, specifically" of "A terrier, specifically a Cairn Terrier"
 _BROADER = re.compile(r".{0,100},\s(?:more\s)?specifically(?=\s)", re.IGNORECASE)
 _SEVERAL = re.compile(r"\sor\s|[,;](?!\s(?:19|20)\d\d)")  # "Royal Tern or Elegant Tern", but not "Acura RL, 2009"
 # "is" of "This is a Pug", "'s a" of "That's a Pug", "'t" of "can't"
 _SENTENCE_WORD = re.compile(
-    r"\b(?:is|are|was|be|appears?|seems?|looks?|shows?|depicts?|resembles?|can|could|may|might|would|need|not|cannot|"
-    r"has|have|this|it|its|you|me|my|we|let|here|thanks?|please|question|think|believe|sorry|unable|unfortunately|likely|based)\b|\w'(?:s\s+an?|t)\b",
+    r"\b(?:is|are|was|be|appears?|seems?|looks?|shows?|depicts?|showcases?|displays?|contains?|resembles?|can|"
+    r"could|may|might|would|need|not|cannot|has|have|this|it|its|you|me|my|we|let|here|thanks?|please|question|think|"
+    r"believe|sorry|unable|unfortunately|likely|based)\b|\w'(?:s\s+an?|t)\b",
     re.IGNORECASE,
 )
 # Sentences that are not read, most of them because of their language, so that they do not become classes. It has only
@@ -94,25 +114,33 @@ class ParsedReply:
         names: Class names, best first; empty exactly where ``flag`` is set. Each has at most 60 characters and 8 words.
         scientific_names: One entry per name: the Latin name given beside it, else ``None``.
         flag: ``""``, ``"empty"``, ``"refusal"``, ``"generic"`` or ``"unparsed"``, as in ``LabelRecord.flag``.
+        confidence: How sure the reply says it is of the first name, in [0, 1]; ``None`` where it gives no number.
+        alternatives: The names after the first, where only the first was asked for; else they are in ``names``.
     """
 
     names: tuple[str, ...]
     scientific_names: tuple[str | None, ...]
     flag: str
+    confidence: float | None = None
+    alternatives: tuple[str, ...] = ()
 
 
-def parse_reply(raw: str) -> ParsedReply:
+def parse_reply(raw: str, first_only: bool = False) -> ParsedReply:
     """Read the class names out of a reply.
 
     Args:
         raw: The reply as it came; untrusted. Only the first 10,000 characters are read.
+        first_only: Whether ``names`` holds only the best name, and ``alternatives`` the others.
 
     Returns:
         The names, without markup, articles, Latin names, nicknames and words such as "breed" or "puppy".
 
     Example:
-        >>> parse_reply("The bird is a **House Finch** (*Haemorhous mexicanus*), not a sparrow.")
-        ParsedReply(names=('House Finch',), scientific_names=('Haemorhous mexicanus',), flag='')
+        >>> reply = parse_reply("The bird is a **House Finch** (*Haemorhous mexicanus*), not a sparrow.")
+        >>> reply.names, reply.scientific_names
+        (('House Finch',), ('Haemorhous mexicanus',))
+        >>> parse_reply('{"common_name": "Pug", "confidence": "90 %", "alternatives": ["Boxer"]}', first_only=True)
+        ParsedReply(names=('Pug',), scientific_names=(None,), flag='', confidence=0.9, alternatives=('Boxer',))
         >>> parse_reply("I can't tell which breed this is.").flag
         'refusal'
     """
@@ -126,7 +154,14 @@ def parse_reply(raw: str) -> ParsedReply:
             names.setdefault(fold_name(reading.name), reading)
     if names:
         best = list(names.values())[:_MAX_NAMES]
-        return ParsedReply(tuple(r.name for r in best), tuple(r.scientific for r in best), "")
+        answers = best[:1] if first_only else best
+        return ParsedReply(
+            names=tuple(reading.name for reading in answers),
+            scientific_names=tuple(reading.scientific for reading in answers),
+            flag="",
+            confidence=best[0].confidence,
+            alternatives=tuple(reading.name for reading in best[len(answers) :]),
+        )
     flags = {reading.flag for reading in readings}
     return ParsedReply((), (), next((flag for flag in ("refusal", "generic") if flag in flags), "unparsed"))
 
@@ -138,28 +173,64 @@ def _plain(raw: str) -> str:
     text = _LINK.sub(r"\1", _TAG.sub("", _SCRIPT.sub("", text)))
     # category C is also halves of surrogate pairs
     text = "".join(char for char in text if char in "\n\t" or unicodedata.category(char)[0] != "C")
-    return _GREETING.sub("", re.sub(r"[^\S\n]+", " ", text).strip(), count=1)
+    return _CHOICE.sub("", _GREETING.sub("", re.sub(r"[^\S\n]+", " ", text).strip(), count=1), count=1)
 
 
 def _readings(text: str) -> Iterator[Reading]:
+    if boxed := _BOXED.findall(text):
+        text = boxed[-1].strip() or text
     fenced = _FENCE.search(text)
     inner = (fenced[1].strip() if fenced else "") or text
-    if inner[:1] in ("{", "["):
-        yield from _from_json(inner)
-    else:
-        yield from _from_lines(inner) or _from_text(inner)
+    start = 0 if inner[:1] in ("{", "[") else next((match.start() for match in _JSON.finditer(inner)), len(inner))
+    readings = list(_from_json(inner[start:])) if start < len(inner) else []
+    yield from readings
+    before = inner[:start].strip()
+    introduces = before.endswith(":")  # "Here is the JSON:"
+    if before and not introduces and not any(reading.name for reading in readings):
+        yield from _from_lines(before) or _from_text(before)
 
 
 def _from_json(text: str) -> Iterator[Reading]:
-    try:
-        value, _ = json.JSONDecoder().raw_decode(text)
-    except (ValueError, RecursionError):
-        value = dict(_PAIR.findall(text))  # cut off at the token limit
-        unread = "unparsed"
-    else:
-        unread = "refusal"  # complete, and without a name
+    value, complete = _decoded(text)
     readings = list(_from_value(value, depth=0))
-    yield from readings or [Reading("", None, unread)]
+    yield from readings or [Reading("", None, "refusal" if complete else "unparsed")]
+
+
+def _decoded(text: str) -> tuple[object, bool]:
+    """The first JSON value of a text, or what can be read of it, and whether nothing had to be mended."""
+    decoder = json.JSONDecoder(strict=False)  # line breaks in strings too
+    for attempt in (text, *_mended(_EXTRA_COMMA.sub("", text))):
+        try:
+            return decoder.raw_decode(attempt)[0], attempt == text
+        except (ValueError, RecursionError):
+            continue
+    pairs: dict[str, str] = {}
+    for key, value in (*_PAIR.findall(text), *((key, value) for key, _, value in _PYTHON_PAIR.findall(text))):
+        pairs.setdefault(key, value)  # the answer is before its alternatives
+    return pairs, False
+
+
+def _mended(text: str) -> Iterator[str]:
+    """JSON with its brackets closed: as far as it goes, then without its last part.
+
+    A list of plain names that was cut off is left out, unless it is all there is.
+    """
+    closing: list[str] = []
+    cut, before = "", ""
+    for mark in _JSON_MARK.finditer(text):
+        if mark[0] in ("{", "["):
+            closing.insert(0, "}" if mark[0] == "{" else "]")
+        elif mark[0] == '"' or (mark[0] in ("}", "]") and (not closing or closing.pop(0) != mark[0])):
+            break
+        elif mark[0] == "," and closing and (closing[0] == "}" or len(closing) == 1 or before == "}"):
+            cut = "".join((text[: mark.start()], *closing))
+        if len(closing) > _MAX_BRACKETS:
+            return
+        before = mark[0]
+    if not text[-1:].isdigit():  # "8" may have been to become "85"
+        yield "".join((text, *closing))
+    if cut:
+        yield cut
 
 
 def _from_value(value: object, depth: int) -> Iterator[Reading]:
@@ -177,14 +248,44 @@ def _from_mapping(mapping: Mapping[str, object], depth: int) -> Iterator[Reading
     values = {fold_name(key): value for key, value in mapping.items()}
     latin = next((value for key in _LATIN_KEYS if isinstance(value := values.get(key), str)), "")
     name = next((values[key] for key in _name_keys(values) if values[key]), None)
+    numbers = (_confidence(values[key]) for key in values if _is_confidence(key))
+    confidence = next((number for number in numbers if number is not None), None)
     if isinstance(name, str) and isinstance(values.get("make"), str):
         name = " ".join(str(values[key]) for key in ("make", "model", "year") if values.get(key))
     if name is None and (len(values) == 1 or all(key.isdigit() for key in values)):
         name = list(values.values())
-    for position, reading in enumerate(_from_value(name, depth)):
-        yield replace(reading, scientific=latin_name(latin) or reading.scientific) if position == 0 else reading
-    for key in _LIST_KEYS:
-        yield from _from_value(values.get(key), depth)
+    readings = list(_from_value(name, depth))
+    unnamed = not any(reading.name for reading in readings) and not (isinstance(name, str) and is_generic(name))
+    if unnamed and latin_name(latin) and "breed" not in values:  # all breeds of dogs share one Latin name
+        readings = [Reading(latin_name(latin) or "")]
+    for position, reading in enumerate(readings):
+        if position == 0:
+            reading = replace(
+                reading,
+                scientific=latin_name(latin) or reading.scientific,
+                confidence=confidence if reading.confidence is None else reading.confidence,
+            )
+        yield reading
+    for key in values:
+        if key in _LIST_KEYS or key.startswith(_OTHERS):
+            yield from _from_value(values[key], depth)
+
+
+def _is_confidence(key: str) -> bool:
+    return fold_name(key).startswith(("confidence", "probability", "certainty"))
+
+
+def _confidence(value: object) -> float | None:
+    """A confidence in [0, 1], from a number or a text: 0.9, 90, "90 %", "0,9", "high (90%)"; ``None`` for others."""
+    percent = False
+    if isinstance(value, str):
+        numbers = _PERCENT.findall(value)
+        percent = len(numbers) == 1
+        number = numbers[0] if percent else value.strip(" *_~.")
+        value = float(number.replace(",", ".")) if _NUMBER.fullmatch(number) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+        return None
+    return value / 100 if percent or value > 1 else float(value)
 
 
 def _from_lines(text: str) -> list[Reading]:
@@ -192,13 +293,19 @@ def _from_lines(text: str) -> list[Reading]:
     lines = [line for line in text.splitlines() if line.strip()]
     if lines[0].rstrip(" *_").endswith(":"):
         lines = lines[1:]
-    items = [_BULLET.sub("", line, count=1) for line in lines]
-    pairs = {pair[1]: pair[2] for item in items if (pair := _KEYED.fullmatch(item)) and _is_short(pair[2])}
+    items = [_ROW.sub(r"\1:\2", _BULLET.sub("", line, count=1)) for line in lines]
+    keyed = [_KEYED.fullmatch(item) for item in items]
+    pairs = {pair[1]: pair[2] for pair in keyed if pair and _is_short(pair[2])}
     if _name_keys(map(fold_name, pairs)):
         return list(_from_mapping(pairs, depth=0))
-    alike = len({bool(_BULLET.match(line)) for line in lines}) == 1  # else a name, and a list of what it looks like
+    stated = {item: pair[2] for item, pair in zip(items, keyed, strict=True) if pair and _is_confidence(pair[1])}
+    confidence = next(map(_confidence, stated.values()), None)
+    named = [(line, item) for line, item in zip(lines, items, strict=True) if item not in stated]
+    items = [item for _, item in named]
+    alike = len({bool(_BULLET.match(line)) for line, _ in named}) == 1  # else a name, and a list of what it looks like
     if "\n" in text and alike and all(_is_short(item) for item in items):
-        return _together([read_name(item) for item in items])
+        first, *others = _together([read_name(item) for item in items])
+        return [replace(first, confidence=confidence), *others]
     return []
 
 
@@ -213,6 +320,9 @@ def _from_text(text: str) -> list[Reading]:
     found = names_in_prose(text)
     if found.readings:
         return [_dated(found.readings[0], text), *found.readings[1:]]
+    title = read_name(opening)
+    if opening.startswith("#") and title.name and not HEADING.search(title.name) and text.count(title.name) > 1:
+        return [title]  # "# Pug", where the text says more of the Pug
     if _REFUSAL.search(text[:150]) or (not found.generic and _REFUSAL.search(text)):
         return [Reading("", None, "refusal")]
     return [Reading("", None, "generic" if found.generic else "unparsed")]
@@ -255,6 +365,6 @@ def _is_short(text: str) -> bool:
 
 def _name_keys(keys: Iterable[str]) -> list[str]:
     """The keys that hold a name, best first: "label" before "bestfinegrainedlabel"."""
-    keys = [key for key in keys if key not in _LATIN_KEYS]
+    keys = [key for key in keys if key not in _LATIN_KEYS and not key.startswith(_OTHERS)]
     exact = [key for wanted in _NAME_KEYS for key in keys if key == wanted]
     return exact + [key for wanted in _NAME_KEYS for key in keys if key.endswith(wanted)]

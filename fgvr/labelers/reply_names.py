@@ -12,11 +12,17 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+# "close-up photo of", "rear view of"; "View of" alone may open the name of a painting
+_VIEW_OF = (
+    r"(?:(?:(?:close-?up|front|rear|side|back|partial|black-and-white|colou?r)\s+)?"
+    r"(?:view|shot|photo|photograph|image|picture|portrait)|close-?up)\s+of(?=\s+(?:an?|the)\b)"
+)
 LEADING = re.compile(
-    r"(?:[\s,:]|(?:an?|the|this|that|it|some|either|another|of|to|be|most|very|more|likely|probably|possibly|perhaps|maybe|"
-    r"potentially|indeed|clearly|definitely|actually|specifically|best|also|called|named|young|adult|juvenile|immature|"
-    r"male|female|pure-?bred|such\s+as|member\s+of|closely\s+related|"
-    r"(?:type|kind|sort|species|breed|variety|form|example|pair|group|couple)s?\s+of)(?![\w'-]))*",
+    rf"(?:[\s,:]|(?:{_VIEW_OF}|an?|the|this|that|it|some|either|another|of|to|be|most|very|more|likely|probably|"
+    r"possibly|perhaps|maybe|potentially|indeed|clearly|definitely|actually|specifically|best|also|called|named|"
+    r"young|adult|juvenile|immature|male|female|pure-?bred|such\s+as|member\s+of|closely\s+related|"
+    r"(?:type|kind|sort|species|breed|variety|form|example|pair|group|couple|flock|herd|bunch|plate|bowl|"
+    r"serving|portion|slice|cup|glass)s?\s+of)(?![\w'-]))*",
     re.IGNORECASE,
 )
 """Articles, hedges and modifiers before a name, "most likely a young" in "most likely a young Beagle".
@@ -54,8 +60,12 @@ _NO_NAME_ENDINGS = _words(
     "coloration color plumage characteristics appearance traits type lineage varieties variety subspecies "
     "ancestry origin body build related like markings pattern patterns"
 )
-# "late 1990s", "model year 2012", "www.example.org"
-_NO_NAME = re.compile(r"\b\d{1,3}0(?-i:s)\b|^model\s+year\b|www\.", re.IGNORECASE)
+# "late 1990s", "model year 2012", "image contains a Pug", "Final Answer", "www.example.org"
+_NO_NAME = re.compile(
+    r"^(?:final\s+)?(?:answer|label|identification|prediction|output|result|response)$|"
+    r"\b\d{1,3}0(?-i:s)\b|^model\s+year\b|^(?:image|photo|picture)\s+(?-i:[a-z]+)\s|www\.",
+    re.IGNORECASE,
+)
 # "mixed terrier", "German Shepherd mix", "Poodle cross"
 _MIXED = re.compile(r"^mixed\b|\b(?:mix(?:es)?|cross|crossbreed|mixed[- ]breed|mixture)$", re.IGNORECASE)
 
@@ -65,10 +75,20 @@ _TRAILING = re.compile(
     r"(?:breed|species|models?(?:\s+year)?|pupp(?:y|ies)|pups?|kittens?|chicks?|juveniles?)$",
     re.IGNORECASE,
 )
-# "Maltese dog" is the breed "Maltese", but "Australian Cattle Dog" and "Bernese mountain dog" are whole names
-_TRAILING_KIND = re.compile(r"\b([^\W\d_a-z][\w'.-]*)\s+(?:dogs?|cats?|birds?|cars?|vehicles?|flowers?|plants?)$")
-# " from the ..." in "Boxer from the 1990s", " - ..." in "House Finch - a small bird", ": ..." in "Pug: a small dog"
-_AFTERWARDS = re.compile(r"(?:\s(?:from|with|in)\s+the\s|\s-\s|[,;]|:(?=\s|$)).*")
+# "Maltese dog" is the breed "Maltese", but "Australian Cattle Dog" and "Bernese mountain dog" are whole names. So are
+# "Hot dog" and "Sand cat", and most names of one word and "bird", "flower" or "plant": "Secretary bird".
+_TRAILING_KIND = re.compile(
+    r"\b(?!(?:Hot|Corn|Prairie|Raccoon|Bush|Wild|Sand|Jungle|Fishing|Sports|Race|Racing)\b)"
+    r"([^\W\d_a-z][\w'.-]*)\s+(?:dogs?|cats?|cars?|vehicles?)$"
+    r"|(?<=\s)([^\W\d_a-z][\w'.-]*)\s+(?:birds?|flowers?|plants?)$"
+)
+# " from the ..." in "Boxer from the 1990s", " sitting on ..." in "Pug sitting on a sofa", " - ..." in "House Finch - a
+# small bird", ": ..." in "Pug: a small dog"
+_AFTERWARDS = re.compile(
+    r"(?:\s(?:from|with|in)\s+the\s|\s-\s|[,;]|:(?=\s|$)"
+    r"|\s(?:[a-z]{2,20}ing|perched|parked|seated)"
+    r"\s+(?:on|in|at|near|by|over|under|through|against|along|next|from|to|an?|the|its)\s).*"
+)
 
 # "(Carlin)" in "Pug (Carlin)", also where the reply was cut off: "Pug (Carl"
 _BRACKETS = re.compile(r"[(\[]([^()\[\]]{0,200})[)\]]?")
@@ -77,8 +97,10 @@ _BRACKETS = re.compile(r"[(\[]([^()\[\]]{0,200})[)\]]?")
 _LATIN = re.compile(r"[A-Z][a-zë-]{2,}(?: x)? [a-z][a-zë-]{2,}(?: [a-z][a-z-]{2,})?")
 _LATIN_OPENINGS = _words(
     "also often formerly commonly sometimes male female adult juvenile note such more previously usually either "
-    "possibly probably likely and the now known here based"
+    "possibly probably likely and the now known here based not unknown unidentified unspecified undetermined "
+    "uncertain unclear unable cannot none various multiple"
 )
+_NO_LATIN_ENDING = re.compile(r"\s(?:species|spp|hybrid|unknown|unidentified)$")  # "Larus species"
 LATIN_ENDING = re.compile(r"(?:us|um|is|ii|ae|ans|ens|a|i|os|on|ix|ea)$")
 """How most Latin names end, and few English names of their shape ("House finch")."""
 _LATIN_GENUS = re.compile(r"(?:us|as|es|is|os|ys|a|o|er|um|ax|ix|yx|ps)$")  # "Larus", "Passer", not "American", "Great"
@@ -87,7 +109,7 @@ _KNOWN_AS = re.compile(r".*\b(?:known\s+as|called)\s+")  # of "(commonly known a
 _AUTHOR = re.compile(r"\bLinnaeus\b|\b1[789]\d\d\b")  # of "Passer domesticus (Linnaeus, 1758)"
 # "**Pug**", "`Pug`", "'Pug'", but not the apostrophe in "Anna's"
 _MARKUP = re.compile(r"[*`\"#|~\\]+|(?<!\w)'|'(?!\w)")
-_EDGES = " ,.;:-。"
+_EDGES = " ,.;:?-。"
 _CLEAN = re.compile(r"[^\W_][\w\s'.&/+-]*!?")  # "St. Bernard", "Land Rover/Range Rover", "Volkswagen up!"
 _YEAR_BEHIND = re.compile(r",(?=\s?(?:19|20)\d\d\b)")  # "," in "Acura RL, 2009"
 _YEAR_FIRST = re.compile(r"((?:19|20)\d\d)\s+(\D.*)")  # "2009 Acura RL"
@@ -101,11 +123,13 @@ class Reading:
         name: The class name; ``""`` where the span has none.
         scientific: Latin name given beside it.
         flag: ``""`` for a name, else ``"generic"``, ``"refusal"`` or ``"unparsed"``.
+        confidence: How sure the reply says it is of the name, in [0, 1].
     """
 
     name: str
     scientific: str | None = None
     flag: str = ""
+    confidence: float | None = None
 
 
 def read_name(span: str) -> Reading:
@@ -126,7 +150,7 @@ def read_name(span: str) -> Reading:
             common = "" if _AUTHOR.search(span) else _common_name(inside, outside, any_case=italic)
             if italic or common:
                 scientific, outside = outside, common or outside
-    name = strip_words(outside)
+    name = _finer(strip_words(outside), inside)
     if year := _YEAR_FIRST.fullmatch(name):
         name = f"{year[2]} {year[1]}"
     flag = _flag(outside, name)
@@ -136,7 +160,7 @@ def read_name(span: str) -> Reading:
 def latin_name(text: str) -> str | None:
     """The text as a Latin name (``"Larus argentatus"``) where it has the shape of one, else ``None``."""
     bare = _bare(text)
-    if not _LATIN.fullmatch(bare) or bare.split()[0].lower() in _LATIN_OPENINGS:
+    if not _LATIN.fullmatch(bare) or bare.split()[0].lower() in _LATIN_OPENINGS or _NO_LATIN_ENDING.search(bare):
         return None
     return bare
 
@@ -146,7 +170,7 @@ def strip_words(name: str) -> str:
     name = _AFTERWARDS.sub("", LEADING.sub("", name, count=1))
     while (shorter := _TRAILING.sub("", name)) != name:
         name = shorter
-    name = _TRAILING_KIND.sub(r"\1", name)
+    name = _TRAILING_KIND.sub(r"\1\2", name)
     return name.strip(_EDGES)
 
 
@@ -197,6 +221,14 @@ def _common_name(parts: Iterable[str], latin: str, any_case: bool) -> str:
         if not _flag(part, name) and not shares_a_word and (any_case or name[0].isupper()):
             return part
     return ""
+
+
+def _finer(name: str, parts: Iterable[str]) -> str:
+    """The finer name in the bracket behind a name of one word, else the name: "Robin (European Robin)"."""
+    if not name or " " in name:
+        return name
+    stripped = (strip_words(part) for part in parts if not latin_name(part))
+    return next((part for part in stripped if part[:1].isupper() and part.lower().endswith(f" {name.lower()}")), name)
 
 
 def _flag(outside: str, name: str) -> str:

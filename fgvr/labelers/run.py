@@ -1,119 +1,50 @@
 """The labelling run: what is missing, asking for it within a budget, and reading the labels back."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
-from tqdm import tqdm
+import numpy as np
+from numpy.typing import NDArray
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.base import Labeler, LabelRequest, Reply
-from fgvr.labelers.replies import ParsedReply, parse_reply
-from fgvr.labelers.store import LabelStore, request_key
+from fgvr.labelers.asking import (
+    Asker,
+    ask_requests,
+    blind,
+    count_in_batches,
+    is_given_up,
+    missing_requests,
+    requests_about,
+    requests_for,
+)
+from fgvr.labelers.base import Labeler, Reply
+from fgvr.labelers.budget import Budget
+from fgvr.labelers.combined import CombinedLabeler
+from fgvr.labelers.corrections import correct
+from fgvr.labelers.plan import LabelPlan, LabelRun
+from fgvr.labelers.store import LabelStore, request_keys
 from fgvr.records import ImageRecord, LabelRecord
 
-_SIMULATED = " (simulated)"
+Features = Callable[[Sequence[ImageRecord]], NDArray[np.float32]]
+"""L2-normalised image features of photos, shape ``(N, D)``, for labelers that look at neighbours."""
 
 
-@dataclass(frozen=True)
-class LabelPlan:
-    """What a labelling run would do.
-
-    Attributes:
-        images: Photos given.
-        requests: Questions that they need: one for each answer of each photo, equal photos once.
-        stored: Requests whose reply is in the store.
-        failed_before: Requests that failed in earlier runs, and no run succeeded; they are among ``missing``.
-        missing: Requests to be asked.
-        estimate_usd: What the missing ones are expected to cost; ``None`` where the labeler does not know.
-        simulated: Whether the replies and the dollars are made up.
-    """
-
-    images: int
-    requests: int
-    stored: int
-    failed_before: int
-    missing: int
-    estimate_usd: float | None
-    simulated: bool = False
-
-    @property
-    def unasked(self) -> int:
-        """Missing requests that no run has tried: those that keep failing must not keep a run from starting."""
-        return self.missing - self.failed_before
-
-    def __str__(self) -> str:
-        again = f" ({self.failed_before} of them failed before)" if self.failed_before else ""
-        cost = "cost unknown" if self.estimate_usd is None else f"about ${self.estimate_usd:.2f}"
-        return (
-            f"{self.images} photos, {self.requests} requests: {self.stored} stored, {self.missing} to ask{again}, "
-            f"{cost}{_SIMULATED * self.simulated}"
-        )
-
-
-@dataclass(frozen=True)
-class LabelRun:
-    """What a labelling run did.
-
-    Attributes:
-        asked: Requests sent.
-        failed: Those among them that got no reply.
-        cost_usd: What they cost together.
-        first_error: Photo and reason of the first failure; ``""`` where none failed.
-    """
-
-    asked: int
-    failed: int
-    cost_usd: float
-    first_error: str
-
-
-@dataclass(frozen=True)
-class LabelSummary:
-    """Labels in a few numbers.
-
-    Attributes:
-        flags: Flag -> number of photos, the most frequent first; ``""`` is a usable reply.
-        unique_names: Number of different names, as spelled.
-        cost_usd: What the labels cost, failures included.
-        seconds: Time that the requests took, added up.
-        simulated: Whether the replies, the dollars and the seconds are made up.
-    """
-
-    flags: dict[str, int]
-    unique_names: int
-    cost_usd: float
-    seconds: float
-    simulated: bool = False
-
-    def __str__(self) -> str:
-        flags = ", ".join(f"{count} {flag or 'usable'}" for flag, count in self.flags.items())
-        costs = f"${self.cost_usd:.4f}, {self.seconds:.0f} s{_SIMULATED * self.simulated}"
-        return f"{flags}; {self.unique_names} different names; {costs}"
-
-
-def plan(labeler: Labeler, images: Sequence[ImageRecord], store: LabelStore) -> LabelPlan:
+def plan(
+    labeler: Labeler, images: Sequence[ImageRecord], store: LabelStore, features: Features | None = None
+) -> LabelPlan:
     """Count what is stored and what is missing. Nothing is asked.
 
     Args:
         labeler: Who is to name the photos.
         images: Photos with digests.
         store: Where replies are kept.
+        features: Image features, for labelers that look at neighbours.
 
     Raises:
         FgvrError: The labeler cannot label these photos, or the store cannot be read.
     """
-    requests, found = _survey(labeler, images, store)
-    missing = _missing(requests, found)
-    return LabelPlan(
-        images=len(images),
-        requests=len(requests),
-        stored=len(requests) - len(missing),
-        failed_before=sum(reply is not None and bool(reply.error) for reply in found),
-        missing=len(missing),
-        estimate_usd=labeler.estimate_usd(missing) if missing else 0.0,
-        simulated=labeler.simulated,
-    )
+    labeler.check_images([blind(image) for image in images])
+    return _plan(labeler, images, store, features)
 
 
 def label(
@@ -122,6 +53,8 @@ def label(
     store: LabelStore,
     max_cost_usd: float | None = None,
     progress: bool = True,
+    features: Features | None = None,
+    asker: Asker | None = None,
 ) -> LabelRun:
     """Ask for what is missing, failures of earlier runs included, and store every reply as it comes.
 
@@ -130,163 +63,185 @@ def label(
         images: Photos with digests.
         store: Where replies are kept.
         max_cost_usd: US dollars that this run may spend, what earlier runs spent not counted; ``None`` for no limit.
-            It holds as long as no reply costs more than the labeler's estimate and than all replies before.
+            With a remote labeler a hard cap; with others it holds as long as no reply costs more than the labeler's
+            estimate and than all replies before.
         progress: Show a progress bar on stderr.
+        features: Image features, for labelers that look at neighbours.
+        asker: Asks in another way than the labeler's own.
 
     Raises:
         FgvrError: The next request would pass ``max_cost_usd``, the labeler cannot go on, or no photo has a reply.
             Replies that came before are in the store.
     """
-    requests, found = _survey(labeler, images, store)
-    missing = _missing(requests, found)
-    estimate = labeler.estimate_usd(missing) if missing else None
-    budget = _Budget(max_cost_usd, estimate / len(missing) if estimate else 0.0)
-    identity = labeler.identity()
-    asked = failed = 0
-    first_error = ""
-    with tqdm(total=len(missing), desc="Labelling", unit="photo", disable=not progress) as bar:
-        while asked < len(missing):
-            size = budget.next_round(len(missing) - asked)
-            if size == 0:
-                raise FgvrError(
-                    f"Labelling stopped before it passes ${max_cost_usd}: this run spent ${budget.spent:.4f}, the next "
-                    f"request costs about ${budget.price:.4f}, and {len(missing) - asked} of {len(requests)} requests "
-                    "are missing. Every reply is stored and not paid again. To go on, give the same options to: "
-                    "fgvr label --data.max_cost_usd DOLLARS"
-                )
-            for reply in _ask(labeler, missing[asked : asked + size]):
-                store.put(identity, reply)
-                budget.add(reply.cost_usd)
-                if reply.error:
-                    failed += 1
-                    first_error = first_error or f"{reply.request.image.sample_id}: {reply.error}"
-                spent = f"${budget.spent:.4f}{_SIMULATED * labeler.simulated}"
-                bar.set_postfix_str(f"{failed} failed, {spent}", refresh=False)
-                bar.update()
-            asked += size
-    if failed == len(requests) > 0:
+    labeler.check_images([blind(image) for image in images])
+    run = _label(labeler, images, store, Budget(max_cost_usd), progress, features, asker)
+    if run.failed and all(record.flag == "failed" for record in read_labels(labeler, images, store, features)):
         raise FgvrError(
             f"None of the {len(images)} photos has a reply of {type(labeler).__name__}. The first failure is "
-            f"{first_error}. When that is fixed, run fgvr label with the same options again."
+            f"{run.first_error}. When that is fixed, run fgvr label with the same options again."
         )
-    return LabelRun(asked=asked, failed=failed, cost_usd=budget.spent, first_error=first_error)
+    return run
 
 
-def read_labels(labeler: Labeler, images: Sequence[ImageRecord], store: LabelStore) -> list[LabelRecord]:
-    """The stored labels of ``images``, in their order; raw replies are parsed now.
+def read_labels(
+    labeler: Labeler, images: Sequence[ImageRecord], store: LabelStore, features: Features | None = None
+) -> list[LabelRecord]:
+    """The stored labels of ``images``, in their order; raw replies are parsed now, and a person's corrections applied.
 
     Several answers of one photo become one label: the names of all answers in their order, each once (letter case
     aside); cost and seconds are added up. A photo without any reply has the flag ``"failed"``. Of photos with equal
     bytes, which are asked once, the first one carries the cost and the time.
+
+    Args:
+        labeler: Who has named the photos.
+        images: Photos with digests.
+        store: Where replies are kept.
+        features: Image features, for labelers that look at neighbours.
     """
-    requests = [request for image in images for request in _requests_of(labeler, _blind(image))]
-    replies = iter(store.get(labeler.identity(), requests))
+    if isinstance(labeler, CombinedLabeler):
+        columns: list[list[LabelRecord | None]] = []
+        for number, part in enumerate(labeler.parts):
+            rows = _wanted_rows(labeler, number, columns, images, features)
+            columns.append(_column(rows, read_labels(part, [images[row] for row in rows], store, features), images))
+        return labeler.combine(columns) if images else []
+    requests = [request for image in images for request in requests_about(labeler, image)]
+    identity = labeler.identity()
+    replies = iter(store.get(identity, requests))
     labels: list[LabelRecord] = []
     charged: set[str] = set()
     for image in images:
-        record = _label_record(image.sample_id, [next(replies) for _ in range(labeler.answers)])
+        record = _label_record(labeler, image.sample_id, [next(replies) for _ in range(labeler.answers)])
         if image.digest in charged:
             record = replace(record, cost_usd=0.0, seconds=0.0)
         charged.add(image.digest)
         labels.append(record)
-    return labels
+    return correct(labels, request_keys(identity, requests[:: labeler.answers]), store)
 
 
-def summary(labels: Sequence[LabelRecord], simulated: bool = False) -> LabelSummary:
-    """Count labels by flag, and add up what they cost."""
-    return LabelSummary(
-        flags=dict(Counter(record.flag for record in labels).most_common()),
-        unique_names=len({name for record in labels for name in record.names}),
-        cost_usd=sum(record.cost_usd for record in labels),
-        seconds=sum(record.seconds for record in labels),
-        simulated=simulated,
+def _plan(labeler: Labeler, images: Sequence[ImageRecord], store: LabelStore, features: Features | None) -> LabelPlan:
+    if isinstance(labeler, CombinedLabeler):
+        return _plan_parts(labeler, images, store, features)
+    requests = requests_for(labeler, images)
+    found = store.get(labeler.identity(), requests)
+    missing = missing_requests(labeler, requests, found)
+    failed = [reply for reply in found if reply is not None and reply.error]
+    given_up = sum(is_given_up(labeler, reply) for reply in failed)
+    return LabelPlan(
+        images=len(images),
+        requests=len(requests),
+        stored=len(requests) - len(missing) - given_up,
+        failed_before=len(failed) - given_up,
+        missing=len(missing),
+        estimate_usd=labeler.estimate_usd(missing) if missing else 0.0,
+        simulated=labeler.simulated,
+        given_up=given_up,
+        waiting=count_in_batches(labeler, missing, store),
     )
 
 
-class _Budget:
-    """Decides how many requests may be sent in one round.
+def _label(
+    labeler: Labeler,
+    images: Sequence[ImageRecord],
+    store: LabelStore,
+    budget: Budget,
+    progress: bool,
+    features: Features | None,
+    asker: Asker | None,
+) -> LabelRun:
+    if not isinstance(labeler, CombinedLabeler):
+        return ask_requests(labeler, requests_for(labeler, images), store, budget, progress, asker)
+    runs: list[LabelRun] = []
+    columns: list[list[LabelRecord | None]] = []
+    for number, part in enumerate(labeler.parts):
+        rows = _wanted_rows(labeler, number, columns, images, features)
+        mine = [images[row] for row in rows]
+        runs.append(_label(part, mine, store, budget, progress, features, asker))
+        columns.append(_column(rows, read_labels(part, mine, store, features), images))
+    return LabelRun(
+        asked=sum(run.asked for run in runs),
+        failed=sum(run.failed for run in runs),
+        cost_usd=sum(run.cost_usd for run in runs),
+        first_error=next((run.first_error for run in runs if run.first_error), ""),
+    )
 
-    A labeler may have many requests in flight, and all that were sent are paid for, so the limit must hold before a
-    round is sent. Rounds start at one request and double, because an estimate may be too low or missing: the most
-    expensive reply so far corrects it. All replies of a round are taken, whatever they cost.
+
+def _plan_parts(
+    labeler: CombinedLabeler, images: Sequence[ImageRecord], store: LabelStore, features: Features | None
+) -> LabelPlan:
+    """The plans of the parts, added up.
+
+    Which photos a later part is asked about can be told once the earlier ones have replied to all; before that, all
+    photos that it may concern are counted apart.
     """
-
-    def __init__(self, limit: float | None, estimate: float) -> None:
-        self.limit = limit
-        self.price = estimate
-        self.spent = 0.0
-        self._size = 1
-
-    def next_round(self, missing: int) -> int:
-        """Number of requests to send next, 0 when the limit is reached."""
-        if self.limit is None:
-            return missing
-        size = min(self._size, missing)
-        self._size *= 2
-        if self.price > 0:
-            # ten requests of $0.10 fit in $1.00, whatever binary fractions make of it
-            size = min(size, max(0, int((self.limit - self.spent) / self.price + 1e-9)))
-        return size
-
-    def add(self, cost_usd: float) -> None:
-        """Count what one reply cost."""
-        self.spent += cost_usd
-        self.price = max(self.price, cost_usd)
+    plans: list[LabelPlan] = []
+    columns: list[list[LabelRecord | None]] = []
+    for number, part in enumerate(labeler.parts):
+        if any(earlier.unasked for earlier in plans) and type(labeler).wanted is not CombinedLabeler.wanted:
+            later = [_plan(part, images, store, features) for part in labeler.parts[number:]]
+            perhaps = sum(each.missing for each in later)
+            return replace(_added(plans, len(images)), perhaps=perhaps, perhaps_usd=_sum(p.estimate_usd for p in later))
+        rows = _wanted_rows(labeler, number, columns, images, features)
+        mine = [images[row] for row in rows]
+        plans.append(_plan(part, mine, store, features))
+        columns.append(_column(rows, read_labels(part, mine, store, features), images))
+    return _added(plans, len(images))
 
 
-def _blind(image: ImageRecord) -> ImageRecord:
-    return replace(image, true_name=None)
+def _added(plans: Sequence[LabelPlan], images: int) -> LabelPlan:
+    return LabelPlan(
+        images=images,
+        requests=sum(each.requests for each in plans),
+        stored=sum(each.stored for each in plans),
+        failed_before=sum(each.failed_before for each in plans),
+        missing=sum(each.missing for each in plans),
+        estimate_usd=_sum(each.estimate_usd for each in plans),
+        simulated=any(each.simulated for each in plans),
+        given_up=sum(each.given_up for each in plans),
+        waiting=sum(each.waiting for each in plans),
+        perhaps=sum(each.perhaps for each in plans),
+        perhaps_usd=_sum(each.perhaps_usd for each in plans),
+    )
 
 
-def _requests_of(labeler: Labeler, image: ImageRecord) -> list[LabelRequest]:
-    return [LabelRequest(image, labeler.prompt, index) for index in range(labeler.answers)]
+def _sum(estimates: Iterable[float | None]) -> float | None:
+    """The sum, ``None`` where one of them is not known."""
+    total = 0.0
+    for estimate in estimates:
+        if estimate is None:
+            return None
+        total += estimate
+    return total
 
 
-def _survey(
-    labeler: Labeler, images: Sequence[ImageRecord], store: LabelStore
-) -> tuple[list[LabelRequest], list[Reply | None]]:
-    """The requests that ``images`` need, equal photos once, and what is stored for each."""
-    blind = [_blind(image) for image in images]
-    labeler.check_images(blind)
-    first_of_digest: dict[str, ImageRecord] = {}
-    for image in blind:
-        first_of_digest.setdefault(image.digest, image)
-    requests = [request for image in first_of_digest.values() for request in _requests_of(labeler, image)]
-    return requests, store.get(labeler.identity(), requests)
+def _wanted_rows(
+    labeler: CombinedLabeler,
+    number: int,
+    columns: Sequence[Sequence[LabelRecord | None]],
+    images: Sequence[ImageRecord],
+    features: Features | None,
+) -> list[int]:
+    """Numbers of the photos that a part is asked about."""
+    if number == 0 or not images:
+        return list(range(len(images)))
+    vectors = features(images) if features is not None and labeler.needs_features else None
+    return [row for row, wanted in enumerate(labeler.wanted(number, columns, vectors)) if wanted]
 
 
-def _missing(requests: Sequence[LabelRequest], found: Sequence[Reply | None]) -> list[LabelRequest]:
-    return [request for request, reply in zip(requests, found, strict=True) if reply is None or reply.error]
+def _column(
+    rows: Sequence[int], labels: Sequence[LabelRecord], images: Sequence[ImageRecord]
+) -> list[LabelRecord | None]:
+    """One entry per photo: the label of those that a part was asked about."""
+    column: list[LabelRecord | None] = [None] * len(images)
+    for row, record in zip(rows, labels, strict=True):
+        column[row] = record
+    return column
 
 
-def _ask(labeler: Labeler, requests: Sequence[LabelRequest]) -> Iterator[Reply]:
-    """The replies of ``labeler``, watched: exactly one for each of ``requests``.
-
-    Raises:
-        FgvrError: The labeler breaks its contract.
-    """
-    open_keys = {request_key({}, request) for request in requests}
-    for reply in labeler.ask(requests):
-        key = request_key({}, reply.request)
-        if key not in open_keys:
-            raise FgvrError(
-                f"{type(labeler).__name__} replied for {reply.request.image.sample_id!r}, answer "
-                f"{reply.request.sample_index}, twice or unasked. Check it with fgvr.testing.labelers.check_labeler."
-            )
-        open_keys.remove(key)
-        yield reply
-    if open_keys:
-        raise FgvrError(
-            f"{type(labeler).__name__} left {len(open_keys)} of {len(requests)} requests without a reply; the others "
-            "are stored. Check it with fgvr.testing.labelers.check_labeler."
-        )
-
-
-def _label_record(sample_id: str, replies: Sequence[Reply | None]) -> LabelRecord:
+def _label_record(labeler: Labeler, sample_id: str, replies: Sequence[Reply | None]) -> LabelRecord:
     """One label of all answers of one photo."""
     known = [reply for reply in replies if reply is not None]
     answers = [reply for reply in known if not reply.error]
-    parsed = [_parsed(reply) for reply in answers]
+    parsed = [labeler.read(reply) for reply in answers]
     names: dict[str, str] = {}
     scientific_names: dict[str, str | None] = {}
     for answer in parsed:
@@ -303,12 +258,6 @@ def _label_record(sample_id: str, replies: Sequence[Reply | None]) -> LabelRecor
         model=next((reply.model for reply in answers if reply.model), ""),
         cost_usd=sum(reply.cost_usd for reply in known),
         seconds=sum(reply.seconds for reply in known),
-    )
-
-
-def _parsed(reply: Reply) -> ParsedReply:
-    if reply.names is None:
-        return parse_reply(reply.raw)
-    return ParsedReply(
-        names=reply.names, scientific_names=(None,) * len(reply.names), flag="" if reply.names else "empty"
+        confidence=next((answer.confidence for answer in parsed if answer.confidence is not None), None),
+        alternatives=tuple(dict.fromkeys(name for answer in parsed for name in answer.alternatives)),
     )

@@ -263,11 +263,29 @@ def _read_predictions(path: Path) -> Predictions:
 
 
 def simulates(config: Mapping[str, Any]) -> bool:
-    """Whether the labeler of a configuration says of itself that it makes its replies up."""
-    path = class_path(config, "data", "labeler")
+    """Whether the labeler of a configuration, or one that it is made of, says of itself that it makes its replies up."""
+    data = config.get("data")
+    labeler = data.get("labeler") if isinstance(data, dict) else None
+    return any(map(_class_simulates, [labeler] if isinstance(labeler, str) else _class_paths(labeler)))
+
+
+def _class_paths(node: Any) -> Iterator[str]:
+    """Every class path in a part of a configuration."""
+    if isinstance(node, dict):
+        path = node.get("class_path")
+        if isinstance(path, str):
+            yield path
+        for value in node.values():
+            yield from _class_paths(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _class_paths(value)
+
+
+def _class_simulates(path: str) -> bool:
     module, _, name = path.rpartition(".")
     try:
-        return bool(getattr(importlib.import_module(module), name).simulated)
+        return getattr(getattr(importlib.import_module(module), name), "simulated", False) is True
     except (ImportError, ValueError, AttributeError):  # a plugin that this machine does not have
         return False
 

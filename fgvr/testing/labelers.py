@@ -13,6 +13,9 @@ from typing import Any, NoReturn
 from unittest.mock import patch
 
 from fgvr.labelers.base import Labeler, LabelRequest, Reply
+from fgvr.labelers.pictures import encode_pictures
+from fgvr.labelers.remote import Question, RemoteLabeler
+from fgvr.labelers.replies import ParsedReply
 from fgvr.records import ImageRecord
 
 _SECRET_PARAMETERS = {"key", "api_key", "access_key", "secret_key", "token", "api_token", "secret", "password"}
@@ -21,10 +24,12 @@ _SHORTEST_SECRET = 8  # the value of an empty or short variable is found in any 
 
 
 def check_labeler(labeler: Labeler, images: Sequence[ImageRecord]) -> None:
-    """Check that ``labeler`` keeps the contract of ``fgvr.labelers.base``.
+    """Check that ``labeler`` keeps the contract of ``fgvr.labelers.base``, be it simple, local, remote or combined.
 
     It is asked about every photo, and about one that does not exist: with a paid server that costs what the requests
-    cost.
+    cost. Of a remote labeler, which is asked through the engine, these are checked too: no limit is part of the
+    identity, and no reply costs more than ``worst_usd``. Values of environment variables whose names end in ``_KEY``,
+    ``_TOKEN`` or ``_SECRET`` must appear nowhere.
 
     Args:
         labeler: The labeler, as its constructor left it.
@@ -53,6 +58,7 @@ def check_labeler(labeler: Labeler, images: Sequence[ImageRecord]) -> None:
     replies = list(_ask(labeler, requests))
     for reply in replies:
         _check_reply(reply)
+        _check_reading(labeler, reply)
     for request in requests:
         count = sum(reply.request == request for reply in replies)
         which = f"{request.image.sample_id!r}, answer {request.sample_index}"
@@ -60,6 +66,11 @@ def check_labeler(labeler: Labeler, images: Sequence[ImageRecord]) -> None:
     assert len(replies) == len(requests), f"{len(replies)} replies for {len(requests)} requests"
     assert not all(reply.error for reply in replies), f"every request failed, the first with {replies[0].error!r}"
     assert labeler.identity() == identity, "identity changed while the labeler worked"
+    if isinstance(labeler, RemoteLabeler):
+        _check_server(labeler)
+        _check_limits(labeler)
+        for reply in replies:
+            _check_worst(labeler, reply)
 
 
 def _check_constructor(labeler: Labeler) -> None:
@@ -70,11 +81,18 @@ def _check_constructor(labeler: Labeler) -> None:
         assert named, f"the constructor takes {parameter}: such options cannot be checked or listed in the help"
         public = parameter.name not in _SECRET_PARAMETERS
         assert public, f"the constructor takes {parameter.name!r}: keys come from the environment, never from configs"
-    if all(hasattr(labeler, parameter.name) for parameter in parameters):
+    arguments = _arguments(labeler)
+    if arguments is not None:
         with _no_network(), patch.dict(os.environ):
             for name in _secrets():
                 del os.environ[name]
-            kind(**{parameter.name: getattr(labeler, parameter.name) for parameter in parameters})
+            kind(**arguments)
+
+
+def _arguments(labeler: Labeler) -> dict[str, Any] | None:
+    """What the labeler was made with; ``None`` where its attributes do not tell."""
+    names = list(inspect.signature(type(labeler)).parameters)
+    return {name: getattr(labeler, name) for name in names} if all(hasattr(labeler, name) for name in names) else None
 
 
 def _check_identity(labeler: Labeler) -> dict[str, Any]:
@@ -112,9 +130,63 @@ def _check_reply(reply: Reply) -> None:
         valid = isinstance(value, int | float) and math.isfinite(value) and value >= 0
         assert valid, f"{place}: {field} is {value!r}, not a finite number of 0 or more"
     try:
-        json.dumps(reply.usage, allow_nan=False)
+        usage = json.dumps(reply.usage, allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError) as error:
         raise AssertionError(f"{place}: usage is not JSON: {error}") from error
+    for name, value in _secrets().items():
+        for field, text in (("raw", reply.raw), ("error", reply.error), ("model", reply.model), ("usage", usage)):
+            assert value not in text, f"{place}: {field} holds the value of the environment variable {name}"
+
+
+def _check_reading(labeler: Labeler, reply: Reply) -> None:
+    if reply.error:
+        return
+    parsed = labeler.read(reply)
+    place = f"the reply for {reply.request.image.sample_id!r}"
+    assert isinstance(parsed, ParsedReply), f"{place} is read as {parsed!r}, not as a ParsedReply"
+    assert bool(parsed.names) != bool(parsed.flag), f"{place} is read as {parsed!r}: expected either names or a flag"
+
+
+def _check_server(labeler: RemoteLabeler) -> None:
+    server = labeler.server
+    assert isinstance(server, str), f"server is {server!r}, not a str"
+    assert server.strip(), "server is blank: requests per day are counted under this name"
+    for name, value in _secrets().items():
+        assert value not in server, f"server holds the value of the environment variable {name}"
+
+
+def _check_limits(labeler: RemoteLabeler) -> None:
+    arguments = _arguments(labeler)
+    if arguments is None or "limits" not in arguments:
+        return
+    limits = labeler.limits
+    others = replace(
+        limits,
+        concurrency=limits.concurrency + 1,
+        requests_per_minute=(limits.requests_per_minute or 0) + 1,
+        tokens_per_minute=(limits.tokens_per_minute or 0) + 1,
+        requests_per_day=(limits.requests_per_day or 0) + 1,
+        max_attempts=limits.max_attempts + 1,
+        timeout_seconds=limits.timeout_seconds + 1,
+        patience_seconds=limits.patience_seconds + 1,
+    )
+    other = type(labeler)(**{**arguments, "limits": others})
+    assert other.identity() == labeler.identity(), "identity depends on limits: with others all replies are paid anew"
+    assert other.server == labeler.server, "server depends on limits: with others the day's requests are counted anew"
+
+
+def _check_worst(labeler: RemoteLabeler, reply: Reply) -> None:
+    if reply.error:
+        return
+    question = Question(reply.request, encode_pictures(reply.request, labeler.task, labeler.pictures))
+    worst = labeler.worst_usd(question)
+    if worst is None:
+        return
+    assert 0 <= worst < math.inf, f"worst_usd is {worst!r}, not an amount of dollars"
+    assert reply.cost_usd <= worst * reply.attempts + 1e-9, (
+        f"the reply for {reply.request.image.sample_id!r} cost ${reply.cost_usd} in {reply.attempts} attempts, and "
+        f"worst_usd is ${worst}: a budget could be passed"
+    )
 
 
 def _secrets() -> dict[str, str]:

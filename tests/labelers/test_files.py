@@ -9,6 +9,7 @@ from fgvr.records import LabelRecord
 LABELS = [
     LabelRecord("b.jpg", ("House Finch", "Heron, grey"), ("Haemorhous mexicanus", None), "", "raw", "m-1", 0.25, 1.5),
     LabelRecord("a.jpg", (), (), "refusal", '<b>I "cannot"</b>\n' * 1000),
+    LabelRecord("c.jpg", ("Pug",), (None,), confidence=0.75, alternatives=("Boxer", "Bulldog")),
 ]
 
 
@@ -23,8 +24,16 @@ def test_labels_come_back_as_they_were(tmp_path, labels):
 def test_columns(tmp_path):
     write_labels(LABELS, tmp_path / "labels.parquet")
     assert pq.read_schema(tmp_path / "labels.parquet").names == [
-        *("sample_id", "names", "scientific_names", "flag", "raw", "model", "cost_usd", "seconds")
+        *("sample_id", "names", "scientific_names", "flag", "raw", "model", "cost_usd", "seconds"),
+        *("confidence", "alternatives"),
     ]
+
+
+def test_files_of_older_runs_are_read(tmp_path):
+    path = tmp_path / "labels.parquet"
+    write_labels(LABELS[:2], path)
+    pq.write_table(pq.read_table(path).drop_columns(["confidence", "alternatives"]), path)
+    assert read_labels_file(path) == LABELS[:2]
 
 
 def test_a_write_that_breaks_off_leaves_the_old_file(tmp_path, monkeypatch):

@@ -1,14 +1,9 @@
-import json
 import random
 import time
-from collections import Counter
-from pathlib import Path
 
 import pytest
 
 from fgvr.labelers.replies import parse_reply
-
-RECORDED = Path(__file__).resolve().parents[3] / "shared" / "data" / "recorded_labels"
 
 
 @pytest.mark.parametrize(
@@ -48,6 +43,27 @@ RECORDED = Path(__file__).resolve().parents[3] / "shared" / "data" / "recorded_l
         ("House Finch - a small bird", "House Finch"),
         ("Yoghurt, natural", "Yoghurt"),
         ("Maltese dog", "Maltese"),
+        ("Hot dog", "Hot dog"),
+        ("Sand cat.", "Sand cat"),
+        ("Secretary bird", "Secretary bird"),
+        ("Balloon flower", "Balloon flower"),
+        ("Bird of Paradise flower", "Bird of Paradise"),
+        ("A close-up photo of a Pug.", "Pug"),
+        ("A Siamese cat sitting on a sofa.", "Siamese"),
+        ("a plate of spaghetti carbonara", "spaghetti carbonara"),
+        ("Probably a Pug?", "Pug"),
+        ("Pug: 95%", "Pug"),
+        ("B. Pug", "Pug"),
+        ("The correct answer is (B) Pug", "Pug"),
+        ("Option 2: Pug", "Pug"),
+        ("E. coli", "E. coli"),
+        ("| Breed | Pug |\n|---|---|\n| Coat | fawn |", "Pug"),
+        ("Final Answer\n\nPug", "Pug"),
+        ("# Pug\n\nThe Pug is a small dog.", "Pug"),
+        ("Robin (European Robin)", "European Robin"),
+        ("Dingo (Canis lupus dingo)", "Dingo"),
+        ("$\\boxed{\\text{Royal Tern}}$", "Royal Tern"),
+        ("First \\boxed{Pug}, no: \\boxed{Boxer}", "Boxer"),
         ("Bernese mountain dog", "Bernese mountain dog"),
         ("Australian Cattle Dog", "Australian Cattle Dog"),
         ("\u897f\u4f2f\u5229\u4e9a\u96ea\u6a47\u72ac", "\u897f\u4f2f\u5229\u4e9a\u96ea\u6a47\u72ac"),
@@ -91,6 +107,14 @@ def test_short_replies(raw, name):
         ("Most likely a Pug. The face is flat.", "Pug"),
         ("The dog is a Great Pyrenees. These traits are consistent with Great Pyrenees.", "Great Pyrenees"),
         ("### Key features\n- **Coat**: short\n\n**Basenji**", "Basenji"),
+        ("The image showcases the Pug. It is black.", "Pug"),
+        ("The image contains a Pug dog.", "Pug"),
+        ("This photo captures a Red Fox in the snow.", "Red Fox"),
+        ("The image shows the rear view of a white Sprinter van. It is not possible to say more.", "Sprinter van"),
+        ("The flower is a Passion flower.", "Passion flower"),
+        ("Based on its markings, I would classify this as a Pug.", "Pug"),
+        ("It looks like you've shared a picture of a Pug!", "Pug"),
+        ("**Pug**\n\n*Confidence: 90%*", "Pug"),
         ("The dog is a small white one. **Similar breeds:** many. This looks like a **Maltese**.", "Maltese"),
     ],
 )
@@ -127,9 +151,65 @@ def test_breeds_that_are_only_compared_are_no_names():
     ],
 )
 def test_several_names_and_json(raw, names):
+    names = names or ("Royal Tern", "Elegant Tern")
     parsed = parse_reply(raw)
-    assert (parsed.names, parsed.flag) == (names or ("Royal Tern", "Elegant Tern"), "")
+    assert (parsed.names, parsed.alternatives, parsed.flag) == (names, (), "")
     assert len(parsed.scientific_names) == len(parsed.names)
+    first = parse_reply(raw, first_only=True)
+    assert (first.names, first.alternatives, first.flag) == (names[:1], names[1:], "")
+    assert first.scientific_names == parsed.scientific_names[:1]
+
+
+@pytest.mark.parametrize(
+    ("raw", "confidence", "alternatives"),
+    [
+        ('{"common_name": "Pug", "confidence": 0.9, "alternatives": ["Boxer"]}', 0.9, ("Boxer",)),
+        ('Here is the JSON: {"common_name": "Pug", "confidence": 90, "alternatives": []}', 0.9, ()),
+        ('Sure:\n```json\n{"common_name": "Pug", "confidence": "90%", "alternatives": "Boxer"}\n```', 0.9, ("Boxer",)),
+        ('{"common_name": "Pug", "confidence": "high (90 %)", "scientific_name": "unknown"}', 0.9, ()),
+        ('{"common_name": "Pug", "confidence": "0,9", "scientific_name": "Unknown species"}', 0.9, ()),
+        ('{"common_name": "Pug", "confidence": "high", "scientific_name": null, "alternatives": "none"}', None, ()),
+        ('{"common_name": "Pug", "confidence": true, "alternatives": null}', None, ()),
+        ('{"common_name": "Pug", "confidence": 1, "alternatives": {"1": "Boxer", "2": 3}}', 1, ("Boxer",)),
+        ('{"common_name": "Pug", "confidence": "1 %", "alternatives": [[["Boxer"]]]}', 0.01, ("Boxer",)),
+        ('{"common_name": "Pug", "confidence": 140}', None, ()),
+        ('{"common_name": "Pug", "confidence": -0.5}', None, ()),
+        ('{"common_name": "Pug", "confidence": NaN}', None, ()),
+        ('{"common_name": "Pug", "confidence": {"value": 0.9}}', None, ()),
+        ('{"answer": "The dog is a Pug.", "probability": 0.9, "alternative_names": ["Boxer"]}', 0.9, ("Boxer",)),
+        ('{"prediction": {"common_name": "Pug", "score": 3}, "confidence": 0.9}', 0.9, ()),
+        ('{"prediction": {"common_name": "Pug", "confidence": 0.9}, "confidence": 0.2}', 0.9, ()),
+        ('[{"common_name": "Pug", "confidence": 0.9}, {"common_name": "Boxer", "confidence": 0.1}]', 0.9, ("Boxer",)),
+        ('{"common_name": "Pug", "alternatives": [{"common_name": "Boxer", "confidence": 0.1}]}', None, ("Boxer",)),
+        ('{"common_name": "dog", "confidence": 0.9, "alternatives": ["Pug"]}', None, ()),
+        ('[{"common_name": "Pug", "confidence": 0.9}, {"common_name": "Boxer", "conf', 0.9, ("Boxer",)),
+        ('{"common_name": "Pug", "confidence": 0.9, "alternatives": ["Box', 0.9, ()),
+        ('{"common_name": "Pug", "confidence": 8', None, ()),
+        ('{"common_name": "Pug"', None, ()),
+        ('["Pug", "Boxer", "Shar', None, ("Boxer",)),
+        ('{"common_name": "Pug", "alternatives": ["Boxer",], "confidence": 0.9,}', 0.9, ("Boxer",)),
+        ('{"common_name": "Pug", "why": "a "flat" face, yes", "alternatives": [{"common_name": "Boxer"}]}', None, ()),
+        ("{'common_name': 'Pug', 'why': 'it\\'s flat'}", None, ()),
+        ('The dog is a Pug. {"confidence": 0.9}', None, ()),
+        ("Pug\nConfidence: 90%", 0.9, ()),
+        ("Breed: Pug\n**Confidence:** 90%", 0.9, ()),
+        ("Pug or Boxer", None, ("Boxer",)),
+    ],
+)
+def test_structured_replies(raw, confidence, alternatives):
+    parsed = parse_reply(raw, first_only=True)
+    assert (parsed.names, parsed.scientific_names, parsed.flag) == (("Pug",), (None,), "")
+    assert parsed.confidence == pytest.approx(confidence)
+    assert parsed.alternatives == alternatives
+    assert parse_reply(raw).names == ("Pug", *alternatives)
+
+
+def test_a_latin_name_is_the_answer_where_there_is_no_other():
+    for common in ("null", '"unknown"', '""'):
+        parsed = parse_reply(f'{{"common_name": {common}, "scientific_name": "Larus argentatus"}}')
+        assert (parsed.names, parsed.scientific_names) == (("Larus argentatus",), ("Larus argentatus",))
+    assert parse_reply('{"breed": null, "scientific_name": "Canis lupus familiaris"}').flag == "refusal"
+    assert parse_reply('{"common_name": "Dog", "scientific_name": "Canis lupus familiaris"}').flag == "generic"
 
 
 @pytest.mark.parametrize(
@@ -211,6 +291,7 @@ def test_cars(raw, name):
         ("null", "refusal"),
         ("{}", "refusal"),
         ('{"breed": null}', "refusal"),
+        ('Here is the JSON:\n{"common_name": null, "confidence": 0.9}', "refusal"),
         ("dog", "generic"),
         ("Domestic cat", "generic"),
         ("bird", "generic"),
@@ -224,6 +305,7 @@ def test_cars(raw, name):
         ("The bird in the image is a type of grackle.", "generic"),
         ('{"label": "dog"}', "generic"),
         ("x" * 61, "unparsed"),
+        ("# Coat\n\nThe animal is a small dog.", "generic"),
         ("one two three four five six seven eight nine", "unparsed"),
         ("<script>alert(1)</script>", "empty"),
         ("https://example.org/dog", "unparsed"),
@@ -273,73 +355,15 @@ def test_characters_that_cannot_be_shown_are_left_out(raw, name):
 
 
 HOSTILE = [
-    *(
-        "*",
-        "**",
-        "***a",
-        "(",
-        "[",
-        "[a](",
-        "<",
-        "<a",
-        "</think>",
-        "<think>",
-        "<script>",
-        "{",
-        '{"a":',
-        "[[",
-        "`",
-        "```",
-    ),
-    *(
-        '"',
-        "#",
-        "**a**:",
-        "**a** ",
-        "_",
-        "__a",
-        ". ",
-        "! ",
-        '?" ',
-        "'",
-        "\u200b",
-        "\ufdfa",
-        "\ud83d",
-        "a: ",
-        "a:=",
-        "&lt;",
-        "\n",
-        "- a\n",
-    ),
-    *(
-        "A ",
-        "Aa ",
-        "() ",
-        "(a) ",
-        "is a ",
-        "the ",
-        "a, ",
-        "or ",
-        "not a ",
-        "likely ",
-        "image ",
-        "appears ",
-        "specifically ",
-    ),
-    *(
-        "appears most ",
-        "Aus aus (B ",
-        "es handelt ",
-        "(known as ",
-        "The dog is a **",
-        "The dog is a B or a ",
-        "It is A B C D ",
-        "model year ",
-        "2012 model ",
-        "1. ",
-    ),
-    *("model year 2012 to ", "name: a\n", "- **A**: b\n"),
-]
+    "*", "**", "***a", "(", "[", "[a](", "<", "<a", "</think>", "<think>", "<script>", "{", '{"a":', "[[", "`", "```",
+    '"', "#", "**a**:", "**a** ", "_", "__a", ". ", "! ", '?" ', "'", "\u200b", "\ufdfa", "\ud83d", "a: ", "a:=",
+    "&lt;", "\n", "- a\n", "A ", "Aa ", "() ", "(a) ", "is a ", "the ", "a, ", "or ", "not a ", "likely ", "image ",
+    "appears ", "specifically ", "appears most ", "Aus aus (B ", "es handelt ", "(known as ", "The dog is a **",
+    "The dog is a B or a ", "It is A B C D ", "model year ", "2012 model ", "1. ", "model year 2012 to ",
+    "name: a\n", "- **A**: b\n", "[{", '["a",', '{"a": {"a": 1}, ', '\\"', "\\", "{'a': '", "{ ", ",]", "\\boxed{",
+    "\\boxed{\\text{a", "confidence: 1\n", "close-up photo of a ", "photo of ", "provided an image of a ",
+    "A (b A), ", "1%", "A bird ", "B. ", "(A) ", "|a", "|a|b|\n", "# A\n", "sitting on ", "plate of ",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("unit", HOSTILE)
@@ -352,11 +376,12 @@ def test_hostile_replies_take_little_time(unit):
 
 def test_whatever_comes_names_are_clean():
     chance = random.Random(0)
-    units = [*HOSTILE, "Pug ", "The dog is a Pug"]
+    units = [*HOSTILE, "Pug ", "The dog is a Pug", '{"name": "Pug", "confidence": ', "99", "}"]
     for _ in range(2_000):
         parsed = parse_reply("".join(chance.choices(units, k=chance.randint(1, 12))))
         assert bool(parsed.names) == (parsed.flag == "")
         assert len(parsed.names) == len(parsed.scientific_names)
+        assert parsed.confidence is None or 0 <= parsed.confidence <= 1
         for name in parsed.names:
             assert len(name) <= 60
             assert len(name.split()) <= 8
@@ -365,36 +390,3 @@ def test_whatever_comes_names_are_clean():
 
 def test_only_the_beginning_of_a_reply_is_read():
     assert parse_reply("-" * 20_000 + " Pug").names == ()
-
-
-def fold(name: str) -> str:
-    return "".join(filter(str.isalnum, name)).casefold()
-
-
-@pytest.mark.data
-@pytest.mark.parametrize(
-    ("dataset", "rows", "agreement", "accuracy", "unnamed"),
-    [
-        # first name = that of a second LLM, first name = true name, replies without a name; as measured
-        ("dogs120", 360, 0.975, 0.505, 2),
-        ("cub200", 600, 0.983, 0.478, 1),
-        ("cars196", 588, 0.069, 0.005, 3),  # the second LLM adds body style and year from elsewhere
-        ("pets37", 111, 0.684, 0.702, 8),  # "Siamese" is what the data set says, the second LLM says "Siamese Cat"
-    ],
-)
-def test_recorded_replies(dataset, rows, agreement, accuracy, unnamed):
-    path = RECORDED / f"{dataset}.qwen2.5-vl-72b.jsonl"
-    if not path.is_file():
-        pytest.skip(f"no recorded replies at {path}")
-    counts: Counter[str] = Counter()
-    for line in path.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        name = fold(next(iter(parse_reply(row["raw"]).names), ""))
-        counts["rows"] += 1
-        counts["agree"] += name == fold(next(iter(row["extracted"].values()), ""))
-        counts["true"] += name == fold(row["class_name"])
-        counts["unnamed"] += not name
-    assert counts["rows"] == rows
-    assert counts["agree"] / rows >= agreement - 0.005
-    assert counts["true"] / rows >= accuracy - 0.005
-    assert counts["unnamed"] <= unnamed

@@ -2,13 +2,16 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import LabelRequest, Reply
+from fgvr.labelers.combined import CombinedLabeler
 from fgvr.labelers.fixed import FixedLabeler
-from fgvr.labelers.run import LabelPlan, label, plan, read_labels, summary
-from fgvr.labelers.store import LabelStore
+from fgvr.labelers.plan import LabelPlan, summary
+from fgvr.labelers.run import label, plan, read_labels
+from fgvr.labelers.store import LabelStore, request_key
 from fgvr.records import ImageRecord, LabelRecord
 from fgvr.testing.tiny_labeler import TinyLabeler
 
@@ -179,7 +182,7 @@ def test_a_labeler_that_breaks_its_contract_is_named(store):
 
 def test_the_bar_shows_done_failed_and_dollars(store, capsys):
     label(TinyLabeler(REPLIES, failing=["2.jpg"], price_usd=0.1), photos(), store)
-    assert re.search(r"10/10.*1 failed, \$1\.0000", capsys.readouterr().err)
+    assert re.search(r"10/10.*0 stored before, 1 failed, \$1\.0000 of about \$1\.0000", capsys.readouterr().err)
 
 
 def test_labels_come_in_the_order_of_the_photos(store):
@@ -246,3 +249,106 @@ def test_a_failure_in_the_store_is_never_a_label(store):
     store.put(labeler.identity(), Reply(LabelRequest(image, labeler.prompt), raw="half a rep", error="cut off"))
     [record] = read_labels(labeler, [image], store)
     assert (record.names, record.raw, record.flag) == ((), "", "failed")
+
+
+def test_a_request_that_keeps_failing_is_given_up(store):
+    labeler = TinyLabeler(REPLIES, failing=["2.jpg"])
+    labeler.max_attempts = 2
+    for _ in range(2):
+        assert label(labeler, photos(), store, progress=False).failed == 1
+    assert label(labeler, photos(), store, progress=False).asked == 0
+    later = plan(labeler, photos(), store)
+    assert (later.stored, later.missing, later.unasked, later.given_up) == (9, 0, 0, 1)
+    assert "9 stored, 0 to ask, 1 given up (fgvr labels retry-failed)" in str(later)
+    store.retry_failed()
+    assert label(labeler, photos(), store, progress=False).asked == 1
+
+
+def test_a_blocked_reply_is_a_refusal(store):
+    [image] = photos(NAMES[:1])
+    labeler = TinyLabeler(REPLIES)
+    store.put(labeler.identity(), Reply(LabelRequest(image, labeler.prompt), usage={"blocked": "SAFETY"}))
+    [record] = read_labels(labeler, [image], store)
+    assert (record.names, record.flag) == ((), "refusal")
+
+
+class SecondOpinion(CombinedLabeler):
+    """The second labeler where the first says Pug."""
+
+    def wanted(self, part, labels, features=None):
+        return [label is not None and "Pug" in label.names for label in labels[0]]
+
+    def combine(self, labels):
+        return [second if second and second.names else first for first, second in zip(*labels, strict=True)]
+
+
+def second_opinion(price_usd=0.5):
+    first = TinyLabeler({**REPLIES, "3.jpg": "Pug", "7.jpg": "Pug"}, prompt="First", price_usd=price_usd)
+    return SecondOpinion([first, TinyLabeler(dict.fromkeys(NAMES, "Boxer"), prompt="Second", price_usd=price_usd)])
+
+
+def test_each_part_is_asked_what_it_is_wanted_for_and_stored_as_its_own(store):
+    labeler = second_opinion()
+    before = plan(labeler, photos(), store)
+    assert (before.missing, before.estimate_usd, before.perhaps, before.perhaps_usd) == (10, 5.0, 10, 5.0)
+    assert str(before).endswith("10 to ask, about $5.00; then up to 10 more, about $5.00")
+    run = label(labeler, photos(), store, progress=False)
+    assert (run.asked, run.failed, run.cost_usd) == (12, 0, pytest.approx(6.0))
+    assert asked(labeler.parts[1]) == ["3.jpg", "7.jpg"]
+    names = [record.names[0] for record in read_labels(labeler, photos(), store)]
+    assert Counter(names) == {"Beagle": 8, "Boxer": 2}
+    after = plan(labeler, photos(), store)
+    assert (after.requests, after.stored, after.missing, after.perhaps) == (12, 12, 0, 0)
+    assert plan(labeler.parts[0], photos(), store).missing == 0, "what a part has said is its own"
+
+
+def test_one_budget_for_all_parts(store):
+    with pytest.raises(FgvrError, match=r"spent \$5\.5000"):
+        label(second_opinion(), photos(), store, max_cost_usd=5.6, progress=False)
+
+
+def test_a_combined_labeler_gets_image_features_where_it_looks_at_them(store):
+    seen = []
+
+    class Looking(SecondOpinion):
+        needs_features = True
+
+        def wanted(self, part, labels, features=None):
+            seen.append(None if features is None else features.shape)
+            return super().wanted(part, labels, features)
+
+    labeler = Looking(second_opinion().parts)
+    label(labeler, photos(), store, progress=False, features=lambda images: np.ones((len(images), 3), np.float32))
+    label(labeler, photos(), store, progress=False)
+    assert seen == [(10, 3), None]
+
+
+def test_what_a_person_corrected_is_read(store):
+    labeler = TinyLabeler({**REPLIES, "3.jpg": "I cannot tell."})
+    label(labeler, photos(), store, progress=False)
+    key = request_key(labeler.identity(), LabelRequest(photos(["3.jpg"])[0], labeler.prompt))
+    store.revise({key: ("Pug",)})
+    [record] = read_labels(labeler, photos(["3.jpg"]), store)
+    assert (record.names, record.flag, record.raw) == (("Pug",), "", "I cannot tell.")
+
+
+def test_a_part_that_fails_on_all_its_photos_does_not_stop_the_others(store):
+    labeler = second_opinion()
+    labeler.parts[1].failing = NAMES
+    assert label(labeler, photos(), store, progress=False).failed == 2
+    labeler.parts[0].failing = NAMES
+    labeler.parts[0].prompt = "Again"
+    with pytest.raises(FgvrError, match="None of the 10 photos has a reply of SecondOpinion"):
+        label(labeler, photos(), store, progress=False)
+
+
+def test_the_photos_of_a_run_are_checked_together(store):
+    checked = []
+
+    class Checking(TinyLabeler):
+        def check_images(self, images):
+            checked.append(len(images))
+
+    first = second_opinion().parts[0]
+    label(SecondOpinion([first, Checking(REPLIES, prompt="Second")]), photos(), store, progress=False)
+    assert checked == [10]

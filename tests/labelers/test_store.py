@@ -14,7 +14,7 @@ import pytest
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import LabelRequest, Reply
-from fgvr.labelers.store import LabelStore, request_key
+from fgvr.labelers.store import LabelStore, request_key, request_keys
 from fgvr.records import ImageRecord
 
 IDENTITY = {"labeler": "tiny", "temperature": 0.5}
@@ -171,7 +171,7 @@ def test_a_store_of_a_newer_version(path):
     database = sqlite3.connect(path)
     database.execute("PRAGMA user_version = 7")
     database.close()
-    with pytest.raises(FgvrError, match=r"version 7.*knows version 1.*upgrade"):
+    with pytest.raises(FgvrError, match=r"version 7.*knows version 2.*upgrade"):
         LabelStore(path)
 
 
@@ -188,6 +188,258 @@ def test_an_error_while_writing_names_the_file(path):
     store.close()
     with pytest.raises(FgvrError, match=r"labels\.sqlite.*cannot be written"):
         store.put(IDENTITY, Reply(ask()))
+
+
+def group(*names):
+    photos = tuple(ImageRecord(f"{name}.jpg", Path(name), "support", digest=f"digest-{name}") for name in names)
+    return LabelRequest(photos[0], "What are they?", 0, photos[1:])
+
+
+def test_the_others_of_a_group_are_in_the_key_and_in_the_row(store, path):
+    store.put(IDENTITY, Reply(group("a", "b", "c"), raw="Terns"))
+    asked = [group("a", "b", "c"), group("a", "c", "b"), group("a", "b"), group("a")]
+    assert [reply is not None for reply in store.get(IDENTITY, asked)] == [True, False, False, False]
+    question = (
+        '{"identity":{"labeler":"tiny","temperature":0.5},"others":["digest-b","digest-c"],"photo":"digest-a",'
+        '"prompt":"What are they?","sample_index":0}'
+    )
+    assert row(path, "key, others") == [(hashlib.sha256(question.encode()).hexdigest(), '["digest-b", "digest-c"]')]
+    nameless = replace(group("a", "b"), others=(ImageRecord("b.jpg", Path("b"), "support"),))
+    with pytest.raises(ValueError, match=r"b\.jpg.*no digest"):
+        request_key(IDENTITY, nameless)
+
+
+def test_keys_are_hashes_of_canonical_json(store):
+    identity = {"b": [1, None, 0.5], "a": {"ü": "犬", "quote": '"'}}
+    request = ask(prompt='Say "cheese"\nplease 🐕', sample_index=12)
+    question = {"photo": "digest-a", "identity": identity, "prompt": request.prompt, "sample_index": 12}
+    canonical = json.dumps(question, sort_keys=True, separators=(",", ":"))
+    assert request_keys(identity, [request]) == [hashlib.sha256(canonical.encode()).hexdigest()]
+
+
+def test_the_photo_of_a_row_can_be_told(store, path):
+    store.put(IDENTITY, Reply(replace(ask(), image=replace(ask().image, sample_id="odd \udcff name.jpg"))))
+    assert row(path, "sample_id") == [("odd \ufffd name.jpg",)]
+
+
+def test_attempts_of_replies_are_added_up(store):
+    store.put(IDENTITY, Reply(ask(), error="timeout", attempts=3))
+    store.put(IDENTITY, Reply(ask(), raw="Beagle", attempts=2))
+    assert store.get(IDENTITY, [ask()])[0].attempts == 5
+
+
+def test_put_many_is_one_transaction_and_counts_requests_of_the_day(store, path):
+    replies = [Reply(ask(str(number)), raw="x", attempts=2) for number in range(5)]
+    store.put_many(IDENTITY, replies, server="api.example gpt", day="2026-11-21")
+    store.put_many(IDENTITY, [Reply(ask("a"), error="no")], server="api.example gpt", day="2026-11-21")
+    store.put_many(IDENTITY, [Reply(ask("b"), raw="x")], server="api.example gpt", day="2026-11-22")
+    store.put_many(IDENTITY, [Reply(ask("c"), raw="x")])
+    assert len(row(path)) == 8
+    assert [store.requests_on("api.example gpt", f"2026-11-{day}") for day in (21, 22, 23)] == [11, 1, 0]
+
+    with pytest.raises(ValueError, match="no digest"):
+        store.put_many(IDENTITY, [Reply(ask("d")), Reply(replace(ask(), image=replace(ask().image, digest="")))])
+    broken = Reply(ask("e"), raw="x", attempts="many")
+    with pytest.raises(TypeError):
+        store.put_many(IDENTITY, [broken], server="api.example gpt", day="2026-11-21")
+    assert len(row(path)) == 8
+
+
+def test_two_replies_to_one_request_in_one_call(store):
+    store.put_many(IDENTITY, [Reply(ask(), error="timeout"), Reply(ask(), raw="Beagle"), Reply(ask(), raw="Pug")])
+    reply = store.get(IDENTITY, [ask()])[0]
+    assert (reply.raw, reply.attempts) == ("Beagle", 2)
+
+
+def test_rows_are_filtered(store, path):
+    store.put({"labeler": "one", "model": "gpt-4o"}, Reply(ask("herons/a"), raw="Beagle", model="gpt-4o-2024-08-06"))
+    store.put({"labeler": "two"}, Reply(ask("terns/b"), error="timeout"))
+    store.put({"labeler": "two"}, Reply(ask("terns/c"), raw="Pug", names=("Pug",), usage={"tokens": 3}))
+
+    def photos(**filters):
+        return [row.sample_id for row in store.rows(**filters)]
+
+    assert photos() == ["herons/a.jpg", "terns/b.jpg", "terns/c.jpg"]
+    assert photos(newest_first=True) == ["terns/c.jpg", "terns/b.jpg", "herons/a.jpg"]
+    assert photos(labeler="TWO", failed=False) == ["terns/c.jpg"]
+    assert photos(failed=True) == ["terns/b.jpg"]
+    assert photos(model="GPT-4o") == photos(model="2024-08") == photos(photo="HERONS") == ["herons/a.jpg"]
+    assert photos(photo="digest-terns/c") == ["terns/c.jpg"]
+    assert photos(photo="est-terns") == []
+    last = next(store.rows(newest_first=True))
+    assert (last.names, last.usage, last.identity, last.others) == (("Pug",), {"tokens": 3}, '{"labeler":"two"}', ())
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_rows_come_in_pages_and_others_may_write_meanwhile(store, newest_first):
+    store.put_many(IDENTITY, [Reply(ask(str(number)), raw="x") for number in range(2500)])
+    seen = []
+    for stored in store.rows(newest_first=newest_first):
+        seen.append(int(stored.sample_id.removesuffix(".jpg")))
+        if len(seen) == 1500:
+            store.put(IDENTITY, Reply(ask("99999"), raw="x"))
+    expected = list(range(2500))
+    assert seen == (expected[::-1] if newest_first else [*expected, 99999])
+
+
+def test_failures_may_be_asked_again(store):
+    store.put(IDENTITY, Reply(ask("a"), error="Timeout after 60 s", attempts=5, cost_usd=0.5))
+    store.put(IDENTITY, Reply(ask("b"), error="blocked", attempts=5))
+    store.put(IDENTITY, Reply(ask("c"), raw="Beagle", attempts=5))
+    assert store.retry_failed("timeout") == 1
+    assert [reply.attempts for reply in store.get(IDENTITY, [ask("a"), ask("b"), ask("c")])] == [0, 5, 5]
+    assert store.get(IDENTITY, [ask("a")])[0].cost_usd == 0.5
+    assert store.retry_failed() == 2
+
+
+def test_a_batch_outlives_its_process(path):
+    requests = [ask("a", sample_index=1), group("b", "c")]
+    with LabelStore(path) as store:
+        nonce = store.open_batch(IDENTITY, "api.example", requests, reserved_usd=1.25)
+        other = store.open_batch({"labeler": "other"}, "api.example", [ask()], reserved_usd=0.0)
+    with LabelStore(path) as store:
+        [batch] = store.batches(IDENTITY)
+        assert (batch.nonce, batch.server, batch.state, batch.remote_id) == (nonce, "api.example", "submitting", "")
+        assert (batch.identity, batch.reserved_usd, batch.open) == (IDENTITY, 1.25, True)
+        assert request_keys(IDENTITY, batch.requests) == request_keys(IDENTITY, requests)
+        assert [photo.sample_id for photo in batch.requests[1].images] == ["b.jpg", "c.jpg"]
+        store.update_batch(nonce, "submitted", remote_id="batch_7")
+        store.update_batch(other, "failed")
+        assert [(batch.remote_id, batch.state) for batch in store.batches()] == [
+            ("batch_7", "submitted"),
+            ("", "failed"),
+        ]
+        assert [batch.nonce for batch in store.batches(states=("submitting", "submitted"))] == [nonce]
+        store.update_batch(nonce, "collected")
+        store.update_batch(nonce, "failed")  # of a second process that came late
+        [batch] = store.batches(IDENTITY)
+        assert (batch.state, batch.remote_id, batch.open) == ("collected", "batch_7", False)
+
+
+def test_mistakes_with_batches(store):
+    with pytest.raises(KeyError, match="nobody"):
+        store.update_batch("nobody", "failed")
+    with pytest.raises(ValueError, match="'done' is no state"):
+        store.update_batch("nobody", "done")
+
+
+def test_what_a_person_says_stands_beside_the_replies(store):
+    store.put(IDENTITY, Reply(ask(), raw="A cat."))
+    key = request_key(IDENTITY, ask())
+    store.revise(corrections={key: ["Siamese"], "other": []}, aliases={"Siamese-Cat": "Siamese"})
+    assert store.corrections() == {key: ("Siamese",), "other": ()}
+    assert store.corrections([key, "nobody"]) == {key: ("Siamese",)}
+    assert store.aliases() == {"siamesecat": "Siamese"}
+    assert store.written_aliases() == {"Siamese-Cat": "Siamese"}
+    assert store.get(IDENTITY, [ask()])[0].raw == "A cat."
+    assert store.known([key, "other"]) == {key}
+    store.revise(corrections={key: ["Balinese"]}, aliases={"siamese cat": "Balinese"})
+    assert (store.corrections([key]), store.aliases()) == ({key: ("Balinese",)}, {"siamesecat": "Balinese"})
+    store.revise(corrections={key: None, "other": None}, aliases={"SIAMESE CAT": None})
+    assert (store.corrections(), store.aliases()) == ({}, {})
+
+
+FIRST_SCHEMA = """
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS replies (
+    key TEXT PRIMARY KEY,
+    photo TEXT NOT NULL,
+    sample_index INTEGER NOT NULL,
+    identity TEXT NOT NULL,
+    prompt TEXT NOT NULL,
+    raw TEXT NOT NULL,
+    names TEXT,
+    error TEXT NOT NULL,
+    model TEXT NOT NULL,
+    cost_usd REAL NOT NULL,
+    seconds REAL NOT NULL,
+    usage TEXT,
+    attempts INTEGER NOT NULL DEFAULT 1,
+    created_at TEXT NOT NULL
+) WITHOUT ROWID;
+PRAGMA application_id = 1718056562;
+PRAGMA user_version = 1;
+COMMIT;
+"""
+FIRST_PUT = """
+INSERT INTO replies (key, photo, sample_index, identity, prompt, raw, names, error, model, cost_usd, seconds, usage,
+                     attempts, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+@pytest.fixture
+def first_version(path):
+    """A store as the first version of fgvr left it: success, success with names, failure."""
+    path.parent.mkdir(parents=True)
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.executescript(FIRST_SCHEMA)
+    identity = '{"labeler":"tiny","temperature":0.5}'
+    for name, raw, names, error, attempts, moment in [
+        ("b", "Pug", '["Pug"]', "", 1, "2026-01-02T00:00:00+00:00"),
+        ("a", "Beagle", None, "", 3, "2026-01-01T00:00:00+00:00"),
+        ("c", "", None, "timeout", 2, "2026-01-03T00:00:00+00:00"),
+    ]:
+        key, usage = request_key(IDENTITY, ask(name)), '{"tokens": 3}'
+        question = (key, f"digest-{name}", 0, identity, "What is it?")
+        database.execute(FIRST_PUT, (*question, raw, names, error, "m", 0.25, 1.5, usage, attempts, moment))
+    database.close()
+    return path
+
+
+def test_a_store_of_the_first_version_keeps_every_row(first_version):
+    columns = (
+        "key, photo, sample_index, identity, prompt, raw, names, error, model, cost_usd, seconds, usage, attempts, "
+        "created_at"
+    )
+    before = row(first_version, columns)
+    with LabelStore(first_version) as store:
+        assert sorted(row(first_version, columns)) == sorted(before)
+        found = store.get(IDENTITY, [ask("a"), ask("b"), ask("c"), ask("d")])
+        assert [reply and (reply.raw, reply.names, reply.error, reply.attempts) for reply in found] == [
+            ("Beagle", None, "", 3),
+            ("Pug", ("Pug",), "", 1),
+            ("", None, "timeout", 2),
+            None,
+        ]
+        assert [stored.photo for stored in store.rows()] == ["digest-a", "digest-b", "digest-c"]  # by date
+        store.put(IDENTITY, Reply(ask("c"), raw="Boxer"))
+        assert store.get(IDENTITY, [ask("c")])[0].attempts == 3
+        store.open_batch(IDENTITY, "s", [ask()], 0.0)
+    with LabelStore(first_version) as store:  # once is enough
+        assert len(list(store.rows())) == 3
+
+
+OPENER = """
+import sys
+from pathlib import Path
+from fgvr.labelers.store import LabelStore
+
+sys.stdin.readline()
+with LabelStore(Path(sys.argv[1])) as store:
+    print(len(list(store.rows())))
+"""
+
+
+def test_several_processes_open_a_store_of_the_first_version_at_once(first_version):
+    openers = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPENER, str(first_version)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
+    assert [process.communicate("go\n", timeout=120)[0] for process in openers] == ["3\n"] * 4
+
+
+def test_a_transaction_that_fails_leaves_nothing(store, path, monkeypatch):
+    monkeypatch.setattr("fgvr.labelers.store._PUT", "INSERT INTO replies (key) VALUES (?)")
+    with pytest.raises(FgvrError, match="cannot be written"):
+        store.put_many(IDENTITY, [Reply(ask())])
+    monkeypatch.undo()
+    assert row(path) == []
+    store.put(IDENTITY, Reply(ask(), raw="x"))
+    assert len(row(path)) == 1
 
 
 WRITER = """

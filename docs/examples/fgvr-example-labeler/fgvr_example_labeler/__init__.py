@@ -1,0 +1,1 @@
+"""Labelers for fgvr, as an example of how to write one."""

@@ -1,0 +1,276 @@
+"""``fgvr labels``: what is in the label store, and what a person says of it."""
+
+from collections.abc import Callable, Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from jsonargparse import ArgumentParser
+from tqdm import tqdm
+
+from fgvr.errors import FgvrError
+from fgvr.labelers.corrections import Renaming
+from fgvr.labelers.display import visible
+from fgvr.labelers.exchange import export_rows, import_rows
+from fgvr.labelers.rereading import read_stored
+from fgvr.labelers.review import apply_review, write_review
+from fgvr.labelers.stats import LabelerStats, count_rows
+from fgvr.labelers.store import LabelStore
+from fgvr.labelers.stored import StoredReply
+
+STORE = Path("runs/labels.sqlite")
+
+_SHOWN = 300
+_REASONS = 3
+_LISTED = 5
+
+
+def show(
+    photo: str = "",
+    model: str = "",
+    labeler: str = "",
+    failed: bool = False,
+    flag: Literal["empty", "refusal", "generic", "unparsed"] | None = None,
+    limit: int = 20,
+    full: bool = False,
+    store: Path = STORE,
+) -> None:
+    """Print stored replies, the latest first.
+
+    Args:
+        photo: Only photos with this text in their path, or whose digest begins with it.
+        model: Only models with this text in their name.
+        labeler: Only labelers with this text in their settings.
+        failed: Only failures.
+        flag: Only replies that give no name, for this reason.
+        limit: How many at most; 0 for all.
+        full: The whole of each reply, with the prompt, the labeler's settings and the key.
+        store: The label store.
+
+    Raises:
+        FgvrError: There is no such store.
+    """
+    with _existing(store) as labels:
+        rows = labels.rows(labeler, model, photo, failed=True if failed else None, newest_first=True)
+        if flag is not None:
+            rows = (row for row in rows if read_stored(row).flag == flag)
+        shown = 0
+        rename = Renaming(labels.aliases())
+        for row in islice(rows, limit or None):
+            correction = labels.corrections([row.key]).get(row.key)
+            print("\n".join(_described(row, rename, correction, full)), end="\n\n")
+            shown += 1
+    if not shown:
+        print(f"No such reply in {store}.")
+    elif shown == limit:
+        print(f"The latest {limit}; more with --limit.")
+
+
+def stats(labeler: str = "", model: str = "", store: Path = STORE) -> None:
+    """Print what each labeler said and cost, and which batches are on their way.
+
+    Args:
+        labeler: Only labelers with this text in their settings.
+        model: Only models with this text in their name.
+        store: The label store.
+
+    Raises:
+        FgvrError: There is no such store.
+    """
+    with _existing(store) as labels:
+        counted = count_rows(_watched(labels.rows(labeler, model)), Renaming(labels.aliases()))
+        batches = [batch for batch in labels.batches() if batch.open]
+    for each in counted:
+        print("\n".join(_counted(each)), end="\n\n")
+    if not counted:
+        print(f"No replies in {store}.")
+    for batch in batches:
+        print(
+            f"open batch {visible(batch.remote_id or batch.nonce)}: {batch.state}, {len(batch.requests)} requests to "
+            f"{visible(batch.server)}, at most ${batch.reserved_usd:.2f}, since {batch.created_at}"
+        )
+
+
+def export(file: Path, labeler: str = "", model: str = "", store: Path = STORE) -> None:
+    """Write the replies to a table, one row each.
+
+    Args:
+        file: FILE.parquet, FILE.jsonl or FILE.csv; one that is there is replaced.
+        labeler: Only labelers with this text in their settings.
+        model: Only models with this text in their name.
+        store: The label store.
+
+    Raises:
+        FgvrError: There is no such store, or the file's name ends in something else.
+    """
+    with _existing(store) as labels:
+        print(f"{file}: {export_rows(_watched(labels.rows(labeler, model)), file)} replies")
+
+
+def import_(file: Path, store: Path = STORE) -> None:
+    """Take replies from a table that ``export`` wrote, here or on another machine.
+
+    A reply that is in the store stays as it is; a stored failure makes way for a reply.
+
+    Args:
+        file: FILE.parquet, FILE.jsonl or FILE.csv.
+        store: The label store; it is made where there is none.
+
+    Raises:
+        FgvrError: There is no such file, or a row of it is not valid; then nothing is imported.
+    """
+    for _ in import_rows(file):  # all of it is looked at before anything is written
+        pass
+    with LabelStore(store) as labels:
+        taken, kept = labels.merge(import_rows(file))
+    print(f"{taken} new, {kept} kept as they were in {store}")
+
+
+def retry_failed(error: str = "", store: Path = STORE) -> None:
+    """Let failures be asked again that had as many attempts as the labeler allows. What they cost stays counted.
+
+    Args:
+        error: Only failures with this text in their reason.
+        store: The label store.
+
+    Raises:
+        FgvrError: There is no such store.
+    """
+    with _existing(store) as labels:
+        count = labels.retry_failed(error)
+    print(f"{count} failures may be asked again." + (" To ask them: fgvr label" if count else ""))
+
+
+def review(file: Path, apply: bool = False, labeler: str = "", model: str = "", store: Path = STORE) -> None:
+    """Write a table of doubtful names and replies, or, with ``--apply``, take over what a person wrote in it.
+
+    Args:
+        file: FILE.csv. Its column ``decision`` is to be filled: ``yes`` or one of the two names where two names are
+            one; the name of the photo where a reply gives none (several with ``;`` between them, or ``none``).
+        apply: Read the edited file. What has no decision is taken back.
+        labeler: Only labelers with this text in their settings.
+        model: Only models with this text in their name.
+        store: The label store. Its replies are not changed.
+
+    Raises:
+        FgvrError: The file is there already, or with ``--apply``, is not or has a row that is not valid.
+    """
+    with _existing(store) as labels:
+        if not apply:
+            asked = write_review(labels, file, labeler, model, progress=True)
+            print(
+                f"{file}: {asked.pairs} pairs of names and {asked.replies} replies. Fill the column 'decision', then: "
+                f"fgvr labels review {file} --apply"
+            )
+            return
+        changes = apply_review(labels, file)
+    for name, (before, after) in changes.aliases.items():
+        print(f"{visible(name)}: {visible(before or 'itself')} -> {visible(after or 'itself')}")
+    for key, (old, new) in changes.corrections.items():
+        print(f"{visible(changes.photos[key])}: {_corrected(old)} -> {_corrected(new)}")
+    print(f"{len(changes.aliases)} names and {len(changes.corrections)} replies changed.")
+
+
+def main(argv: list[str]) -> int:
+    """Runs ``fgvr labels`` with the arguments after the subcommand; returns the exit code."""
+    parser = ArgumentParser(prog="fgvr labels", description="What is in the label store, and what a person says of it.")
+    commands = parser.add_subcommands(required=True)
+    for name, (function, text, switches) in COMMANDS.items():
+        command = ArgumentParser(description=text)
+        command.add_function_arguments(function, as_positional=True, skip=set(switches))
+        for switch, meaning in switches.items():
+            command.add_argument(f"--{switch}", action="store_true", help=meaning)
+        commands.add_subcommand(name, command, help=text)
+    options = parser.parse_args(argv).as_dict()
+    COMMANDS[options["subcommand"]][0](**options[options["subcommand"]])
+    return 0
+
+
+COMMANDS: dict[str, tuple[Callable[..., None], str, dict[str, str]]] = {
+    "show": (
+        show,
+        "print replies",
+        {
+            "failed": "Only failures.",
+            "full": "The whole of each reply, with the prompt, the labeler's settings and the key.",
+        },
+    ),
+    "stats": (stats, "print what each labeler said and cost", {}),
+    "export": (export, "write replies to FILE.parquet, FILE.jsonl or FILE.csv", {}),
+    "import": (import_, "take replies from such a file", {}),
+    "retry-failed": (retry_failed, "let failures be asked again", {}),
+    "review": (
+        review,
+        "write a table of doubtful names and replies to edit, and take it over with --apply",
+        {"apply": "Read the edited file. What has no decision is taken back."},
+    ),
+}
+
+
+def _existing(store: Path) -> LabelStore:
+    if not store.is_file():
+        raise FgvrError(f"There is no label store {str(store)!r}: fgvr label makes one, --store names another.")
+    return LabelStore(store)
+
+
+def _watched(rows: Iterable[StoredReply]) -> Iterable[StoredReply]:
+    """The same, with a progress bar on a terminal: a million replies take minutes to parse."""
+    return tqdm(rows, desc="Reading", unit=" replies", disable=None, leave=False)
+
+
+def _described(row: StoredReply, rename: Renaming, correction: tuple[str, ...] | None, full: bool) -> list[str]:
+    parsed = read_stored(row)
+    cost = f"${row.cost_usd:.4f}" + " (simulated)" * bool(row.usage and row.usage.get("simulated"))
+    head = [visible(row.sample_id) or visible(row.photo[:12]), visible(row.model), cost, row.created_at]
+    if row.sample_index:
+        head.insert(1, f"answer {row.sample_index}")
+    lines = ["  ".join(part for part in head if part)]
+    if row.error:
+        lines.append(f"  failed: {visible(row.error, None if full else _SHOWN)} (attempts: {row.attempts})")
+    if correction is not None:
+        lines.append(f"  names:  {_corrected(correction)} (by a person)")
+    elif parsed.names:
+        renamed = [(name, rename.name(name)) for name in parsed.names]
+        shown = [name if name == new else f"{new} (for {name})" for name, new in renamed]
+        lines.append(f"  names:  {visible('; '.join(shown))}")
+    if parsed.flag and not row.error:
+        lines.append(f"  flag:   {parsed.flag}")
+    if not full:
+        lines.append(f"  reply:  {visible(row.raw, _SHOWN)}")
+        return lines if row.raw else lines[:-1]
+    lines += [f"  key:    {visible(row.key)}", f"  photo:  {visible(row.photo)}", f"  asked:  {visible(row.prompt)}"]
+    lines += [f"  of:     {visible(row.identity)}", f"  usage:  {visible(str(dict(row.usage or {})))}", "  reply:"]
+    return [*lines, *(f"    {line}" for line in visible(row.raw, lines=True).splitlines())]
+
+
+def _corrected(names: tuple[str, ...] | None) -> str:
+    if names is None:
+        return "as in the reply"
+    return visible("; ".join(names)) or "none"
+
+
+def _counted(each: LabelerStats) -> list[str]:
+    simulated = " (simulated)" * each.simulated
+    lines = [visible(each.identity), f"  prompt    {visible(each.prompt, _SHOWN)}"]
+    lines.append(f"  replies   {each.replies}, and {each.failures} failures")
+    lines += [f"            {count} x {visible(reason, 100)}" for reason, count in each.reasons.most_common(_REASONS)]
+    if each.models:
+        lines.append(f"  models    {_listed(each.models.most_common())}")
+    if each.other_models:
+        lines.append(
+            f"            WARNING: {visible(each.asked_model)} was asked for, and {visible(each.other_models[0])} has "
+            "answered. Servers do so when a model is retired; its replies are another model's."
+        )
+    flags = [(flag or "usable", count) for flag, count in each.flags.most_common()]
+    lines.append(f"  flags     {_listed(flags)}")
+    lines.append(f"  names     {len(each.names)} different: {_listed(each.names.most_common(_LISTED))}")
+    lines.append(f"  cost      ${each.cost_usd:.4f}{simulated}")
+    if each.tokens:
+        lines.append(f"  tokens    {_listed(each.tokens.most_common())}")
+    lines.append(f"  seconds   {each.seconds:.0f}{simulated}")
+    lines.append(f"  dates     {each.first} to {each.last}")
+    return lines
+
+
+def _listed(counted: list[tuple[str, int]]) -> str:
+    return ", ".join(f"{visible(name, 60)} {count}" for name, count in counted) or "none"

@@ -1,0 +1,152 @@
+"""What a labeler says of photos: whom it is asked about, and its replies, through the label store."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fgvr.errors import FgvrError
+from fgvr.labelers.asking import Asker, blind, requests_for
+from fgvr.labelers.base import Labeler
+from fgvr.labelers.batch import BatchLabeler
+from fgvr.labelers.batch_run import BatchRun, label_batch
+from fgvr.labelers.budget import Budget
+from fgvr.labelers.combined import CombinedLabeler
+from fgvr.labelers.plan import LabelPlan
+from fgvr.labelers.run import Features, label, plan, read_labels
+from fgvr.labelers.store import LabelStore
+from fgvr.records import ImageRecord, LabelRecord
+from fgvr.selections.base import Selection
+
+log = logging.getLogger(__name__)
+
+
+class PhotoLabels:
+    """Labels of photos by one labeler.
+
+    Args:
+        labeler: Who names them; ``None`` raises when it is needed.
+        select: Which support photos it is asked about; ``None`` for all.
+        store: SQLite file of the replies.
+        max_cost_usd: What one call of ``ask`` may spend.
+        features: Gives image features, to a selection or a labeler that looks at them.
+    """
+
+    def __init__(
+        self,
+        labeler: Labeler | None,
+        select: Selection | None,
+        store: Path,
+        max_cost_usd: float | None,
+        features: Features,
+    ) -> None:
+        self._labeler = labeler
+        self.select = select
+        self.store = store
+        self.max_cost_usd = max_cost_usd
+        self._features = features
+        self._chosen: dict[tuple[str, ...], tuple[ImageRecord, ...]] = {}
+
+    @property
+    def labeler(self) -> Labeler:
+        """Who names the photos.
+
+        Raises:
+            FgvrError: Nobody.
+        """
+        if self._labeler is None:
+            raise FgvrError(
+                "No labeler is set, and this run needs names for its support photos: set data.labeler "
+                "(`fgvr list labelers` shows what there is), or give known names with data.class_names."
+            )
+        return self._labeler
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether it depends on image features which photos are asked about."""
+        return self._labeler_looks or (self.select is not None and self.select.needs_features)
+
+    def choose(self, support: Sequence[ImageRecord]) -> tuple[ImageRecord, ...]:
+        """The support photos that the labeler is asked about."""
+        if self.select is None:
+            return tuple(support)
+        sample_ids = tuple(record.sample_id for record in support)
+        if sample_ids not in self._chosen:
+            features = self._features(support) if self.select.needs_features else np.zeros((0, 0), np.float32)
+            numbers = self.select.choose(sample_ids, features)
+            log.info(
+                "Asking about %d of %d support photos (%s)", len(numbers), len(support), type(self.select).__name__
+            )
+            self._chosen[sample_ids] = tuple(support[number] for number in numbers)
+        return self._chosen[sample_ids]
+
+    def plan(self, photos: Sequence[ImageRecord]) -> LabelPlan:
+        """What asking about ``photos`` would ask and cost; asks nothing."""
+        with LabelStore(self.store) as store:
+            return plan(self.labeler, photos, store, self._for_labeler())
+
+    def ask(self, photos: Sequence[ImageRecord], asker: Asker | None = None) -> list[LabelRecord]:
+        """Ask for what is missing, store every reply, and return what is known of each photo.
+
+        Args:
+            photos: The photos to ask about.
+            asker: Asks in another way than the labeler's own.
+
+        Raises:
+            FgvrError: The labeler cannot go on, or ``max_cost_usd`` is reached; what was paid for is stored.
+        """
+        with LabelStore(self.store) as store:
+            run = label(self.labeler, photos, store, self.max_cost_usd, features=self._for_labeler(), asker=asker)
+        if run.failed:
+            log.warning("%d of %d requests failed; the first: %s", run.failed, run.asked, run.first_error)
+        return self.read(photos)
+
+    def ask_batch(self, photos: Sequence[ImageRecord], wait: bool = True) -> BatchRun:
+        """Ask for what is missing by the batch API of the labeler's server, and collect what earlier calls have sent.
+
+        Args:
+            photos: The photos to ask about.
+            wait: Whether to wait for the server.
+
+        Raises:
+            FgvrError: The labeler has no batch API, the server cannot be asked, or ``max_cost_usd`` is reached.
+        """
+        if not isinstance(self.labeler, BatchLabeler):
+            raise FgvrError(
+                f"{type(self.labeler).__name__} cannot be asked by batch; openai and gemini can. Leave out --batch, or "
+                "give --data.labeler openai."
+            )
+        with LabelStore(self.store) as store:
+            self.labeler.check_images([blind(photo) for photo in photos])
+            requests = requests_for(self.labeler, photos)
+            return label_batch(self.labeler, requests, store, Budget(self.max_cost_usd), wait=wait, report=log.info)
+
+    def read(self, photos: Sequence[ImageRecord], asked: Sequence[ImageRecord] = ()) -> list[LabelRecord]:
+        """What the store has for each of ``photos``; ``flag`` is ``"failed"`` where it has nothing.
+
+        Args:
+            photos: The photos.
+            asked: All that were asked about together: a labeler that looks at neighbours looks among these.
+        """
+        among = {photo.sample_id: photo for photo in (*asked, *photos)} if self._labeler_looks else {}
+        with LabelStore(self.store) as store:
+            if not among:
+                return read_labels(self.labeler, photos, store)
+            labels = read_labels(self.labeler, list(among.values()), store, self._features)
+        known = dict(zip(among, labels, strict=True))
+        return [known[photo.sample_id] for photo in photos]
+
+    def read_support(self, support: Sequence[ImageRecord], asked: Sequence[ImageRecord] = ()) -> list[LabelRecord]:
+        """The same for the support photos; those that were not chosen have the flag ``"unasked"``."""
+        labels = {record.sample_id: record for record in self.read(self.choose(support), asked)}
+        return [
+            labels.get(photo.sample_id) or LabelRecord(photo.sample_id, names=(), flag="unasked") for photo in support
+        ]
+
+    @property
+    def _labeler_looks(self) -> bool:
+        return isinstance(self._labeler, CombinedLabeler) and self._labeler.needs_features
+
+    def _for_labeler(self) -> Features | None:
+        return self._features if self._labeler_looks else None

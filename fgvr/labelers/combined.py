@@ -1,0 +1,161 @@
+"""The contract of a labeler that is made of others."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fgvr.labelers.base import Labeler, LabelRequest, Reply
+from fgvr.records import ImageRecord, LabelRecord
+from fgvr.vocabulary.build import build_vocabulary, fold_name, labels_as_indices
+
+
+class CombinedLabeler(Labeler):
+    """A labeler made of others.
+
+    Its own replies are never stored: the parts' are, each under the part's identity, so that what one labeler has
+    said is paid for once, whoever it is combined with. Labels are combined anew each time they are read.
+
+    Args:
+        parts: The labelers, in the order in which they are asked.
+    """
+
+    needs_features: bool = False
+    """Whether ``wanted`` looks at image features."""
+
+    def __init__(self, parts: Sequence[Labeler]) -> None:
+        super().__init__()
+        self.parts = tuple(parts)
+        # of any other labeler the class says it
+        self.simulated = any(part.simulated for part in self.parts)  # type: ignore[misc]
+
+    def identity(self) -> dict[str, Any]:
+        """The identities and prompts of the parts; subclasses add how they are combined."""
+        return {"parts": [{"prompt": part.prompt, **part.identity()} for part in self.parts]}
+
+    def check_images(self, images: Sequence[ImageRecord]) -> None:
+        """Each part checks them, because each may be asked about all."""
+        for part in self.parts:
+            part.check_images(images)
+
+    def estimate_usd(self, requests: Sequence[LabelRequest]) -> float | None:
+        """What it costs at most: every part is asked about every photo. ``None`` where a part does not know."""
+        total = 0.0
+        for part in self.parts:
+            asked = [replace(request, prompt=part.prompt) for request in requests]
+            estimate = part.estimate_usd(asked)
+            if estimate is None:
+                return None
+            total += estimate
+        return total
+
+    def wanted(
+        self,
+        part: int,
+        labels: Sequence[Sequence[LabelRecord | None]],
+        features: NDArray[np.float32] | None = None,
+    ) -> list[bool]:
+        """Which photos are to be asked of ``self.parts[part]``.
+
+        Args:
+            part: Number of the part, from 0.
+            labels: What the earlier parts said: a list for each of them, with one entry per photo, ``None`` where it
+                was not wanted. For part 0, which is wanted of all photos, this is not called.
+            features: L2-normalised image features, shape ``(N, D)``, where they are at hand.
+
+        Returns:
+            One entry per photo. All of them unless overridden.
+        """
+        return [True] * len(labels[0])
+
+    @abstractmethod
+    def combine(self, labels: Sequence[Sequence[LabelRecord | None]]) -> list[LabelRecord]:
+        """One label per photo.
+
+        Args:
+            labels: A list for each part, with one entry per photo, ``None`` where the part was not wanted.
+
+        Returns:
+            Cost and seconds are the sums over the parts.
+        """
+
+    def ask(self, requests: Sequence[LabelRequest]) -> Iterator[Reply]:
+        """Ask the parts in turn, each for one answer, and yield the combined replies; nothing is stored."""
+        labels: list[list[LabelRecord | None]] = []
+        failures: dict[int, str] = {}
+        for number, part in enumerate(self.parts):
+            wanted = self.wanted(number, labels) if number else [True] * len(requests)
+            rows = [row for row in range(len(requests)) if wanted[row]]
+            mine = {replace(requests[row], prompt=part.prompt): row for row in rows}
+            column: list[LabelRecord | None] = [None] * len(requests)
+            for reply in part.ask(list(mine)):
+                row = mine[reply.request]
+                column[row] = _label_of(part, reply)
+                if reply.error:
+                    failures[row] = reply.error
+            labels.append(column)
+        for row, (request, label) in enumerate(zip(requests, self.combine(labels) if requests else [], strict=True)):
+            yield Reply(
+                request,
+                raw=label.raw,
+                names=label.names,
+                error=failures.get(row, "no labeler replied") if label.flag == "failed" else "",
+                model=label.model,
+                cost_usd=label.cost_usd,
+                seconds=label.seconds,
+            )
+
+
+def first_classes(labels: Sequence[Sequence[LabelRecord | None]]) -> NDArray[np.int64]:
+    """Numbers that are equal where first names are the same class, as the vocabulary of these names would have it.
+
+    So spellings of one name are equal, and names that share a scientific name, but not all dogs because of *Canis lupus
+    familiaris*; see :func:`~fgvr.vocabulary.build.build_vocabulary`.
+
+    Args:
+        labels: A list for each labeler, with one entry per photo.
+
+    Returns:
+        Shape ``(labelers, photos)``; -1 where there is no name.
+    """
+    firsts = [[_first_name(label) for label in column] for column in labels]
+    named = [label for column in firsts for label in column if label is not None]
+    numbers = np.full((len(labels), len(labels[0])), -1, dtype=np.int64)
+    if named:
+        vocabulary = build_vocabulary(named)
+        places = [(row, photo) for row, column in enumerate(firsts) for photo, label in enumerate(column) if label]
+        numbers[tuple(np.array(places).T)] = [indices[0] for indices in labels_as_indices(named, vocabulary)]
+    return numbers
+
+
+def _first_name(label: LabelRecord | None) -> LabelRecord | None:
+    """The label with its first name alone; ``None`` where it has none."""
+    if label is None or not label.names or not fold_name(label.names[0]):
+        return None
+    return replace(label, names=label.names[:1], scientific_names=label.scientific_names[:1])
+
+
+def _label_of(part: Labeler, reply: Reply) -> LabelRecord:
+    label = LabelRecord(
+        sample_id=reply.request.image.sample_id,
+        names=(),
+        flag="failed",
+        raw=reply.raw,
+        model=reply.model,
+        cost_usd=reply.cost_usd,
+        seconds=reply.seconds,
+    )
+    if reply.error:
+        return label
+    parsed = part.read(reply)
+    return replace(
+        label,
+        names=parsed.names,
+        scientific_names=parsed.scientific_names,
+        flag=parsed.flag,
+        confidence=parsed.confidence,
+        alternatives=parsed.alternatives,
+    )

@@ -1,0 +1,188 @@
+"""The SQLite file under the label store: its tables, how an older file is brought to them, and how it is opened."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fgvr.errors import FgvrError
+
+_APPLICATION_ID = 0x66677672  # "fgvr", in the header of the file: tells a label store from any other database
+_VERSION = 2
+_BUSY_SECONDS = 60.0
+
+# The table has row ids because its rows are long: with the key as the table's own order a page holds three rows, and
+# each look-up reads ten pages.
+_REPLIES = """
+CREATE TABLE replies (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    sample_id TEXT NOT NULL DEFAULT '',
+    photo TEXT NOT NULL,
+    others TEXT,
+    sample_index INTEGER NOT NULL,
+    identity TEXT NOT NULL,
+    prompt TEXT NOT NULL,
+    raw TEXT NOT NULL,
+    names TEXT,
+    error TEXT NOT NULL,
+    model TEXT NOT NULL,
+    cost_usd REAL NOT NULL,
+    seconds REAL NOT NULL,
+    usage TEXT,
+    attempts INTEGER NOT NULL DEFAULT 1,
+    created_at TEXT NOT NULL
+)
+"""
+_SECOND = [
+    """
+    CREATE TABLE calls (
+        server TEXT NOT NULL,
+        day TEXT NOT NULL,
+        requests INTEGER NOT NULL,
+        PRIMARY KEY (server, day)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE batches (
+        id INTEGER PRIMARY KEY,
+        nonce TEXT NOT NULL UNIQUE,
+        server TEXT NOT NULL,
+        identity TEXT NOT NULL,
+        remote_id TEXT NOT NULL DEFAULT '',
+        state TEXT NOT NULL,
+        requests TEXT NOT NULL,
+        reserved_usd REAL NOT NULL,
+        created_at TEXT NOT NULL,
+        updated_at TEXT NOT NULL
+    )
+    """,
+    "CREATE TABLE corrections (key TEXT PRIMARY KEY, names TEXT NOT NULL, created_at TEXT NOT NULL) WITHOUT ROWID",
+    """
+    CREATE TABLE aliases (
+        name_key TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        canonical TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    ) WITHOUT ROWID
+    """,
+]
+_FIRST_COLUMNS = (
+    "key, photo, sample_index, identity, prompt, raw, names, error, model, cost_usd, seconds, usage, attempts, "
+    "created_at"
+)
+# version of the file -> what makes the present version of it; 0 is a new file
+_STEPS = {
+    0: [_REPLIES, *_SECOND],
+    1: [
+        "ALTER TABLE replies RENAME TO replies_1",
+        _REPLIES,
+        f"INSERT INTO replies ({_FIRST_COLUMNS}) SELECT {_FIRST_COLUMNS} FROM replies_1 ORDER BY created_at, key",
+        "DROP TABLE replies_1",
+        *_SECOND,
+    ],
+}
+
+
+class Database:
+    """An open label store.
+
+    Args:
+        path: The SQLite file; it and its folder are made where they do not exist.
+
+    Raises:
+        FgvrError: The file is no label store, is of a newer fgvr, or cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self.explained("opened"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # without an isolation level every statement is a transaction of its own
+            self.connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+        try:
+            with self.explained("opened"):
+                self._prepare()
+        except BaseException:
+            self.connection.close()
+            raise
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it is on the disk at the end, or, after an error, nothing of it.
+
+        Raises:
+            FgvrError: The file cannot be written (disk full, read-only, locked for a minute).
+        """
+        with self.explained("written"):
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.connection
+                self.connection.execute("COMMIT")
+            except BaseException:
+                # a full disk may have ended the transaction already
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def explained(self, done: str) -> Iterator[None]:
+        """Say of SQLite's and the system's errors which file they are about and what to do."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            if "not a database" in str(error):
+                advice = "name another file; a new store is made where there is none"
+            elif "malformed" in str(error):
+                advice = "restore it from a backup, or save what is left with: sqlite3 FILE .recover"
+            else:
+                advice = "check the path, its permissions, the space on the disk, and what other programs hold it"
+            raise FgvrError(f"The label store {str(self.path)!r} cannot be {done} ({error}): {advice}.") from error
+
+    def _prepare(self) -> None:
+        application, version, tables = self._header()
+        if application != _APPLICATION_ID and (application or version or tables):
+            raise FgvrError(
+                f"{str(self.path)!r} is a SQLite database of another program, not a label store of fgvr: "
+                "name another file; a new one is made where there is none."
+            )
+        if version > _VERSION:
+            raise FgvrError(
+                f"{str(self.path)!r} is a label store of version {version}, and this fgvr knows version {_VERSION}: "
+                "upgrade with pip install -U fgvr, or name another file."
+            )
+        if version < _VERSION:
+            self._use_write_ahead_log()
+            self._upgrade()
+        self.connection.execute("PRAGMA synchronous = FULL")  # replies cost money: each is on the disk at once
+
+    def _header(self) -> tuple[int, int, int]:
+        """Application id, version and number of tables, of one moment: another process may be making the store."""
+        self.connection.execute("BEGIN")
+        statements = ("PRAGMA application_id", "PRAGMA user_version", "SELECT COUNT(*) FROM sqlite_master")
+        application, version, tables = (int(self.connection.execute(sql).fetchone()[0]) for sql in statements)
+        self.connection.execute("COMMIT")
+        return application, version, tables
+
+    def _upgrade(self) -> None:
+        with self.writing() as connection:
+            # another process may have been faster
+            version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+            for statement in _STEPS.get(version, []):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+    def _use_write_ahead_log(self) -> None:
+        # SQLite answers "locked" at once, without waiting, when two processes switch a new file at the same moment
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                self.connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+            else:
+                return

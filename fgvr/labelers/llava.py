@@ -1,0 +1,111 @@
+"""Names from LLaVA, or from any other multimodal model of transformers that one chats with."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+from fgvr.errors import FgvrError
+from fgvr.labelers.image_text import Dtype, ImageTextLabeler, ImageTextModel, plain_text
+from fgvr.labelers.local import LocalQuestion, require
+from fgvr.labelers.pictures import PictureOptions
+from fgvr.labelers.tasks.base import Task
+
+
+class LlavaLabeler(ImageTextLabeler):
+    """Asks LLaVA 1.5 or 1.6 on this machine, in batches, with greedy decoding.
+
+    Other models of transformers' ``AutoModelForImageTextToText`` with a chat template work as well, such as Qwen2.5-VL,
+    Qwen3-VL and Gemma 3: give their model id. In float32 a photo's reply does not depend on the others of its batch; in
+    half precision the last bits of the logits do, and with them a word now and then.
+
+    Args:
+        model: Model id on the hub, such as ``llava-hf/llava-1.5-13b-hf`` and ``llava-hf/llava-v1.6-mistral-7b-hf``, or
+            a folder with the model, its tokenizer and its processor.
+        task: What is asked; ``name`` with the FGVR paper's prompt if not given.
+        prompt: Other words than the task's own.
+        pictures: How photos are made smaller before the model's own processor sees them.
+        max_output_tokens: Longest reply; the task's own number if not given.
+        batch_size: Photos a forward pass; halved where they do not fit into memory.
+        device: Such as ``cuda:1`` or ``cpu``; ``auto`` takes the accelerator if there is one.
+        revision: Branch, tag or commit on the hub; its default branch if not given.
+        dtype: Of weights and computation; ``auto`` is how the weights are stored.
+        quantize: ``4bit`` loads the weights as 4-bit NormalFloat (QLoRA, Dettmers et al. 2023): a quarter of the
+            memory of half precision, for somewhat other replies.
+
+    Raises:
+        FgvrError: ``batch_size`` is below 1.
+    """
+
+    extra: ClassVar[str] = "llava"
+
+    def __init__(
+        self,
+        model: str = "llava-hf/llava-1.5-7b-hf",
+        task: Task | None = None,
+        prompt: str | None = None,
+        pictures: PictureOptions | None = None,
+        max_output_tokens: int | None = None,
+        batch_size: int = 8,
+        device: str = "auto",
+        revision: str | None = None,
+        dtype: Dtype = "auto",
+        quantize: Literal["none", "4bit"] = "none",
+    ) -> None:
+        super().__init__(model, task, prompt, pictures, max_output_tokens, batch_size, device, revision, dtype)
+        self.quantize = quantize
+
+    def identity(self) -> dict[str, Any]:
+        """Model, revision, precision and quantization."""
+        return {"labeler": "llava", **super().identity(), "quantize": self.quantize}
+
+    def quantization(self) -> Any:
+        """See the base class.
+
+        Raises:
+            FgvrError: bitsandbytes is not installed.
+        """
+        if self.quantize == "none":
+            return None
+        require("bitsandbytes", extra="4bit")
+        import torch
+        from transformers import BitsAndBytesConfig
+
+        # transformers' own default is another type, fp4
+        compute = torch.bfloat16 if self.dtype == "auto" else getattr(torch, self.dtype)
+        return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=compute)
+
+    def prepare(self, loaded: ImageTextModel) -> None:
+        """See the base class."""
+        processor, config = loaded.processor, loaded.model.config
+        if not getattr(processor, "chat_template", None):
+            raise FgvrError(
+                f"{self.model} has no chat template, so it is not known how to ask it. Expected is a model that was "
+                "trained to follow instructions; for BLIP-2 there is --data.labeler blip2."
+            )
+        if getattr(processor, "patch_size", 0) is None:
+            # LLaVA's repositories of before 2025: transformers now counts the image tokens before the model runs
+            processor.patch_size = config.vision_config.patch_size
+            processor.vision_feature_select_strategy = config.vision_feature_select_strategy
+            processor.num_additional_image_tokens = 1  # CLIP's class token
+
+    def inputs(self, processor: Any, questions: Sequence[LocalQuestion]) -> Any:
+        """The model's own chat template with pictures first."""
+        chats = [
+            [
+                {
+                    "role": "user",
+                    "content": [
+                        *({"type": "image", "image": picture} for picture in question.pictures),
+                        {"type": "text", "text": plain_text(question.request.prompt, processor.tokenizer)},
+                    ],
+                }
+            ]
+            for question in questions
+        ]
+        return processor.apply_chat_template(
+            chats,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            processor_kwargs={"padding": True},
+        )

@@ -1,0 +1,123 @@
+"""Photos as they leave the machine: decoded, made smaller, and written anew without their metadata."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from fgvr.errors import FgvrError
+from fgvr.labelers.base import LabelRequest
+from fgvr.labelers.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class PictureOptions:
+    """How photos are re-encoded before a model sees them.
+
+    A smaller picture costs fewer tokens; location, camera and thumbnail are never sent.
+
+    Args:
+        max_side: Longest side in pixels; smaller photos keep their size.
+        quality: JPEG quality, from 1 to 95.
+
+    Raises:
+        FgvrError: A value is out of range.
+    """
+
+    max_side: int = 1024
+    quality: int = 90
+
+    def __post_init__(self) -> None:
+        if self.max_side < 16:
+            raise FgvrError(f"pictures.max_side is {self.max_side}; expected 16 or more pixels.")
+        if not 1 <= self.quality <= 95:
+            raise FgvrError(f"pictures.quality is {self.quality}; expected 1 to 95.")
+
+    def identity(self) -> dict[str, Any]:
+        """For the key of the label store: another picture is another question."""
+        return {"max_side": self.max_side, "quality": self.quality}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture as it is sent.
+
+    Attributes:
+        data: The JPEG file's bytes.
+        width: In pixels.
+        height: In pixels.
+    """
+
+    data: bytes
+    width: int
+    height: int
+
+
+def open_pictures(request: LabelRequest, task: Task, options: PictureOptions) -> list[Image.Image]:
+    """The pictures that ``task`` shows for ``request``: upright, RGB, at most ``options.max_side`` pixels long.
+
+    Transparent parts are white, 16-bit grey is scaled to 8 bits, and there is no metadata.
+
+    Raises:
+        OSError: A photo cannot be read, or is larger than what Pillow takes for a photo (89 million pixels).
+    """
+    pictures = task.compose([_open(image.path, options.max_side) for image in request.images])
+    for picture in pictures:
+        picture.thumbnail((options.max_side, options.max_side), Image.Resampling.LANCZOS)
+    return pictures
+
+
+def encode_pictures(request: LabelRequest, task: Task, options: PictureOptions) -> tuple[Picture, ...]:
+    """The same pictures as JPEG files.
+
+    Raises:
+        OSError: A photo cannot be read, or is too large.
+    """
+    encoded = []
+    for picture in open_pictures(request, task, options):
+        file = io.BytesIO()
+        picture.save(file, "JPEG", quality=options.quality)
+        encoded.append(Picture(file.getvalue(), picture.width, picture.height))
+    return tuple(encoded)
+
+
+def _open(path: Path, max_side: int) -> Image.Image:
+    try:
+        with Image.open(path) as opened:
+            most = Image.MAX_IMAGE_PIXELS
+            if most is not None and opened.width * opened.height > most:  # Pillow only warns, up to twice as many
+                raise OSError(f"{opened.width} x {opened.height} pixels, more than {most}: make the photo smaller")
+            shrink = max_side / max(opened.size)
+            width, height = (max(1, round(length * shrink)) for length in opened.size)
+            opened.draft(None, (width, height))  # JPEG files are decoded at the next larger eighth, quarter or half
+            photo = _rgb(_upright(opened))
+    except OSError:  # Pillow's UnidentifiedImageError is one
+        raise
+    except Exception as error:
+        # what Pillow raises for a damaged file is whatever its plugin for the format happens to run into
+        raise OSError(f"{error or type(error).__name__}") from error
+    photo.info = {}  # a comment would be written into the JPEG file again
+    photo.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    return photo
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # damaged metadata is no reason to do without the photo
+        return image
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        grey = np.asarray(image, dtype=np.float32)
+        top = 65535.0 if image.mode.startswith("I;16") else max(float(grey.max(initial=0.0)), 1e-8)
+        return Image.fromarray((np.clip(grey / top, 0, 1) * 255).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image.convert("RGB")

@@ -1,0 +1,112 @@
+"""A labelling run in a few numbers: what it would do, what it did, and what came out."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fgvr.records import LabelRecord
+
+_SIMULATED = " (simulated)"
+
+
+@dataclass(frozen=True)
+class LabelPlan:
+    """What a labelling run would do.
+
+    Attributes:
+        images: Photos given.
+        requests: Questions that they need: one for each answer of each photo, equal photos once.
+        stored: Requests whose reply is in the store.
+        failed_before: Requests that failed in earlier runs, and no run succeeded; they are among ``missing``.
+        missing: Requests to be asked.
+        estimate_usd: What the missing ones are expected to cost; ``None`` where the labeler does not know.
+        simulated: Whether the replies and the dollars are made up.
+        given_up: Requests that failed so often that they are not asked again.
+        perhaps: Further requests that depend on replies which are still missing, at most.
+        perhaps_usd: What those are expected to cost, at most; ``None`` where the labeler does not know.
+        waiting: Requests among ``missing`` that were sent by batch, and whose replies are to be collected.
+    """
+
+    images: int
+    requests: int
+    stored: int
+    failed_before: int
+    missing: int
+    estimate_usd: float | None
+    simulated: bool = False
+    given_up: int = 0
+    perhaps: int = 0
+    perhaps_usd: float | None = 0.0
+    waiting: int = 0
+
+    @property
+    def unasked(self) -> int:
+        """Missing requests that no run has tried: those that keep failing must not keep a run from starting."""
+        return self.missing - self.failed_before
+
+    def __str__(self) -> str:
+        again = f" ({self.failed_before} of them failed before)" if self.failed_before else ""
+        never = f", {self.given_up} given up (fgvr labels retry-failed)" if self.given_up else ""
+        again += f" ({self.waiting} of them sent by batch)" if self.waiting else ""
+        perhaps = f"; then up to {self.perhaps} more, {_dollars(self.perhaps_usd)}" if self.perhaps else ""
+        return (
+            f"{self.images} photos, {self.requests} requests: "
+            f"{self.stored} stored, {self.missing} to ask{again}{never}, "
+            f"{_dollars(self.estimate_usd)}{perhaps}{_SIMULATED * self.simulated}"
+        )
+
+
+@dataclass(frozen=True)
+class LabelRun:
+    """What a labelling run did.
+
+    Attributes:
+        asked: Requests sent.
+        failed: Those among them that got no reply.
+        cost_usd: What they cost together.
+        first_error: Photo and reason of the first failure; ``""`` where none failed.
+    """
+
+    asked: int
+    failed: int
+    cost_usd: float
+    first_error: str
+
+
+@dataclass(frozen=True)
+class LabelSummary:
+    """Labels in a few numbers.
+
+    Attributes:
+        flags: Flag -> number of photos, the most frequent first; ``""`` is a usable reply.
+        unique_names: Number of different names, as spelled.
+        cost_usd: What the labels cost, failures included.
+        seconds: Time that the requests took, added up.
+        simulated: Whether the replies, the dollars and the seconds are made up.
+    """
+
+    flags: dict[str, int]
+    unique_names: int
+    cost_usd: float
+    seconds: float
+    simulated: bool = False
+
+    def __str__(self) -> str:
+        flags = ", ".join(f"{count} {flag or 'usable'}" for flag, count in self.flags.items())
+        costs = f"${self.cost_usd:.4f}, {self.seconds:.0f} s{_SIMULATED * self.simulated}"
+        return f"{flags}; {self.unique_names} different names; {costs}"
+
+
+def summary(labels: Sequence[LabelRecord], simulated: bool = False) -> LabelSummary:
+    """Count labels by flag, and add up what they cost."""
+    return LabelSummary(
+        flags=dict(Counter(record.flag for record in labels).most_common()),
+        unique_names=len({name for record in labels for name in record.names}),
+        cost_usd=sum(record.cost_usd for record in labels),
+        seconds=sum(record.seconds for record in labels),
+        simulated=simulated,
+    )
+
+
+def _dollars(estimate: float | None) -> str:
+    return "cost unknown" if estimate is None else f"about ${estimate:.2f}"

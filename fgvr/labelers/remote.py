@@ -1,0 +1,133 @@
+"""The contract of a labeler behind a network: one coroutine that sends one request. The engine does the rest."""
+
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fgvr.labelers.base import LabelRequest, Reply
+from fgvr.labelers.limits import Limits
+from fgvr.labelers.model import ModelLabeler
+from fgvr.labelers.pictures import Picture, PictureOptions
+from fgvr.labelers.tasks.base import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request, ready to be sent.
+
+    Attributes:
+        request: What is asked.
+        pictures: The photos, re-encoded.
+    """
+
+    request: LabelRequest
+    pictures: tuple[Picture, ...]
+
+
+class ServerBusyError(Exception):
+    """The server asks to slow down (429), or is overloaded (503 and its like): not the photo's fault.
+
+    Args:
+        message: What it said.
+        retry_after: Seconds that it asks to wait; ``None`` if it does not say.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ServerAbsentError(Exception):
+    """There is no connection to the server: not the photo's fault either."""
+
+
+class DayOverError(Exception):
+    """The server's quota of requests for this day is used up."""
+
+
+class AttemptFailedError(Exception):
+    """This request failed, and may succeed when it is sent again: a time-out, a 500, a reply that makes no sense.
+
+    Args:
+        message: Why.
+        cost_usd: What it cost nevertheless; ``None`` if that cannot be known, as after a time-out: a budget then counts
+            the most that it may have cost.
+    """
+
+    def __init__(self, message: str, cost_usd: float | None = 0.0) -> None:
+        super().__init__(message)
+        self.cost_usd = cost_usd
+
+
+class RemoteLabeler(ModelLabeler):
+    """A labeler behind a network.
+
+    A subclass says how one request is sent. Concurrency, limits, waiting, attempts, the budget and the store are the
+    engine's business (``fgvr/labelers/engine.py``), so an SDK's own retries must be switched off.
+
+    Args:
+        model: Model id.
+        task: What is asked; ``name`` with the FGVR paper's prompt if not given.
+        prompt: Other words than the task's own.
+        answers: How many answers are wanted for a photo.
+        pictures: How photos are re-encoded before they are sent.
+        max_output_tokens: Longest reply; the task's own number if not given.
+        limits: How fast the server may be asked.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        task: Task | None = None,
+        prompt: str | None = None,
+        answers: int = 1,
+        pictures: PictureOptions | None = None,
+        max_output_tokens: int | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        super().__init__(model, task, prompt, answers, pictures, max_output_tokens)
+        self.limits = limits or Limits()
+        self.max_attempts = self.limits.max_attempts
+
+    @property
+    @abstractmethod
+    def server(self) -> str:
+        """Who is asked, such as ``"api.openai.com gpt-4o"``: requests per day are counted under this name."""
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Any]:
+        """Open what ``send`` needs, once per run: the SDK's client. Reads the key from the environment.
+
+        Raises:
+            FgvrError: The SDK is not installed or the key is not set.
+        """
+        yield None
+
+    @abstractmethod
+    async def send(self, client: Any, question: Question) -> Reply:
+        """Send one request once, and return its reply with tokens and cost.
+
+        Raises:
+            ServerBusyError: To be sent again later, with fewer in flight.
+            ServerAbsentError: No connection.
+            DayOverError: No more requests today.
+            AttemptFailedError: To be sent again, a limited number of times.
+            FgvrError: No request can succeed: a bad key, no credit, an unknown model. Everything stops.
+        """
+
+    def worst_usd(self, question: Question) -> float | None:
+        """The most that ``question`` may cost, in US dollars; ``None`` where no price is known.
+
+        What is in flight is reserved at this price. Free unless overridden.
+        """
+        return 0.0
+
+    def ask(self, requests: Sequence[LabelRequest]) -> Iterator[Reply]:
+        """Yield a reply for each request, as they come."""
+        from fgvr.labelers.budget import Budget
+        from fgvr.labelers.engine import converse
+
+        for replies in converse(self, requests, Budget()):
+            yield from replies

@@ -1,0 +1,1 @@
+"""What a model is asked about photos: one file a task."""

@@ -1,0 +1,42 @@
+"""The contract of a task: what a model is asked about photos, and how its reply is read."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from PIL import Image
+
+from fgvr.labelers.replies import ParsedReply
+
+
+class Task(ABC):
+    """One kind of question.
+
+    The prompt and the schema are part of what a reply depends on, so a changed task asks anew.
+    """
+
+    registry_name: ClassVar[str]
+    """The task's name in the label store."""
+
+    max_output_tokens: ClassVar[int] = 300
+    """More than a useful reply has: what a server may bill at most, unless the labeler is given another number."""
+
+    @abstractmethod
+    def prompt(self, hint: str | None = None) -> str:
+        """What is asked.
+
+        Args:
+            hint: What is known of the photo, such as a pseudo-label, for tasks that say it to the model.
+        """
+
+    def schema(self) -> dict[str, Any] | None:
+        """JSON schema of the wanted reply, for servers that honour one; ``None`` asks for plain text."""
+        return None
+
+    def compose(self, photos: Sequence[Image.Image]) -> list[Image.Image]:
+        """The pictures that are shown for the photos of one request: each photo by itself, unless overridden."""
+        return list(photos)
+
+    @abstractmethod
+    def read(self, raw: str) -> ParsedReply:
+        """The class names that a reply holds; for descriptions, the text itself as the only name."""

@@ -1,0 +1,144 @@
+"""One class out of a given list."""
+
+import re
+import unicodedata
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from fgvr.errors import FgvrError
+from fgvr.labelers.replies import ParsedReply, parse_reply
+from fgvr.labelers.tasks.base import Task
+from fgvr.labelers.tasks.reading import one_line, read_object
+from fgvr.vocabulary.build import APOSTROPHES, fold_name, known_vocabulary
+from fgvr.vocabulary.files import read_vocabulary
+
+# what OpenAI's strict schemas admit: so many values, so many characters where there are more than some
+_MOST_VALUES = 1_000
+_MANY_VALUES, _MOST_CHARACTERS = 250, 15_000
+
+_SHORT = 100  # characters of a reply that is one answer, where no name can be read out of it
+
+_WORD = re.compile(r"\w+")
+_APOSTROPHE = re.compile(f"[{re.escape(APOSTROPHES)}]")
+# "It is not a Pug", "none of the options", "it isn't a Pug" without its apostrophe
+_NEGATION = re.compile(
+    r"\b(?:not?|none|neither|nor|never|unlike|cannot|(?:is|are|was|does|do|did|ca|could|would|wo)nt)\b"
+)
+
+
+class ChooseTask(Task):
+    """Asks which of given classes a photo shows: LatteCLIP's "LLaVA zero-shot" (its section 4).
+
+    A reply that names none of them, or several, is flagged; it is never mapped to the nearest one.
+
+    Args:
+        options: The class names, or a file with them: a ``vocabulary.json``, or a text with one name per line.
+
+    Raises:
+        FgvrError: There are fewer than two names, one is blank or given twice, or the file cannot be read.
+    """
+
+    registry_name: ClassVar[str] = "choose"
+
+    def __init__(self, options: list[str] | Path) -> None:
+        self.options = options
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The class names; read when they are first asked for."""
+        if isinstance(self.options, str | Path):
+            names = _read_names(Path(self.options))
+        else:
+            names = known_vocabulary(self.options).names
+        if len(names) < 2:
+            raise FgvrError(f"data.labeler.task.options has {len(names)} name; expected two or more to choose from.")
+        return names
+
+    def prompt(self, hint: str | None = None) -> str:
+        """LatteCLIP's prompt; a hint is not said."""
+        separator = "; " if any("," in name for name in self.names) else ", "
+        return (
+            "Select the most appropriate category for the image from the following options:"
+            f"{separator.join(self.names)}. Write only the category name."
+        )
+
+    def schema(self) -> dict[str, Any] | None:
+        """One of the names; ``None`` where there are more than servers take."""
+        characters = sum(len(name) for name in self.names)
+        if len(self.names) > _MOST_VALUES or (len(self.names) > _MANY_VALUES and characters > _MOST_CHARACTERS):
+            return None
+        return {
+            "type": "object",
+            "properties": {"category": {"type": "string", "enum": list(self.names)}},
+            "required": ["category"],
+            "additionalProperties": False,
+        }
+
+    def read(self, raw: str) -> ParsedReply:
+        """The option that the reply names.
+
+        That is the one which equals the reply, letter case, spaces, hyphens and apostrophes aside, or else the only one
+        that its answer contains as whole words: "Airedale" for "It is an Airedale Terrier". What the reply only
+        compares with is not its answer. Options inside a longer one that is there do not count, nor does any where the
+        answer says "not".
+        """
+        stated = read_object(raw) or {}
+        texts = [value for value in stated.values() if isinstance(value, str)]
+        text = one_line(texts[0] if len(texts) == 1 else raw)
+        if option := self._by_key.get(_key(text)):
+            return ParsedReply((option,), (None,), "")
+        parsed = parse_reply(raw)
+        answers = parsed.names or ((text,) if len(text) <= _SHORT else ())
+        found = [self._contained(answer) for answer in answers]
+        # a further name may be one that is not in the list, but not the other way round
+        if found and len(found[0]) == 1 and set().union(*found) == found[0]:
+            return ParsedReply((*found[0],), (None,), "")
+        return ParsedReply((), (), parsed.flag if parsed.flag in ("empty", "refusal") else "unparsed")
+
+    @cached_property
+    def _by_key(self) -> dict[str, str]:
+        return {_key(name): name for name in self.names}
+
+    @cached_property
+    def _by_words(self) -> dict[str, str]:
+        """Options by their words, the longest first."""
+        by_words = {_spaced(name): name for name in self.names}
+        return dict(sorted(by_words.items(), key=lambda entry: -len(entry[0])))
+
+    def _contained(self, text: str) -> set[str]:
+        if option := self._by_key.get(_key(text)):
+            return {option}
+        said = _spaced(text)
+        found = set()
+        for words, name in self._by_words.items():
+            if words.strip() and words in said:
+                found.add(name)
+                said = said.replace(words, " | ")
+        return set() if _NEGATION.search(said) else found
+
+
+def _key(text: str) -> str:
+    return fold_name(text.strip(" .\"'*`"))
+
+
+def _spaced(text: str) -> str:
+    """The words of a text, each with a space on both sides of it, so that neighbours do not share one."""
+    words = _WORD.findall(unicodedata.normalize("NFKC", _APOSTROPHE.sub("", text)).casefold())
+    return f" {'  '.join(words)} "
+
+
+def _read_names(path: Path) -> tuple[str, ...]:
+    if path.suffix == ".json":
+        return read_vocabulary(path).names
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FgvrError(
+            f"data.labeler.task.options is {str(path)!r}, which cannot be read ({type(error).__name__}); expected a "
+            "list of names, a vocabulary.json, or a text file in UTF-8 with one name per line."
+        ) from error
+    try:
+        return known_vocabulary([line.strip() for line in lines if line.strip()]).names
+    except FgvrError as error:
+        raise FgvrError(f"{path}: {error}") from error

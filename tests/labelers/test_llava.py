@@ -1,0 +1,232 @@
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("transformers")
+pytest.importorskip("accelerate")
+
+from fgvr.errors import FgvrError
+from fgvr.labelers.base import LabelRequest
+from fgvr.labelers.llava import LlavaLabeler
+from fgvr.records import ImageRecord
+from fgvr.testing.labelers import check_labeler
+from fgvr.testing.tiny_mllm import save_tiny_mllm
+
+# shapes for which LLaVA-NeXT takes different numbers of image tokens
+SIZES = [(60, 40), (40, 90), (100, 30), (64, 64), (33, 200), (200, 100), (28, 28), (300, 299)]
+PROMPTS = [
+    "What?",
+    "Provide a best label",
+    "Name this bird, please, and be quick about it",
+    "a",
+    "b c d",
+    "x y",
+    "?",
+    "z",
+]
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    made = {}
+
+    def make(kind="llava"):
+        if kind not in made:
+            made[kind] = save_tiny_mllm(tmp_path_factory.mktemp(kind), kind)
+        return str(made[kind])
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    random = np.random.default_rng(0)
+    records = []
+    for number, (width, height) in enumerate(SIZES):
+        path = folder / f"{number}.png"
+        pixels = random.integers(0, 256, (height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((width, height)).save(path)
+        records.append(ImageRecord(path.name, path, "support", digest=f"{number:064}"))
+    return records
+
+
+def requests(photos, prompt="Provide a best label"):
+    return [LabelRequest(photo, prompt) for photo in photos]
+
+
+def ask(labeler, requests):
+    """The replies in the order of ``requests``."""
+    replies = {reply.request: reply for reply in labeler.ask(requests)}
+    assert len(replies) == len(requests)
+    return [replies[request] for request in requests]
+
+
+def test_contract(model, photos):
+    check_labeler(LlavaLabeler(model(), max_output_tokens=4), photos[:3])
+
+
+@pytest.mark.parametrize("kind", ["llava", "llava_next"])
+def test_a_batch_is_the_same_as_single_calls(kind, model, photos):
+    labeler = LlavaLabeler(model(kind), batch_size=len(photos), max_output_tokens=16)
+    for asked in (
+        requests(photos),
+        [LabelRequest(photo, prompt) for photo, prompt in zip(photos, PROMPTS, strict=True)],
+    ):
+        together = ask(labeler, asked)
+        alone = [ask(labeler, [request])[0] for request in asked]
+        assert [reply.raw for reply in together] == [reply.raw for reply in alone]
+        assert [reply.usage["input_tokens"] for reply in together] == [reply.usage["input_tokens"] for reply in alone]
+        assert [reply.usage["mean_logprob"] for reply in together] == pytest.approx(
+            [reply.usage["mean_logprob"] for reply in alone], abs=1e-3
+        )
+        assert len({reply.raw for reply in together}) == len(photos), "the replies depend on the photos"
+
+
+def test_llava_next_has_image_tokens_for_each_shape(model, photos):
+    replies = ask(LlavaLabeler(model("llava_next"), max_output_tokens=2), requests(photos))
+    assert len({reply.usage["input_tokens"] for reply in replies}) > 3
+
+
+def test_the_reply_is_what_the_model_adds(model, photos):
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    [reply] = ask(LlavaLabeler(model(), max_output_tokens=8), requests(photos[:1]))
+    processor = AutoProcessor.from_pretrained(model())
+    with Image.open(photos[0].path) as photo:
+        inputs = processor(images=photo, text="USER: <image>\nProvide a best label ASSISTANT:", return_tensors="pt")
+    reference = AutoModelForImageTextToText.from_pretrained(model())
+    output = reference.generate(**inputs, do_sample=False, max_new_tokens=8)[0, inputs["input_ids"].shape[1] :]
+    assert reply.raw == processor.decode(output, skip_special_tokens=True)
+    assert reply.error == ""
+    assert reply.usage["input_tokens"] == inputs["input_ids"].shape[1]
+
+
+def test_usage_says_how_the_reply_ended(model, photos):
+    replies = ask(LlavaLabeler(model(), max_output_tokens=120), requests(photos))
+    ended = {reply.usage["finish_reason"] for reply in replies}
+    assert ended <= {"stop", "length"}
+    assert "stop" in ended
+    for reply in replies:
+        assert (reply.usage["output_tokens"] == 120) or reply.usage["finish_reason"] == "stop"
+        assert reply.usage["mean_logprob"] < 0
+        json.dumps(reply.usage)
+
+
+def test_sampling_that_the_checkpoint_asks_for_is_ignored(model, photos, tmp_path):
+    shutil.copytree(model(), tmp_path / "hot")
+    path = tmp_path / "hot" / "generation_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "do_sample": True, "temperature": 9.0, "top_p": 0.5}))
+    hot = LlavaLabeler(str(tmp_path / "hot"), max_output_tokens=12)
+    cold = LlavaLabeler(model(), max_output_tokens=12)
+    asked = requests(photos)
+    assert [reply.raw for reply in ask(hot, asked)] == [reply.raw for reply in ask(cold, asked)]
+
+
+@pytest.mark.parametrize("kind", ["llava", "llava_next"])
+def test_requests_of_several_pictures(kind, model, photos):
+    labeler = LlavaLabeler(model(kind), max_output_tokens=8)
+    one, *_ = asked = requests(photos[:1])
+    asked += [replace(one, others=tuple(photos[1:3])), replace(one, others=tuple(photos[1:2]))]
+    together = ask(labeler, asked)
+    assert [reply.error for reply in together] == ["", "", ""]
+    assert [reply.raw for reply in together] == [ask(labeler, [request])[0].raw for request in asked]
+    tokens = [reply.usage["input_tokens"] for reply in together]
+    assert tokens[0] < tokens[2] < tokens[1]
+
+
+def test_markup_in_a_prompt_is_text(model, photos):
+    asked = requests(photos[:1], "Is it <image> a </s> tern<pad>?")
+    [reply] = ask(LlavaLabeler(model(), max_output_tokens=4), asked)
+    assert reply.error == ""
+    assert reply.usage["output_tokens"] > 0
+
+
+def test_a_processor_from_before_it_counted_image_tokens(model, photos, tmp_path):
+    shutil.copytree(model(), tmp_path / "old")
+    path = tmp_path / "old" / "processor_config.json"
+    config = json.loads(path.read_text())
+    for name in ("patch_size", "vision_feature_select_strategy", "num_additional_image_tokens"):
+        del config[name]
+    path.write_text(json.dumps(config))
+    old = LlavaLabeler(str(tmp_path / "old"), max_output_tokens=8)
+    asked = requests(photos)
+    new = LlavaLabeler(model(), max_output_tokens=8)
+    assert [reply.raw for reply in ask(old, asked)] == [reply.raw for reply in ask(new, asked)]
+
+
+def test_four_bits(model, photos):
+    pytest.importorskip("bitsandbytes")
+    labeler = LlavaLabeler(model(), quantize="4bit", max_output_tokens=8)
+    replies = ask(labeler, requests(photos[:3]))
+    kinds = [type(module).__name__ for module in labeler._loaded.model.modules()]
+    assert kinds.count("Linear4bit") > 10
+    assert [reply.error for reply in replies] == ["", "", ""]
+    assert labeler.identity() != LlavaLabeler(model(), max_output_tokens=8).identity()
+
+
+def test_precision(model, photos):
+    labeler = LlavaLabeler(model(), dtype="bfloat16", max_output_tokens=4)
+    ask(labeler, requests(photos[:1]))
+    assert str(labeler._loaded.model.dtype) == "torch.bfloat16"
+
+
+def test_identity_is_what_a_reply_depends_on(model, tmp_path):
+    shutil.copytree(model(), tmp_path / "a" / "tern")
+    shutil.copytree(model(), tmp_path / "b" / "tern")
+    first, second = (LlavaLabeler(str(tmp_path / name / "tern")) for name in "ab")
+    assert first.identity() == second.identity(), "a folder that was moved is the same model"
+    assert LlavaLabeler(first.model, batch_size=1, device="cpu").identity() == first.identity()
+    assert LlavaLabeler(first.model, dtype="bfloat16").identity() != first.identity()
+    save_tiny_mllm(tmp_path / "b" / "tern", seed=1)
+    assert second.identity() != first.identity(), "other weights"
+    hub = LlavaLabeler("llava-hf/llava-1.5-7b-hf", revision="main").identity()
+    assert (hub["model"], hub["revision"]) == ("llava-hf/llava-1.5-7b-hf", "main")
+
+
+def test_a_model_that_is_not_here(photos):
+    message = r"llava-1\.5-7b-hf is no folder.*hf download llava-hf/llava-1\.5-7b-hf --local-dir.*labeler\.model FOLDER"
+    with pytest.raises(FgvrError, match=message):
+        list(LlavaLabeler().ask(requests(photos)))
+
+
+def test_a_folder_without_a_model(tmp_path):
+    with pytest.raises(FgvrError, match=r"has no config\.json"):
+        LlavaLabeler(str(tmp_path)).identity()
+
+
+def test_pickled_weights_are_not_read(model, photos, tmp_path):
+    shutil.copytree(model(), tmp_path / "old")
+    (tmp_path / "old" / "model.safetensors").rename(tmp_path / "old" / "pytorch_model.bin")
+    with pytest.raises(FgvrError, match=r"cannot be loaded .*safetensors"):
+        list(LlavaLabeler(str(tmp_path / "old")).ask(requests(photos)))
+
+
+def test_code_of_a_repository_is_not_run(model, photos, tmp_path):
+    shutil.copytree(model(), tmp_path / "odd")
+    path = tmp_path / "odd" / "config.json"
+    path.write_text(
+        json.dumps({"model_type": "odd", "auto_map": {"AutoConfig": "evil.C", "AutoModelForImageTextToText": "evil.M"}})
+    )
+    (tmp_path / "odd" / "evil.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w')")
+    with pytest.raises(FgvrError, match="cannot be loaded"):
+        list(LlavaLabeler(str(tmp_path / "odd")).ask(requests(photos)))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_without_a_chat_template(model, photos, tmp_path):
+    shutil.copytree(model(), tmp_path / "base")
+    (tmp_path / "base" / "chat_template.jinja").unlink()
+    with pytest.raises(FgvrError, match=r"no chat template.*labeler blip2"):
+        list(LlavaLabeler(str(tmp_path / "base")).ask(requests(photos)))
+
+
+def test_the_tiny_models_are_small(model):
+    from pathlib import Path
+
+    for kind in ("llava", "llava_next", "blip2", "blip2_t5"):
+        assert sum(path.stat().st_size for path in Path(model(kind)).iterdir()) < 2_000_000

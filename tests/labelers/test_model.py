@@ -1,0 +1,95 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from fgvr.errors import FgvrError
+from fgvr.labelers.base import PAPER_PROMPT, LabelRequest, Reply
+from fgvr.labelers.model import ModelLabeler
+from fgvr.labelers.pictures import PictureOptions
+from fgvr.labelers.store import request_key
+from fgvr.labelers.tasks.choose import ChooseTask
+from fgvr.labelers.tasks.describe_image import DescribeImageTask
+from fgvr.labelers.tasks.name import NameTask
+from fgvr.labelers.tasks.names import NamesTask
+from fgvr.records import ImageRecord
+
+PHOTO = ImageRecord("a.jpg", Path("a.jpg"), "support", digest="0" * 64)
+
+
+class Model(ModelLabeler):
+    def ask(self, requests):
+        yield from ()
+
+
+def key(labeler):
+    return request_key(labeler.identity(), LabelRequest(PHOTO, labeler.prompt))
+
+
+def read(labeler, raw, **fields):
+    return labeler.read(Reply(LabelRequest(PHOTO, labeler.prompt), raw=raw, **fields))
+
+
+def test_the_default_is_the_papers_question():
+    labeler = Model("m")
+    assert labeler.prompt == PAPER_PROMPT
+    assert labeler.task.registry_name == "name"
+    assert labeler.max_output_tokens == 300
+    assert labeler.answers == 1
+
+
+def test_the_tasks_words_are_asked_unless_others_are_given():
+    assert Model("m", DescribeImageTask("car")).prompt == DescribeImageTask("car").prompt()
+    assert Model("m", DescribeImageTask("car"), prompt="What is it?").prompt == "What is it?"
+
+
+def test_all_that_a_reply_depends_on_is_in_its_key():
+    labelers = [
+        Model("m"),
+        Model("n"),
+        Model("m", prompt="What is it?"),
+        Model("m", NameTask(structured=True)),  # the prompt is the paper's too
+        Model("m", NameTask("expert", "bird", "species")),
+        Model("m", NameTask("expert", "bird")),
+        Model("m", NamesTask(3)),
+        Model("m", NamesTask(4)),
+        Model("m", ChooseTask(["Pug", "Boxer"])),
+        Model("m", ChooseTask(["Boxer", "Pug"])),
+        Model("m", DescribeImageTask("bird"), prompt=PAPER_PROMPT),
+        Model("m", pictures=PictureOptions(max_side=512)),
+        Model("m", max_output_tokens=100),
+    ]
+    keys = [key(labeler) for labeler in labelers]
+    assert len(set(keys)) == len(keys)
+    assert [key(labeler) for labeler in labelers] == keys
+
+
+def test_what_no_reply_depends_on_is_not():
+    assert key(Model("m", NameTask(category="bird", unit="species"))) == key(Model("m"))
+    assert key(Model("m", DescribeImageTask(with_hint=True))) == key(Model("m", DescribeImageTask()))
+    assert key(Model("m", answers=3)) == key(Model("m"))
+
+
+def test_the_identity_is_json():
+    identity = Model("m", ChooseTask(["Pug", "Boxer"])).identity()
+    assert json.loads(json.dumps(identity)) == identity
+    assert identity["task"] == "choose"
+
+
+def test_replies_are_read_as_the_task_reads_them():
+    assert read(Model("m"), "It is a **Pug**.").names == ("Pug",)
+    description = "A small fawn dog with a black face that looks up at the camera."
+    assert read(Model("m", DescribeImageTask("dog")), description).names == (description,)
+    assert read(Model("m", ChooseTask(["Pug", "Boxer"])), "A Beagle").flag == "unparsed"
+
+
+def test_stated_names_and_withheld_replies_are_not_parsed():
+    labeler = Model("m", DescribeImageTask("dog"))
+    assert read(labeler, "ignored", names=("Pug",)).names == ("Pug",)
+    assert read(labeler, "A dog.", usage={"blocked": "SAFETY"}).flag == "refusal"
+    assert read(labeler, "A dog.", usage={"blocked": ""}).names == ("A dog.",)
+
+
+def test_no_answer_at_all_is_refused():
+    with pytest.raises(FgvrError, match=r"data\.labeler\.answers is 0"):
+        Model("m", answers=0)

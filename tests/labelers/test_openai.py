@@ -1,0 +1,514 @@
+import asyncio
+import base64
+import email.utils
+import json
+import logging
+import socket
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from werkzeug import Response
+
+from fgvr.errors import FgvrError
+from fgvr.labelers.base import LabelRequest
+from fgvr.labelers.limits import Limits
+from fgvr.labelers.openai import OpenAILabeler
+from fgvr.labelers.pictures import Picture, encode_pictures
+from fgvr.labelers.prices import Price
+from fgvr.labelers.remote import AttemptFailedError, Question, ServerAbsentError, ServerBusyError
+from fgvr.labelers.run import label, read_labels
+from fgvr.labelers.store import LabelStore
+from fgvr.labelers.tasks.name import NameTask
+from fgvr.records import ImageRecord
+from fgvr.testing.labelers import check_labeler
+
+KEY = "sk-test-0123456789abcdef"
+CHAT = "/v1/chat/completions"
+PICTURE = Picture(b"not really a jpeg", 640, 480)
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai-9876543210")
+    monkeypatch.setenv("SERVER_KEY", KEY)
+
+
+@pytest.fixture
+def labeler(httpserver):
+    return make(httpserver)
+
+
+def make(httpserver, **options):
+    options = {"price": Price(2.0, 8.0), "limits": Limits(timeout_seconds=5), "api_key_env": "SERVER_KEY", **options}
+    return OpenAILabeler(base_url=httpserver.url_for("/v1"), **options)
+
+
+def question(labeler, pictures=(PICTURE,)):
+    image = ImageRecord("Beagle/secret_name.jpg", Path("secret_name.jpg"), "support", digest="d" * 64)
+    return Question(LabelRequest(image, labeler.prompt), pictures)
+
+
+def completion(content="Beagle", finish_reason="stop", model="gpt-4o-2024-11-20", **message):
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": model,
+        "system_fingerprint": "fp_1",
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": finish_reason,
+                "message": {"role": "assistant", "content": content, **message},
+            }
+        ],
+        "usage": {
+            "prompt_tokens": 1000,
+            "completion_tokens": 100,
+            "total_tokens": 1100,
+            "completion_tokens_details": {"reasoning_tokens": 60},
+        },
+    }
+
+
+def failure(message, code=None, param=None, kind="invalid_request_error"):
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def send(labeler, *questions):
+    async def run():
+        async with labeler.connect() as client:
+            return [await labeler.send(client, each) for each in questions or [question(labeler)]]
+
+    return asyncio.run(run())
+
+
+def sent(httpserver):
+    return [json.loads(request.get_data()) for request, _ in httpserver.log]
+
+
+def test_a_reply_with_its_tokens_and_cost(httpserver, labeler):
+    httpserver.expect_request(CHAT).respond_with_json(completion("A Beagle."), headers={"x-request-id": "req_7"})
+    (reply,) = send(labeler)
+    assert (reply.raw, reply.names, reply.error, reply.model) == ("A Beagle.", None, "", "gpt-4o-2024-11-20")
+    assert reply.cost_usd == pytest.approx((1000 * 2 + 100 * 8) / 1e6)
+    assert reply.usage == {
+        "input_tokens": 1000,
+        "output_tokens": 100,
+        "reasoning_tokens": 60,
+        "finish_reason": "stop",
+        "system_fingerprint": "fp_1",
+        "request_id": "req_7",
+    }
+    assert labeler.read(reply).names == ("Beagle",)
+
+
+def test_what_is_sent(httpserver):
+    labeler = make(httpserver, detail="low", temperature=0, seed=3, max_output_tokens=77)
+    httpserver.expect_request(CHAT).respond_with_json(completion())
+    send(labeler, question(labeler, (PICTURE, PICTURE)))
+    url = f"data:image/jpeg;base64,{base64.b64encode(PICTURE.data).decode()}"
+    picture = {"type": "image_url", "image_url": {"url": url, "detail": "low"}}
+    assert sent(httpserver) == [
+        {
+            "model": "gpt-4o-2024-11-20",
+            "messages": [{"role": "user", "content": [{"type": "text", "text": labeler.prompt}, picture, picture]}],
+            "max_tokens": 77,
+            "temperature": 0,
+            "seed": 3,
+        }
+    ]
+    request = httpserver.log[0][0]
+    assert request.headers["Authorization"] == f"Bearer {KEY}"
+    assert b"secret_name" not in request.get_data()
+
+
+def test_openai_itself_is_told_the_length_by_its_new_name():
+    body = OpenAILabeler(reasoning_effort="low").body(question(OpenAILabeler()))
+    assert body["max_completion_tokens"] == 300
+    assert body["reasoning_effort"] == "low"
+    assert not {"max_tokens", "temperature", "seed", "response_format"} & body.keys()
+
+
+def test_a_real_photo_leaves_without_its_metadata(httpserver, labeler, tmp_path):
+    exif = Image.Exif()
+    exif[0x010F] = "CameraMaker"
+    Image.new("RGB", (2000, 1000), "red").save(tmp_path / "a.jpg", exif=exif)
+    request = LabelRequest(ImageRecord("a.jpg", tmp_path / "a.jpg", "support", digest="d"), "?")
+    httpserver.expect_request(CHAT).respond_with_json(completion())
+    send(labeler, Question(request, encode_pictures(request, labeler.task, labeler.pictures)))
+    url = sent(httpserver)[0]["messages"][0]["content"][1]["image_url"]["url"]
+    data = base64.b64decode(url.removeprefix("data:image/jpeg;base64,"))
+    assert data.startswith(b"\xff\xd8")
+    assert b"CameraMaker" not in data
+
+
+def test_structured_replies(httpserver):
+    labeler = make(httpserver, task=NameTask(structured=True))
+    raw = json.dumps({"common_name": "Beagle", "scientific_name": None, "alternatives": ["Harrier"], "confidence": 0.9})
+    httpserver.expect_request(CHAT).respond_with_json(completion(raw))
+    (reply,) = send(labeler)
+    assert labeler.read(reply).names == ("Beagle",)
+    wanted = sent(httpserver)[0]["response_format"]
+    assert wanted["type"] == "json_schema"
+    assert wanted["json_schema"]["strict"] is True
+    assert wanted["json_schema"]["schema"] == labeler.task.schema()
+
+
+def test_a_server_that_ignores_the_schema_is_read_anyway(httpserver):
+    labeler = make(httpserver, task=NameTask(structured=True))
+    httpserver.expect_request(CHAT).respond_with_json(completion("This is a **Beagle**."))
+    assert labeler.read(send(labeler)[0]).names == ("Beagle",)
+
+
+def test_content_in_parts(httpserver, labeler):
+    httpserver.expect_request(CHAT).respond_with_json(completion([{"type": "text", "text": "Beagle"}, {"type": "x"}]))
+    assert send(labeler)[0].raw == "Beagle"
+
+
+def test_a_refusal_is_what_the_model_has_to_say(httpserver, labeler):
+    httpserver.expect_request(CHAT).respond_with_json(completion(None, refusal="I'm sorry, I can't help with that."))
+    (reply,) = send(labeler)
+    assert (reply.raw, reply.error) == ("I'm sorry, I can't help with that.", "")
+    assert labeler.read(reply).flag == "refusal"
+
+
+def test_a_filtered_reply_is_blocked(httpserver, labeler):
+    httpserver.expect_request(CHAT).respond_with_json(completion("Bea", "content_filter"))
+    (reply,) = send(labeler)
+    assert reply.usage["blocked"] == "content_filter"
+    assert labeler.read(reply).flag == "refusal"
+
+
+def test_a_blocked_prompt_is_no_failure(httpserver, labeler):
+    httpserver.expect_request(CHAT).respond_with_json(failure("Filtered.", "content_filter"), status=400)
+    (reply,) = send(labeler)
+    assert (reply.error, reply.usage) == ("", {"blocked": "content_filter"})
+
+
+def test_a_truncated_reply_is_kept(httpserver, labeler):
+    httpserver.expect_request(CHAT).respond_with_json(completion('{"common_name": "Beagle", "alt', "length"))
+    (reply,) = send(labeler)
+    assert reply.error == ""
+    assert reply.usage["finish_reason"] == "length"
+    assert labeler.read(reply).names == ("Beagle",)
+
+
+def test_nothing_left_after_reasoning(httpserver, labeler):
+    httpserver.expect_request(CHAT).respond_with_json(completion("", "length"))
+    (reply,) = send(labeler)
+    assert "raise --data.labeler.max_output_tokens" in reply.error
+    assert reply.cost_usd > 0
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "seconds"),
+    [
+        (429, {"retry-after-ms": "1500"}, 1.5),
+        (429, {"Retry-After": "7"}, 7.0),
+        (429, {"Retry-After": "7", "retry-after-ms": "20"}, 0.02),
+        (429, {"Retry-After": "soon"}, None),
+        (429, {"Retry-After": "-3"}, None),
+        (429, {}, None),
+        (503, {"Retry-After": "2"}, 2.0),
+        (529, {}, None),
+    ],
+)
+def test_a_busy_server(httpserver, labeler, status, headers, seconds):
+    httpserver.expect_request(CHAT).respond_with_json(
+        failure("Slow down", "rate_limit_exceeded"), status=status, headers=headers
+    )
+    with pytest.raises(ServerBusyError, match="Slow down") as caught:
+        send(labeler)
+    assert caught.value.retry_after == seconds
+    assert len(httpserver.log) == 1, "the SDK has tried again"
+
+
+def test_retry_after_as_a_date(httpserver, labeler):
+    date = email.utils.formatdate(time.time() + 100, usegmt=True)
+    httpserver.expect_request(CHAT).respond_with_data("busy", status=429, headers={"Retry-After": date})
+    with pytest.raises(ServerBusyError) as caught:
+        send(labeler)
+    assert 50 < caught.value.retry_after <= 100
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "message"),
+    [
+        (429, failure("You exceeded your quota", "insufficient_quota", kind="insufficient_quota"), "credit"),
+        (402, failure("Payment required"), "credit"),
+        (401, failure(f"Incorrect API key provided: {KEY}.", "invalid_api_key"), r"SERVER_KEY"),
+        (401, failure("Incorrect API key provided: sk-test-0123*******cdef.", "invalid_api_key"), r"SERVER_KEY"),
+        (403, failure("Country not supported"), "SERVER_KEY"),
+        (404, failure("The model `x` does not exist", "model_not_found"), "--data.labeler.model"),
+    ],
+)
+def test_what_stops_everything(httpserver, labeler, status, content, message):
+    httpserver.expect_request(CHAT).respond_with_json(content, status=status)
+    with pytest.raises(FgvrError, match=message) as caught:
+        send(labeler)
+    assert "sk-test" not in str(caught.value)
+    assert caught.value.__suppress_context__, "a traceback would show the server's words"
+
+
+@pytest.mark.parametrize(("status", "cost"), [(500, 0.0), (502, 0.0), (504, None), (408, None), (409, 0.0)])
+def test_server_errors_are_tried_again(httpserver, labeler, status, cost):
+    httpserver.expect_request(CHAT).respond_with_data(f"<html>{KEY}</html>", status=status)
+    with pytest.raises(AttemptFailedError) as caught:
+        send(labeler)
+    assert caught.value.cost_usd == cost
+    assert KEY not in str(caught.value)
+
+
+def test_time_outs(httpserver):
+    labeler = make(httpserver, limits=Limits(timeout_seconds=0.2))
+    httpserver.expect_request(CHAT).respond_with_handler(lambda request: time.sleep(0.5) or Response("{}"))
+    with pytest.raises(AttemptFailedError, match="no reply in time") as caught:
+        send(labeler)
+    assert caught.value.cost_usd is None
+
+
+def test_an_absent_server():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(ServerAbsentError):
+        send(OpenAILabeler(base_url=f"http://127.0.0.1:{port}/v1"))
+
+
+def broken_off(request):
+    response = Response('{"choices": [{"mess', content_type="application/json")
+    response.headers["Content-Length"] = "500"
+    return response
+
+
+def test_a_connection_that_breaks(httpserver, labeler):
+    httpserver.expect_request(CHAT).respond_with_handler(broken_off)
+    with pytest.raises(AttemptFailedError, match="connection broke") as caught:
+        send(labeler)
+    assert caught.value.cost_usd is None
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{not json", "<html>sign in</html>", "null", "[]", '{"choices": []}', '"text"']
+)
+@pytest.mark.parametrize("kind", ["application/json", "text/html"])
+def test_bodies_that_are_no_reply(httpserver, labeler, content, kind):
+    httpserver.expect_request(CHAT).respond_with_data(content, content_type=kind)
+    with pytest.raises(AttemptFailedError) as caught:
+        send(labeler)
+    assert caught.value.cost_usd is None
+
+
+@pytest.mark.parametrize(
+    "usage", [None, [], {"prompt_tokens": "many"}, {"prompt_tokens": -1, "completion_tokens": 2}, {"prompt_tokens": 1}]
+)
+def test_without_token_counts_the_cost_is_the_most_that_it_may_be(httpserver, labeler, usage):
+    httpserver.expect_request(CHAT).respond_with_json({**completion(), "usage": usage})
+    (reply,) = send(labeler)
+    assert reply.cost_usd == labeler.worst_usd(question(labeler))
+    assert reply.usage["cost_is_upper_bound"] is True
+
+
+def test_another_bad_request_fails_alone(httpserver, labeler):
+    httpserver.expect_request(CHAT).respond_with_json(failure("Image is " + "A" * 500, "invalid_image"), status=400)
+    (reply,) = send(labeler)
+    assert reply.error == "Image is [...]"
+    assert reply.cost_usd == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "name"),
+    [
+        (failure("Unsupported value: 'temperature' does not support 0", "unsupported_value", "temperature"), 400, None),
+        (failure("temperature is not supported by this model"), 400, None),
+        ({"detail": [{"type": "extra_forbidden", "loc": ["body", "temperature"]}]}, 422, None),
+        (
+            failure(
+                "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead.",
+                "unsupported_parameter",
+                "max_tokens",
+            ),
+            400,
+            "max_completion_tokens",
+        ),
+    ],
+)
+def test_a_parameter_that_the_server_does_not_take(httpserver, caplog, content, status, name):
+    labeler = make(httpserver, temperature=0.0)
+    gone = "max_tokens" if name else "temperature"
+
+    def respond(request):
+        if gone in json.loads(request.get_data()):
+            return Response(json.dumps(content), status, content_type="application/json")
+        return Response(json.dumps(completion()), content_type="application/json")
+
+    httpserver.expect_request(CHAT).respond_with_handler(respond)
+    replies = send(labeler, question(labeler), question(labeler))
+    bodies = sent(httpserver)
+    assert [gone in body for body in bodies] == [True, False, False], "it was not remembered"
+    assert all(reply.usage["dropped"] == [gone] for reply in replies)
+    if name:
+        assert bodies[-1][name] == 300
+    assert f"does not take {gone}" in caplog.text
+
+
+def test_the_length_of_a_reply_is_never_given_up(httpserver, labeler):
+    message = failure("Unsupported parameter: max_tokens, max_completion_tokens", "unsupported_parameter")
+    httpserver.expect_request(CHAT).respond_with_json(message, status=400)
+    assert "Unsupported parameter" in send(labeler)[0].error
+    assert len(httpserver.log) == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "warns"),
+    [
+        ("gpt-4o", "gpt-4o-2024-11-20", False),
+        ("gpt-4o", "gpt-4o-mini", True),
+        ("gpt-4o-2024-11-20", "gpt-6-luna", True),
+        ("llava", "llava:latest", False),
+        ("models/tiny", "models/tiny@main", False),
+        ("Qwen/Qwen2-VL", "Qwen2-VL", False),
+        ("gpt-4o", None, False),
+    ],
+)
+def test_another_model_answers(httpserver, caplog, asked, answered, warns):
+    labeler = make(httpserver, model=asked)
+    httpserver.expect_request(CHAT).respond_with_json(completion(model=answered))
+    replies = send(labeler, question(labeler), question(labeler))
+    assert {reply.model for reply in replies} == {answered or ""}
+    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == warns
+
+
+def test_a_server_of_ones_own_gets_no_key_and_costs_nothing(httpserver):
+    labeler = OpenAILabeler("llava", base_url=httpserver.url_for("/v1"))
+    httpserver.expect_request(CHAT).respond_with_json({**completion(model="llava"), "usage": None})
+    (reply,) = send(labeler)
+    assert (reply.cost_usd, labeler.worst_usd(question(labeler))) == (0, 0)
+    assert labeler.estimate_usd([question(labeler).request]) == 0
+    assert "sk-openai" not in str(httpserver.log[0][0].headers)
+
+
+def test_the_key_must_be_set(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with pytest.raises(FgvrError, match="OPENAI_API_KEY is not set"):
+        send(OpenAILabeler())
+
+
+def test_the_environment_does_not_choose_the_server(monkeypatch, httpserver):
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+
+    async def address():
+        async with OpenAILabeler().connect() as client:
+            return str(client.sdk.base_url)
+
+    assert asyncio.run(address()) == "https://api.openai.com/v1/"
+
+
+def test_the_sdk_is_asked_for(monkeypatch):
+    monkeypatch.setitem(sys.modules, "openai", None)
+    with pytest.raises(FgvrError, match=r"pip install 'fgvr\[openai\]'"):
+        send(OpenAILabeler())
+
+
+def test_no_key_in_what_is_logged(httpserver, labeler, caplog):
+    caplog.set_level(logging.DEBUG)
+    httpserver.expect_request(CHAT).respond_with_json(completion(model="other"))
+    (reply,) = send(labeler)
+    assert KEY not in caplog.text + str(reply)
+    assert base64.b64encode(PICTURE.data).decode() not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:8000", "ftp://a/v1", "http://user:pw@host/v1", "http://host/v1?key=1", "http://"]
+)
+def test_addresses_that_are_none_or_hold_secrets(url):
+    with pytest.raises(FgvrError, match="base_url") as caught:
+        OpenAILabeler(base_url=url)
+    assert "pw" not in str(caught.value)
+
+
+def test_identity():
+    def identity(**options):
+        return json.dumps(OpenAILabeler(**options).identity(), sort_keys=True)
+
+    assert identity(temperature=0) == identity(temperature=0.0) != identity()
+    assert identity(base_url="https://api.openai.com/v1/") == identity()
+    same = {"limits": Limits(concurrency=1), "price": Price(1, 1), "api_key_env": "SERVER_KEY", "answers": 2}
+    assert identity(**same) == identity()
+    others = [
+        {"base_url": "http://localhost:1/v1"},
+        {"detail": "low"},
+        {"seed": 0},
+        {"reasoning_effort": "none"},
+        {"model": "gpt-4o"},
+        {"max_output_tokens": 10},
+        {"task": NameTask(structured=True)},
+    ]
+    assert len({identity(**each) for each in others} | {identity()}) == len(others) + 1
+
+
+def test_who_is_asked():
+    assert OpenAILabeler().server == "api.openai.com gpt-4o-2024-11-20"
+    assert OpenAILabeler("llava", base_url="http://localhost:8000/v1").server == "localhost:8000 llava"
+
+
+def photos(folder, count):
+    images = []
+    for number in range(count):
+        path = folder / f"{number}.png"
+        Image.new("RGB", (32, 32), (number, 0, 0)).save(path)
+        images.append(ImageRecord(path.name, path, "support", digest=f"{number:064x}"))
+    return images
+
+
+def test_a_run_through_the_engine_and_the_store(httpserver, tmp_path):
+    labeler = make(httpserver, limits=Limits(concurrency=4, timeout_seconds=10))
+    for status, headers, content in [
+        (429, {"retry-after-ms": "10"}, json.dumps(failure("Slow down", "rate_limit_exceeded"))),
+        (500, {}, "<html>broken</html>"),
+        (200, {}, "{not json"),
+    ]:
+        answer = httpserver.expect_oneshot_request(CHAT)
+        answer.respond_with_data(content, status=status, headers=headers, content_type="application/json")
+    httpserver.expect_request(CHAT).respond_with_json(completion("A Beagle."))
+    images = photos(tmp_path, 6)
+    with LabelStore(tmp_path / "labels.sqlite") as store:
+        done = label(labeler, images, store, max_cost_usd=1.0, progress=False)
+        labels = read_labels(labeler, images, store)
+        assert label(labeler, images, store, progress=False).asked == 0
+    assert (done.asked, done.failed) == (6, 0)
+    assert [record.names for record in labels] == [("Beagle",)] * 6
+    assert len(httpserver.log) == 6 + 3
+    # the reply that was no JSON may have been billed
+    assert 6 * 0.0028 < done.cost_usd < 7 * 0.012
+    written = b"".join(path.read_bytes() for path in tmp_path.glob("labels.sqlite*"))
+    assert KEY.encode() not in written
+    assert b"base64" not in written
+    assert base64.b64encode(images[0].path.read_bytes())[:40] not in written
+
+
+def test_a_bad_key_stops_a_run_at_once(httpserver, tmp_path):
+    labeler = make(httpserver, limits=Limits(concurrency=2))
+    content = failure(f"Incorrect API key provided: {KEY}", "invalid_api_key")
+    httpserver.expect_request(CHAT).respond_with_json(content, status=401)
+    with LabelStore(tmp_path / "labels.sqlite") as store, pytest.raises(FgvrError, match="SERVER_KEY"):
+        label(labeler, photos(tmp_path, 20), store, progress=False)
+    assert len(httpserver.log) <= 2
+
+
+def test_a_cap_that_does_not_fit_the_next_request(httpserver, tmp_path):
+    labeler = make(httpserver)
+    httpserver.expect_request(CHAT).respond_with_json(completion())
+    with LabelStore(tmp_path / "labels.sqlite") as store, pytest.raises(FgvrError, match=r"before it passes \$0\.02"):
+        label(labeler, photos(tmp_path, 20), store, max_cost_usd=0.02, progress=False)
+    assert 0 < len(httpserver.log) * 0.0028 <= 0.02
+
+
+def test_the_contract(httpserver, tmp_path):
+    httpserver.expect_request(CHAT).respond_with_json(completion())
+    check_labeler(make(httpserver), photos(tmp_path, 2))

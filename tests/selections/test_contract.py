@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+
+from fgvr.errors import FgvrError
+from fgvr.registry import SELECTIONS
+from fgvr.selections.base import Selection
+from fgvr.selections.random import RandomSelection
+from fgvr.testing.selections import check_selection
+
+
+@pytest.mark.parametrize("name", SELECTIONS)
+def test_contract(name):
+    check_selection(SELECTIONS.load(name), draws=name == "random", nested=name != "typical")
+
+
+@pytest.mark.parametrize("name", SELECTIONS)
+def test_features_that_cannot_be_compared_are_refused(name):
+    kind = SELECTIONS.load(name)
+    ids = ["a.jpg", "b.jpg", "c.jpg"]
+    if not kind.needs_features:
+        assert len(kind(2).choose(ids, np.zeros((0, 0), np.float32))) == 2
+        return
+    good = np.eye(3, dtype=np.float32)
+    for features in (good * 2, good * np.nan, good[:2], np.zeros((0, 0), np.float32)):
+        with pytest.raises(FgvrError, match=r"L2-normalised image features of all 3 photos.*encode_image"):
+            kind(2).choose(ids, features)
+
+
+@pytest.mark.parametrize("name", SELECTIONS)
+def test_half_precision_is_good_enough(name):
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(40, 16))
+    features = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float16).astype(np.float32)
+    assert len(SELECTIONS.load(name)(10).choose([str(number) for number in range(40)], features)) == 10
+
+
+class Unsorted(RandomSelection):
+    def choose(self, sample_ids, features):
+        return super().choose(sample_ids, features)[::-1]
+
+
+class TooFew(RandomSelection):
+    def choose(self, sample_ids, features):
+        return super().choose(sample_ids, features)[1:]
+
+
+class AsList(RandomSelection):
+    def choose(self, sample_ids, features):
+        return super().choose(sample_ids, features).tolist()
+
+
+class FirstPhotos(Selection):
+    def choose(self, sample_ids, features):
+        return np.arange(min(self.n, len(sample_ids)))
+
+
+class Restless(Selection):
+    generator = np.random.default_rng(0)
+
+    def choose(self, sample_ids, features):
+        return np.sort(self.generator.permutation(len(sample_ids))[: self.n])
+
+
+class AnotherForEachSize(RandomSelection):
+    def choose(self, sample_ids, features):
+        return RandomSelection(self.n, seed=self.n).choose(sample_ids, features)
+
+
+class Scribbling(RandomSelection):
+    needs_features = True
+
+    def choose(self, sample_ids, features):
+        features[0] = 0
+        return super().choose(sample_ids, features)
+
+
+class AnyNumber(RandomSelection):
+    def __init__(self, n, seed=0):
+        super().__init__(max(n, 1), seed)
+        self.n = max(n, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "draws", "message"),
+    [
+        (Unsorted, False, "expected rising numbers"),
+        (TooFew, False, r"shape \(0,\); expected whole numbers of shape \(1,\)"),
+        (AsList, False, "a list, not an array"),
+        (FirstPhotos, False, "depends on the order of the photos"),
+        (Restless, True, "choose differently"),
+        (AnotherForEachSize, True, "not all of the"),
+        (Scribbling, False, "changed the photos"),
+        (lambda n, seed: RandomSelection(n), True, "the seed makes no difference"),
+        (AnyNumber, True, "n is 0"),
+    ],
+)
+def test_a_breach_of_the_contract_is_found(kind, draws, message):
+    with pytest.raises(AssertionError, match=message):
+        check_selection(kind, draws=draws)
