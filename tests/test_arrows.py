@@ -10,9 +10,9 @@ import fgvr
 PACKAGE = Path(fgvr.__file__).parent
 # each part may import itself and what stands before it
 ORDER = [
-    *("errors", "text", "registry", "records", "files", "tables", "packaged", "runs", "fieldguide"),
-    *("vocabulary", "labelers", "selections", "candidates", "losses", "backbones", "heads", "data", "metrics", "methods"),
-    *("reports", "cli", "testing"),
+    *("errors", "text", "registry", "records", "files", "tables", "packaged", "runs", "fieldguide", "images"),
+    *("vocabulary", "labelers", "selections", "candidates", "losses", "backbones", "heads", "data", "metrics"),
+    *("methods", "reports", "cli", "testing"),
 ]
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
-from fgvr.data.images import open_image
+from fgvr.images import open_image
 from fgvr.records import ImageRecord
 
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from fgvr.backbones.base import Backbone
 from fgvr.data.cache import cache_database
-from fgvr.data.images import open_image
+from fgvr.images import open_image
 from fgvr.records import ImageRecord
 
 log = logging.getLogger(__name__)

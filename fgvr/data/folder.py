@@ -7,8 +7,8 @@ from pathlib import Path
 from PIL import Image
 
 from fgvr.data.base import ImageDataset, split_name
-from fgvr.data.images import photo_formats
 from fgvr.errors import FgvrError
+from fgvr.images import photo_formats
 from fgvr.records import ImageRecord
 
 _NUMBER_PREFIX = re.compile(r"^\d+[._\- ]+(?=\D)")  # CUB's "001.Black_footed_Albatross"

@@ -10,8 +10,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fgvr.data.cache import cache_database
-from fgvr.data.images import UnreadableImageError, open_image
 from fgvr.errors import FgvrError
+from fgvr.images import UnreadableImageError, open_image
 from fgvr.records import ImageRecord
 
 _PHOTOS_A_COMMIT = 500

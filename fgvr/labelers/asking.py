@@ -144,7 +144,9 @@ def _conversation(
             left = max(0, labeler.limits.requests_per_day - store.requests_on(labeler.server, _today(labeler)))
         failures = {reply.request: reply.attempts for reply in found if reply is not None}
         before = [failures.get(request, 0) for request in missing]
-        with closing(converse(labeler, missing, budget, left, before, notify=partial(tqdm.write, file=sys.stderr))) as conversation:
+        with closing(
+            converse(labeler, missing, budget, left, before, notify=partial(tqdm.write, file=sys.stderr))
+        ) as conversation:
             yield from _watched(labeler, missing, conversation)
     else:
         yield from _rounds(labeler, missing, budget)

@@ -2,13 +2,12 @@
 
 import io
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from fgvr.errors import FgvrError
+from fgvr.images import open_image
 from fgvr.labelers.base import LabelRequest
 from fgvr.labelers.tasks.base import Task
 
@@ -64,7 +63,7 @@ def open_pictures(request: LabelRequest, task: Task, options: PictureOptions) ->
     Raises:
         OSError: A photo cannot be read, or is larger than what Pillow takes for a photo (89 million pixels).
     """
-    pictures = task.compose([_open(image.path, options.max_side) for image in request.images])
+    pictures = task.compose([open_image(image.path, options.max_side) for image in request.images])
     for picture in pictures:
         picture.thumbnail((options.max_side, options.max_side), Image.Resampling.LANCZOS)
     return pictures
@@ -82,42 +81,3 @@ def encode_pictures(request: LabelRequest, task: Task, options: PictureOptions) 
         picture.save(file, "JPEG", quality=options.quality)
         encoded.append(Picture(file.getvalue(), picture.width, picture.height))
     return tuple(encoded)
-
-
-def _open(path: Path, max_side: int) -> Image.Image:
-    try:
-        with Image.open(path) as opened:
-            most = Image.MAX_IMAGE_PIXELS
-            if most is not None and opened.width * opened.height > most:  # Pillow only warns, up to twice as many
-                raise OSError(f"{opened.width} x {opened.height} pixels, more than {most}: make the photo smaller")
-            shrink = max_side / max(opened.size)
-            width, height = (max(1, round(length * shrink)) for length in opened.size)
-            opened.draft(None, (width, height))  # JPEG files are decoded at the next larger eighth, quarter or half
-            photo = _rgb(_upright(opened))
-    except OSError:  # Pillow's UnidentifiedImageError is one
-        raise
-    except Exception as error:
-        # what Pillow raises for a damaged file is whatever its plugin for the format happens to run into
-        raise OSError(f"{error or type(error).__name__}") from error
-    photo.info = {}  # a comment would be written into the JPEG file again
-    photo.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
-    return photo
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    image.load()
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # damaged metadata is no reason to do without the photo
-        return image
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        grey = np.asarray(image, dtype=np.float32)
-        top = 65535.0 if image.mode.startswith("I;16") else max(float(grey.max(initial=0.0)), 1e-8)
-        return Image.fromarray((np.clip(grey / top, 0, 1) * 255).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")

@@ -263,7 +263,7 @@ def _read_predictions(path: Path) -> Predictions:
 
 
 def simulates(config: Mapping[str, Any]) -> bool:
-    """Whether the labeler of a configuration, or one that it is made of, says of itself that it makes its replies up."""
+    """Whether the labeler of a configuration, or one that it is made of, says that it makes its replies up."""
     data = config.get("data")
     labeler = data.get("labeler") if isinstance(data, dict) else None
     return any(map(_class_simulates, [labeler] if isinstance(labeler, str) else _class_paths(labeler)))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from fgvr.data.images import UnreadableImageError, open_image, photo_formats
+from fgvr.images import UnreadableImageError, open_image, photo_formats
 
 SIDE = 96
 """Pixels on the long side."""

@@ -8,7 +8,7 @@ from lightning.pytorch.loggers import WandbLogger
 from PIL import Image
 
 from fgvr.candidates.neighbours import spread
-from fgvr.data.images import open_image
+from fgvr.images import open_image
 from fgvr.methods.base import Method
 from fgvr.records import LabelRecord
 

@@ -1,6 +1,5 @@
 import io
 import struct
-import warnings
 import zlib
 
 import numpy as np
@@ -182,20 +181,16 @@ def test_a_photo_that_cannot_be_read_is_an_os_error(tmp_path):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(OSError):  # noqa: PT011 - the words are Pillow's
             encoded(tmp_path / name)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(OSError, match="no such file"):
         encoded(tmp_path / "missing.jpg")
     with pytest.raises(OSError):  # noqa: PT011
         encoded(tmp_path)
 
 
-@pytest.mark.parametrize("side", [10_000, 60_000])  # Pillow warns of the one, and refuses the other
-@pytest.mark.parametrize("action", ["error", "ignore"])
-def test_a_decompression_bomb_is_an_os_error(tmp_path, side, action):
-    write_header(tmp_path / "bomb.png", side, side)
-    with warnings.catch_warnings():
-        warnings.simplefilter(action, Image.DecompressionBombWarning)
-        with pytest.raises(OSError, match="pixels"):
-            encoded(tmp_path / "bomb.png")
+def test_a_decompression_bomb_is_an_os_error(tmp_path):
+    write_header(tmp_path / "bomb.png", 60_000, 60_000)
+    with pytest.raises(OSError, match="pixels"):
+        encoded(tmp_path / "bomb.png")
 
 
 def test_a_task_may_show_several_photos_as_one(tmp_path):

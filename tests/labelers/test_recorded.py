@@ -7,8 +7,8 @@ import pytest
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import LabelRequest
-from fgvr.labelers.recorded import RecordedLabeler
 from fgvr.labelers.plan import summary
+from fgvr.labelers.recorded import RecordedLabeler
 from fgvr.labelers.run import label, plan, read_labels
 from fgvr.labelers.store import LabelStore
 from fgvr.records import ImageRecord

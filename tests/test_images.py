@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fgvr.data.images import UnreadableImageError, open_image
+from fgvr.images import UnreadableImageError, open_image
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I", "F", "I;16"])

@@ -7,23 +7,31 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 
-class UnreadableImageError(Exception):
+class UnreadableImageError(OSError):
     """The file is not a photo that can be read; the message says why, in a few words."""
 
 
-def open_image(path: Path) -> Image.Image:
+def open_image(path: Path, max_side: int | None = None) -> Image.Image:
     """Read a photo of any format and mode that Pillow knows as upright RGB.
 
     EXIF rotation is applied; transparent parts become white; 16-bit and floating-point grey is scaled to 8 bits; of an
-    animation the first frame counts.
+    animation the first frame counts. There is no metadata.
+
+    Args:
+        path: The file.
+        max_side: Longest side in pixels; larger photos are made smaller.
 
     Raises:
         UnreadableImageError: The file is missing, empty, cut off, no image, or too large to be one.
     """
     try:
         with Image.open(path, formats=photo_formats()) as image:
+            if max_side is not None:
+                shrink = max_side / max(image.size)
+                width, height = (max(1, round(length * shrink)) for length in image.size)
+                image.draft(None, (width, height))  # JPEG files are decoded at the next larger eighth, quarter or half
             image.load()
-            return _to_rgb(_upright(image))
+            photo = _to_rgb(_upright(image))
     except FileNotFoundError:
         raise UnreadableImageError("no such file") from None
     except UnidentifiedImageError:
@@ -32,6 +40,10 @@ def open_image(path: Path) -> Image.Image:
     except Exception as error:
         # what Pillow raises for a damaged file is whatever its plugin for the format happens to run into
         raise UnreadableImageError(str(error) or type(error).__name__) from error
+    photo.info = {}  # a comment would be written into a JPEG file again
+    if max_side is not None:
+        photo.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    return photo
 
 
 @cache
