@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from fgvr.labelers.base import PAPER_PROMPT, LabelRequest, Reply
-from fgvr.labelers.store import LabelStore, request_key
+from fgvr.labelers.storage.store import LabelStore, request_key
 from fgvr.records import ImageRecord
 
 IDENTITY = {

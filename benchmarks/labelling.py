@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import Labeler
-from fgvr.labelers.limits import Limits
 from fgvr.labelers.openai import OpenAILabeler
 from fgvr.labelers.run import label
-from fgvr.labelers.store import LabelStore
+from fgvr.labelers.storage.store import LabelStore
 from fgvr.records import ImageRecord
 from fgvr.testing.tiny_remote import TinyRemoteLabeler
 from fgvr.testing.tiny_server import TinyAnswer, TinyServer

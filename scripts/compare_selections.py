@@ -28,7 +28,7 @@ from fgvr.labelers.cascade import CascadeLabeler
 from fgvr.labelers.combined import first_classes
 from fgvr.labelers.fieldguide import FieldguideLabeler
 from fgvr.labelers.run import label, read_labels
-from fgvr.labelers.store import LabelStore
+from fgvr.labelers.storage.store import LabelStore
 from fgvr.labelers.vote import VoteLabeler
 from fgvr.records import ImageRecord, LabelRecord
 from fgvr.registry import SELECTIONS

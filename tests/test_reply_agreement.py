@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fgvr.labelers.replies import parse_reply
+from fgvr.labelers.reading.replies import parse_reply
 from fgvr.vocabulary.build import fold_name
 
 REPOSITORY = Path(__file__).parents[1]

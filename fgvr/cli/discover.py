@@ -12,11 +12,11 @@ from lightning.pytorch.cli import LightningArgumentParser
 from fgvr.cli.stages import StageCLI
 from fgvr.cli.train import configure_logging
 from fgvr.errors import FgvrError
-from fgvr.labelers.asking import ask_requests
+from fgvr.labelers.asking.budget import Budget
+from fgvr.labelers.asking.requests import ask_requests
 from fgvr.labelers.base import LabelRequest
-from fgvr.labelers.budget import Budget
 from fgvr.labelers.model import ModelLabeler
-from fgvr.labelers.store import LabelStore
+from fgvr.labelers.storage.store import LabelStore
 from fgvr.records import ImageRecord
 from fgvr.registry import TASKS
 

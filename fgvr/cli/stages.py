@@ -11,9 +11,9 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from fgvr.cli.train import FgvrCLI, configure_logging
 from fgvr.errors import FgvrError
+from fgvr.labelers.asking.plan import summary
 from fgvr.labelers.base import Labeler, LabelRequest, Reply
 from fgvr.labelers.combined import CombinedLabeler
-from fgvr.labelers.plan import summary
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +61,9 @@ class StageCLI(FgvrCLI):
         plan = self.data.label_plan()
         print(plan)
         labeler = self.data.labels.labeler
+        if options.dry_run and options.batch:
+            usd = self.data.labels.estimate_batch_usd(self.data.asked)
+            print(f"by batch: {'cost unknown' if usd is None else f'about ${usd:.2f}'}")
         if options.dry_run:
             for part in labeler.parts if isinstance(labeler, CombinedLabeler) else (labeler,):
                 print(f"prompt: {part.prompt}")
@@ -92,7 +95,7 @@ class StageCLI(FgvrCLI):
 
 
 def _on_ray(labeler: Labeler, requests: Sequence[LabelRequest]) -> Iterator[Sequence[Reply]]:
-    from fgvr.labelers.ray_pool import ask_with_ray  # Ray is an extra
+    from fgvr.labelers.asking.ray_pool import ask_with_ray  # Ray is an extra
 
     yield from ask_with_ray(labeler, requests)
 

@@ -31,10 +31,10 @@ from fgvr.data.features import extract_features
 from fgvr.data.labels import PhotoLabels
 from fgvr.data.photos import Photos, read_photos
 from fgvr.errors import FgvrError
-from fgvr.labelers.asking import Asker
+from fgvr.labelers.asking.plan import LabelPlan, summary
+from fgvr.labelers.asking.requests import Asker
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.files import write_labels
-from fgvr.labelers.plan import LabelPlan, summary
 from fgvr.records import CandidateSets, ImageRecord, LabelRecord, Vocabulary
 from fgvr.runs import RunFolder
 from fgvr.selections.base import Selection

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.asking import Asker, blind, requests_for
+from fgvr.labelers.asking.batch_run import BatchRun, label_batch
+from fgvr.labelers.asking.budget import Budget
+from fgvr.labelers.asking.plan import LabelPlan
+from fgvr.labelers.asking.requests import Asker, blind, missing_requests, requests_for
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.batch import BatchLabeler
-from fgvr.labelers.batch_run import BatchRun, label_batch
-from fgvr.labelers.budget import Budget
 from fgvr.labelers.combined import CombinedLabeler
-from fgvr.labelers.plan import LabelPlan
 from fgvr.labelers.run import Features, label, plan, read_labels
-from fgvr.labelers.store import LabelStore
+from fgvr.labelers.storage.store import LabelStore
 from fgvr.records import ImageRecord, LabelRecord
 from fgvr.selections.base import Selection
 
@@ -112,15 +112,23 @@ class PhotoLabels:
         Raises:
             FgvrError: The labeler has no batch API, the server cannot be asked, or ``max_cost_usd`` is reached.
         """
-        if not isinstance(self.labeler, BatchLabeler):
-            raise FgvrError(
-                f"{type(self.labeler).__name__} cannot be asked by batch; openai and gemini can. Leave out --batch, or "
-                "give --data.labeler openai."
-            )
+        labeler = self._batch_labeler()
+        labeler.check_images([blind(photo) for photo in photos])
         with LabelStore(self.store) as store:
-            self.labeler.check_images([blind(photo) for photo in photos])
-            requests = requests_for(self.labeler, photos)
-            return label_batch(self.labeler, requests, store, Budget(self.max_cost_usd), wait=wait, report=log.info)
+            requests = requests_for(labeler, photos)
+            return label_batch(labeler, requests, store, Budget(self.max_cost_usd), wait=wait, report=log.info)
+
+    def estimate_batch_usd(self, photos: Sequence[ImageRecord]) -> float | None:
+        """Expected cost of ``ask_batch``; ``None`` where it is not known.
+
+        Raises:
+            FgvrError: The labeler has no batch API.
+        """
+        labeler = self._batch_labeler()
+        requests = requests_for(labeler, photos)
+        with LabelStore(self.store) as store:
+            missing = missing_requests(labeler, requests, store.get(labeler.identity(), requests))
+        return labeler.estimate_batch_usd(missing) if missing else 0.0
 
     def read(self, photos: Sequence[ImageRecord], asked: Sequence[ImageRecord] = ()) -> list[LabelRecord]:
         """What the store has for each of ``photos``; ``flag`` is ``"failed"`` where it has nothing.
@@ -143,6 +151,14 @@ class PhotoLabels:
         return [
             labels.get(photo.sample_id) or LabelRecord(photo.sample_id, names=(), flag="unasked") for photo in support
         ]
+
+    def _batch_labeler(self) -> BatchLabeler:
+        if not isinstance(self.labeler, BatchLabeler):
+            raise FgvrError(
+                f"{type(self.labeler).__name__} cannot be asked by batch; openai and gemini can. Leave out --batch, or "
+                "give --data.labeler openai."
+            )
+        return self.labeler
 
     @property
     def _labeler_looks(self) -> bool:

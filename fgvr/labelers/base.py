@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.replies import ParsedReply, parse_reply
+from fgvr.labelers.reading.replies import ParsedReply, parse_reply
 from fgvr.records import ImageRecord
 
 PAPER_PROMPT = "Provide a best fine-grained class label for this image"

@@ -28,8 +28,8 @@ class BatchStatus:
 class BatchLabeler(RemoteLabeler):
     """A labeler whose server also takes many requests as one file.
 
-    ``client`` is what ``connect`` yields. The methods raise what ``send`` raises. ``fgvr/labelers/batch_run.py`` calls
-    them, and keeps account of what was sent.
+    ``client`` is what ``connect`` yields. The methods raise what ``send`` raises.
+    ``fgvr/labelers/asking/batch_run.py`` calls them, and keeps account of what was sent.
     """
 
     max_batch_requests: ClassVar[int] = 50_000

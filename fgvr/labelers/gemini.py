@@ -13,18 +13,18 @@ from typing import Any, BinaryIO, Literal
 from urllib.parse import urlsplit
 
 from fgvr.errors import FgvrError
-from fgvr.labelers import gemini_batch
+from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest, Reply
 from fgvr.labelers.batch import BatchStatus
-from fgvr.labelers.gemini_errors import raise_for
-from fgvr.labelers.hosted import HostedLabeler
-from fgvr.labelers.image_tokens import gemini_image_tokens
-from fgvr.labelers.json_values import first, get
-from fgvr.labelers.limits import Limits
+from fgvr.labelers.hosts import gemini_batch
+from fgvr.labelers.hosts.gemini_errors import raise_for
+from fgvr.labelers.hosts.hosted import HostedLabeler
+from fgvr.labelers.hosts.image_tokens import gemini_image_tokens
+from fgvr.labelers.hosts.json_values import first, get
+from fgvr.labelers.hosts.prices import Price, PriceList, Tokens
+from fgvr.labelers.hosts.server_errors import plain, transport_failure
 from fgvr.labelers.pictures import PictureOptions
-from fgvr.labelers.prices import Price, PriceList, Tokens
 from fgvr.labelers.remote import AttemptFailedError, Question
-from fgvr.labelers.server_errors import plain, transport_failure
 from fgvr.labelers.tasks.base import Task
 
 _OWN_SERVER = "https://generativelanguage.googleapis.com/"

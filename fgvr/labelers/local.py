@@ -15,7 +15,7 @@ from PIL import Image
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import LabelRequest, Reply
 from fgvr.labelers.model import ModelLabeler
-from fgvr.labelers.pictures import PictureOptions, open_pictures
+from fgvr.labelers.pictures import PictureOptions, open_pictures, why_unreadable
 from fgvr.labelers.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class LocalLabeler(ModelLabeler):
             pictures = open_pictures(request, self.task, self.pictures)
         # what Pillow raises for a damaged file is whatever its plugin for the format happens to run into
         except Exception as error:
-            return Reply(request, error=f"the photo cannot be read: {_reason(error)}")
+            return Reply(request, error=why_unreadable(error))
         if self.max_pictures is not None and len(pictures) > self.max_pictures:
             shown = f"{len(pictures)} pictures were shown at once, {self.model} can look at {self.max_pictures}"
             return Reply(request, error=shown)

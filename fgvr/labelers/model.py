@@ -4,7 +4,7 @@ from typing import Any
 
 from fgvr.labelers.base import Labeler, Reply
 from fgvr.labelers.pictures import PictureOptions
-from fgvr.labelers.replies import ParsedReply
+from fgvr.labelers.reading.replies import ParsedReply
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.name import NameTask
 

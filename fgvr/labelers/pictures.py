@@ -7,7 +7,7 @@ from typing import Any
 from PIL import Image
 
 from fgvr.errors import FgvrError
-from fgvr.images import open_image
+from fgvr.images import UnreadableImageError, open_image
 from fgvr.labelers.base import LabelRequest
 from fgvr.labelers.tasks.base import Task
 
@@ -61,7 +61,7 @@ def open_pictures(request: LabelRequest, task: Task, options: PictureOptions) ->
     Transparent parts are white, 16-bit grey is scaled to 8 bits, and there is no metadata.
 
     Raises:
-        OSError: A photo cannot be read, or is larger than what Pillow takes for a photo (89 million pixels).
+        OSError: A photo cannot be read, or is larger than what Pillow takes for a photo (179 million pixels).
     """
     pictures = task.compose([open_image(image.path, options.max_side) for image in request.images])
     for picture in pictures:
@@ -81,3 +81,9 @@ def encode_pictures(request: LabelRequest, task: Task, options: PictureOptions) 
         picture.save(file, "JPEG", quality=options.quality)
         encoded.append(Picture(file.getvalue(), picture.width, picture.height))
     return tuple(encoded)
+
+
+def why_unreadable(error: Exception) -> str:
+    """What a reply says of a photo that cannot be shown."""
+    kind = "" if isinstance(error, UnreadableImageError) else f"{type(error).__name__}: "
+    return f"the photo cannot be read: {kind}{str(error)[:300]}"

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest, Reply
-from fgvr.labelers.limits import Limits
 from fgvr.labelers.model import ModelLabeler
 from fgvr.labelers.pictures import Picture, PictureOptions
 from fgvr.labelers.tasks.base import Task
@@ -65,7 +65,7 @@ class RemoteLabeler(ModelLabeler):
     """A labeler behind a network.
 
     A subclass says how one request is sent. Concurrency, limits, waiting, attempts, the budget and the store are the
-    engine's business (``fgvr/labelers/engine.py``), so an SDK's own retries must be switched off.
+    engine's business (``fgvr/labelers/asking/engine.py``), so an SDK's own retries must be switched off.
 
     Args:
         model: Model id.
@@ -126,8 +126,8 @@ class RemoteLabeler(ModelLabeler):
 
     def ask(self, requests: Sequence[LabelRequest]) -> Iterator[Reply]:
         """Yield a reply for each request, as they come."""
-        from fgvr.labelers.budget import Budget
-        from fgvr.labelers.engine import converse
+        from fgvr.labelers.asking.budget import Budget
+        from fgvr.labelers.asking.engine import converse
 
         for replies in converse(self, requests, Budget()):
             yield from replies

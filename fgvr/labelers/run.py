@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.asking import (
+from fgvr.labelers.asking.budget import Budget
+from fgvr.labelers.asking.plan import LabelPlan, LabelRun
+from fgvr.labelers.asking.requests import (
     Asker,
     ask_requests,
     blind,
@@ -18,11 +20,9 @@ from fgvr.labelers.asking import (
     requests_for,
 )
 from fgvr.labelers.base import Labeler, Reply
-from fgvr.labelers.budget import Budget
 from fgvr.labelers.combined import CombinedLabeler
-from fgvr.labelers.corrections import correct
-from fgvr.labelers.plan import LabelPlan, LabelRun
-from fgvr.labelers.store import LabelStore, request_keys
+from fgvr.labelers.storage.corrections import correct
+from fgvr.labelers.storage.store import LabelStore, request_keys
 from fgvr.records import ImageRecord, LabelRecord
 
 Features = Callable[[Sequence[ImageRecord]], NDArray[np.float32]]

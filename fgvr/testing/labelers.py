@@ -14,8 +14,8 @@ from unittest.mock import patch
 
 from fgvr.labelers.base import Labeler, LabelRequest, Reply
 from fgvr.labelers.pictures import encode_pictures
+from fgvr.labelers.reading.replies import ParsedReply
 from fgvr.labelers.remote import Question, RemoteLabeler
-from fgvr.labelers.replies import ParsedReply
 from fgvr.records import ImageRecord
 
 _SECRET_PARAMETERS = {"key", "api_key", "access_key", "secret_key", "token", "api_token", "secret", "password"}

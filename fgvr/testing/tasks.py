@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from fgvr.labelers.replies import ParsedReply
+from fgvr.labelers.reading.replies import ParsedReply
 from fgvr.labelers.tasks.base import Task
 
 _FLAGS = {"", "empty", "refusal", "generic", "unparsed"}

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fgvr.errors import FgvrError
+from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest, Reply
-from fgvr.labelers.limits import Limits
 from fgvr.labelers.pictures import PictureOptions
 from fgvr.labelers.remote import (
     AttemptFailedError,

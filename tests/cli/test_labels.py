@@ -8,7 +8,7 @@ import pytest
 
 from fgvr.cli import main
 from fgvr.labelers.base import LabelRequest, Reply
-from fgvr.labelers.store import LabelStore, request_key
+from fgvr.labelers.storage.store import LabelStore, request_key
 from fgvr.records import ImageRecord
 
 IDENTITY = {"labeler": "openai", "model": "gpt-4o", "task": "name", "schema": None}

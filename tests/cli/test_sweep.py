@@ -21,7 +21,7 @@ from fgvr.cli import main
 from fgvr.cli.grid import read_grid
 from fgvr.cli.sweep import Devices, Sweep
 from fgvr.cli.train import _label_before_training
-from fgvr.labelers.plan import LabelPlan
+from fgvr.labelers.asking.plan import LabelPlan
 from fgvr.metrics.files import write_metrics
 
 PATIENCE = 240

@@ -7,7 +7,7 @@ from fgvr.errors import FgvrError
 from fgvr.labelers import cascade
 from fgvr.labelers.cascade import CascadeLabeler
 from fgvr.labelers.run import label, plan, read_labels
-from fgvr.labelers.store import LabelStore
+from fgvr.labelers.storage.store import LabelStore
 from fgvr.records import ImageRecord, LabelRecord
 from fgvr.testing.tiny_labeler import TinyLabeler
 

@@ -9,7 +9,7 @@ from fgvr.labelers.combined import CombinedLabeler, first_classes
 from fgvr.labelers.fieldguide import FieldguideLabeler
 from fgvr.labelers.fixed import FixedLabeler
 from fgvr.labelers.run import label, plan, read_labels
-from fgvr.labelers.store import LabelStore
+from fgvr.labelers.storage.store import LabelStore
 from fgvr.labelers.vote import VoteLabeler
 from fgvr.records import ImageRecord, LabelRecord
 from fgvr.testing.labelers import check_labeler

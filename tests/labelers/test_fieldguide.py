@@ -9,7 +9,7 @@ from fgvr.errors import FgvrError
 from fgvr.fieldguide.species import draw_guide
 from fgvr.labelers.base import PAPER_PROMPT, LabelRequest
 from fgvr.labelers.fieldguide import FieldguideLabeler
-from fgvr.labelers.replies import parse_reply
+from fgvr.labelers.reading.replies import parse_reply
 from fgvr.testing.labelers import check_labeler
 
 SPECIES = 12

@@ -7,7 +7,7 @@ from fgvr.errors import FgvrError
 from fgvr.labelers.base import PAPER_PROMPT, LabelRequest, Reply
 from fgvr.labelers.model import ModelLabeler
 from fgvr.labelers.pictures import PictureOptions
-from fgvr.labelers.store import request_key
+from fgvr.labelers.storage.store import request_key
 from fgvr.labelers.tasks.choose import ChooseTask
 from fgvr.labelers.tasks.describe_image import DescribeImageTask
 from fgvr.labelers.tasks.name import NameTask

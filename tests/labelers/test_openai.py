@@ -13,14 +13,14 @@ from PIL import Image
 from werkzeug import Response
 
 from fgvr.errors import FgvrError
+from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest
-from fgvr.labelers.limits import Limits
+from fgvr.labelers.hosts.prices import Price
 from fgvr.labelers.openai import OpenAILabeler
 from fgvr.labelers.pictures import Picture, encode_pictures
-from fgvr.labelers.prices import Price
 from fgvr.labelers.remote import AttemptFailedError, Question, ServerAbsentError, ServerBusyError
 from fgvr.labelers.run import label, read_labels
-from fgvr.labelers.store import LabelStore
+from fgvr.labelers.storage.store import LabelStore
 from fgvr.labelers.tasks.name import NameTask
 from fgvr.records import ImageRecord
 from fgvr.testing.labelers import check_labeler

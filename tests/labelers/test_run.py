@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from fgvr.errors import FgvrError
+from fgvr.labelers.asking.plan import LabelPlan, summary
 from fgvr.labelers.base import LabelRequest, Reply
 from fgvr.labelers.combined import CombinedLabeler
 from fgvr.labelers.fixed import FixedLabeler
-from fgvr.labelers.plan import LabelPlan, summary
 from fgvr.labelers.run import label, plan, read_labels
-from fgvr.labelers.store import LabelStore, request_key
+from fgvr.labelers.storage.store import LabelStore, request_key
 from fgvr.records import ImageRecord, LabelRecord
 from fgvr.testing.tiny_labeler import TinyLabeler
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest
-from fgvr.labelers.limits import Limits
 from fgvr.labelers.llava import LlavaLabeler
 from fgvr.labelers.openai import OpenAILabeler
 from fgvr.labelers.tasks.name import NameTask

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from PIL import Image
 
-from fgvr.labelers.replies import ParsedReply
+from fgvr.labelers.reading.replies import ParsedReply
 
 
 class Task(ABC):

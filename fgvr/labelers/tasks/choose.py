@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.replies import ParsedReply, parse_reply
+from fgvr.labelers.reading.replies import ParsedReply, parse_reply
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.reading import one_line, read_object
 from fgvr.vocabulary.build import APOSTROPHES, fold_name, known_vocabulary

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from fgvr.labelers.replies import ParsedReply
+from fgvr.labelers.reading.replies import ParsedReply
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.reading import read_description
 from fgvr.labelers.tasks.wording import phrase

@@ -3,8 +3,8 @@
 import re
 from typing import Any, ClassVar
 
-from fgvr.labelers.replies import ParsedReply
-from fgvr.labelers.reply_names import singular
+from fgvr.labelers.reading.names import singular
+from fgvr.labelers.reading.replies import ParsedReply
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.reading import one_line, plain_text, read_description, read_object
 

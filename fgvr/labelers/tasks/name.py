@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import PAPER_PROMPT
-from fgvr.labelers.replies import ParsedReply, parse_reply
+from fgvr.labelers.reading.replies import ParsedReply, parse_reply
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.wording import expert_question
 

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import Any
 
-from fgvr.labelers.replies import ParsedReply
+from fgvr.labelers.reading.replies import ParsedReply
 
 _MAX_REPLY = 10_000
 _MAX_DESCRIPTION = 1_000

@@ -4,7 +4,7 @@ import socket
 import pytest
 from PIL import Image
 
-from fgvr.labelers.replies import ParsedReply, parse_reply
+from fgvr.labelers.reading.replies import ParsedReply, parse_reply
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.name import NameTask
 from fgvr.registry import TASKS

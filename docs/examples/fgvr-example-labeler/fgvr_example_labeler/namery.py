@@ -12,11 +12,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fgvr.errors import FgvrError
+from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest, Reply
-from fgvr.labelers.limits import Limits
+from fgvr.labelers.hosts.server_errors import plain, retry_after
 from fgvr.labelers.pictures import PictureOptions
 from fgvr.labelers.remote import AttemptFailedError, Question, RemoteLabeler, ServerAbsentError, ServerBusyError
-from fgvr.labelers.server_errors import plain, retry_after
 from fgvr.labelers.tasks.base import Task
 
 KEY = "NAMERY_API_KEY"

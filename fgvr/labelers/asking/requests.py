@@ -1,0 +1,216 @@
+"""Asking for replies: what is missing in the store, in whichever way the labeler is asked, within a budget."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from tqdm import tqdm
+
+from fgvr.errors import FgvrError
+from fgvr.labelers.asking.budget import Budget
+from fgvr.labelers.asking.engine import converse
+from fgvr.labelers.asking.plan import LabelRun
+from fgvr.labelers.base import Labeler, LabelRequest, Reply
+from fgvr.labelers.remote import RemoteLabeler
+from fgvr.labelers.storage.store import LabelStore, request_key, request_keys
+from fgvr.records import ImageRecord
+
+
+class Asker(Protocol):
+    """Another way to ask than the labeler's own, such as many machines or a batch API."""
+
+    def __call__(self, labeler: Labeler, requests: Sequence[LabelRequest]) -> Iterator[Sequence[Reply]]:
+        """Yield exactly one reply for each request, each as soon as it is there."""
+
+
+def blind(image: ImageRecord) -> ImageRecord:
+    """The photo as a labeler may see it: without its true name."""
+    return replace(image, true_name=None)
+
+
+def requests_for(labeler: Labeler, images: Sequence[ImageRecord]) -> list[LabelRequest]:
+    """The requests that ``images`` need of a labeler that is no combined one: equal photos once, without true names."""
+    first_of_digest: dict[str, ImageRecord] = {}
+    for image in images:
+        first_of_digest.setdefault(image.digest, image)
+    return [request for image in first_of_digest.values() for request in requests_about(labeler, image)]
+
+
+def requests_about(labeler: Labeler, image: ImageRecord) -> list[LabelRequest]:
+    """The requests that one photo needs: one for each answer, without its true name."""
+    return [LabelRequest(blind(image), labeler.prompt, index) for index in range(labeler.answers)]
+
+
+def ask_requests(
+    labeler: Labeler,
+    requests: Sequence[LabelRequest],
+    store: LabelStore,
+    budget: Budget | None = None,
+    progress: bool = True,
+    asker: Asker | None = None,
+) -> LabelRun:
+    """Ask those of ``requests`` that have no reply in the store, and store every reply as it comes.
+
+    That not one of them has a reply afterwards is for the caller to notice.
+
+    Args:
+        labeler: Who is asked; no combined one.
+        requests: What is asked, each once.
+        store: Where replies are kept.
+        budget: What may be spent; no limit if not given.
+        progress: Show a progress bar on stderr.
+        asker: Asks in another way than the labeler's own, where that is not behind a network.
+
+    Raises:
+        FgvrError: The budget is used up, or the labeler cannot go on. Replies that came before are in the store.
+    """
+    budget = budget or Budget()
+    before = budget.spent
+    found = store.get(labeler.identity(), requests)
+    missing = missing_requests(labeler, requests, found)
+    identity = labeler.identity()
+    if waiting := count_in_batches(labeler, missing, store):
+        raise FgvrError(
+            f"{waiting} of these requests were sent by batch, and are paid for when the server answers them: collect "
+            "the replies with fgvr label --batch and the same options."
+        )
+    server, day = (labeler.server, _today(labeler)) if isinstance(labeler, RemoteLabeler) else ("", "")
+    done, failed, first_error = 0, 0, ""
+    stored = sum(reply is not None and not reply.error for reply in found)
+    bar: tqdm[Any] = tqdm(
+        total=stored + len(missing), initial=stored, desc="Labelling", unit="photo", disable=not progress, leave=True
+    )
+    with bar, closing(labeler):
+        for replies in _conversation(labeler, missing, found, store, budget, asker):
+            store.put_many(identity, replies, server=server, day=day)
+            for reply in replies:
+                if reply.error:
+                    failed += 1
+                    first_error = first_error or f"{reply.request.image.sample_id}: {reply.error}"
+            done += len(replies)
+            spent = f"${budget.spent - before:.4f} of about ${(budget.spent - before) / done * len(missing):.4f}"
+            simulated = " (simulated)" if labeler.simulated else ""
+            bar.set_postfix_str(f"{stored} stored before, {failed} failed, {spent}{simulated}", refresh=False)
+            bar.update(len(replies))
+    return LabelRun(asked=len(missing), failed=failed, cost_usd=budget.spent - before, first_error=first_error)
+
+
+def missing_requests(
+    labeler: Labeler, requests: Sequence[LabelRequest], found: Sequence[Reply | None]
+) -> list[LabelRequest]:
+    """Those of ``requests`` that are to be asked, given what is stored for each of them."""
+    return [
+        request
+        for request, reply in zip(requests, found, strict=True)
+        if reply is None or (reply.error and not is_given_up(labeler, reply))
+    ]
+
+
+def is_given_up(labeler: Labeler, reply: Reply) -> bool:
+    """Whether a failed request has failed so often that it is not asked again."""
+    return labeler.max_attempts is not None and reply.attempts >= labeler.max_attempts
+
+
+def count_in_batches(labeler: Labeler, missing: Sequence[LabelRequest], store: LabelStore) -> int:
+    """How many of ``missing`` are in a batch whose replies have not been collected."""
+    identity = labeler.identity()
+    open_batches = store.batches(identity, states=("submitting", "submitted"))
+    sent = {key for batch in open_batches for key in request_keys(identity, batch.requests)}
+    return sum(key in sent for key in request_keys(identity, missing)) if sent else 0
+
+
+def _conversation(
+    labeler: Labeler,
+    missing: Sequence[LabelRequest],
+    found: Sequence[Reply | None],
+    store: LabelStore,
+    budget: Budget,
+    asker: Asker | None,
+) -> Iterator[Sequence[Reply]]:
+    """The replies to ``missing``, a list at a time; the budget is held, and knows what they cost."""
+    if asker is not None and not isinstance(labeler, RemoteLabeler):
+        for replies in _watched(labeler, missing, asker(labeler, missing)):
+            for reply in replies:
+                budget.settle(0.0, reply.cost_usd)
+            yield replies
+    elif isinstance(labeler, RemoteLabeler):
+        left = None
+        if labeler.limits.requests_per_day is not None:
+            left = max(0, labeler.limits.requests_per_day - store.requests_on(labeler.server, _today(labeler)))
+        failures = {reply.request: reply.attempts for reply in found if reply is not None}
+        before = [failures.get(request, 0) for request in missing]
+        with closing(
+            converse(labeler, missing, budget, left, before, notify=partial(tqdm.write, file=sys.stderr))
+        ) as conversation:
+            yield from _watched(labeler, missing, conversation)
+    else:
+        yield from _rounds(labeler, missing, budget)
+
+
+def _rounds(labeler: Labeler, missing: Sequence[LabelRequest], budget: Budget) -> Iterator[Sequence[Reply]]:
+    """Ask in rounds that the budget allows.
+
+    A labeler may work on many requests at once, and all that it was given are paid for, so the limit must hold before a
+    round begins. Rounds start at one request and double, because an estimate may be too low or missing: the most
+    expensive reply so far corrects it. All replies of a round are taken, whatever they cost.
+    """
+    estimate = labeler.estimate_usd(missing) if missing else None
+    price = estimate / len(missing) if estimate else 0.0
+    asked, size = 0, 1
+    while asked < len(missing):
+        chunk = len(missing) if budget.limit is None else size
+        if budget.limit is not None and price > 0:
+            # ten requests of $0.10 fit in $1.00, whatever binary fractions make of it
+            chunk = min(chunk, max(0, int((budget.limit - budget.spent) / price + 1e-9)))
+        if chunk == 0:
+            raise FgvrError(
+                f"Labelling stopped before it passes ${budget.limit}: this run spent ${budget.spent:.4f}, the next "
+                f"request costs about ${price:.4f}, and {len(missing) - asked} of {len(missing)} requests are missing. "
+                "Every reply is stored and not paid again. To go on, give the same options to: "
+                "fgvr label --data.max_cost_usd DOLLARS"
+            )
+        requests = missing[asked : asked + chunk]
+        for replies in _watched(labeler, requests, ([reply] for reply in labeler.ask(requests))):
+            for reply in replies:
+                budget.settle(0.0, reply.cost_usd)
+                price = max(price, reply.cost_usd)
+            yield replies
+        asked += len(requests)
+        size *= 2
+
+
+def _watched(
+    labeler: Labeler, requests: Sequence[LabelRequest], conversation: Iterator[Sequence[Reply]]
+) -> Iterator[Sequence[Reply]]:
+    """The same replies, watched: exactly one for each of ``requests``.
+
+    Raises:
+        FgvrError: The labeler breaks its contract.
+    """
+    open_keys = {request_key({}, request) for request in requests}
+    for replies in conversation:
+        for reply in replies:
+            key = request_key({}, reply.request)
+            if key not in open_keys:
+                raise FgvrError(
+                    f"{type(labeler).__name__} replied for {reply.request.image.sample_id!r}, answer "
+                    f"{reply.request.sample_index}, twice or unasked. Check it with "
+                    "fgvr.testing.labelers.check_labeler."
+                )
+            open_keys.remove(key)
+        yield replies
+    if open_keys:
+        raise FgvrError(
+            f"{type(labeler).__name__} left {len(open_keys)} of {len(requests)} requests without a reply; the others "
+            "are stored. Check it with fgvr.testing.labelers.check_labeler."
+        )
+
+
+def _today(labeler: RemoteLabeler) -> str:
+    """The day as the server counts days."""
+    return datetime.now(ZoneInfo(labeler.limits.day_starts_in)).date().isoformat()

@@ -1,0 +1,1 @@
+"""Raw reply -> class names."""

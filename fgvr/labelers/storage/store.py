@@ -1,0 +1,408 @@
+"""The label store: every reply that was ever paid for, in one SQLite file."""
+
+import json
+import uuid
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from fgvr.labelers.base import LabelRequest, Reply
+from fgvr.labelers.storage.database import Database
+from fgvr.labelers.storage.keys import canonical, request_key, request_keys
+from fgvr.labelers.storage.stored import (
+    BATCH_STATES,
+    StoredBatch,
+    StoredReply,
+    names_json,
+    now,
+    requests_json,
+    row_of_reply,
+    row_of_stored,
+    stored_batch,
+    stored_reply,
+)
+from fgvr.text import encodable
+from fgvr.vocabulary.build import fold_name
+
+__all__ = ["BATCH_STATES", "LabelStore", "StoredBatch", "StoredReply", "request_key", "request_keys"]
+
+_decode = json.JSONDecoder().decode
+
+_KEYS_A_QUERY = 500  # SQLite builds of before 2020 take 999 variables
+_ROWS_A_PAGE = 1000
+
+_COLUMNS = tuple(field.name for field in fields(StoredReply))
+_INSERT = f"INSERT INTO replies ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+
+# A success stays as it is, whatever comes later. A failure makes way, but the money that it cost is still spent.
+_PUT = f"""
+{_INSERT}
+ON CONFLICT (key) DO UPDATE SET
+    sample_id = excluded.sample_id,
+    raw = excluded.raw,
+    names = excluded.names,
+    error = excluded.error,
+    model = excluded.model,
+    cost_usd = replies.cost_usd + excluded.cost_usd,
+    seconds = excluded.seconds,
+    usage = excluded.usage,
+    attempts = replies.attempts + excluded.attempts,
+    created_at = excluded.created_at
+WHERE replies.error != ''
+"""
+# Letter case of ASCII does not count.
+_FILTERS = {
+    "labeler": "instr(lower(identity), lower(:labeler))",
+    "model": "instr(lower(model || char(10) || COALESCE(json_extract(identity, '$.model'), '')), lower(:model))",
+    "photo": "(instr(lower(sample_id), lower(:photo)) OR instr(photo, lower(:photo)) = 1)",
+}
+# What comes from another store may have come from it before: a failure then adds nothing.
+_IMPORT = f"{_PUT} AND excluded.error = ''"
+
+
+class LabelStore:
+    """Replies by request, one row each, in a SQLite file that other tools can read (table ``replies``).
+
+    A reply is on the disk when ``put`` returns, so a process may be killed at any moment. Several processes may use
+    one store at once; the file must be on a local disk, because SQLite's write-ahead log needs shared memory.
+
+    Failures are rows too, with their ``error``: ``get`` returns them so that they can be counted and asked again. A
+    later success replaces a failure; nothing replaces a success. ``cost_usd`` and ``attempts`` of a row are the sums
+    over its failures and the success, every other column is of the latest attempt.
+
+    What a person says of replies (corrections, and aliases of names) stands beside them; replies are never changed.
+
+    Args:
+        path: The SQLite file; it and its folder are made where they do not exist.
+
+    Raises:
+        FgvrError: The file is no label store, is of a newer fgvr, or cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._database = Database(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file. All replies are on the disk already."""
+        self._database.connection.close()
+
+    def put(self, identity: Mapping[str, Any], reply: Reply) -> None:
+        """Store one reply or failure of the labeler with this ``identity``; it is on the disk on return.
+
+        Raises:
+            FgvrError: The file cannot be written (disk full, read-only, locked for a minute).
+        """
+        self.put_many(identity, [reply])
+
+    def put_many(self, identity: Mapping[str, Any], replies: Sequence[Reply], server: str = "", day: str = "") -> None:
+        """Store replies and failures of the labeler with this ``identity``; all are on the disk on return, or none.
+
+        Args:
+            identity: The labeler.
+            replies: What came.
+            server: Who was asked: its requests of ``day`` grow by the replies' ``attempts``. ``""`` for nobody.
+            day: The day of these requests, as the server counts days, such as ``"2026-11-21"``.
+
+        Raises:
+            FgvrError: The file cannot be written (disk full, read-only, locked for a minute).
+        """
+        who = canonical(identity)
+        moment = now()
+        keys = request_keys(identity, [reply.request for reply in replies])
+        rows = [row_of_reply(key, who, reply, moment) for key, reply in zip(keys, replies, strict=True)]
+        with self._database.writing() as connection:
+            connection.executemany(_PUT, rows)
+            if server:
+                connection.execute(
+                    "INSERT INTO calls (server, day, requests) VALUES (?, ?, ?) "
+                    "ON CONFLICT (server, day) DO UPDATE SET requests = requests + excluded.requests",
+                    (server, day, sum(reply.attempts for reply in replies)),
+                )
+
+    def requests_on(self, server: str, day: str) -> int:
+        """How many requests ``server`` was sent on ``day``, by all processes that use this store."""
+        query = "SELECT requests FROM calls WHERE server = ? AND day = ?"
+        with self._database.explained("read"):
+            found = self._database.connection.execute(query, (server, day)).fetchone()
+        return int(found[0]) if found else 0
+
+    def get(self, identity: Mapping[str, Any], requests: Sequence[LabelRequest]) -> list[Reply | None]:
+        """What is stored for each of ``requests``, in their order: a reply, a failure (with ``error``), or ``None``.
+
+        Raises:
+            FgvrError: The file cannot be read.
+        """
+        keys = request_keys(identity, requests)
+        # neighbours in the index are asked for together
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        shared: dict[str, str] = {}  # models, which are alike in many rows
+        found: list[Reply | None] = [None] * len(keys)
+        for start in range(0, len(order), _KEYS_A_QUERY):
+            part = order[start : start + _KEYS_A_QUERY]
+            query = (
+                "SELECT key, raw, names, error, model, cost_usd, seconds, usage, attempts FROM replies "
+                f"WHERE key IN ({', '.join('?' * len(part))})"
+            )
+            with self._database.explained("read"):
+                rows = {
+                    row[0]: row for row in self._database.connection.execute(query, [keys[number] for number in part])
+                }
+            for number in part:
+                if (row := rows.get(keys[number])) is not None:
+                    _, raw, names, error, model, cost_usd, seconds, usage, attempts = row
+                    found[number] = Reply(
+                        requests[number],
+                        raw,
+                        None if names is None else tuple(_decode(names)),
+                        error,
+                        shared.setdefault(model, model),
+                        cost_usd,
+                        seconds,
+                        None if usage is None else _decode(usage),
+                        attempts,
+                    )
+        return found
+
+    def known(self, keys: Collection[str]) -> set[str]:
+        """Those of ``keys`` that have a row, a success or a failure.
+
+        Raises:
+            FgvrError: The file cannot be read.
+        """
+        query = "SELECT 1 FROM replies WHERE key = ?"
+        with self._database.explained("read"):
+            return {key for key in keys if self._database.connection.execute(query, (key,)).fetchone()}
+
+    def rows(
+        self,
+        labeler: str = "",
+        model: str = "",
+        photo: str = "",
+        failed: bool | None = None,
+        newest_first: bool = False,
+    ) -> Iterator[StoredReply]:
+        """Every row, a page at a time, so that a large store needs no memory.
+
+        Args:
+            labeler: Part of the labeler's identity (JSON).
+            model: Part of the name of the model that was asked or that answered.
+            photo: Part of the photo's ``sample_id``, or the beginning of its digest.
+            failed: Only failures, or only successes.
+            newest_first: Begin with the latest row.
+
+        Raises:
+            FgvrError: The file cannot be read.
+        """
+        conditions = ["id < :at" if newest_first else "id > :at"]
+        given = {"labeler": labeler, "model": model, "photo": photo}
+        values: dict[str, Any] = {name: text for name, text in given.items() if text}
+        conditions += [_FILTERS[name] for name in values]
+        if failed is not None:
+            conditions.append("error != ''" if failed else "error = ''")
+        values["at"] = 2**62 if newest_first else -1
+        query = (
+            f"SELECT id, {', '.join(_COLUMNS)} FROM replies WHERE {' AND '.join(conditions)} "
+            f"ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT {_ROWS_A_PAGE}"
+        )
+        while True:
+            with self._database.explained("read"):
+                page = self._database.connection.execute(query, values).fetchall()
+            for row in page:
+                yield stored_reply(row[1:])
+            if len(page) < _ROWS_A_PAGE:
+                return
+            values["at"] = page[-1][0]
+
+    def merge(self, rows: Iterable[StoredReply]) -> tuple[int, int]:
+        """Take rows of another store as they are, dates included.
+
+        A success of this store stays. A failure of it makes way for a success, and their costs and attempts are added
+        up; of two failures this store's stays, so that a file can be imported twice.
+
+        Args:
+            rows: Any number of them; a thousand at a time are on the disk together.
+
+        Returns:
+            How many were taken, and in the place of how many this store's own stayed.
+
+        Raises:
+            FgvrError: The file cannot be written.
+        """
+        rows = iter(rows)
+        taken = total = 0
+        while page := list(islice(rows, _ROWS_A_PAGE)):
+            with self._database.writing() as connection:
+                taken += connection.executemany(_IMPORT, map(row_of_stored, page)).rowcount
+            total += len(page)
+        return taken, total - taken
+
+    def retry_failed(self, error: str = "") -> int:
+        """Let failures be asked again: their attempts are 0 again; what they cost stays.
+
+        Args:
+            error: Only those whose error has this text in it, letter case aside.
+
+        Returns:
+            How many failures may be asked now.
+
+        Raises:
+            FgvrError: The file cannot be written.
+        """
+        query = (
+            "UPDATE replies SET attempts = 0 WHERE error != '' AND (:error = '' OR instr(lower(error), lower(:error)))"
+        )
+        with self._database.writing() as connection:
+            return connection.execute(query, {"error": error}).rowcount
+
+    def open_batch(
+        self, identity: Mapping[str, Any], server: str, requests: Sequence[LabelRequest], reserved_usd: float
+    ) -> str:
+        """Note a batch that is about to be sent; its state is ``"submitting"``.
+
+        Args:
+            identity: The labeler.
+            server: Who is asked.
+            requests: What is asked.
+            reserved_usd: The most that it may cost.
+
+        Returns:
+            The batch's nonce: our own id of it, to be sent along, so that it is found again if this process dies.
+
+        Raises:
+            FgvrError: The file cannot be written.
+        """
+        nonce = f"fgvr-{uuid.uuid4().hex}"
+        row = (nonce, server, canonical(identity), "submitting", requests_json(requests), reserved_usd, now(), now())
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT INTO batches (nonce, server, identity, state, requests, reserved_usd, created_at, updated_at) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+        return nonce
+
+    def update_batch(self, nonce: str, state: str, remote_id: str | None = None) -> None:
+        """Note what became of a batch. One that was collected stays so.
+
+        Args:
+            nonce: As ``open_batch`` returned it.
+            state: One of ``BATCH_STATES``.
+            remote_id: The server's id of it, if that is known now.
+
+        Raises:
+            FgvrError: The file cannot be written.
+            KeyError: There is no such batch.
+            ValueError: There is no such state.
+        """
+        if state not in BATCH_STATES:
+            raise ValueError(f"{state!r} is no state of a batch; expected one of {', '.join(BATCH_STATES)}.")
+        query = (
+            "UPDATE batches SET state = CASE state WHEN 'collected' THEN state ELSE ? END, "
+            "remote_id = COALESCE(?, remote_id), updated_at = ? WHERE nonce = ?"
+        )
+        with self._database.writing() as connection:
+            if not connection.execute(query, (state, remote_id, now(), nonce)).rowcount:
+                raise KeyError(nonce)
+
+    def batches(self, identity: Mapping[str, Any] | None = None, states: Collection[str] = ()) -> list[StoredBatch]:
+        """The batches, oldest first.
+
+        Args:
+            identity: Only this labeler's.
+            states: Only those in one of these states; empty for all.
+
+        Raises:
+            FgvrError: The file cannot be read.
+        """
+        conditions, values = ["1"], []
+        if identity is not None:
+            conditions.append("identity = ?")
+            values.append(canonical(identity))
+        if states:
+            conditions.append(f"state IN ({', '.join('?' * len(states))})")
+            values.extend(states)
+        query = (
+            f"SELECT {', '.join(field.name for field in fields(StoredBatch))} FROM batches "
+            f"WHERE {' AND '.join(conditions)} ORDER BY id"
+        )
+        with self._database.explained("read"):
+            return [stored_batch(row) for row in self._database.connection.execute(query, values)]
+
+    def corrections(self, keys: Collection[str] | None = None) -> dict[str, tuple[str, ...]]:
+        """A person's names in the place of a reply's own; none where the reply names nothing.
+
+        Args:
+            keys: Keys of requests; all that were corrected if not given.
+
+        Returns:
+            Key -> names, for the replies that were corrected.
+
+        Raises:
+            FgvrError: The file cannot be read.
+        """
+        with self._database.explained("read"):
+            rows = self._database.connection.execute("SELECT key, names FROM corrections").fetchall()
+        # a person writes hundreds, so all of them are read
+        wanted = None if keys is None else set(keys)
+        return {key: tuple(json.loads(names)) for key, names in rows if wanted is None or key in wanted}
+
+    def aliases(self) -> dict[str, str]:
+        """Folded name -> the name that a person put in its place.
+
+        Raises:
+            FgvrError: The file cannot be read.
+        """
+        return {fold_name(name): canonical for name, canonical in self.written_aliases().items()}
+
+    def written_aliases(self) -> dict[str, str]:
+        """The same, each name as the person wrote it.
+
+        Raises:
+            FgvrError: The file cannot be read.
+        """
+        with self._database.explained("read"):
+            return dict(self._database.connection.execute("SELECT name, canonical FROM aliases ORDER BY name"))
+
+    def revise(
+        self,
+        corrections: Mapping[str, Sequence[str] | None] | None = None,
+        aliases: Mapping[str, str | None] | None = None,
+    ) -> None:
+        """Put down what a person says; all of it or, after an error, nothing.
+
+        Args:
+            corrections: Key of a request -> the names of its reply; ``None`` takes a correction back.
+            aliases: Name, in any spelling -> the name in its place; ``None`` takes an alias back.
+
+        Raises:
+            FgvrError: The file cannot be written.
+        """
+        with self._database.writing() as connection:
+            for key, names in (corrections or {}).items():
+                if names is None:
+                    connection.execute("DELETE FROM corrections WHERE key = ?", (key,))
+                else:
+                    connection.execute(
+                        "INSERT OR REPLACE INTO corrections (key, names, created_at) VALUES (?, ?, ?)",
+                        (key, names_json(names), now()),
+                    )
+            for name, canonical in (aliases or {}).items():
+                if canonical is None:
+                    connection.execute("DELETE FROM aliases WHERE name_key = ?", (fold_name(name),))
+                else:
+                    connection.execute(
+                        "INSERT OR REPLACE INTO aliases (name_key, name, canonical, created_at) VALUES (?, ?, ?, ?)",
+                        (fold_name(name), encodable(name), encodable(canonical), now()),
+                    )
