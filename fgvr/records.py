@@ -51,6 +51,7 @@ class LabelRecord:
         seconds: How long the request took.
         confidence: How sure the model says it is, from 0 to 1; ``None`` where it does not say.
         alternatives: Names that the model gave beside its answer, where they are no candidates.
+        corrected: Whether a person put the names in the place of the reply's.
     """
 
     sample_id: str
@@ -63,6 +64,7 @@ class LabelRecord:
     seconds: float = 0.0
     confidence: float | None = None
     alternatives: tuple[str, ...] = ()
+    corrected: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """The command line: picks the subcommand, and imports only what that one needs."""
 
 import difflib
+import os
 import sys
 from pathlib import Path
 
 from fgvr import __version__
 from fgvr.errors import FgvrError
+from fgvr.text import visible
 
 HELP = """\
 usage: fgvr COMMAND [options]
@@ -68,8 +70,13 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _dispatch(argv[0] if argv else "--help", argv[1:])
     except FgvrError as error:
-        print(f"fgvr: error: {error}", file=sys.stderr)
+        # file names and replies in it are untrusted
+        print(f"fgvr: error: {visible(str(error), lines=True)}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # whoever read the output, such as head, has seen enough; Python must not write the rest when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         print("fgvr: stopped; what was labelled and computed so far is kept.", file=sys.stderr)
         return 130

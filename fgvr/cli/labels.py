@@ -10,13 +10,13 @@ from tqdm import tqdm
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.storage.corrections import Renaming
-from fgvr.labelers.storage.display import visible
 from fgvr.labelers.storage.exchange import export_rows, import_rows
 from fgvr.labelers.storage.rereading import read_stored
 from fgvr.labelers.storage.review import apply_review, write_review
 from fgvr.labelers.storage.stats import LabelerStats, count_rows
 from fgvr.labelers.storage.store import LabelStore
 from fgvr.labelers.storage.stored import StoredReply
+from fgvr.text import visible
 
 STORE = Path("runs/labels.sqlite")
 

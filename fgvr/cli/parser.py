@@ -10,10 +10,16 @@ from typing import Any, NoReturn
 from lightning.pytorch.cli import LightningArgumentParser
 
 from fgvr.errors import FgvrError
+from fgvr.registry import KINDS
 
 _CLASS_OPTION = re.compile(r"class_path '(?P<path>[\w.]+)':\s+Option '(?P<option>[\w.]+)' is not accepted")
 _GROUP_OPTION = re.compile(r"Group '(?P<group>[\w.]+)' does not accept option '(?P<option>[\w.]+)'")
 _TOP_OPTION = re.compile(r"^Option '(?P<option>\w+)[\w.]*' is not accepted")
+_REQUIRED = re.compile(
+    r"Problem with given class_path '(?P<path>[\w.]+)':\s+the following arguments are required: (?P<options>[\w, ]+)"
+)
+_KEY = re.compile(r'[Pp]arser key "([\w.]+)"')
+_OPTION_OF_NOTHING = re.compile(r"NestedArg\(key='(?P<option>[\w.]+)'")
 _FLAG = re.compile(r"[Uu]nrecognized arguments: --(?P<option>[\w.-]+)")
 
 
@@ -33,6 +39,7 @@ class FgvrParser(LightningArgumentParser):
         if not self.exit_on_error:
             super().error(message, ex)
         command = self.prog.replace(" [options]", "")
+        message = _in_short(message)
         raise FgvrError(f"{message.rstrip()}{self._hint(message)}\nTo see every option: {command} --help") from ex
 
     def _hint(self, message: str) -> str:
@@ -49,6 +56,22 @@ class FgvrParser(LightningArgumentParser):
         if match := _FLAG.search(message):
             return _did_you_mean(match["option"], flags, "--")
         return ""
+
+
+def _in_short(message: str) -> str:
+    """What jsonargparse says of a plugin in a page, in a line: which option it lacks, or which plugin the option."""
+    if match := _REQUIRED.search(message):
+        name = match["path"].rpartition(".")[2]
+        plugins = ((kind, short, path) for kind, registry in KINDS.items() for short, path in registry.items())
+        shown = (
+            f" It is explained by: fgvr show {kind} {short}" for kind, short, path in plugins if path == match["path"]
+        )
+        where = next(shown, "")
+        return f"{'.'.join(_KEY.findall(message))}: {name} needs {match['options'].strip()}.{where}"
+    if match := _OPTION_OF_NOTHING.search(message):
+        key = ".".join(_KEY.findall(message))
+        return f"--{key}.{match['option']} is an option of what is given with --{key} NAME; give that first."
+    return message
 
 
 def _did_you_mean(wrong: str, known: Iterable[str], dashes: str = "") -> str:

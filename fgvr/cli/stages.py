@@ -14,6 +14,8 @@ from fgvr.errors import FgvrError
 from fgvr.labelers.asking.plan import summary
 from fgvr.labelers.base import Labeler, LabelRequest, Reply
 from fgvr.labelers.combined import CombinedLabeler
+from fgvr.labelers.model import ModelLabeler
+from fgvr.labelers.remote import RemoteLabeler
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ class StageCLI(FgvrCLI):
                 type=Literal["local", "ray"],
                 default="local",
                 help="Where a model of one's own (llava, blip2, classifier) runs: in this process, or on all machines "
-                "of a Ray cluster.",
+                "of a Ray cluster. Remote parts of a cascade or a vote are asked as always.",
             )
 
     def before_instantiate_classes(self) -> None:
@@ -58,9 +60,20 @@ class StageCLI(FgvrCLI):
     def label(self) -> None:
         """Ask for what is missing, or only say what that would be."""
         options = self.config
+        labeler = self.data.labels.labeler
+        if options.engine == "ray" and all(isinstance(part, RemoteLabeler) for part in _leaves(labeler)):
+            raise FgvrError(
+                f"--engine ray is for models that run on one's own machines, such as llava, blip2 or classifier, and "
+                f"{type(labeler).__name__} only asks servers. Leave it out; data.labeler.limits.concurrency says how "
+                "many requests are in flight."
+            )
+        if groups := [leaf for leaf in _leaves(labeler) if isinstance(leaf, ModelLabeler) and leaf.task.of_groups]:
+            raise FgvrError(
+                f"The task {groups[0].task.registry_name!r} is about groups of photos, and fgvr label asks about "
+                "single ones: give --data.labeler.task describe_image."
+            )
         plan = self.data.label_plan()
         print(plan)
-        labeler = self.data.labels.labeler
         if options.dry_run and options.batch:
             usd = self.data.labels.estimate_batch_usd(self.data.asked)
             print(f"by batch: {'cost unknown' if usd is None else f'about ${usd:.2f}'}")
@@ -76,7 +89,7 @@ class StageCLI(FgvrCLI):
                     f"{run.missing} requests have no reply. To send them again, give the same command. The first "
                     f"failure is: {run.first_error or 'the server left them out'}"
                 )
-        elif plan.missing or plan.perhaps:
+        else:
             asker = _on_ray if options.engine == "ray" else None
             print(summary(self.data.label(asker), self.data.simulated))
 
@@ -92,6 +105,13 @@ class StageCLI(FgvrCLI):
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         data.make_candidates(vocabulary, method.backbone, device)
         print(folder.path)
+
+
+def _leaves(labeler: Labeler) -> list[Labeler]:
+    """The labelers that are asked in the end."""
+    if isinstance(labeler, CombinedLabeler):
+        return [leaf for part in labeler.parts for leaf in _leaves(part)]
+    return [labeler]
 
 
 def _on_ray(labeler: Labeler, requests: Sequence[LabelRequest]) -> Iterator[Sequence[Reply]]:

@@ -33,6 +33,7 @@ from fgvr.reports.recorder import RunRecorder
 from fgvr.reports.run_files import simulates
 from fgvr.reports.table import format_table
 from fgvr.runs import RunFolder, new_run_folder
+from fgvr.text import visible
 from fgvr.vocabulary.build import known_vocabulary
 
 log = logging.getLogger(__name__)
@@ -182,6 +183,7 @@ class FgvrCLI(LightningCLI):
         data.direct = data.direct and self.command in ("fit", "test")
         data.asks_support = data.vocabulary is None and not data.resuming and data.needs_labels(method)
         if data.direct or data.asks_support:
+            data.labels.require_names()
             _label_before_training(data)
         loggers = [entry for entry in _as_list(self._trainer_options().logger) if isinstance(entry, Logger)]
         # a new version per start, because a CSV logger deletes what it finds in its folder
@@ -383,8 +385,18 @@ def run_trainer(command: str, args: list[str]) -> int:
 def configure_logging() -> None:
     """Show what fgvr has to say, on process 0, and warnings of everybody."""
     silence()
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_VisibleFormatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("fgvr").setLevel(logging.INFO if _is_rank_zero() else logging.WARNING)
+
+
+class _VisibleFormatter(logging.Formatter):
+    """Shows what a terminal would obey: file names and replies in a message are untrusted."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See the base class."""
+        return visible(super().format(record), lines=True)
 
 
 def _is_rank_zero() -> bool:

@@ -156,16 +156,21 @@ class FgvrDataModule(LightningDataModule):
         return PhotoLabels(self.labeler, self.select, self.label_store, self.max_cost_usd, self.image_features)
 
     @property
-    def asked(self) -> tuple[ImageRecord, ...]:
-        """The photos that the labeler is asked about: the chosen ones and, with ``direct``, the evaluated ones."""
+    def asked_groups(self) -> tuple[tuple[ImageRecord, ...], ...]:
+        """The photos that the labeler is asked about: chosen support photos and, with ``direct``, evaluated ones."""
         support = self.labels.choose(self.support) if self.asks_support else ()
         evaluated = self.photos.splits[self.photos.evaluated_split] if self.direct else ()
         drawn = {record.sample_id for record in support}
-        return (*support, *(record for record in evaluated if record.sample_id not in drawn))
+        return support, tuple(record for record in evaluated if record.sample_id not in drawn)
+
+    @property
+    def asked(self) -> tuple[ImageRecord, ...]:
+        """The same, all of them together."""
+        return tuple(record for group in self.asked_groups for record in group)
 
     def label_plan(self) -> LabelPlan:
         """What labelling would ask and cost; asks nothing."""
-        return self.labels.plan(self.asked)
+        return self.labels.plan(self.asked_groups)
 
     def label(self, asker: Asker | None = None) -> list[LabelRecord]:
         """Ask the labeler for what is missing, store every reply, and return what is known of each photo asked about.
@@ -176,7 +181,8 @@ class FgvrDataModule(LightningDataModule):
         Raises:
             FgvrError: The labeler cannot go on, or ``max_cost_usd`` is reached; what was paid for is stored.
         """
-        return self.labels.ask(self.asked, asker)
+        self.labels.ask(self.asked_groups, asker)
+        return self.read_labels(self.asked)
 
     def read_labels(self, photos: Sequence[ImageRecord] | None = None) -> list[LabelRecord]:
         """What the store has for each of ``photos``; ``flag`` is ``"failed"`` where it has nothing.
@@ -185,8 +191,8 @@ class FgvrDataModule(LightningDataModule):
             photos: The support photos if not given; those that were not chosen have the flag ``"unasked"``.
         """
         if photos is None:
-            return self.labels.read_support(self.support, self.asked)
-        return self.labels.read(photos, self.asked)
+            return self.labels.read_support(self.support, self.asked_groups)
+        return self.labels.read(photos, self.asked_groups)
 
     def image_features(self, photos: Sequence[ImageRecord]) -> NDArray[np.float32]:
         """Image features of ``photos``, from the feature store or computed now: before there is a trainer.

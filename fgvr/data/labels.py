@@ -9,11 +9,12 @@ import numpy as np
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.batch_run import BatchRun, label_batch
 from fgvr.labelers.asking.budget import Budget
-from fgvr.labelers.asking.plan import LabelPlan
+from fgvr.labelers.asking.plan import LabelPlan, add_plans
 from fgvr.labelers.asking.requests import Asker, blind, missing_requests, requests_for
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.batch import BatchLabeler
 from fgvr.labelers.combined import CombinedLabeler
+from fgvr.labelers.model import ModelLabeler
 from fgvr.labelers.run import Features, label, plan, read_labels
 from fgvr.labelers.storage.store import LabelStore
 from fgvr.records import ImageRecord, LabelRecord
@@ -62,6 +63,20 @@ class PhotoLabels:
             )
         return self._labeler
 
+    def require_names(self) -> None:
+        """Refuse a labeler that describes photos where class names are needed.
+
+        Raises:
+            FgvrError: It was given such a task.
+        """
+        parts = self.labeler.parts if isinstance(self.labeler, CombinedLabeler) else (self.labeler,)
+        for part in parts:
+            if isinstance(part, ModelLabeler) and not part.task.names_classes:
+                raise FgvrError(
+                    f"The task {part.task.registry_name!r} gives no class names, and this run needs some: give "
+                    "--data.labeler.task name, or ask for descriptions alone with fgvr label."
+                )
+
     @property
     def needs_features(self) -> bool:
         """Whether it depends on image features which photos are asked about."""
@@ -81,26 +96,31 @@ class PhotoLabels:
             self._chosen[sample_ids] = tuple(support[number] for number in numbers)
         return self._chosen[sample_ids]
 
-    def plan(self, photos: Sequence[ImageRecord]) -> LabelPlan:
-        """What asking about ``photos`` would ask and cost; asks nothing."""
+    def plan(self, groups: Sequence[Sequence[ImageRecord]]) -> LabelPlan:
+        """What asking about the photos of ``groups`` would ask and cost; asks nothing."""
+        groups = self._grouped(groups)
         with LabelStore(self.store) as store:
-            return plan(self.labeler, photos, store, self._for_labeler())
+            plans = [plan(self.labeler, photos, store, self._for_labeler()) for photos in groups]
+        return add_plans(plans, sum(map(len, groups)))
 
-    def ask(self, photos: Sequence[ImageRecord], asker: Asker | None = None) -> list[LabelRecord]:
-        """Ask for what is missing, store every reply, and return what is known of each photo.
+    def ask(self, groups: Sequence[Sequence[ImageRecord]], asker: Asker | None = None) -> None:
+        """Ask for what is missing, and store every reply.
 
         Args:
-            photos: The photos to ask about.
+            groups: The photos to ask about, no photo twice. A labeler that looks at neighbours looks within a group, so
+                that the labels of support photos do not depend on which evaluated photos there are.
             asker: Asks in another way than the labeler's own.
 
         Raises:
             FgvrError: The labeler cannot go on, or ``max_cost_usd`` is reached; what was paid for is stored.
         """
+        left = self.max_cost_usd
         with LabelStore(self.store) as store:
-            run = label(self.labeler, photos, store, self.max_cost_usd, features=self._for_labeler(), asker=asker)
-        if run.failed:
-            log.warning("%d of %d requests failed; the first: %s", run.failed, run.asked, run.first_error)
-        return self.read(photos)
+            for photos in self._grouped(groups):
+                run = label(self.labeler, photos, store, left, features=self._for_labeler(), asker=asker)
+                left = None if left is None else left - run.cost_usd
+                if run.failed:
+                    log.warning("%d of %d requests failed; the first: %s", run.failed, run.asked, run.first_error)
 
     def ask_batch(self, photos: Sequence[ImageRecord], wait: bool = True) -> BatchRun:
         """Ask for what is missing by the batch API of the labeler's server, and collect what earlier calls have sent.
@@ -130,27 +150,38 @@ class PhotoLabels:
             missing = missing_requests(labeler, requests, store.get(labeler.identity(), requests))
         return labeler.estimate_batch_usd(missing) if missing else 0.0
 
-    def read(self, photos: Sequence[ImageRecord], asked: Sequence[ImageRecord] = ()) -> list[LabelRecord]:
+    def read(self, photos: Sequence[ImageRecord], groups: Sequence[Sequence[ImageRecord]] = ()) -> list[LabelRecord]:
         """What the store has for each of ``photos``; ``flag`` is ``"failed"`` where it has nothing.
 
         Args:
             photos: The photos.
-            asked: All that were asked about together: a labeler that looks at neighbours looks among these.
+            groups: As given to ``ask``, for labelers that look at neighbours.
         """
-        among = {photo.sample_id: photo for photo in (*asked, *photos)} if self._labeler_looks else {}
+        if not self._labeler_looks:
+            groups = [photos]
+        known: dict[str, LabelRecord] = {}
         with LabelStore(self.store) as store:
-            if not among:
-                return read_labels(self.labeler, photos, store)
-            labels = read_labels(self.labeler, list(among.values()), store, self._features)
-        known = dict(zip(among, labels, strict=True))
+            wanted = {photo.sample_id for photo in photos}
+            for group in (*groups, photos):
+                if not wanted.isdisjoint(photo.sample_id for photo in group) and not wanted <= known.keys():
+                    for label_record in read_labels(self.labeler, group, store, self._for_labeler()):
+                        known.setdefault(label_record.sample_id, label_record)
         return [known[photo.sample_id] for photo in photos]
 
-    def read_support(self, support: Sequence[ImageRecord], asked: Sequence[ImageRecord] = ()) -> list[LabelRecord]:
+    def read_support(
+        self, support: Sequence[ImageRecord], groups: Sequence[Sequence[ImageRecord]] = ()
+    ) -> list[LabelRecord]:
         """The same for the support photos; those that were not chosen have the flag ``"unasked"``."""
-        labels = {record.sample_id: record for record in self.read(self.choose(support), asked)}
+        labels = {record.sample_id: record for record in self.read(self.choose(support), groups)}
         return [
             labels.get(photo.sample_id) or LabelRecord(photo.sample_id, names=(), flag="unasked") for photo in support
         ]
+
+    def _grouped(self, groups: Sequence[Sequence[ImageRecord]]) -> list[Sequence[ImageRecord]]:
+        """The groups that are asked about on their own; a labeler that does not look at neighbours needs only one."""
+        if self._labeler_looks:
+            return [group for group in groups if group]
+        return [[photo for group in groups for photo in group]]
 
     def _batch_labeler(self) -> BatchLabeler:
         if not isinstance(self.labeler, BatchLabeler):

@@ -68,6 +68,12 @@ class BatchLabeler(RemoteLabeler):
             requests: Key -> request.
         """
 
+    async def delete_batch_files(self, client: Any, remote_id: str) -> None:
+        """Delete, at the server, what was sent and what came back, once it is stored; nothing unless overridden.
+
+        Raises nothing: what stays there costs no reply.
+        """
+
     def worst_batch_usd(self, question: Question) -> float | None:
         """The most that ``question`` may cost in a batch; ``None`` where no price is known."""
         usd = self.worst_usd(question)

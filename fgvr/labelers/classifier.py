@@ -1,5 +1,6 @@
 """Names from an image classifier: the stand-in for a multimodal LLM on a machine without hub, key and GPU."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,15 +33,16 @@ class ClassifierLabeler(LocalLabeler):
     sets it is a stand-in to try a run with and not a labeler.
 
     Args:
-        model: ``efficientnet_lite0``, whose weights come with a package; the name of another model of timm, whose
-            pretrained weights are fetched from the hub; or ``local-dir:FOLDER`` with what timm's ``save_for_hf`` wrote.
+        model: ``efficientnet_lite0``, whose weights come with a package; the name of another model of timm with the tag
+            of its weights, which are fetched from the hub, such as ``resnet50.a1_in1k``; or ``local-dir:FOLDER`` with
+            what timm's ``save_for_hf`` wrote.
         k: How many classes are replied, the most probable first.
         min_probability: Classes below it are left out; a photo with no class above it has no name.
         batch_size: Photos a forward pass.
         device: Such as ``cuda:1`` or ``cpu``; ``auto`` takes the accelerator if there is one.
 
     Raises:
-        FgvrError: A value is out of range.
+        FgvrError: A value is out of range, or the model is named without the tag of its weights.
     """
 
     max_pictures: ClassVar[int | None] = 1
@@ -57,12 +59,18 @@ class ClassifierLabeler(LocalLabeler):
             raise FgvrError(f"data.labeler.k is {k}; expected 1 or more.")
         if not 0 <= min_probability < 1:
             raise FgvrError(f"data.labeler.min_probability is {min_probability}; expected 0 or more, and below 1.")
+        if model != _PACKAGED and not re.search(r"[.:/]", model):
+            raise FgvrError(
+                f"data.labeler.model is {model!r}, which timm may have several weights for; expected {_PACKAGED}, "
+                "local-dir:FOLDER, or a name with the tag of its weights, such as resnet50.a1_in1k: "
+                f"`python -c \"import timm; print(timm.list_pretrained('{model}*'))\"` lists them."
+            )
         super().__init__(model, batch_size=batch_size, device=device)
         self.k = k
         self.min_probability = min_probability
 
     def identity(self) -> dict[str, Any]:
-        """The model, and what counts as its answer; there is no task, because nothing is asked in words.
+        """The model, or a folder's content, and what counts as an answer. There is no task: nothing is asked in words.
 
         Raises:
             FgvrError: The folder of ``local-dir:`` holds no model.
@@ -78,6 +86,7 @@ class ClassifierLabeler(LocalLabeler):
             identity["weights_sha256"] = EFFICIENTNET_LITE0.sha256
         elif self.model.startswith(_FOLDER):
             identity["folder_sha256"] = folder_digest(Path(self.model.removeprefix(_FOLDER)))
+            del identity["model"]
         return identity
 
     @property

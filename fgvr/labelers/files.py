@@ -12,7 +12,7 @@ from fgvr.errors import FgvrError
 from fgvr.files import replacing
 from fgvr.records import LabelRecord
 
-_SINCE_THEN = ("confidence", "alternatives")
+_SINCE_THEN = ("confidence", "alternatives", "corrected")
 """Columns that the files of older runs lack."""
 
 _SCHEMA = pa.schema(
@@ -27,6 +27,7 @@ _SCHEMA = pa.schema(
         ("seconds", pa.float64()),
         ("confidence", pa.float64()),
         ("alternatives", pa.list_(pa.string())),
+        ("corrected", pa.bool_()),
     ]
 )
 

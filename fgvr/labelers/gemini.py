@@ -2,25 +2,22 @@
 
 import base64
 import json
-import logging
-import os
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, BinaryIO, Literal
-from urllib.parse import urlsplit
+from typing import Any, ClassVar, Literal
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest, Reply
-from fgvr.labelers.batch import BatchStatus
 from fgvr.labelers.hosts import gemini_batch
+from fgvr.labelers.hosts.addresses import server_url
+from fgvr.labelers.hosts.api_keys import read_key
 from fgvr.labelers.hosts.gemini_errors import raise_for
-from fgvr.labelers.hosts.hosted import HostedLabeler
+from fgvr.labelers.hosts.hosted import BatchApi, Connection, HostedLabeler
 from fgvr.labelers.hosts.image_tokens import gemini_image_tokens
-from fgvr.labelers.hosts.json_values import first, get
+from fgvr.labelers.hosts.json_values import count, first, get, word
 from fgvr.labelers.hosts.prices import Price, PriceList, Tokens
 from fgvr.labelers.hosts.server_errors import plain, transport_failure
 from fgvr.labelers.pictures import PictureOptions
@@ -32,22 +29,6 @@ _BLOCKED = {
     "SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY",
     "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "ESCALATION", "MODEL_ARMOR",
 }  # fmt: skip
-_LOG = logging.getLogger(__name__)
-
-
-@dataclass
-class Connection:
-    """An open client.
-
-    Attributes:
-        sdk: The asynchronous part of the SDK's client.
-        key: The key, to be kept out of messages.
-        warned: Whether it was said that another model answers.
-    """
-
-    sdk: Any
-    key: str
-    warned: bool = False
 
 
 class GeminiLabeler(HostedLabeler):
@@ -79,6 +60,9 @@ class GeminiLabeler(HostedLabeler):
         FgvrError: ``base_url`` is no address, or ``answers`` is below 1.
     """
 
+    own_server: ClassVar[str] = _OWN_SERVER
+    batch_api: ClassVar[BatchApi] = gemini_batch
+
     def __init__(
         self,
         model: str = "gemini-3.8-flash",
@@ -98,19 +82,16 @@ class GeminiLabeler(HostedLabeler):
     ) -> None:
         # a proxy's requests are billed by Google
         prices = PriceList("google", price=price)
+        base_url = server_url(base_url, own=_OWN_SERVER)
+        model = model.removeprefix("models/")
         super().__init__(model, prices, base_url, task, prompt, answers, pictures, max_output_tokens, limits)
         self.temperature = temperature
         self.media_resolution = media_resolution
-        self.thinking_level = thinking_level
+        self.thinking_level = thinking_level and thinking_level.lower()
         self.thinking_budget = thinking_budget
         self.seed = seed
         self.price = price
         self._leave_room_for_thoughts(max_output_tokens)
-
-    @property
-    def server(self) -> str:
-        """Host and model."""
-        return f"{urlsplit(self.base_url or _OWN_SERVER).netloc} {self.model}"
 
     def identity(self) -> dict[str, Any]:
         """The server, the model, and all that shapes its replies."""
@@ -118,7 +99,7 @@ class GeminiLabeler(HostedLabeler):
             "labeler": "gemini",
             "base_url": self.base_url,
             "media_resolution": self.media_resolution,
-            "thinking_level": self.thinking_level and self.thinking_level.lower(),
+            "thinking_level": self.thinking_level,
             "thinking_budget": self.thinking_budget,
             # 0 and 0.0 are one temperature, and must be one key in the label store
             "temperature": None if self.temperature is None else float(self.temperature),
@@ -129,7 +110,7 @@ class GeminiLabeler(HostedLabeler):
     @property
     def thinks(self) -> bool:
         """All models since Gemini 2.5 do, unless told not to."""
-        return self.thinking_budget != 0 and not re.match(r"(models/)?(gemini-(1\.|2\.0)|gemma)", self.model)
+        return self.thinking_budget != 0 and not re.match(r"gemini-(1\.|2\.0)|gemma", self.model)
 
     def image_tokens(self, width: int, height: int) -> tuple[float, float]:
         """As far as it is known of the model's family."""
@@ -150,7 +131,7 @@ class GeminiLabeler(HostedLabeler):
         except ImportError as error:
             name = error.name or "google-genai"
             raise FgvrError(f"The gemini labeler needs the package {name}: pip install 'fgvr[gemini]'") from error
-        key = (os.environ.get("GOOGLE_API_KEY") or os.environ.get("GEMINI_API_KEY") or "").strip()
+        key = read_key("GOOGLE_API_KEY", "GEMINI_API_KEY")
         if not key:
             raise FgvrError("Neither GEMINI_API_KEY nor GOOGLE_API_KEY is set: put the key of the Gemini API into one.")
         # without a client the SDK takes aiohttp where that is installed, so that errors would depend on it
@@ -200,7 +181,7 @@ class GeminiLabeler(HostedLabeler):
             raise failure from None
         try:
             content = json.loads(answer.sdk_http_response.body)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             raise AttemptFailedError("the reply is no JSON", cost_usd=None) from None
         return self.reply(question.request, content, time.perf_counter() - begin, question, client)
 
@@ -235,33 +216,25 @@ class GeminiLabeler(HostedLabeler):
         """
         counts, candidate = get(content, "usageMetadata"), first(get(content, "candidates"))
         tokens = _tokens(counts)
-        model = str(get(content, "modelVersion") or "")
-        reason, blocked = get(candidate, "finishReason"), get(content, "promptFeedback", "blockReason")
-        usage: dict[str, Any] = {
-            "input_tokens": tokens and tokens.input,
-            "output_tokens": tokens and tokens.output,
-            "reasoning_tokens": get(counts, "thoughtsTokenCount"),
-            "cached_tokens": (tokens and tokens.cached) or None,
-            "finish_reason": reason,
-            "response_id": get(content, "responseId"),
-            "blocked": blocked or (reason if reason in _BLOCKED else None),
-        }
-        usage = {name: value for name, value in usage.items() if value is not None}
+        model = word(content, "modelVersion") or ""
+        reason, blocked = word(candidate, "finishReason"), word(content, "promptFeedback", "blockReason")
+        usage = self._usage(
+            tokens,
+            reasoning_tokens=count(counts, "thoughtsTokenCount"),
+            finish_reason=reason,
+            response_id=word(content, "responseId"),
+            blocked=blocked or (reason if reason in _BLOCKED else None),
+        )
         if not isinstance(content, dict) or not (candidate or blocked):
             raise AttemptFailedError("the reply has no candidate", cost_usd=None)
         cost_usd = self._usd(question, model, tokens, usage, batch=client is None)
-        if client is not None and not client.warned and not _same_model(self.model, model):
-            client.warned = True
-            _LOG.warning("%s was asked for %s, and %r answers.", self.server, self.model, plain(model))
+        self._warn_of_another(model, client)
         raw = _text(get(candidate, "content", "parts"))
         if "blocked" in usage:
             return Reply(request, raw, (), "", model, cost_usd, seconds, usage)
         error = ""
         if not raw.strip() and reason == "MAX_TOKENS":
-            error = (
-                f"The model spent all {self.max_output_tokens} tokens before it replied: "
-                "raise --data.labeler.max_output_tokens, or lower --data.labeler.thinking_level."
-            )
+            error = self._spent_on_thoughts("thinking_level")
         elif not raw and reason != "STOP":
             raise AttemptFailedError(f"the reply is empty ({plain(reason)})", cost_usd=cost_usd)
         return Reply(request, raw, None, error, model, cost_usd, seconds, usage)
@@ -269,28 +242,6 @@ class GeminiLabeler(HostedLabeler):
     def batch_line(self, key: str, question: Question) -> dict[str, Any]:
         """As the Gemini Batch API wants it."""
         return {"key": key, "request": self.body(question)}
-
-    async def upload_batch(self, client: Connection, file: BinaryIO, nonce: str) -> str:
-        """To the Files API."""
-        return await gemini_batch.upload(self, client, file, nonce)
-
-    async def create_batch(self, client: Connection, upload: str, nonce: str) -> str:
-        """With the nonce as its display name."""
-        return await gemini_batch.create(self, client, upload, nonce)
-
-    async def find_batch(self, client: Connection, nonce: str) -> str | None:
-        """By its display name."""
-        return await gemini_batch.find(self, client, nonce)
-
-    async def batch_status(self, client: Connection, remote_id: str) -> BatchStatus:
-        """Expired and cancelled ones have ended: with the replies that there are."""
-        return await gemini_batch.status(self, client, remote_id)
-
-    def collect_batch(
-        self, client: Connection, remote_id: str, requests: Mapping[str, LabelRequest]
-    ) -> AsyncIterator[Reply]:
-        """From the file of replies."""
-        return gemini_batch.collect(self, client, remote_id, requests)
 
     def _options(self) -> dict[str, Any]:
         """``generationConfig``, as the REST API documents it."""
@@ -317,17 +268,8 @@ def _text(parts: Any) -> str:
 
 
 def _tokens(counts: Any) -> Tokens | None:
-    sent, *more = (get(counts, name) for name in ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount"))
-    if not isinstance(sent, int) or sent < 0:
+    sent = count(counts, "promptTokenCount")
+    if sent is None:
         return None
-    cached = get(counts, "cachedContentTokenCount")
-    received = sum(count for count in more if isinstance(count, int) and count > 0)
-    return Tokens(sent, received, cached if isinstance(cached, int) else 0)
-
-
-def _same_model(asked: str, answered: str) -> bool:
-    """Whether the model that answered is the one that was asked, or a numbered version of it."""
-    if not answered:
-        return True
-    name = re.escape(asked.removeprefix("models/"))
-    return re.fullmatch(rf"(?:models/)?{name}(?:-(?:preview-)?\d[\d-]*)?", answered) is not None
+    received = sum(count(counts, name) or 0 for name in ("candidatesTokenCount", "thoughtsTokenCount"))
+    return Tokens(sent, received, count(counts, "cachedContentTokenCount") or 0)

@@ -70,7 +70,7 @@ class ImageTextLabeler(LocalLabeler):
         self.dtype = dtype
 
     def identity(self) -> dict[str, Any]:
-        """Model, revision and precision; of a folder its content and not its path. Decoding is always greedy.
+        """Model, revision and precision; of a folder its content and neither name nor place. Decoding is always greedy.
 
         Raises:
             FgvrError: The folder holds no model.
@@ -78,7 +78,8 @@ class ImageTextLabeler(LocalLabeler):
         identity = {**super().identity(), "revision": self.revision, "dtype": self.dtype}
         folder = Path(self.model)
         if folder.is_dir():
-            identity |= {"model": folder.resolve().name, "folder_sha256": folder_digest(folder)}
+            identity |= {"revision": None, "folder_sha256": folder_digest(folder)}
+            del identity["model"]
         return identity
 
     @abstractmethod

@@ -1,13 +1,16 @@
 """Names from LLaVA, or from any other multimodal model of transformers that one chats with."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.image_text import Dtype, ImageTextLabeler, ImageTextModel, plain_text
 from fgvr.labelers.local import LocalQuestion, require
 from fgvr.labelers.pictures import PictureOptions
 from fgvr.labelers.tasks.base import Task
+
+if TYPE_CHECKING:
+    import torch
 
 
 class LlavaLabeler(ImageTextLabeler):
@@ -30,6 +33,8 @@ class LlavaLabeler(ImageTextLabeler):
         dtype: Of weights and computation; ``auto`` is how the weights are stored.
         quantize: ``4bit`` loads the weights as 4-bit NormalFloat (QLoRA, Dettmers et al. 2023): a quarter of the
             memory of half precision, for somewhat other replies.
+        engine: ``vllm`` runs the model in vLLM, which is faster, needs ``--engine ray`` and a GPU, and whose replies
+            are somewhat other ones, too.
 
     Raises:
         FgvrError: ``batch_size`` is below 1.
@@ -49,13 +54,26 @@ class LlavaLabeler(ImageTextLabeler):
         revision: str | None = None,
         dtype: Dtype = "auto",
         quantize: Literal["none", "4bit"] = "none",
+        engine: Literal["transformers", "vllm"] = "transformers",
     ) -> None:
         super().__init__(model, task, prompt, pictures, max_output_tokens, batch_size, device, revision, dtype)
         self.quantize = quantize
+        self.engine = engine
 
     def identity(self) -> dict[str, Any]:
-        """Model, revision, precision and quantization."""
-        return {"labeler": "llava", **super().identity(), "quantize": self.quantize}
+        """Model, revision, precision, quantization, and what runs it."""
+        identity = {"labeler": "llava", **super().identity(), "quantize": self.quantize}
+        return identity if self.engine == "transformers" else {**identity, "engine": self.engine}
+
+    def load(self, device: "torch.device") -> ImageTextModel:
+        """See the base class.
+
+        Raises:
+            FgvrError: It is vLLM that the model is to run in, which is not done here.
+        """
+        if self.engine == "vllm":
+            raise FgvrError("data.labeler.engine is vllm, which runs on Ray: give --engine ray as well.")
+        return super().load(device)
 
     def quantization(self) -> Any:
         """See the base class.

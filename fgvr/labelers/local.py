@@ -183,7 +183,7 @@ def require(*packages: str, extra: str) -> None:
 
 
 def folder_digest(folder: Path) -> str:
-    """SHA-256 of a folder with a model, for ``identity``: a trained-on model is another one, a moved folder is not.
+    """SHA-256 of a folder with a model, for ``identity``: a model that was trained on is another one, a copy is not.
 
     Raises:
         FgvrError: There is no model in it.

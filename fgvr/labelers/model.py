@@ -45,6 +45,7 @@ class ModelLabeler(Labeler):
             "model": self.model,
             "task": self.task.registry_name,
             "schema": self.task.schema(),
+            **({"reading": reading} if (reading := self.task.reading()) else {}),
             "pictures": self.pictures.identity(),
             "max_output_tokens": self.max_output_tokens,
         }

@@ -3,23 +3,23 @@
 import base64
 import json
 import logging
-import os
 import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Literal
+from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest, Reply
-from fgvr.labelers.batch import BatchStatus
-from fgvr.labelers.hosts import openai_batch
-from fgvr.labelers.hosts.hosted import HostedLabeler
+from fgvr.labelers.hosts import hosted, openai_batch
+from fgvr.labelers.hosts.addresses import server_url
+from fgvr.labelers.hosts.api_keys import check_variable, read_key
+from fgvr.labelers.hosts.hosted import BatchApi, HostedLabeler
 from fgvr.labelers.hosts.image_tokens import openai_image_tokens
-from fgvr.labelers.hosts.json_values import first, get
+from fgvr.labelers.hosts.json_values import count, first, get, word
 from fgvr.labelers.hosts.openai_errors import raise_for, words
 from fgvr.labelers.hosts.prices import Price, PriceList, Tokens
 from fgvr.labelers.hosts.server_errors import plain, transport_failure
@@ -34,24 +34,29 @@ _UNSUPPORTED = re.compile(
     r"unsupported|not support|unrecogni[sz]ed|unknown|unexpected|not permitted|not allowed|extra.forbidden",
     re.IGNORECASE,
 )
+# "Unsupported parameter: 'max_tokens'", "unexpected ['max_tokens']",
+# "Unrecognized request argument supplied: max_tokens", "max_tokens is not supported", and what pydantic says
+_BLAMED = (
+    r"(?:{words})[ \w]{{0,40}}:?\s*[\['\"`\\]+{name}\b",
+    r"(?:{words})[ \w]{{0,20}}\b(?:parameter|argument|field|option)s?(?: supplied)?:? {name}\b",
+    r"\b{name}\b['\"`\\]*(?: is unsupported| is not (?:supported|permitted|allowed)|: extra inputs)",
+    r"'loc': [\[(]'body', '{name}'[\])]",
+)
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass
-class Connection:
+class Connection(hosted.Connection):
     """An open client, and what was learned of the server.
 
     Attributes:
         sdk: The SDK's client.
         key: What was sent as the key, to be kept out of messages.
-        dropped: Parameters that the server does not take.
         warned: Whether it was said that another model answers.
+        dropped: Parameters that the server does not take.
     """
 
-    sdk: Any
-    key: str
     dropped: list[str] = field(default_factory=list)
-    warned: bool = False
 
     def adapt(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """``body`` without the parameters that the server does not take; the length of a reply is renamed."""
@@ -68,9 +73,7 @@ class Connection:
         text = f"{error.code} {error.message} {error.body}"
         if not _UNSUPPORTED.search(text):
             return False
-        named = [
-            name for name in _OPTIONAL if name in sent and (error.param == name or re.search(rf"\b{name}\b", text))
-        ]
+        named = [name for name in _OPTIONAL if name in sent and (error.param == name or _is_blamed(name, text))]
         # "Unsupported parameter: 'max_tokens'": of several, the one that is called the parameter
         named.sort(key=lambda name: error.param != name)
         if not named or _LENGTHS.get(named[0]) in self.dropped:
@@ -106,8 +109,11 @@ class OpenAILabeler(HostedLabeler):
         price: What tokens cost, where the built-in list is wrong or lacks the model.
 
     Raises:
-        FgvrError: ``base_url`` is no address, or ``answers`` is below 1.
+        FgvrError: ``base_url`` is no address, ``api_key_env`` no name of a variable, or ``answers`` is below 1.
     """
+
+    own_server: ClassVar[str] = _OWN_SERVER
+    batch_api: ClassVar[BatchApi] = openai_batch
 
     def __init__(
         self,
@@ -126,22 +132,18 @@ class OpenAILabeler(HostedLabeler):
         reasoning_effort: str | None = None,
         price: Price | None = None,
     ) -> None:
-        if base_url is not None and base_url.rstrip("/") == _OWN_SERVER:
-            base_url = None
-        prices = PriceList("openai", base_url, price)
+        base_url = server_url(base_url, own=_OWN_SERVER)
+        if api_key_env is not None:
+            check_variable(api_key_env)
+        prices = PriceList("openai", None if _is_openai(base_url) else base_url, price)
         super().__init__(model, prices, base_url, task, prompt, answers, pictures, max_output_tokens, limits)
         self.temperature = temperature
         self.api_key_env = api_key_env
         self.detail = detail
         self.seed = seed
-        self.reasoning_effort = reasoning_effort
+        self.reasoning_effort = reasoning_effort and reasoning_effort.lower()
         self.price = price
         self._leave_room_for_thoughts(max_output_tokens)
-
-    @property
-    def server(self) -> str:
-        """Host and model."""
-        return f"{urlsplit(self.base_url or _OWN_SERVER).netloc} {self.model}"
 
     def identity(self) -> dict[str, Any]:
         """The server, the model, and all that shapes its replies."""
@@ -160,7 +162,7 @@ class OpenAILabeler(HostedLabeler):
     def thinks(self) -> bool:
         """All models of OpenAI since o1 and GPT-5 do, unless told not to; of other models it is not known."""
         name = self.model.rpartition("/")[2].removeprefix("ft:")
-        known = self.base_url is None or re.match(r"gpt-[5-9]|o\d", name) is not None
+        known = _is_openai(self.base_url) or re.match(r"gpt-[5-9]|o\d", name) is not None
         return (
             known and not name.startswith(("gpt-4", "chatgpt-4o")) and self.reasoning_effort not in ("none", "minimal")
         )
@@ -221,7 +223,7 @@ class OpenAILabeler(HostedLabeler):
                 raise transport_failure(error) or AttemptFailedError(plain(error, client.key), None) from None
         try:
             content = json.loads(answer.http_response.content)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise AttemptFailedError("the reply is no JSON", cost_usd=None) from None
         reply = self.reply(question.request, content, time.perf_counter() - begin, question, client)
         if reply is None:
@@ -242,7 +244,7 @@ class OpenAILabeler(HostedLabeler):
         body: dict[str, Any] = {
             "model": self.model,
             "messages": [{"role": "user", "content": content}],
-            "max_completion_tokens" if self._is_openai else "max_tokens": self.max_output_tokens,
+            "max_completion_tokens" if _is_openai(self.base_url) else "max_tokens": self.max_output_tokens,
             "temperature": self.temperature,
             "seed": self.seed,
             "reasoning_effort": self.reasoning_effort,
@@ -275,75 +277,47 @@ class OpenAILabeler(HostedLabeler):
         message = get(choice, "message")
         if not isinstance(message, dict):
             return None
-        model = str(get(content, "model") or "")
+        model = word(content, "model") or ""
         tokens = _tokens(get(content, "usage"))
-        reason = get(choice, "finish_reason")
-        usage: dict[str, Any] = {
-            "input_tokens": tokens and tokens.input,
-            "output_tokens": tokens and tokens.output,
-            "reasoning_tokens": get(content, "usage", "completion_tokens_details", "reasoning_tokens"),
-            "cached_tokens": (tokens and tokens.cached) or None,
-            "finish_reason": reason,
-            "system_fingerprint": get(content, "system_fingerprint"),
-            "dropped": list(client.dropped) if client and client.dropped else None,
-        }
-        usage = {name: value for name, value in usage.items() if value is not None}
+        reason = word(choice, "finish_reason")
+        usage = self._usage(
+            tokens,
+            reasoning_tokens=count(content, "usage", "completion_tokens_details", "reasoning_tokens"),
+            finish_reason=reason,
+            system_fingerprint=word(content, "system_fingerprint"),
+            dropped=list(client.dropped) if client and client.dropped else None,
+        )
         cost_usd = self._usd(question, model, tokens, usage, batch=client is None)
         if reason == "content_filter":
             usage["blocked"] = reason
         refusal = message.get("refusal")
         raw = _text(message.get("content")) or (refusal if isinstance(refusal, str) else "")
-        error = ""
-        if reason == "length" and not raw.strip():
-            error = (
-                f"The model spent all {self.max_output_tokens} tokens before it replied: "
-                "raise --data.labeler.max_output_tokens, or lower --data.labeler.reasoning_effort."
-            )
-        if client is not None and not client.warned and not _same_model(self.model, model):
-            client.warned = True
-            _LOG.warning("%s was asked for %s, and %r answers.", self.server, self.model, plain(model))
+        error = self._spent_on_thoughts("reasoning_effort") if reason == "length" and not raw.strip() else ""
+        self._warn_of_another(model, client)
         return Reply(request, raw, None, error, model, cost_usd, seconds, usage)
 
     def batch_line(self, key: str, question: Question) -> dict[str, Any]:
         """As OpenAI's Batch API wants it."""
         return {"custom_id": key, "method": "POST", "url": openai_batch.ENDPOINT, "body": self.body(question)}
 
-    async def upload_batch(self, client: Connection, file: BinaryIO, nonce: str) -> str:
-        """To the Files API."""
-        return await openai_batch.upload(self, client, file, nonce)
-
-    async def create_batch(self, client: Connection, upload: str, nonce: str) -> str:
-        """With the nonce in its metadata."""
-        return await openai_batch.create(self, client, upload, nonce)
-
-    async def find_batch(self, client: Connection, nonce: str) -> str | None:
-        """By its metadata."""
-        return await openai_batch.find(self, client, nonce)
-
-    async def batch_status(self, client: Connection, remote_id: str) -> BatchStatus:
-        """Expired and cancelled ones have ended: with the replies that there are."""
-        return await openai_batch.status(self, client, remote_id)
-
-    def collect_batch(
-        self, client: Connection, remote_id: str, requests: Mapping[str, LabelRequest]
-    ) -> AsyncIterator[Reply]:
-        """From the files of replies and of errors."""
-        return openai_batch.collect(self, client, remote_id, requests)
-
-    @property
-    def _is_openai(self) -> bool:
-        host = urlsplit(self.base_url or _OWN_SERVER).hostname or ""
-        return host == "api.openai.com" or host.endswith(".api.openai.com")
-
     def _key(self) -> str:
-        name = self.api_key_env or ("OPENAI_API_KEY" if self._is_openai else "")
-        key = os.environ.get(name, "").strip() if name else ""
+        name = self.api_key_env or ("OPENAI_API_KEY" if _is_openai(self.base_url) else "")
+        key = read_key(name) if name else ""
         if name and not key:
             raise FgvrError(
                 f"The environment variable {name} is not set: put the key for {self.server} into it, or give "
                 "--data.labeler.base_url for a server that needs none."
             )
         return key
+
+
+def _is_blamed(name: str, text: str) -> bool:
+    """Whether an error that is about something unsupported is about this parameter."""
+    if name not in _LENGTHS:
+        return re.search(rf"\b{name}\b", text) is not None
+    # a message about a picture may mention the length, without which a reply has no limit at all on some servers
+    pattern = "|".join(_BLAMED).format(words=_UNSUPPORTED.pattern, name=name)
+    return re.search(pattern, text, re.IGNORECASE) is not None
 
 
 def _text(content: Any) -> str:
@@ -353,19 +327,14 @@ def _text(content: Any) -> str:
 
 
 def _tokens(usage: Any) -> Tokens | None:
-    sent, received = get(usage, "prompt_tokens"), get(usage, "completion_tokens")
-    if not isinstance(sent, int) or not isinstance(received, int) or sent < 0 or received < 0:
+    sent, received = count(usage, "prompt_tokens"), count(usage, "completion_tokens")
+    if sent is None or received is None:
         return None
     details = get(usage, "prompt_tokens_details")
-    cached, written = get(details, "cached_tokens"), get(details, "cache_write_tokens")
-    return Tokens(sent, received, cached if isinstance(cached, int) else 0, written if isinstance(written, int) else 0)
+    return Tokens(sent, received, count(details, "cached_tokens") or 0, count(details, "cache_write_tokens") or 0)
 
 
-def _same_model(asked: str, answered: str) -> bool:
-    """Whether the model that answered is the one that was asked, or a dated snapshot of it."""
-    if not answered:
-        return True
-    # "gpt-4o-2024-11-20" of "gpt-4o", "llava:latest" of "llava", "Qwen2-VL" of "Qwen/Qwen2-VL", "tiny@main" of "tiny"
-    return (
-        re.fullmatch(rf"(?:.*/)?{re.escape(asked.split('/')[-1])}(?:-\d[\d-]*|:latest|@[\w.-]+)?", answered) is not None
-    )
+def _is_openai(base_url: str | None) -> bool:
+    """Whether a server is OpenAI's own, of one of its regions included, such as eu.api.openai.com."""
+    host = urlsplit(base_url or _OWN_SERVER).hostname or ""
+    return host == "api.openai.com" or host.endswith(".api.openai.com")

@@ -1,6 +1,6 @@
 """The labelling run: what is missing, asking for it within a budget, and reading the labels back."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.budget import Budget
-from fgvr.labelers.asking.plan import LabelPlan, LabelRun
+from fgvr.labelers.asking.plan import LabelPlan, LabelRun, add_dollars, add_plans
 from fgvr.labelers.asking.requests import (
     Asker,
     ask_requests,
@@ -64,7 +64,7 @@ def label(
         store: Where replies are kept.
         max_cost_usd: US dollars that this run may spend, what earlier runs spent not counted; ``None`` for no limit.
             With a remote labeler a hard cap; with others it holds as long as no reply costs more than the labeler's
-            estimate and than all replies before.
+            estimate and than all replies before. An ``asker`` is asked for no more once the next reply would pass it.
         progress: Show a progress bar on stderr.
         features: Image features, for labelers that look at neighbours.
         asker: Asks in another way than the labeler's own.
@@ -75,10 +75,13 @@ def label(
     """
     labeler.check_images([blind(image) for image in images])
     run = _label(labeler, images, store, Budget(max_cost_usd), progress, features, asker)
-    if run.failed and all(record.flag == "failed" for record in read_labels(labeler, images, store, features)):
+    if images and run.failed == run.asked and not (now := _plan(labeler, images, store, None)).stored:
+        given_up = now.given_up
+        why = f" The first failure is {run.first_error}." if run.failed else ""
+        again = f" {given_up} were given up: let them be asked again with fgvr labels retry-failed." if given_up else ""
         raise FgvrError(
-            f"None of the {len(images)} photos has a reply of {type(labeler).__name__}. The first failure is "
-            f"{run.first_error}. When that is fixed, run fgvr label with the same options again."
+            f"None of the {len(images)} photos has a reply of {type(labeler).__name__}.{why}{again} When what is wrong "
+            "is mended, run fgvr label with the same options again."
         )
     return run
 
@@ -103,7 +106,8 @@ def read_labels(
         for number, part in enumerate(labeler.parts):
             rows = _wanted_rows(labeler, number, columns, images, features)
             columns.append(_column(rows, read_labels(part, [images[row] for row in rows], store, features), images))
-        return labeler.combine(columns) if images else []
+        combined = labeler.combine(columns) if images else []
+        return [_as_corrected(record, parts) for record, *parts in zip(combined, *columns, strict=True)]
     requests = [request for image in images for request in requests_about(labeler, image)]
     identity = labeler.identity()
     replies = iter(store.get(identity, requests))
@@ -179,38 +183,14 @@ def _plan_parts(
         if any(earlier.unasked for earlier in plans) and type(labeler).wanted is not CombinedLabeler.wanted:
             later = [_plan(part, images, store, features) for part in labeler.parts[number:]]
             perhaps = sum(each.missing for each in later)
-            return replace(_added(plans, len(images)), perhaps=perhaps, perhaps_usd=_sum(p.estimate_usd for p in later))
+            return replace(
+                add_plans(plans, len(images)), perhaps=perhaps, perhaps_usd=add_dollars(p.estimate_usd for p in later)
+            )
         rows = _wanted_rows(labeler, number, columns, images, features)
         mine = [images[row] for row in rows]
         plans.append(_plan(part, mine, store, features))
         columns.append(_column(rows, read_labels(part, mine, store, features), images))
-    return _added(plans, len(images))
-
-
-def _added(plans: Sequence[LabelPlan], images: int) -> LabelPlan:
-    return LabelPlan(
-        images=images,
-        requests=sum(each.requests for each in plans),
-        stored=sum(each.stored for each in plans),
-        failed_before=sum(each.failed_before for each in plans),
-        missing=sum(each.missing for each in plans),
-        estimate_usd=_sum(each.estimate_usd for each in plans),
-        simulated=any(each.simulated for each in plans),
-        given_up=sum(each.given_up for each in plans),
-        waiting=sum(each.waiting for each in plans),
-        perhaps=sum(each.perhaps for each in plans),
-        perhaps_usd=_sum(each.perhaps_usd for each in plans),
-    )
-
-
-def _sum(estimates: Iterable[float | None]) -> float | None:
-    """The sum, ``None`` where one of them is not known."""
-    total = 0.0
-    for estimate in estimates:
-        if estimate is None:
-            return None
-        total += estimate
-    return total
+    return add_plans(plans, len(images))
 
 
 def _wanted_rows(
@@ -235,6 +215,12 @@ def _column(
     for row, record in zip(rows, labels, strict=True):
         column[row] = record
     return column
+
+
+def _as_corrected(combined: LabelRecord, parts: Sequence[LabelRecord | None]) -> LabelRecord:
+    """The combined label, or what a person said of a part's reply: that is not put to the vote."""
+    person = next((part for part in parts if part is not None and part.corrected), None)
+    return combined if person is None else replace(person, cost_usd=combined.cost_usd, seconds=combined.seconds)
 
 
 def _label_record(labeler: Labeler, sample_id: str, replies: Sequence[Reply | None]) -> LabelRecord:

@@ -11,6 +11,7 @@ import numpy as np
 from fgvr.candidates.neighbours import MOST_PHOTOS, spread
 from fgvr.candidates.quality import CandidateQuality, measure
 from fgvr.data.photos import Photos
+from fgvr.records import LabelRecord
 from fgvr.reports import plots
 from fgvr.reports.analysis import (
     Judged,
@@ -325,8 +326,8 @@ class Content:
             known = f"{len(set(self.judged.truth)):,} true classes" if self.judged else "true names unknown"
             tiles.append(Tile("photos named", f"{self.predicted:,}", f"{len(set(row.names)):,} names; {known}"))
         if self.files.labels:
-            share = self.usable / len(self.files.labels)
-            tiles.append(Tile("usable replies", f"{share:.0%}", f"of {len(self.files.labels):,} support photos"))
+            share = self.usable / max(1, len(self.asked))
+            tiles.append(Tile("usable replies", f"{share:.0%}", f"of {len(self.asked):,} support photos"))
         if self.quality is not None:
             note = f"{self.quality.mean_size:.1f} names in a set"
             if self.quality.coverage is not None:
@@ -344,6 +345,16 @@ class Content:
         return f"{own - other:+.1f} against {self.baseline}".replace("-", MINUS)
 
     # labels
+
+    @cached_property
+    def asked(self) -> list[LabelRecord]:
+        """Labels of the photos that the labeler was asked about."""
+        return [label for label in self.files.labels if label.flag != "unasked"]
+
+    @cached_property
+    def corrected(self) -> int:
+        """Labels that a person put in the place of a reply's own."""
+        return sum(label.corrected for label in self.asked)
 
     @cached_property
     def usable(self) -> int:
@@ -368,12 +379,12 @@ class Content:
     @cached_property
     def replies(self) -> list[LabelledAs]:
         """The kinds of replies."""
-        return replies_by_flag(self.files.labels)
+        return replies_by_flag([label for label in self.asked if not label.corrected])
 
     @cached_property
     def reply_table(self) -> Table:
         """How many replies there are of each kind."""
-        total = len(self.files.labels)
+        total = sum(reply.photos for reply in self.replies)
         rows = [(reply.flag or "usable", reply.photos, reply.photos / total) for reply in self.replies]
         return table("Replies by kind", [Column("kind"), Column("photos", ",d"), Column("share", ".1%")], rows)
 

@@ -283,7 +283,12 @@ def _own_rows(tidy: Tidy) -> set[str]:
 
 
 def _agree(lines: Sequence[TidyRow], columns: Sequence[str], column: str) -> bool:
-    """Whether lines equal in ``columns`` and seed are there for every value of ``column``, with equal scores."""
+    """Whether lines equal in ``columns`` and seed are there for every value of ``column``, with equal scores.
+
+    Where nothing is scored, because no true names are known, there is nothing to agree in.
+    """
+    if not any(_is_figure(line.get(key)) for line in lines for key in _SCORES):
+        return False
     every = {line[column] for line in lines}
     return all(
         {line[column] for line in group} == every

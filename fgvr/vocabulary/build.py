@@ -179,6 +179,11 @@ def _commonest(counter: Counter[str]) -> str:
 
 def _no_names(labels: Sequence[LabelRecord]) -> FgvrError:
     flags = Counter(label.flag or "no name" for label in labels)
+    if labels and all(label.flag == "failed" for label in labels):
+        return FgvrError(
+            f"None of the {len(labels)} photos has a reply: fgvr labels stats says why. To ask again: fgvr labels "
+            "retry-failed, then fgvr label with the same options."
+        )
     counted = ", ".join(f"{flag}: {count}" for flag, count in sorted(flags.items())) or "there are no replies"
     return FgvrError(
         f"None of the {len(labels)} replies gives a class name ({counted}). Read some of the raw replies, then ask "

@@ -131,6 +131,9 @@ def test_stats(store, run):
         ("gemini-flash-latest", "gemini-3.8-flash", False),
         ("llava:7b", "llava:7b", False),
         ("llava", "llava:latest", False),
+        ("llava-hf/llava-1.5-7b-hf", "llava-hf/llava-1.5-7b-hf@b234b804b114d9e37bb655e11cbbb5f5e971b7a9", False),
+        ("Qwen/Qwen2-VL", "Qwen2-VL", False),
+        ("gemini-3-flash", "gemini-3-flash-preview-09-2025", False),
         ("", "anything", False),
     ],
 )

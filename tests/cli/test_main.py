@@ -42,3 +42,8 @@ def test_every_command_explains_itself(command):
     result = subprocess.run([sys.executable, "-m", "fgvr", command, "--help"], capture_output=True, text=True)
     assert result.returncode == 0
     assert "usage" in result.stdout
+
+
+def test_a_file_name_in_an_error_does_not_drive_the_terminal(capsys):
+    assert main(["evaluate", "--predictions", "a\x1b[2Jb.csv", "--truth", "t.csv"]) == 2
+    assert "\x1b" not in capsys.readouterr().err

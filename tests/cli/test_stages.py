@@ -1,10 +1,14 @@
+import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 from tiny_run import COLOURS, OPTIONS, SUPPORT
 
 from fgvr.cli import main
+from fgvr.labelers.asking import ray_pool
 from fgvr.labelers.recorded import RecordedLabeler
+from fgvr.testing.tiny_server import TinyAnswer, TinyServer
 
 PHOTOS = len(COLOURS) * SUPPORT
 
@@ -40,3 +44,46 @@ def test_a_job_of_several_processes_does_not_ask_for_labels(tiny_run, capsys, mo
         monkeypatch.setenv(name, value)
     assert main(["fit", *OPTIONS]) == 2
     assert "Run `fgvr label` with the same options first" in capsys.readouterr().err
+
+
+OPENAI = {"class_path": "openai", "init_args": {"base_url": "http://127.0.0.1:1/v1"}}
+SERVERS = {
+    "openai": OPENAI,
+    "vote": {"class_path": "vote", "init_args": {"labelers": [OPENAI, OPENAI]}},
+}
+
+
+def ray_options(labeler):
+    Path("labeler.yaml").write_text(json.dumps({"data": {"labeler": labeler}}))
+    return ["label", "--config", "labeler.yaml", *OPTIONS[:4], *OPTIONS[8:], "--engine", "ray"]
+
+
+@pytest.mark.parametrize("labeler", SERVERS)
+def test_servers_are_not_asked_through_ray(tiny_run, capsys, labeler):
+    for more in ([], ["--dry-run"]):
+        assert main([*ray_options(SERVERS[labeler]), *more]) == 2
+        message = capsys.readouterr().err
+        assert "--engine ray is for models that run on one's own machines" in message
+        assert "only asks servers" in message
+
+
+def test_of_a_cascade_the_local_part_goes_through_ray_and_the_remote_one_is_asked(tiny_run, capsys, monkeypatch):
+    asked = []
+
+    def ask_with_ray(labeler, requests):
+        asked.append((type(labeler).__name__, len(requests)))
+        for reply in labeler.ask(requests):
+            yield [reply]
+
+    async def answer(body):
+        return TinyAnswer({"raw": "Monk Parakeet"})
+
+    monkeypatch.setattr(ray_pool, "ask_with_ray", ask_with_ray)
+    with TinyServer(answer) as server:
+        cheap = {"class_path": "recorded", "init_args": {"path": "replies.jsonl"}}
+        dear = {"class_path": "fgvr.testing.tiny_remote.TinyRemoteLabeler", "init_args": {"base_url": server.url}}
+        options = {"cheap": cheap, "dear": dear, "neighbours": 0}
+        assert main(ray_options({"class_path": "cascade", "init_args": options})) == 0
+    assert asked == [("RecordedLabeler", PHOTOS)]
+    assert len(server.asked) == 1
+    assert f"{PHOTOS} usable" in capsys.readouterr().out

@@ -20,6 +20,8 @@ class FakeBatches:
         batches: Batch id -> {"nonce", "file", "state", "output"}.
         created: How many batches were created.
         lose_next: Answer the next creation with a 500 after it was done.
+        deleted: Ids of files that were deleted; their content stays for the test to look at.
+        keep: Refuse to delete.
     """
 
     def __init__(self, httpserver):
@@ -30,6 +32,8 @@ class FakeBatches:
         self.created = 0
         self.lose_next = False
         self.statuses = []
+        self.deleted = []
+        self.keep = False
 
     @property
     def lines(self):
@@ -49,6 +53,13 @@ class FakeBatches:
         self.batches[name] = {"nonce": nonce, "file": file, "state": "running", "output": None, "errors": None}
         self.created += 1
         return name
+
+    def delete(self, request):
+        if self.keep:
+            return answer({"error": {"code": 403, "message": "No", "status": "PERMISSION_DENIED"}}, 403)
+        name = request.path.rsplit("/", 1)[1]
+        self.deleted.append(name)
+        return answer({"id": name, "object": "file", "deleted": True})
 
     def finish(self, state="done", replies=None, names=None):
         """End all running batches; ``replies``: how many of the requests of each have one."""
@@ -74,6 +85,7 @@ class FakeOpenAI(FakeBatches):
         httpserver.expect_request("/v1/batches", method="GET").respond_with_handler(self.list)
         httpserver.expect_request(re.compile("/v1/batches/.+"), method="GET").respond_with_handler(self.get)
         httpserver.expect_request(re.compile("/v1/files/.+/content"), method="GET").respond_with_handler(self.content)
+        httpserver.expect_request(re.compile("/v1/files/.+"), method="DELETE").respond_with_handler(self.delete)
 
     @property
     def url(self):
@@ -162,6 +174,8 @@ class FakeGemini(FakeBatches):
         httpserver.expect_request(re.compile("/v1[^/]*/batches$"), method="GET").respond_with_handler(self.list)
         httpserver.expect_request(re.compile("/v1[^/]*/batches/[^/]+$"), method="GET").respond_with_handler(self.get)
         httpserver.expect_request(re.compile("/.*files/.+:download"), method="GET").respond_with_handler(self.content)
+        httpserver.expect_request(re.compile("/v1[^/]*/files$"), method="GET").respond_with_handler(self.list_files)
+        httpserver.expect_request(re.compile("/v1[^/]*/files/.+"), method="DELETE").respond_with_handler(self.delete)
 
     @property
     def url(self):
@@ -193,6 +207,10 @@ class FakeGemini(FakeBatches):
         if name not in self.batches:
             return answer({"error": {"code": 404, "message": "No such batch"}}, 404)
         return answer(self.batch(name))
+
+    def list_files(self, request):
+        files = [{"name": f"files/{batch['file']}", "displayName": batch["nonce"]} for batch in self.batches.values()]
+        return answer({"files": [*files, {"name": "files/other", "displayName": "other"}, {"name": "files/none"}]})
 
     def content(self, request):
         name = request.path.split("files/")[1].removesuffix(":download")

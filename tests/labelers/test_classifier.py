@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +105,7 @@ def test_a_classifier_whose_classes_have_no_names(folder, photos):
         ask(ClassifierLabeler(f"local-dir:{folder}"), photos)
 
 
-@pytest.mark.parametrize("model", ["resnet18", "no_such_model", "local-dir:/no/such/folder"])
+@pytest.mark.parametrize("model", ["resnet18.a1_in1k", "no_such.model", "local-dir:/no/such/folder"])
 def test_a_model_that_is_not_here(model, photos):
     with pytest.raises(FgvrError, match=r"timm cannot load|has no config\.json"):
         ask(ClassifierLabeler(model), photos)
@@ -117,7 +118,21 @@ def test_identity_is_the_model_and_what_counts_as_an_answer(folder):
     assert ClassifierLabeler(batch_size=1, device="cpu").identity() == identity
     assert ClassifierLabeler(min_probability=0).identity() == identity
     assert ClassifierLabeler(k=2).identity() != identity
-    assert "folder_sha256" in ClassifierLabeler(f"local-dir:{folder}").identity()
+
+
+def test_identity_of_a_folder_is_its_content(folder, tmp_path_factory):
+    other = shutil.copytree(folder, tmp_path_factory.mktemp("other") / "renamed")
+    identity = ClassifierLabeler(f"local-dir:{folder}").identity()
+    assert ClassifierLabeler(f"local-dir:{other}").identity() == identity
+    assert folder.name not in str(identity)
+    (other / "config.json").write_text("{}")
+    assert ClassifierLabeler(f"local-dir:{other}").identity() != identity
+
+
+def test_a_name_without_the_tag_of_its_weights():
+    with pytest.raises(FgvrError, match=r"tag of its weights, such as resnet50\.a1_in1k"):
+        ClassifierLabeler("resnet50")
+    assert ClassifierLabeler("resnet50.a1_in1k").identity() != ClassifierLabeler("resnet50.tv_in1k").identity()
 
 
 @pytest.mark.parametrize("options", [{"k": 0}, {"min_probability": 1.0}, {"min_probability": -0.1}, {"batch_size": 0}])

@@ -9,7 +9,7 @@ from fgvr.records import LabelRecord
 LABELS = [
     LabelRecord("b.jpg", ("House Finch", "Heron, grey"), ("Haemorhous mexicanus", None), "", "raw", "m-1", 0.25, 1.5),
     LabelRecord("a.jpg", (), (), "refusal", '<b>I "cannot"</b>\n' * 1000),
-    LabelRecord("c.jpg", ("Pug",), (None,), confidence=0.75, alternatives=("Boxer", "Bulldog")),
+    LabelRecord("c.jpg", ("Pug",), (None,), confidence=0.75, alternatives=("Boxer", "Bulldog"), corrected=True),
 ]
 
 
@@ -25,14 +25,14 @@ def test_columns(tmp_path):
     write_labels(LABELS, tmp_path / "labels.parquet")
     assert pq.read_schema(tmp_path / "labels.parquet").names == [
         *("sample_id", "names", "scientific_names", "flag", "raw", "model", "cost_usd", "seconds"),
-        *("confidence", "alternatives"),
+        *("confidence", "alternatives", "corrected"),
     ]
 
 
 def test_files_of_older_runs_are_read(tmp_path):
     path = tmp_path / "labels.parquet"
     write_labels(LABELS[:2], path)
-    pq.write_table(pq.read_table(path).drop_columns(["confidence", "alternatives"]), path)
+    pq.write_table(pq.read_table(path).drop_columns(["confidence", "alternatives", "corrected"]), path)
     assert read_labels_file(path) == LABELS[:2]
 
 

@@ -303,6 +303,29 @@ def test_the_key_must_be_set(monkeypatch):
         send(GeminiLabeler())
 
 
+def test_a_key_that_cannot_be_sent(monkeypatch):
+    monkeypatch.setenv("GEMINI_API_KEY", "AIza\u2019")
+    with pytest.raises(FgvrError, match="GEMINI_API_KEY holds a character"):
+        send(GeminiLabeler())
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"usageMetadata": {"promptTokenCount": 10**400, "candidatesTokenCount": 5}},
+        {"usageMetadata": {"promptTokenCount": 5, "thoughtsTokenCount": [1], "cachedContentTokenCount": "x"}},
+        {"modelVersion": {"name": "x" * 10_000}, "responseId": ["x"]},
+        {"candidates": [{"content": {"parts": [{"text": "Beagle"}]}, "finishReason": ["STOP"]}]},
+    ],
+)
+def test_an_odd_reply_that_was_paid_is_kept(labeler, odd):
+    reply = labeler.reply(question(labeler).request, {**response(), **odd}, 0.0, question(labeler))
+    assert (reply.raw, reply.error) == ("Beagle", "")
+    assert 0 < reply.cost_usd <= labeler.worst_usd(question(labeler))
+    assert len(json.dumps(reply.usage)) < 1000
+    assert len(reply.model) < 300
+
+
 def test_the_environment_does_not_choose_the_server(monkeypatch):
     monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", "http://127.0.0.1:1/")
     monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
@@ -337,6 +360,8 @@ def test_identity():
 
     assert identity(temperature=0) == identity(temperature=0.0) != identity()
     assert identity(thinking_level="LOW") == identity(thinking_level="low")
+    assert identity(base_url="https://GenerativeLanguage.googleapis.com") == identity()
+    assert identity(model="models/gemini-3.8-flash") == identity()
     assert identity(limits=Limits(concurrency=1), price=Price(1, 1), answers=2) == identity()
     others = [
         {"base_url": "http://localhost:1/"},
@@ -381,7 +406,7 @@ def test_the_day_ends_and_the_rest_is_asked_another_day(httpserver, tmp_path):
         httpserver.clear()
         httpserver.expect_request(ASK).respond_with_json(response())
         assert label(labeler, images, store, progress=False).asked == 3
-    written = b"".join(path.read_bytes() for path in tmp_path.glob("labels.sqlite*"))
+    written = b"".join(path.read_bytes() for path in tmp_path.glob("labels.sqlite*") if path.is_file())
     assert KEY.encode() not in written
 
 

@@ -177,15 +177,24 @@ def test_precision(model, photos):
 
 def test_identity_is_what_a_reply_depends_on(model, tmp_path):
     shutil.copytree(model(), tmp_path / "a" / "tern")
-    shutil.copytree(model(), tmp_path / "b" / "tern")
-    first, second = (LlavaLabeler(str(tmp_path / name / "tern")) for name in "ab")
-    assert first.identity() == second.identity(), "a folder that was moved is the same model"
+    shutil.copytree(model(), tmp_path / "b" / "auk")
+    first, second = LlavaLabeler(str(tmp_path / "a" / "tern")), LlavaLabeler(str(tmp_path / "b" / "auk"))
+    assert first.identity() == second.identity(), "a folder that was moved or renamed is the same model"
+    assert LlavaLabeler(first.model, revision="main").identity() == first.identity(), "a folder has no revisions"
     assert LlavaLabeler(first.model, batch_size=1, device="cpu").identity() == first.identity()
     assert LlavaLabeler(first.model, dtype="bfloat16").identity() != first.identity()
-    save_tiny_mllm(tmp_path / "b" / "tern", seed=1)
+    save_tiny_mllm(tmp_path / "b" / "auk", seed=1)
     assert second.identity() != first.identity(), "other weights"
     hub = LlavaLabeler("llava-hf/llava-1.5-7b-hf", revision="main").identity()
     assert (hub["model"], hub["revision"]) == ("llava-hf/llava-1.5-7b-hf", "main")
+
+
+def test_replies_of_vllm_are_those_of_another_labeler(photos):
+    assert "engine" not in LlavaLabeler().identity()
+    labeler = LlavaLabeler(engine="vllm")
+    assert labeler.identity() == {**LlavaLabeler().identity(), "engine": "vllm"}
+    with pytest.raises(FgvrError, match="--engine ray"):
+        list(labeler.ask(requests(photos)))
 
 
 def test_a_model_that_is_not_here(photos):

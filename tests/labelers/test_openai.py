@@ -15,8 +15,9 @@ from werkzeug import Response
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest
+from fgvr.labelers.hosts import openai_batch
 from fgvr.labelers.hosts.prices import Price
-from fgvr.labelers.openai import OpenAILabeler
+from fgvr.labelers.openai import Connection, OpenAILabeler
 from fgvr.labelers.pictures import Picture, encode_pictures
 from fgvr.labelers.remote import AttemptFailedError, Question, ServerAbsentError, ServerBusyError
 from fgvr.labelers.run import label, read_labels
@@ -364,6 +365,53 @@ def test_the_length_of_a_reply_is_never_given_up(httpserver, labeler):
 
 
 @pytest.mark.parametrize(
+    ("message", "renamed"),
+    [
+        ("Unsupported image: reduce max_tokens", False),
+        ("This model does not support image input (max_tokens=300)", False),
+        ("The following model_kwargs are not used by the model: unexpected ['max_tokens']", True),
+        ("Unrecognized request argument supplied: max_tokens", True),
+        ("max_tokens is not supported by this model", True),
+    ],
+)
+def test_the_length_is_renamed_for_nothing_else(httpserver, labeler, message, renamed):
+    httpserver.expect_oneshot_request(CHAT).respond_with_json(failure(message), status=400)
+    httpserver.expect_request(CHAT).respond_with_json(completion())
+    (reply,) = send(labeler)
+    assert (reply.error == "") == renamed
+    assert ["max_completion_tokens" in body for body in sent(httpserver)] == [False, True][: 1 + renamed]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"usage": {"prompt_tokens": 10**400, "completion_tokens": 5}},
+        {"usage": {"prompt_tokens": 5, "completion_tokens": True}},
+        {"usage": {"prompt_tokens": 5, "completion_tokens": 5, "completion_tokens_details": {"reasoning_tokens": [1]}}},
+        {"model": {"name": "x" * 10_000}, "system_fingerprint": ["x"]},
+        {"choices": [{"message": {"content": "Beagle"}, "finish_reason": ["stop"]}]},
+    ],
+)
+def test_an_odd_reply_that_was_paid_is_kept(httpserver, labeler, odd):
+    httpserver.expect_request(CHAT).respond_with_json({**completion(), **odd})
+    (reply,) = send(labeler)
+    assert (reply.raw, reply.error) == ("Beagle", "")
+    assert 0 < reply.cost_usd <= labeler.worst_usd(question(labeler))
+    assert len(json.dumps(reply.usage)) < 1000
+    assert len(reply.model) < 300
+
+
+def test_odd_lines_of_a_batch():
+    labeler, request = OpenAILabeler(), question(OpenAILabeler()).request
+    client = Connection(None, KEY)
+    for line in ({"response": "oops"}, {"response": {"body": "oops"}, "error": "no"}, {"response": 3, "error": {}}):
+        content = json.dumps({"custom_id": "k", **line}).encode()
+        assert openai_batch._reply(labeler, client, content, {"k": request}).error
+    for content in (b'"custom_id"', b'{"custom_id": ["k"]}', b"[" * 100_000, b"{"):
+        assert openai_batch._reply(labeler, client, content, {"k": request}) is None
+
+
+@pytest.mark.parametrize(
     ("asked", "answered", "warns"),
     [
         ("gpt-4o", "gpt-4o-2024-11-20", False),
@@ -397,6 +445,18 @@ def test_the_key_must_be_set(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
     with pytest.raises(FgvrError, match="OPENAI_API_KEY is not set"):
         send(OpenAILabeler())
+
+
+def test_a_key_that_cannot_be_sent(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-abc\u2019def")
+    with pytest.raises(FgvrError, match="OPENAI_API_KEY holds a character"):
+        send(OpenAILabeler())
+
+
+def test_a_key_in_the_place_of_its_variable():
+    with pytest.raises(FgvrError, match="not the name of an environment variable") as caught:
+        OpenAILabeler(api_key_env=KEY)
+    assert KEY not in str(caught.value)
 
 
 def test_the_environment_does_not_choose_the_server(monkeypatch, httpserver):
@@ -438,6 +498,9 @@ def test_identity():
 
     assert identity(temperature=0) == identity(temperature=0.0) != identity()
     assert identity(base_url="https://api.openai.com/v1/") == identity()
+    assert identity(base_url="https://API.openai.com:443/v1") == identity()
+    assert identity(base_url="http://h:8000/v1/") == identity(base_url="HTTP://H:8000/v1")
+    assert identity(reasoning_effort="Low") == identity(reasoning_effort="low")
     same = {"limits": Limits(concurrency=1), "price": Price(1, 1), "api_key_env": "SERVER_KEY", "answers": 2}
     assert identity(**same) == identity()
     others = [
@@ -486,7 +549,7 @@ def test_a_run_through_the_engine_and_the_store(httpserver, tmp_path):
     assert len(httpserver.log) == 6 + 3
     # the reply that was no JSON may have been billed
     assert 6 * 0.0028 < done.cost_usd < 7 * 0.012
-    written = b"".join(path.read_bytes() for path in tmp_path.glob("labels.sqlite*"))
+    written = b"".join(path.read_bytes() for path in tmp_path.glob("labels.sqlite*") if path.is_file())
     assert KEY.encode() not in written
     assert b"base64" not in written
     assert base64.b64encode(images[0].path.read_bytes())[:40] not in written

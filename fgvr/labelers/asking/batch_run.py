@@ -4,7 +4,7 @@ import asyncio
 import json
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO, TypeVar
@@ -13,13 +13,14 @@ from PIL import Image
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.budget import Budget
+from fgvr.labelers.asking.run_lock import RunLock
 from fgvr.labelers.base import LabelRequest, Reply
 from fgvr.labelers.batch import BatchLabeler, BatchStatus
 from fgvr.labelers.pictures import encode_pictures, why_unreadable
 from fgvr.labelers.remote import AttemptFailedError, DayOverError, Question, ServerAbsentError, ServerBusyError
 from fgvr.labelers.storage.store import LabelStore, StoredBatch, request_keys
 
-_REPLIES_AT_ONCE = 500
+_OPEN_STATES = ("submitting", "submitted")
 _LONGEST_PAUSE = 30.0
 _KEPT = timedelta(days=30)  # results are on a server for so long at most
 _AGAIN = "The store knows what was sent: to go on, run fgvr label --batch with the same options."
@@ -63,6 +64,8 @@ def label_batch(
 
     The store knows which requests are in a batch, so the process may be stopped at any moment: the next call collects
     what was sent, and sends nothing again. What is in the batches of earlier calls counts against ``budget``, too.
+    Where another run is asking the same labeler through this store, that one sends or collects first; a run that waits
+    for the server keeps nobody waiting.
 
     Args:
         labeler: Who is asked.
@@ -120,18 +123,25 @@ class _Batches:
         self.first_error = ""
         self.refused = ""
         self.stopped = False
+        self.lock = RunLock(store, self.identity, report)
 
     async def work(self, wait: bool, poll_seconds: float) -> BatchRun:
+        if not self._missing() and not self.store.batches(self.identity, _OPEN_STATES):
+            return self._done()
         self.pause = min(poll_seconds, _LONGEST_PAUSE)
         async with self.labeler.connect() as client:
             self.client = client
-            await self._find_open()
             while True:
-                await self._collect_ended()
-                await self._submit_missing()
+                async with self.lock.held_async():
+                    await self._find_open()
+                    await self._collect_ended()
+                    await self._submit_missing()
                 if not self.open or not wait:
                     break
                 await asyncio.sleep(poll_seconds)
+        return self._done()
+
+    def _done(self) -> BatchRun:
         missing = len(self._missing())
         if missing and not self.open:
             self._complain(missing)
@@ -146,18 +156,26 @@ class _Batches:
         )
 
     async def _find_open(self) -> None:
-        """The batches of earlier calls; one that was interrupted while it was sent is looked for at the server."""
-        for stored in self.store.batches(self.identity, ("submitting", "submitted")):
+        """See what other calls have sent and collected; what was interrupted while it was sent is looked for."""
+        found = {stored.nonce: stored for stored in self.store.batches(self.identity, _OPEN_STATES)}
+        for batch in [batch for nonce, batch in self.open.items() if nonce not in found]:
+            replies = self.store.get(self.identity, list(batch.requests.values()))
+            self.budget.settle(batch.reserved, sum(reply.cost_usd for reply in replies if reply is not None))
+            del self.open[batch.nonce]
+            self.report(f"batch {batch.remote_id} was collected by another run")
+        new = [stored for nonce, stored in found.items() if nonce not in self.open]
+        for stored in new:
             remote_id = stored.remote_id
             if not remote_id:
-                found = await self._patiently(self.labeler.find_batch, stored.nonce)
-                remote_id = found or ""
+                # who has opened it is dead, because this call holds the lock
+                at_server = await self._patiently(self.labeler.find_batch, stored.nonce)
+                remote_id = at_server or ""
                 self.store.update_batch(stored.nonce, "submitted" if remote_id else "failed", remote_id or None)
             if remote_id:
                 self._add_open(stored, remote_id)
-        if self.open:
-            count = sum(len(batch.requests) for batch in self.open.values())
-            self.report(f"{count} requests are in {len(self.open)} batches that were sent before")
+        if added := [self.open[stored.nonce] for stored in new if stored.nonce in self.open]:
+            count = sum(len(batch.requests) for batch in added)
+            self.report(f"{count} requests are in {len(added)} batches that were sent before")
 
     def _add_open(self, stored: StoredBatch, remote_id: str) -> None:
         reserved = stored.reserved_usd
@@ -185,38 +203,43 @@ class _Batches:
                         f"{self.labeler.server} does not know the batch {batch.remote_id}, which was sent at "
                         f"{batch.created_at}: run the same command with the key of the account that sent it."
                     )
-                self._close(batch, "failed", 0.0)
+                self.store.update_batch(batch.nonce, "failed")
+                self._end(batch, 0.0)
             elif status.state == "failed":
                 self.refused = self.refused or f"batch {batch.remote_id}: {status.message}"
-                self._close(batch, "failed", 0.0)
+                self.store.update_batch(batch.nonce, "failed")
+                self._end(batch, 0.0)
             elif status.state == "ended":
-                self._close(batch, "collected", await self._patiently(self._collect, batch))
+                await self._store(batch, await self._patiently(self._collect, batch))
 
-    async def _collect(self, batch: _Open) -> float:
-        """Store the replies of a batch; their cost."""
-        waiting: list[Reply] = []
-        collected = failed = 0
-        cost_usd, first_error = 0.0, ""
+    async def _collect(self, batch: _Open) -> list[Reply]:
+        """The replies of a batch, one a request."""
+        replies: dict[LabelRequest, Reply] = {}
         async for reply in self.labeler.collect_batch(self.client, batch.remote_id, batch.requests):
-            waiting.append(reply)
-            collected += 1
-            cost_usd += reply.cost_usd
-            if reply.error:
-                failed += 1
-                first_error = first_error or f"{reply.request.image.sample_id}: {reply.error}"
-            if len(waiting) == _REPLIES_AT_ONCE:
-                self.store.put_many(self.identity, waiting)
-                waiting = []
-        self.store.put_many(self.identity, waiting)
-        self.collected += collected
-        self.failed += failed
-        self.cost_usd += cost_usd
-        self.first_error = self.first_error or first_error
-        self.report(f"batch {batch.remote_id}: {collected} replies stored, {failed} of them failures, ${cost_usd:.4f}")
-        return cost_usd
+            known = replies.get(reply.request)
+            if known is None or known.error:
+                replies[reply.request] = reply
+        return list(replies.values())
 
-    def _close(self, batch: _Open, state: str, cost_usd: float) -> None:
-        self.store.update_batch(batch.nonce, state)
+    async def _store(self, batch: _Open, replies: Sequence[Reply]) -> None:
+        """Store all replies of a batch at once: what was collected halfway would be counted again the next time."""
+        cost_usd = sum(reply.cost_usd for reply in replies)
+        if self.store.collect_batch(batch.nonce, self.identity, replies):
+            failed = [reply for reply in replies if reply.error]
+            self.collected += len(replies)
+            self.failed += len(failed)
+            self.cost_usd += cost_usd
+            if failed:
+                first = f"{failed[0].request.image.sample_id}: {failed[0].error}"
+                self.first_error = self.first_error or first
+            self.report(
+                f"batch {batch.remote_id}: {len(replies)} replies stored, {len(failed)} of them failures, "
+                f"${cost_usd:.4f}"
+            )
+        self._end(batch, cost_usd)
+        await self.labeler.delete_batch_files(self.client, batch.remote_id)
+
+    def _end(self, batch: _Open, cost_usd: float) -> None:
         self.budget.settle(batch.reserved, cost_usd)
         del self.open[batch.nonce]
 
@@ -294,17 +317,7 @@ class _Batches:
         requests = {key: self.requests[key] for key in keys}
         nonce = self.store.open_batch(self.identity, self.labeler.server, list(requests.values()), reserved)
         try:
-            if self._is_taken(nonce, requests):
-                upload = ""
-            else:
-                upload = await self._patiently(self._upload, file, nonce)
-            # another process that saw this batch without an id has taken it for dead, and sends its own
-            still = self.store.batches(self.identity, ("submitting",))
-            if not upload or nonce not in {stored.nonce for stored in still}:
-                self.store.update_batch(nonce, "failed")
-                self.budget.settle(reserved, 0.0)
-                self.report(f"{len(keys)} requests were sent by another process")
-                return
+            upload = await self._patiently(self._upload, file, nonce)
         except BaseException:
             self.store.update_batch(nonce, "failed")
             self.budget.settle(reserved, 0.0)
@@ -315,17 +328,6 @@ class _Batches:
         self.open[nonce] = _Open(nonce, remote_id, requests, reserved, datetime.now(UTC).isoformat())
         self.submitted += len(keys)
         self.report(f"batch {remote_id}: {len(keys)} requests sent, at most ${reserved:.4f}")
-
-    def _is_taken(self, nonce: str, requests: Mapping[str, LabelRequest]) -> bool:
-        """Whether another process has opened a batch with one of these requests, before this one."""
-        for stored in self.store.batches(self.identity, ("submitting", "submitted")):
-            if stored.nonce == nonce:
-                return False
-            if stored.nonce not in self.open and not requests.keys().isdisjoint(
-                request_keys(self.identity, stored.requests)
-            ):
-                return True
-        return False
 
     async def _upload(self, file: BinaryIO, nonce: str) -> str:
         file.seek(0)

@@ -34,11 +34,15 @@ class Budget:
     def reserve(self, dollars: float) -> bool:
         """Set ``dollars`` aside; ``False`` if that would pass the limit."""
         with self._lock:
-            # ten requests of $0.10 fit in $1.00, whatever binary fractions make of it
-            if self.limit is not None and self.spent + self.reserved + dollars > self.limit + 1e-9:
+            if not self.has_room(dollars):
                 return False
             self.reserved += dollars
             return True
+
+    def has_room(self, dollars: float) -> bool:
+        """Whether ``dollars`` could be set aside now."""
+        # ten requests of $0.10 fit in $1.00, whatever binary fractions make of it
+        return self.limit is None or self.spent + self.reserved + dollars <= self.limit + 1e-9
 
     def settle(self, reserved: float, spent: float) -> None:
         """Take back a reservation, and count what its request cost in truth."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.budget import Budget
+from fgvr.labelers.asking.day import DayCount
 from fgvr.labelers.asking.pacing import Pacing, Sent, delay
 from fgvr.labelers.base import LabelRequest, Reply
 from fgvr.labelers.pictures import encode_pictures, why_unreadable
@@ -37,7 +38,7 @@ def converse(
     labeler: RemoteLabeler,
     requests: Sequence[LabelRequest],
     budget: Budget,
-    left_today: int | None = None,
+    days: DayCount | None = None,
     attempts_before: Sequence[int] | None = None,
     notify: Callable[[str], object] | None = None,
 ) -> Generator[list[Reply], None, None]:
@@ -54,7 +55,7 @@ def converse(
         labeler: Who is asked.
         requests: What is asked.
         budget: What may be spent.
-        left_today: Requests that may still be sent today; ``None`` for no limit.
+        days: Counts what reaches the server, and says whether it may be sent more today; no limit if not given.
         attempts_before: For each of ``requests``, how many attempts failed in earlier runs; none if not given.
         notify: Called with a line of text where a person should know why nothing happens; from another thread.
 
@@ -64,7 +65,7 @@ def converse(
     """
     if not requests:
         return
-    conversation = _Conversation(labeler, requests, budget, left_today, attempts_before, notify)
+    conversation = _Conversation(labeler, requests, budget, days or DayCount(), attempts_before, notify)
     with _first_interrupt(conversation.interrupt):
         conversation.start()
         try:
@@ -88,14 +89,14 @@ class _Conversation:
         labeler: RemoteLabeler,
         requests: Sequence[LabelRequest],
         budget: Budget,
-        left_today: int | None,
+        days: DayCount,
         attempts_before: Sequence[int] | None,
         notify: Callable[[str], object] | None,
     ) -> None:
         self._labeler = labeler
         self._limits = labeler.limits
         self._budget = budget
-        self._left_today = left_today
+        self._days = days
         self._notify = notify or (lambda line: None)
         before = [0] * len(requests) if attempts_before is None else attempts_before
         self._requests = iter(zip(requests, before, strict=True))
@@ -105,6 +106,7 @@ class _Conversation:
         self._missing = self._total = len(requests)
         self._heard = False
         self._failures = 0
+        self._outage = False
         self._dearer = 1.0
         self._dearest = 0.0
         self._inbox: SimpleQueue[tuple[Reply, asyncio.Future[None]] | None] = SimpleQueue()
@@ -246,7 +248,7 @@ class _Conversation:
         while attempts < allowed:
             if (turn := await self._turn(question)) is None:
                 break
-            sent, reserved = turn
+            sent, day, worst, reserved = turn
             reply: Reply | None = None
             spent: float | None = None  # not known, unless it is said below
             try:
@@ -255,6 +257,8 @@ class _Conversation:
                 spent, failure = reply.cost_usd, reply.error
             except (ServerBusyError, ServerAbsentError) as error:
                 spent = 0.0
+                if isinstance(error, ServerAbsentError):
+                    self._days.give_back(day)
                 self._slow_down(sent, error)
                 continue
             except DayOverError:
@@ -275,7 +279,7 @@ class _Conversation:
             finally:
                 # nan would make every comparison with the limit false
                 paid = spent if spent is not None and 0 <= spent < math.inf else reserved
-                self._settle(reserved, paid)
+                self._settle(worst, reserved, paid)
             attempts += 1
             cost += paid
             self._count(failure)
@@ -286,24 +290,32 @@ class _Conversation:
                 return replace(reply, request=question.request, cost_usd=cost, seconds=seconds, attempts=attempts)
             if attempts < allowed:
                 await self._rest(delay(attempts))
+        if self._outage:  # which is not this photo's fault, and must not use up its attempts
+            attempts = min(attempts, 1)
         # a question that was sent once has its price and its attempts, whatever stopped the others
         return Reply(question.request, error=failure, cost_usd=cost, attempts=attempts) if attempts else None
 
-    async def _turn(self, question: Question) -> tuple[Sent, float] | None:
-        """Wait until this question may be sent: that is noted, with its reservation; ``None`` where it may not."""
+    async def _turn(self, question: Question) -> tuple[Sent, str, float, float] | None:
+        """Wait until this question may be sent: that is noted; ``None`` where it may not.
+
+        Returns:
+            The request in flight, its day, the most that it costs as the labeler says, and what is reserved for it.
+        """
         async with self._door:  # one after the other, so that nobody is overtaken and one task at a time waits for news
             while not self._stopped.is_set():
                 now = self._loop.time()
                 if (wait := self._pacing.wait(now)) > 0:
                     await self._listen(wait)
-                elif self._left_today is not None and self._left_today <= 0:
-                    self._stop(self._day_over())
-                elif (price := self._price(question)) is None:
+                    continue
+                worst = self._labeler.worst_usd(question)
+                price = self._price(worst)
+                if price is None:
                     self._stop(self._without_price())
                 elif self._budget.reserve(price):
-                    if self._left_today is not None:
-                        self._left_today -= 1
-                    return self._pacing.send(now), price
+                    if (day := self._days.take()) is not None:
+                        return self._pacing.send(now), day, worst or 0.0, price
+                    self._budget.settle(price, 0.0)
+                    self._stop(self._day_over(f"limits.requests_per_day is {self._limits.requests_per_day}"))
                 elif self._pacing.in_flight == 0:
                     self._stop(self._spent(price))
                 else:
@@ -323,19 +335,18 @@ class _Conversation:
             async with asyncio.timeout(seconds):
                 await self._stopped.wait()
 
-    def _price(self, question: Question) -> float | None:
-        """The most that ``question`` costs, after what earlier replies have shown; ``None`` for unknown."""
-        worst = self._labeler.worst_usd(question)
+    def _price(self, worst: float | None) -> float | None:
+        """The most that a question costs, after what earlier replies have shown; ``None`` for unknown."""
         if worst is None:
             return None if self._budget.limit is not None else 0.0
         return worst * self._dearer if worst > 0 else self._dearest
 
-    def _settle(self, reserved: float, paid: float) -> None:
+    def _settle(self, worst: float, reserved: float, paid: float) -> None:
         self._pacing.end()
         self._budget.settle(reserved, paid)
         self._dearest = max(self._dearest, paid)
-        if paid > reserved > 0:
-            self._dearer *= paid / reserved
+        if worst > 0:
+            self._dearer = max(self._dearer, paid / worst)
         self._news.set()
 
     def _count(self, failure: str) -> None:
@@ -344,14 +355,13 @@ class _Conversation:
         self._failures = self._failures + 1 if failure else 0
         if self._failures >= max(_FAILURES_IN_A_ROW, 3 * self._limits.concurrency):
             why = f"because {self._failures} attempts in a row failed, the last one with: {failure}"
+            self._outage = True
             self._stop((why, f"When {self._labeler.server} works again, give the same command."))
 
     def _slow_down(self, sent: Sent, error: ServerBusyError | ServerAbsentError) -> None:
         server, said = self._labeler.server, str(error) or type(error).__name__
         absent = isinstance(error, ServerAbsentError)
         self._heard = self._heard or not absent
-        if absent and self._left_today is not None:
-            self._left_today += 1
         retry_after = error.retry_after if isinstance(error, ServerBusyError) else None
         pause = self._pacing.slow_down(self._loop.time(), sent, retry_after)
         if not self._heard and self._pacing.setbacks >= _ABSENT_TRIES:
@@ -364,8 +374,8 @@ class _Conversation:
         elif pause >= _NOTABLE_SECONDS and not self._stopped.is_set():
             self._notify(f"{server}: {said}. Waiting for {pause:.0f} s.")
 
-    def _day_over(self) -> tuple[str, str]:
-        why = f"because {self._labeler.server} takes no more requests today"
+    def _day_over(self, limit: str = "it says so") -> tuple[str, str]:
+        why = f"because {self._labeler.server} takes no more requests today ({limit}, earlier runs included)"
         return why, f"Give the same command after midnight in {self._limits.day_starts_in}."
 
     def _spent(self, price: float) -> tuple[str, str]:

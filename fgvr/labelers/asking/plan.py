@@ -1,7 +1,7 @@
 """A labelling run in a few numbers: what it would do, what it did, and what came out."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fgvr.records import LabelRecord
@@ -106,6 +106,33 @@ def summary(labels: Sequence[LabelRecord], simulated: bool = False) -> LabelSumm
         seconds=sum(record.seconds for record in labels),
         simulated=simulated,
     )
+
+
+def add_plans(plans: Sequence[LabelPlan], images: int) -> LabelPlan:
+    """What several plans come to, for ``images`` photos in all."""
+    return LabelPlan(
+        images=images,
+        requests=sum(each.requests for each in plans),
+        stored=sum(each.stored for each in plans),
+        failed_before=sum(each.failed_before for each in plans),
+        missing=sum(each.missing for each in plans),
+        estimate_usd=add_dollars(each.estimate_usd for each in plans),
+        simulated=any(each.simulated for each in plans),
+        given_up=sum(each.given_up for each in plans),
+        waiting=sum(each.waiting for each in plans),
+        perhaps=sum(each.perhaps for each in plans),
+        perhaps_usd=add_dollars(each.perhaps_usd for each in plans),
+    )
+
+
+def add_dollars(estimates: Iterable[float | None]) -> float | None:
+    """The sum, ``None`` where one of them is not known."""
+    total = 0.0
+    for estimate in estimates:
+        if estimate is None:
+            return None
+        total += estimate
+    return total
 
 
 def _dollars(estimate: float | None) -> str:

@@ -33,8 +33,8 @@ def ask_with_ray(
     """Ask ``labeler`` on a pool of Ray workers, each with a copy of the model.
 
     The cluster is the one that ``RAY_ADDRESS`` names, else one is started on this machine, and stopped at the end. All
-    machines must see the photos, and a model's folder, under the same paths. LLaVA and its like run in vLLM where the
-    cluster has GPUs and vLLM is installed.
+    machines must see the photos, and a model's folder, under the same paths. LLaVA and its like run in vLLM if their
+    ``engine`` says so.
 
     Args:
         labeler: Who is asked; it crosses to the workers without weights.
@@ -47,7 +47,8 @@ def ask_with_ray(
         process, so what a crash loses is what the workers have in hand.
 
     Raises:
-        FgvrError: Ray is not installed, the labeler does not run on this machine, or it cannot go on.
+        FgvrError: Ray or vLLM is not installed, the labeler does not run on this machine, there is no GPU for vLLM, or
+            the labeler cannot go on.
     """
     if isinstance(labeler, RemoteLabeler | CombinedLabeler):
         raise FgvrError(
@@ -57,10 +58,15 @@ def ask_with_ray(
     require("ray", extra="ray")
     if not requests:
         return
+    in_vllm = isinstance(labeler, LlavaLabeler) and labeler.engine == "vllm"
+    if in_vllm and not _vllm_is_installed():
+        raise FgvrError("data.labeler.engine is vllm, which is not installed: pip install vllm")
     size = batch_size or (labeler.batch_size if isinstance(labeler, LocalLabeler) else 8)
     with _cluster() as (nodes, cpus, gpus):
         workers = workers or gpus or nodes
-        if gpus and isinstance(labeler, LlavaLabeler) and _vllm_is_installed():
+        if isinstance(labeler, LlavaLabeler) and in_vllm:
+            if not gpus:
+                raise FgvrError("data.labeler.engine is vllm, and the Ray cluster has no GPU: leave the option out.")
             yield from _ask_vllm(labeler, requests, workers)
         else:
             # a share of the smallest machine, so that every worker finds a place

@@ -1,20 +1,19 @@
 """Asking for replies: what is missing in the store, in whichever way the labeler is asked, within a budget."""
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import replace
-from datetime import datetime
-from functools import partial
 from typing import Any, Protocol
-from zoneinfo import ZoneInfo
 
 from tqdm import tqdm
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.budget import Budget
+from fgvr.labelers.asking.day import DayCount
 from fgvr.labelers.asking.engine import converse
 from fgvr.labelers.asking.plan import LabelRun
+from fgvr.labelers.asking.run_lock import RunLock
 from fgvr.labelers.base import Labeler, LabelRequest, Reply
 from fgvr.labelers.remote import RemoteLabeler
 from fgvr.labelers.storage.store import LabelStore, request_key, request_keys
@@ -56,13 +55,15 @@ def ask_requests(
 ) -> LabelRun:
     """Ask those of ``requests`` that have no reply in the store, and store every reply as it comes.
 
-    That not one of them has a reply afterwards is for the caller to notice.
+    Where another run is asking the same labeler through this store, that one ends first; then only what is still
+    missing is asked. That not one of the requests has a reply afterwards is for the caller to notice.
 
     Args:
         labeler: Who is asked; no combined one.
         requests: What is asked, each once.
         store: Where replies are kept.
-        budget: What may be spent; no limit if not given.
+        budget: What may be spent; no limit if not given. An ``asker`` is not asked for more once the next reply would
+            pass it, at the highest price so far; what its workers have in hand by then is paid for nevertheless.
         progress: Show a progress bar on stderr.
         asker: Asks in another way than the labeler's own, where that is not behind a network.
 
@@ -70,33 +71,64 @@ def ask_requests(
         FgvrError: The budget is used up, or the labeler cannot go on. Replies that came before are in the store.
     """
     budget = budget or Budget()
-    before = budget.spent
-    found = store.get(labeler.identity(), requests)
-    missing = missing_requests(labeler, requests, found)
     identity = labeler.identity()
-    if waiting := count_in_batches(labeler, missing, store):
-        raise FgvrError(
-            f"{waiting} of these requests were sent by batch, and are paid for when the server answers them: collect "
-            "the replies with fgvr label --batch and the same options."
-        )
-    server, day = (labeler.server, _today(labeler)) if isinstance(labeler, RemoteLabeler) else ("", "")
-    done, failed, first_error = 0, 0, ""
+    found = store.get(identity, requests)
+    missing = missing_requests(labeler, requests, found)
     stored = sum(reply is not None and not reply.error for reply in found)
+    del found
+    with RunLock(store, identity, _say).held() if missing else nullcontext():
+        # another run may have asked since
+        found = store.get(identity, missing)
+        stored += sum(reply is not None and not reply.error for reply in found)
+        missing = missing_requests(labeler, missing, found)
+        if waiting := count_in_batches(labeler, missing, store):
+            raise FgvrError(
+                f"{waiting} of these requests were sent by batch, and are paid for when the server answers them: "
+                "collect the replies with fgvr label --batch and the same options."
+            )
+        failures = {reply.request: reply.attempts for reply in found if reply is not None and reply.error}
+        del found
+        return _ask(labeler, missing, failures, stored, store, budget, progress, asker)
+
+
+def _ask(
+    labeler: Labeler,
+    missing: Sequence[LabelRequest],
+    failures: Mapping[LabelRequest, int],
+    stored: int,
+    store: LabelStore,
+    budget: Budget,
+    progress: bool,
+    asker: Asker | None,
+) -> LabelRun:
+    identity, before = labeler.identity(), budget.spent
+    server, days = "", DayCount()
+    if isinstance(labeler, RemoteLabeler):
+        server, days = labeler.server, DayCount(labeler.limits.requests_per_day, labeler.limits.day_starts_in)
+        days.know(days.today(), store.requests_on(server, days.today()))
+    done, failed, first_error = 0, 0, ""
     bar: tqdm[Any] = tqdm(
         total=stored + len(missing), initial=stored, desc="Labelling", unit="photo", disable=not progress, leave=True
     )
-    with bar, closing(labeler):
-        for replies in _conversation(labeler, missing, found, store, budget, asker):
-            store.put_many(identity, replies, server=server, day=day)
-            for reply in replies:
-                if reply.error:
-                    failed += 1
-                    first_error = first_error or f"{reply.request.image.sample_id}: {reply.error}"
-            done += len(replies)
-            spent = f"${budget.spent - before:.4f} of about ${(budget.spent - before) / done * len(missing):.4f}"
-            simulated = " (simulated)" if labeler.simulated else ""
-            bar.set_postfix_str(f"{stored} stored before, {failed} failed, {spent}{simulated}", refresh=False)
-            bar.update(len(replies))
+    try:
+        with bar, closing(labeler):
+            for replies in _conversation(labeler, missing, failures, budget, days, asker):
+                store.put_many(identity, replies, server, days.unstored())
+                if days.limit is not None:  # other runs may ask the same server for something else
+                    days.know(days.today(), store.requests_on(server, days.today()))
+                for reply in replies:
+                    if reply.error:
+                        failed += 1
+                        first_error = first_error or f"{reply.request.image.sample_id}: {reply.error}"
+                done += len(replies)
+                spent = f"${budget.spent - before:.4f} of about ${(budget.spent - before) / done * len(missing):.4f}"
+                simulated = " (simulated)" if labeler.simulated else ""
+                bar.set_postfix_str(f"{stored} stored before, {failed} failed, {spent}{simulated}", refresh=False)
+                bar.update(len(replies))
+    finally:
+        # also what the server was sent in vain
+        if sent := days.unstored():
+            store.put_many(identity, [], server, sent)
     return LabelRun(asked=len(missing), failed=failed, cost_usd=budget.spent - before, first_error=first_error)
 
 
@@ -127,29 +159,40 @@ def count_in_batches(labeler: Labeler, missing: Sequence[LabelRequest], store: L
 def _conversation(
     labeler: Labeler,
     missing: Sequence[LabelRequest],
-    found: Sequence[Reply | None],
-    store: LabelStore,
+    failures: Mapping[LabelRequest, int],
     budget: Budget,
+    days: DayCount,
     asker: Asker | None,
 ) -> Iterator[Sequence[Reply]]:
     """The replies to ``missing``, a list at a time; the budget is held, and knows what they cost."""
-    if asker is not None and not isinstance(labeler, RemoteLabeler):
-        for replies in _watched(labeler, missing, asker(labeler, missing)):
-            for reply in replies:
-                budget.settle(0.0, reply.cost_usd)
-            yield replies
-    elif isinstance(labeler, RemoteLabeler):
-        left = None
-        if labeler.limits.requests_per_day is not None:
-            left = max(0, labeler.limits.requests_per_day - store.requests_on(labeler.server, _today(labeler)))
-        failures = {reply.request: reply.attempts for reply in found if reply is not None}
+    if isinstance(labeler, RemoteLabeler):
         before = [failures.get(request, 0) for request in missing]
-        with closing(
-            converse(labeler, missing, budget, left, before, notify=partial(tqdm.write, file=sys.stderr))
-        ) as conversation:
+        with closing(converse(labeler, missing, budget, days, before, _say)) as conversation:
             yield from _watched(labeler, missing, conversation)
+    elif asker is not None:
+        yield from _asked_by(asker, labeler, missing, budget)
     else:
         yield from _rounds(labeler, missing, budget)
+
+
+def _asked_by(
+    asker: Asker, labeler: Labeler, missing: Sequence[LabelRequest], budget: Budget
+) -> Iterator[Sequence[Reply]]:
+    """Take the replies of an asker as long as the budget allows another one."""
+    price, done = _estimated_price(labeler, missing), 0
+    conversation = asker(labeler, missing)
+    with closing(conversation) if isinstance(conversation, Generator) else nullcontext():
+        watched = _watched(labeler, missing, conversation)
+        while True:
+            if done < len(missing) and price > 0 and not budget.has_room(price):
+                raise _over(budget, price, len(missing) - done, len(missing))
+            if (replies := next(watched, None)) is None:
+                return
+            for reply in replies:
+                budget.settle(0.0, reply.cost_usd)
+                price = max(price, reply.cost_usd)
+            done += len(replies)
+            yield replies
 
 
 def _rounds(labeler: Labeler, missing: Sequence[LabelRequest], budget: Budget) -> Iterator[Sequence[Reply]]:
@@ -159,8 +202,7 @@ def _rounds(labeler: Labeler, missing: Sequence[LabelRequest], budget: Budget) -
     round begins. Rounds start at one request and double, because an estimate may be too low or missing: the most
     expensive reply so far corrects it. All replies of a round are taken, whatever they cost.
     """
-    estimate = labeler.estimate_usd(missing) if missing else None
-    price = estimate / len(missing) if estimate else 0.0
+    price = _estimated_price(labeler, missing)
     asked, size = 0, 1
     while asked < len(missing):
         chunk = len(missing) if budget.limit is None else size
@@ -168,12 +210,7 @@ def _rounds(labeler: Labeler, missing: Sequence[LabelRequest], budget: Budget) -
             # ten requests of $0.10 fit in $1.00, whatever binary fractions make of it
             chunk = min(chunk, max(0, int((budget.limit - budget.spent) / price + 1e-9)))
         if chunk == 0:
-            raise FgvrError(
-                f"Labelling stopped before it passes ${budget.limit}: this run spent ${budget.spent:.4f}, the next "
-                f"request costs about ${price:.4f}, and {len(missing) - asked} of {len(missing)} requests are missing. "
-                "Every reply is stored and not paid again. To go on, give the same options to: "
-                "fgvr label --data.max_cost_usd DOLLARS"
-            )
+            raise _over(budget, price, len(missing) - asked, len(missing))
         requests = missing[asked : asked + chunk]
         for replies in _watched(labeler, requests, ([reply] for reply in labeler.ask(requests))):
             for reply in replies:
@@ -211,6 +248,18 @@ def _watched(
         )
 
 
-def _today(labeler: RemoteLabeler) -> str:
-    """The day as the server counts days."""
-    return datetime.now(ZoneInfo(labeler.limits.day_starts_in)).date().isoformat()
+def _estimated_price(labeler: Labeler, missing: Sequence[LabelRequest]) -> float:
+    estimate = labeler.estimate_usd(missing) if missing else None
+    return estimate / len(missing) if estimate else 0.0
+
+
+def _over(budget: Budget, price: float, missing: int, total: int) -> FgvrError:
+    return FgvrError(
+        f"Labelling stopped before it passes ${budget.limit}: this run spent ${budget.spent:.4f}, the next request "
+        f"costs about ${price:.4f}, and {missing} of {total} requests are missing. Every reply is stored and not paid "
+        "again. To go on, give the same options to: fgvr label --data.max_cost_usd DOLLARS"
+    )
+
+
+def _say(line: str) -> None:
+    tqdm.write(line, file=sys.stderr)  # above the progress bar

@@ -16,7 +16,8 @@ from fgvr.labelers.hosts.server_errors import plain, transport_failure
 from fgvr.labelers.remote import AttemptFailedError
 
 if TYPE_CHECKING:
-    from fgvr.labelers.gemini import Connection, GeminiLabeler
+    from fgvr.labelers.gemini import GeminiLabeler
+    from fgvr.labelers.hosts.hosted import Connection
 
 _ENDED = {"SUCCEEDED", "PARTIALLY_SUCCEEDED", "CANCELLED", "EXPIRED"}
 
@@ -79,6 +80,26 @@ async def collect(
                     yield reply
 
 
+async def files(labeler: "GeminiLabeler", client: "Connection", remote_id: str) -> list[str]:
+    """What was sent, which is found by the label, and the replies."""
+    batch = await _get(labeler, client, remote_id)
+    if batch is None:
+        return []
+    found = [batch.dest.file_name] if batch.dest and batch.dest.file_name else []
+    if batch.display_name:
+        with _explained(labeler, client):
+            async for file in await client.sdk.files.list(config={"page_size": 100}):
+                if file.display_name == batch.display_name:
+                    found.append(_name(file))
+    return found
+
+
+async def delete(labeler: "GeminiLabeler", client: "Connection", file_name: str) -> None:
+    """Delete a file."""
+    with _explained(labeler, client):
+        await client.sdk.files.delete(name=file_name)
+
+
 def _reply(
     labeler: "GeminiLabeler", client: "Connection", line: bytes, requests: Mapping[str, LabelRequest]
 ) -> Reply | None:
@@ -86,7 +107,7 @@ def _reply(
     try:
         entry = json.loads(line)
         request = requests[entry["key"]]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     if get(entry, "response") is None:
         error = entry.get("error") or entry.get("status") or "no reply"

@@ -1,17 +1,20 @@
-"""What the labelers of paid servers have in common: prices, estimates and the checks of their options."""
+"""What the labelers of paid servers have in common: prices, estimates, batches and what is noted of a reply."""
 
+import logging
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO, ClassVar, Protocol
 from urllib.parse import urlsplit
 
 from PIL import Image
 
-from fgvr.errors import FgvrError
 from fgvr.labelers.asking.limits import Limits
-from fgvr.labelers.base import LabelRequest
-from fgvr.labelers.batch import BatchLabeler
+from fgvr.labelers.base import LabelRequest, Reply
+from fgvr.labelers.batch import BatchLabeler, BatchStatus
+from fgvr.labelers.hosts.model_names import is_same_model
 from fgvr.labelers.hosts.prices import PriceList, Tokens
+from fgvr.labelers.hosts.server_errors import plain
 from fgvr.labelers.pictures import PictureOptions
 from fgvr.labelers.remote import Question
 from fgvr.labelers.tasks.base import Task
@@ -20,6 +23,49 @@ _SAMPLED = 50
 _TYPICAL_OUTPUT = 60  # of a reply that names a class: the median of the recorded ones is shorter, JSON is longer
 _OVERHEAD = 100  # what a server puts around a prompt
 _THOUGHTS = 1000
+_LOG = logging.getLogger(__name__)
+
+
+class BatchApi(Protocol):
+    """A module with the calls of a provider's batch API; ``client`` is what ``connect`` yields."""
+
+    async def upload(self, labeler: Any, client: Any, file: BinaryIO, nonce: str, /) -> str:
+        """The server's name for the uploaded file."""
+
+    async def create(self, labeler: Any, client: Any, upload: str, nonce: str, /) -> str:
+        """The id of the new batch."""
+
+    async def find(self, labeler: Any, client: Any, nonce: str, /) -> str | None:
+        """The id of the batch with this nonce."""
+
+    async def status(self, labeler: Any, client: Any, remote_id: str, /) -> BatchStatus:
+        """How far the batch is."""
+
+    def collect(
+        self, labeler: Any, client: Any, remote_id: str, requests: Mapping[str, LabelRequest], /
+    ) -> AsyncIterator[Reply]:
+        """The replies of an ended batch."""
+
+    async def files(self, labeler: Any, client: Any, remote_id: str, /) -> list[str]:
+        """The files of a batch: what was sent, and the replies."""
+
+    async def delete(self, labeler: Any, client: Any, file: str, /) -> None:
+        """Delete a file."""
+
+
+@dataclass
+class Connection:
+    """An open client.
+
+    Attributes:
+        sdk: The SDK's client.
+        key: What was sent as the key, to be kept out of messages.
+        warned: Whether it was said that another model answers.
+    """
+
+    sdk: Any
+    key: str
+    warned: bool = False
 
 
 class HostedLabeler(BatchLabeler):
@@ -28,17 +74,20 @@ class HostedLabeler(BatchLabeler):
     Args:
         model: Model id.
         prices: What its tokens cost.
-        base_url: The server, where it is not the provider's own.
+        base_url: The server, where it is not the provider's own, in the spelling of ``server_url``.
         task: What is asked; ``name`` with the FGVR paper's prompt if not given.
         prompt: Other words than the task's own.
         answers: How many answers are wanted for a photo.
         pictures: How photos are re-encoded before they are sent.
         max_output_tokens: Longest reply; the task's own number if not given.
         limits: How fast the server may be asked.
-
-    Raises:
-        FgvrError: ``base_url`` is no address, or holds a password or a query.
     """
+
+    own_server: ClassVar[str]
+    """Address of the provider's own server."""
+
+    batch_api: ClassVar[BatchApi]
+    """The provider's batches."""
 
     def __init__(
         self,
@@ -55,8 +104,11 @@ class HostedLabeler(BatchLabeler):
         super().__init__(model, task, prompt, answers, pictures, max_output_tokens, limits)
         self.base_url = base_url
         self.prices = prices
-        if base_url is not None:
-            _check_url(base_url)
+
+    @property
+    def server(self) -> str:
+        """Host and model."""
+        return f"{urlsplit(self.base_url or self.own_server).netloc} {self.model}"
 
     @property
     @abstractmethod
@@ -82,6 +134,37 @@ class HostedLabeler(BatchLabeler):
     def estimate_batch_usd(self, requests: Sequence[LabelRequest]) -> float | None:
         """The same by batch."""
         return self._estimate(requests, batch=True)
+
+    async def upload_batch(self, client: Any, file: BinaryIO, nonce: str) -> str:
+        """To the Files API."""
+        return await self.batch_api.upload(self, client, file, nonce)
+
+    async def create_batch(self, client: Any, upload: str, nonce: str) -> str:
+        """With the nonce as a label."""
+        return await self.batch_api.create(self, client, upload, nonce)
+
+    async def find_batch(self, client: Any, nonce: str) -> str | None:
+        """By the label."""
+        return await self.batch_api.find(self, client, nonce)
+
+    async def batch_status(self, client: Any, remote_id: str) -> BatchStatus:
+        """Expired and cancelled ones have ended: with the replies that there are."""
+        return await self.batch_api.status(self, client, remote_id)
+
+    def collect_batch(self, client: Any, remote_id: str, requests: Mapping[str, LabelRequest]) -> AsyncIterator[Reply]:
+        """From the files of replies and of errors."""
+        return self.batch_api.collect(self, client, remote_id, requests)
+
+    async def delete_batch_files(self, client: Any, remote_id: str) -> None:
+        """Delete what was sent and the replies. A warning tells where the server does not: the replies are stored."""
+        file = ""
+        try:
+            for file in await self.batch_api.files(self, client, remote_id):
+                await self.batch_api.delete(self, client, file)
+        except Exception as error:
+            what = plain(file or "its files", client.key)
+            _LOG.warning("%s does not delete %s of batch %s.", self.server, what, plain(remote_id, client.key))
+            _LOG.debug("It says: %s", plain(error, client.key))
 
     def _leave_room_for_thoughts(self, max_output_tokens: int | None) -> None:
         """Where no length is given, let a model that thinks do so before it replies; called by constructors."""
@@ -127,6 +210,29 @@ class HostedLabeler(BatchLabeler):
         # writing to a cache is what some models charge most for
         return Tokens(number, self.max_output_tokens, cache_written=number)
 
+    def _usage(self, tokens: Tokens | None, **noted: Any) -> dict[str, Any]:
+        """``usage`` of a reply: its tokens, and what else is known."""
+        usage = {
+            "input_tokens": tokens and tokens.input,
+            "output_tokens": tokens and tokens.output,
+            "cached_tokens": (tokens and tokens.cached) or None,
+            **noted,
+        }
+        return {name: value for name, value in usage.items() if value is not None}
+
+    def _warn_of_another(self, model: str, client: Connection | None) -> None:
+        """Say once that another model answers than the one that was asked."""
+        if client is not None and not client.warned and not is_same_model(self.model, model):
+            client.warned = True
+            _LOG.warning("%s was asked for %s, and %r answers.", self.server, self.model, plain(model))
+
+    def _spent_on_thoughts(self, option: str) -> str:
+        """The failure of a reply that has come to its end before it began."""
+        return (
+            f"The model spent all {self.max_output_tokens} tokens before it replied: raise "
+            f"--data.labeler.max_output_tokens, or lower --data.labeler.{option}."
+        )
+
     def _usd(
         self, question: Question | None, model: str, tokens: Tokens | None, usage: dict[str, Any], batch: bool
     ) -> float:
@@ -144,14 +250,3 @@ class HostedLabeler(BatchLabeler):
             usage["unpriced"] = True
             return 0.0
         return usd
-
-
-def _check_url(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise FgvrError(f"data.labeler.base_url is {url!r}; expected an address such as http://localhost:8000/v1.")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise FgvrError(
-            "data.labeler.base_url holds a user name, a password or a query, which would be stored with every reply; "
-            "expected scheme, host, port and path alone. Keys come from the environment."
-        )

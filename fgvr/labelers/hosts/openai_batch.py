@@ -3,13 +3,14 @@
 import json
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import LabelRequest, Reply
 from fgvr.labelers.batch import BatchStatus
+from fgvr.labelers.hosts.json_values import get, word
 from fgvr.labelers.hosts.openai_errors import raise_for, words
 from fgvr.labelers.hosts.server_errors import plain, transport_failure
 from fgvr.labelers.remote import AttemptFailedError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 ENDPOINT = "/v1/chat/completions"
 _NONCE = "fgvr_batch"
+_NO_BATCHES = "The server has no Batch API: label without --batch."
 _ENDED = {"completed", "expired", "cancelled"}
 _UNPROCESSED = {"batch_expired", "batch_cancelled"}
 
@@ -91,6 +93,21 @@ async def collect(
                         yield reply
 
 
+async def files(labeler: "OpenAILabeler", client: "Connection", remote_id: str) -> list[str]:
+    """What was sent, the replies, and the errors."""
+    with _explained(labeler, client):
+        batch = await client.sdk.batches.retrieve(remote_id)
+    return [file_id for file_id in (batch.input_file_id, batch.output_file_id, batch.error_file_id) if file_id]
+
+
+async def delete(labeler: "OpenAILabeler", client: "Connection", file_id: str) -> None:
+    """Delete a file; one that the server does not have is no error."""
+    import openai
+
+    with _explained(labeler, client), suppress(openai.NotFoundError):
+        await client.sdk.files.delete(file_id)
+
+
 def _reply(
     labeler: "OpenAILabeler", client: "Connection", line: bytes, requests: Mapping[str, LabelRequest]
 ) -> Reply | None:
@@ -98,18 +115,18 @@ def _reply(
     try:
         entry = json.loads(line)
         request = requests[entry["custom_id"]]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    response = entry.get("response") or {}
-    body, error = response.get("body") or {}, entry.get("error") or {}
-    if response.get("status_code") == 200:
+    status_code, body = get(entry, "response", "status_code"), get(entry, "response", "body")
+    if status_code == 200:
         reply = labeler.reply(request, body)
         return reply or Reply(request, error="the reply has no message", usage={"unpriced": True})
-    error = error or (body.get("error") if isinstance(body, dict) else None) or {}
-    code, said = (error.get("code"), error.get("message")) if isinstance(error, dict) else (None, error)
+    error = get(entry, "error") or get(body, "error")
+    code, said = (word(error, "code"), get(error, "message")) if isinstance(error, dict) else (None, error)
     if code in _UNPROCESSED:
         return None
-    return Reply(request, error=plain(f"{response.get('status_code', '')} {code or ''} {said or ''}", client.key))
+    said = plain(f"{status_code or ''} {code or ''} {said or ''}", client.key)
+    return Reply(request, error=said or "the batch's line makes no sense")
 
 
 @contextmanager
@@ -120,6 +137,8 @@ def _explained(labeler: "OpenAILabeler", client: "Connection") -> Iterator[None]
     try:
         yield
     except openai.APIStatusError as error:
+        if labeler.base_url is not None and error.status_code in (404, 405, 501):
+            raise FgvrError(_NO_BATCHES) from None
         raise_for(error, labeler, client.key)
         raise FgvrError(f"{labeler.server} refuses the batch: {words(error, client.key)}") from None
     except openai.APIConnectionError as error:
@@ -130,5 +149,5 @@ def _id(answer: Any) -> str:
     """The id of what was made; a server without this API may answer with a page of text."""
     found = getattr(answer, "id", None)
     if not isinstance(found, str) or not found:
-        raise FgvrError("The server has no Batch API: label without --batch.")
+        raise FgvrError(_NO_BATCHES)
     return found

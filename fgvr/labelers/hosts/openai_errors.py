@@ -26,16 +26,20 @@ def raise_for(error: Any, labeler: "OpenAILabeler", key: str) -> str:
         FgvrError: No request can succeed.
     """
     status, code, said = error.status_code, error.code or error.type or "", words(error, key)
-    variable = labeler.api_key_env or "OPENAI_API_KEY"
     if status == 402 or code in _NO_CREDIT or error.type in _NO_CREDIT:
         raise FgvrError(
             f"{labeler.server} takes no requests without credit ({said}). Add credit to the account, and run the same "
             "command again: every reply is stored."
         ) from None
     if status in (401, 403):
+        if not key:
+            raise FgvrError(
+                f"{labeler.server} wants a key, and was sent none ({said}). Name the environment variable that holds "
+                "it with --data.labeler.api_key_env."
+            ) from None
         raise FgvrError(
             f"{labeler.server} does not accept the key or what it is used for ({said}). Check the environment variable "
-            f"{variable}, and what its project may use."
+            f"{labeler.api_key_env or 'OPENAI_API_KEY'}, and what its project may use."
         ) from None
     if status == 404:
         raise FgvrError(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fgvr.errors import FgvrError
+from fgvr.labelers.hosts.addresses import is_private
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,14 @@ class PriceList:
 
     Args:
         provider: Name of the provider in genai-prices.
-        base_url: The server, where it is not the provider's own. A server that genai-prices does not know is somebody's
-            own, and free.
+        base_url: The server, where it is not the provider's own. One that genai-prices does not know is free if
+            its address is of this machine or of a network of one's own; any other has no price.
         price: What the user says that a token costs; it goes before everything else.
     """
 
     def __init__(self, provider: str, base_url: str | None = None, price: Price | None = None) -> None:
         self._where: dict[str, Any] = {"provider_api_url": base_url} if base_url else {"provider_id": provider}
-        self._own_server = base_url is not None
+        self._base_url = base_url
         self._price = price
 
     def usd(self, model: str, tokens: Tokens, batch: bool = False) -> float | None:
@@ -83,11 +84,11 @@ class PriceList:
             from genai_prices.data_snapshot import get_snapshot
         except ImportError:
             return None
-        if self._own_server:
+        if self._base_url:
             try:
-                get_snapshot().find_provider(None, None, self._where["provider_api_url"])
+                get_snapshot().find_provider(None, None, self._base_url)
             except LookupError:
-                return 0.0
+                return 0.0 if is_private(self._base_url) else None
         usage = Usage(
             input_tokens=tokens.input,
             output_tokens=tokens.output,

@@ -37,6 +37,7 @@ def correct(labels: Sequence[LabelRecord], keys: Sequence[str], store: LabelStor
                 flag="" if names else "empty",
                 confidence=None,
                 alternatives=(),
+                corrected=True,
             )
         corrected.append(rename.label(label))
     return corrected

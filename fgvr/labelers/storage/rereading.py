@@ -22,7 +22,7 @@ def read_stored(row: StoredReply) -> ParsedReply:
         return ParsedReply((), (), "refusal")
     if row.names is not None:
         return ParsedReply(row.names, (None,) * len(row.names), "" if row.names else "empty")
-    return _parsed(row.identity, row.raw)
+    return _parsed(row.identity, row.prompt, row.raw)
 
 
 def gives_names(row: StoredReply) -> bool:
@@ -36,9 +36,9 @@ def identity_of(row: StoredReply) -> Mapping[str, Any]:
 
 
 @lru_cache(maxsize=10_000)
-def _parsed(identity: str, raw: str) -> ParsedReply:
+def _parsed(identity: str, prompt: str, raw: str) -> ParsedReply:
     # many replies are a name and no more, and equal
-    return _reader(identity)(raw)
+    return _reader(identity, prompt)(raw)
 
 
 @lru_cache(maxsize=1000)
@@ -48,15 +48,22 @@ def _identity(identity: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1000)
-def _reader(identity: str) -> Callable[[str], ParsedReply]:
+def _reader(identity: str, prompt: str) -> Callable[[str], ParsedReply]:
     """What reads the replies to a task; the tasks are imported late, because they bring what composes pictures."""
     task, schema = _identity(identity).get("task"), _identity(identity).get("schema")
     if task == "name" and schema:
         return lambda raw: parse_reply(raw, first_only=True)
-    if task == "choose" and schema:
+    if task == "names":
+        from fgvr.labelers.tasks.names import NamesTask
+
+        return NamesTask(**_identity(identity).get("reading", {})).read
+    if task == "choose":
         from fgvr.labelers.tasks.choose import ChooseTask
 
-        return ChooseTask(schema["properties"]["category"]["enum"]).read
+        options = schema["properties"]["category"]["enum"] if schema else None
+        # long lists have no schema
+        choose = ChooseTask(options) if options else ChooseTask.of_prompt(prompt)
+        return parse_reply if choose is None else choose.read
     if task in ("describe_image", "describe_group"):
         from fgvr.labelers.tasks.reading import read_description
 

@@ -11,7 +11,6 @@ from tqdm import tqdm
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
 from fgvr.labelers.storage.corrections import Renaming
-from fgvr.labelers.storage.display import visible
 from fgvr.labelers.storage.exchange import harmless, original
 from fgvr.labelers.storage.keys import canonical, question_key
 from fgvr.labelers.storage.rereading import gives_names, read_stored
@@ -19,6 +18,7 @@ from fgvr.labelers.storage.store import LabelStore
 from fgvr.labelers.storage.stored import StoredReply
 from fgvr.labelers.storage.synonyms import Suggestion, suggest_synonyms
 from fgvr.tables import Row, Table, read_csv
+from fgvr.text import visible
 from fgvr.vocabulary.build import fold_name
 
 COLUMNS = (

@@ -5,13 +5,12 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from fgvr.labelers.hosts.model_names import is_same_model
 from fgvr.labelers.storage.corrections import Renaming
 from fgvr.labelers.storage.rereading import identity_of, read_stored
 from fgvr.labelers.storage.stored import StoredReply
 
 _NUMBER = re.compile(r"\d+")
-# "-2024-08-06", "-002", ":7b", "@20241022": a version of the model that was asked for
-_VERSION = re.compile(r"[-:@]v?\d[\w.-]*|[-:@]latest")
 
 
 @dataclass
@@ -55,7 +54,7 @@ class LabelerStats:
     @property
     def other_models(self) -> list[str]:
         """Models that answered and are not the one that was asked, nor a version of it."""
-        return [model for model in self.models if not _is_version(model, self.asked_model)]
+        return [model for model in self.models if not is_same_model(self.asked_model, model)]
 
 
 def count_rows(rows: Iterable[StoredReply], aliases: Renaming) -> list[LabelerStats]:
@@ -96,11 +95,3 @@ def _count(stats: LabelerStats, row: StoredReply, aliases: Renaming) -> None:
     stats.names.update(map(aliases.name, parsed.names))
     if row.model:
         stats.models[row.model] += 1
-
-
-def _is_version(answered: str, asked: str) -> bool:
-    """Whether a server that was asked for one model has answered with it."""
-    answered, asked = answered.removeprefix("models/"), asked.removeprefix("models/")
-    if not asked or asked.endswith("latest"):
-        return True
-    return answered.startswith(asked) and (answered == asked or bool(_VERSION.fullmatch(answered[len(asked) :])))

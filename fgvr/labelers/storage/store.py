@@ -14,6 +14,9 @@ from fgvr.labelers.storage.database import Database
 from fgvr.labelers.storage.keys import canonical, request_key, request_keys
 from fgvr.labelers.storage.stored import (
     BATCH_STATES,
+    IMPORT_REPLY,
+    PUT_REPLY,
+    REPLY_COLUMNS,
     StoredBatch,
     StoredReply,
     names_json,
@@ -34,33 +37,12 @@ _decode = json.JSONDecoder().decode
 _KEYS_A_QUERY = 500  # SQLite builds of before 2020 take 999 variables
 _ROWS_A_PAGE = 1000
 
-_COLUMNS = tuple(field.name for field in fields(StoredReply))
-_INSERT = f"INSERT INTO replies ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
-
-# A success stays as it is, whatever comes later. A failure makes way, but the money that it cost is still spent.
-_PUT = f"""
-{_INSERT}
-ON CONFLICT (key) DO UPDATE SET
-    sample_id = excluded.sample_id,
-    raw = excluded.raw,
-    names = excluded.names,
-    error = excluded.error,
-    model = excluded.model,
-    cost_usd = replies.cost_usd + excluded.cost_usd,
-    seconds = excluded.seconds,
-    usage = excluded.usage,
-    attempts = replies.attempts + excluded.attempts,
-    created_at = excluded.created_at
-WHERE replies.error != ''
-"""
 # Letter case of ASCII does not count.
 _FILTERS = {
     "labeler": "instr(lower(identity), lower(:labeler))",
     "model": "instr(lower(model || char(10) || COALESCE(json_extract(identity, '$.model'), '')), lower(:model))",
     "photo": "(instr(lower(sample_id), lower(:photo)) OR instr(photo, lower(:photo)) = 1)",
 }
-# What comes from another store may have come from it before: a failure then adds nothing.
-_IMPORT = f"{_PUT} AND excluded.error = ''"
 
 
 class LabelStore:
@@ -71,7 +53,8 @@ class LabelStore:
 
     Failures are rows too, with their ``error``: ``get`` returns them so that they can be counted and asked again. A
     later success replaces a failure; nothing replaces a success. ``cost_usd`` and ``attempts`` of a row are the sums
-    over its failures and the success, every other column is of the latest attempt.
+    over all that was put, because what was paid stays paid; every other column is of the first success or, without one,
+    of the latest failure.
 
     What a person says of replies (corrections, and aliases of names) stands beside them; replies are never changed.
 
@@ -106,33 +89,35 @@ class LabelStore:
         """
         self.put_many(identity, [reply])
 
-    def put_many(self, identity: Mapping[str, Any], replies: Sequence[Reply], server: str = "", day: str = "") -> None:
+    def put_many(
+        self,
+        identity: Mapping[str, Any],
+        replies: Sequence[Reply],
+        server: str = "",
+        sent: Mapping[str, int] | None = None,
+    ) -> None:
         """Store replies and failures of the labeler with this ``identity``; all are on the disk on return, or none.
 
         Args:
             identity: The labeler.
-            replies: What came.
-            server: Who was asked: its requests of ``day`` grow by the replies' ``attempts``. ``""`` for nobody.
-            day: The day of these requests, as the server counts days, such as ``"2026-11-21"``.
+            replies: What came; may be none.
+            server: Who was asked.
+            sent: Day, as the server counts days, such as ``"2026-11-21"`` -> how many requests it was sent more.
 
         Raises:
             FgvrError: The file cannot be written (disk full, read-only, locked for a minute).
         """
-        who = canonical(identity)
-        moment = now()
-        keys = request_keys(identity, [reply.request for reply in replies])
-        rows = [row_of_reply(key, who, reply, moment) for key, reply in zip(keys, replies, strict=True)]
+        rows = self._rows_of(identity, replies)
         with self._database.writing() as connection:
-            connection.executemany(_PUT, rows)
-            if server:
-                connection.execute(
-                    "INSERT INTO calls (server, day, requests) VALUES (?, ?, ?) "
-                    "ON CONFLICT (server, day) DO UPDATE SET requests = requests + excluded.requests",
-                    (server, day, sum(reply.attempts for reply in replies)),
-                )
+            connection.executemany(PUT_REPLY, rows)
+            connection.executemany(
+                "INSERT INTO calls (server, day, requests) VALUES (?, ?, ?) "
+                "ON CONFLICT (server, day) DO UPDATE SET requests = requests + excluded.requests",
+                [(server, day, number) for day, number in (sent or {}).items()],
+            )
 
     def requests_on(self, server: str, day: str) -> int:
-        """How many requests ``server`` was sent on ``day``, by all processes that use this store."""
+        """How many requests reached ``server`` on ``day``, from all processes that use this store."""
         query = "SELECT requests FROM calls WHERE server = ? AND day = ?"
         with self._database.explained("read"):
             found = self._database.connection.execute(query, (server, day)).fetchone()
@@ -213,7 +198,7 @@ class LabelStore:
             conditions.append("error != ''" if failed else "error = ''")
         values["at"] = 2**62 if newest_first else -1
         query = (
-            f"SELECT id, {', '.join(_COLUMNS)} FROM replies WHERE {' AND '.join(conditions)} "
+            f"SELECT id, {', '.join(REPLY_COLUMNS)} FROM replies WHERE {' AND '.join(conditions)} "
             f"ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT {_ROWS_A_PAGE}"
         )
         while True:
@@ -244,7 +229,7 @@ class LabelStore:
         taken = total = 0
         while page := list(islice(rows, _ROWS_A_PAGE)):
             with self._database.writing() as connection:
-                taken += connection.executemany(_IMPORT, map(row_of_stored, page)).rowcount
+                taken += connection.executemany(IMPORT_REPLY, map(row_of_stored, page)).rowcount
             total += len(page)
         return taken, total - taken
 
@@ -315,6 +300,28 @@ class LabelStore:
         with self._database.writing() as connection:
             if not connection.execute(query, (state, remote_id, now(), nonce)).rowcount:
                 raise KeyError(nonce)
+
+    def collect_batch(self, nonce: str, identity: Mapping[str, Any], replies: Sequence[Reply]) -> bool:
+        """Store all that came of a batch, and that it was collected: both are on the disk on return, or neither.
+
+        Args:
+            nonce: As ``open_batch`` returned it.
+            identity: The labeler.
+            replies: What came.
+
+        Returns:
+            ``False`` where the batch was collected before, and nothing is stored a second time.
+
+        Raises:
+            FgvrError: The file cannot be written.
+        """
+        rows = self._rows_of(identity, replies)
+        query = "UPDATE batches SET state = 'collected', updated_at = ? WHERE nonce = ? AND state != 'collected'"
+        with self._database.writing() as connection:
+            if not connection.execute(query, (now(), nonce)).rowcount:
+                return False
+            connection.executemany(PUT_REPLY, rows)
+        return True
 
     def batches(self, identity: Mapping[str, Any] | None = None, states: Collection[str] = ()) -> list[StoredBatch]:
         """The batches, oldest first.
@@ -406,3 +413,8 @@ class LabelStore:
                         "INSERT OR REPLACE INTO aliases (name_key, name, canonical, created_at) VALUES (?, ?, ?, ?)",
                         (fold_name(name), encodable(name), encodable(canonical), now()),
                     )
+
+    def _rows_of(self, identity: Mapping[str, Any], replies: Sequence[Reply]) -> list[tuple[Any, ...]]:
+        who, moment = canonical(identity), now()
+        keys = request_keys(identity, [reply.request for reply in replies])
+        return [row_of_reply(key, who, reply, moment) for key, reply in zip(keys, replies, strict=True)]

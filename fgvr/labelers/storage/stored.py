@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,26 @@ class StoredBatch:
     def open(self) -> bool:
         """Whether replies may still come."""
         return self.state in ("submitting", "submitted")
+
+
+REPLY_COLUMNS = tuple(field.name for field in fields(StoredReply))
+"""The columns of the replies' table."""
+
+_LATEST = [name for name in REPLY_COLUMNS[1:] if name not in ("cost_usd", "attempts")]
+
+_KEEP_SUCCESS = "{0} = CASE replies.error WHEN '' THEN replies.{0} ELSE excluded.{0} END"
+
+# A success stays as it is, whatever comes later; a failure makes way. What either of them cost is spent all the same.
+PUT_REPLY = f"""
+INSERT INTO replies ({", ".join(REPLY_COLUMNS)}) VALUES ({", ".join("?" * len(REPLY_COLUMNS))})
+ON CONFLICT (key) DO UPDATE SET
+    {", ".join(map(_KEEP_SUCCESS.format, _LATEST))},
+    cost_usd = replies.cost_usd + excluded.cost_usd,
+    attempts = replies.attempts + excluded.attempts
+"""
+
+# What comes from another store may have come from it before: it adds nothing unless it replaces a failure.
+IMPORT_REPLY = f"{PUT_REPLY} WHERE replies.error != '' AND excluded.error = ''"
 
 
 def row_of_reply(key: str, identity: str, reply: Reply, created_at: str) -> tuple[Any, ...]:

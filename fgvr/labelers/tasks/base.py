@@ -18,6 +18,12 @@ class Task(ABC):
     registry_name: ClassVar[str]
     """The task's name in the label store."""
 
+    names_classes: ClassVar[bool] = True
+    """Whether replies are class names, which a label space can be made of."""
+
+    of_groups: ClassVar[bool] = False
+    """Whether it is about several photos at once."""
+
     max_output_tokens: ClassVar[int] = 300
     """More than a useful reply has: what a server may bill at most, unless the labeler is given another number."""
 
@@ -28,6 +34,10 @@ class Task(ABC):
         Args:
             hint: What is known of the photo, such as a pseudo-label, for tasks that say it to the model.
         """
+
+    def reading(self) -> dict[str, Any]:
+        """What the reading of replies depends on, beside prompt and schema, as JSON values; kept with every reply."""
+        return {}
 
     def schema(self) -> dict[str, Any] | None:
         """JSON schema of the wanted reply, for servers that honour one; ``None`` asks for plain text."""

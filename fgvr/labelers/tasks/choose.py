@@ -17,6 +17,9 @@ from fgvr.vocabulary.files import read_vocabulary
 _MOST_VALUES = 1_000
 _MANY_VALUES, _MOST_CHARACTERS = 250, 15_000
 
+_BEFORE = "Select the most appropriate category for the image from the following options:"
+_BEHIND = ". Write only the category name."
+
 _SHORT = 100  # characters of a reply that is one answer, where no name can be read out of it
 
 _WORD = re.compile(r"\w+")
@@ -58,10 +61,16 @@ class ChooseTask(Task):
     def prompt(self, hint: str | None = None) -> str:
         """LatteCLIP's prompt; a hint is not said."""
         separator = "; " if any("," in name for name in self.names) else ", "
-        return (
-            "Select the most appropriate category for the image from the following options:"
-            f"{separator.join(self.names)}. Write only the category name."
-        )
+        return f"{_BEFORE}{separator.join(self.names)}{_BEHIND}"
+
+    @classmethod
+    def of_prompt(cls, prompt: str) -> "ChooseTask | None":
+        """The task that has this prompt; ``None`` where the prompt is a person's own."""
+        if not (prompt.startswith(_BEFORE) and prompt.endswith(_BEHIND)):
+            return None
+        listed = prompt[len(_BEFORE) : -len(_BEHIND)]
+        task = cls(listed.split("; " if "; " in listed else ", "))
+        return task if task.prompt() == prompt else None
 
     def schema(self) -> dict[str, Any] | None:
         """One of the names; ``None`` where there are more than servers take."""

@@ -30,6 +30,8 @@ class DescribeGroupTask(Task):
     """
 
     registry_name: ClassVar[str] = "describe_group"
+    names_classes: ClassVar[bool] = False
+    of_groups: ClassVar[bool] = True
 
     def __init__(self, domain: str = "object") -> None:
         self.domain = phrase(domain, "domain")

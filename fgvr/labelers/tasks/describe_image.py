@@ -21,6 +21,7 @@ class DescribeImageTask(Task):
     """
 
     registry_name: ClassVar[str] = "describe_image"
+    names_classes: ClassVar[bool] = False
 
     def __init__(self, domain: str = "object", with_hint: bool = False) -> None:
         self.domain = phrase(domain, "domain")

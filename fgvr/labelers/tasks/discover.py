@@ -24,6 +24,7 @@ class DiscoverTask(Task):
     """
 
     registry_name: ClassVar[str] = "discover"
+    names_classes: ClassVar[bool] = False
 
     def prompt(self, hint: str | None = None) -> str:
         """The question; a hint is not said."""

@@ -49,6 +49,10 @@ class NamesTask(Task):
         form = "." if self.structured else ", one per line and nothing else."
         return f"{question} Give the common names of the {self.k} likeliest, the best first{form}"
 
+    def reading(self) -> dict[str, Any]:
+        """How many names count."""
+        return {"k": self.k}
+
     def schema(self) -> dict[str, Any] | None:
         """Of the structured reply."""
         if not self.structured:

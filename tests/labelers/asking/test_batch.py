@@ -2,6 +2,8 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -12,12 +14,14 @@ from fgvr.errors import FgvrError
 from fgvr.labelers.asking.batch_run import label_batch
 from fgvr.labelers.asking.budget import Budget
 from fgvr.labelers.asking.limits import Limits
+from fgvr.labelers.asking.run_lock import RunLock
 from fgvr.labelers.base import LabelRequest, Reply
+from fgvr.labelers.batch import BatchStatus
 from fgvr.labelers.gemini import GeminiLabeler
 from fgvr.labelers.hosts.prices import Price
 from fgvr.labelers.openai import OpenAILabeler
 from fgvr.labelers.pictures import encode_pictures
-from fgvr.labelers.remote import Question
+from fgvr.labelers.remote import AttemptFailedError, Question
 from fgvr.labelers.storage.store import LabelStore, request_keys
 from fgvr.records import ImageRecord
 
@@ -111,7 +115,8 @@ def test_submitted_waited_for_and_collected(server, labeler, requests, store):
     assert store.batches(labeler.identity(), ("submitting", "submitted")) == []
     assert any("3 requests sent" in line for line in lines)
     assert "png" not in json.dumps(server.lines)
-    assert run(labeler, requests, store).submitted == 0
+    with RunLock(store, labeler.identity(), pytest.fail).held():
+        assert run(labeler, requests, store).submitted == 0, "nobody is waited for where nothing is missing"
     assert server.created == 1
 
 
@@ -289,29 +294,101 @@ def test_failed_requests_of_a_batch_are_failures(server, labeler, requests, stor
     assert len(server.lines) == 3 + 3, "all three are sent again"
 
 
-def test_another_process_sends_the_same_at_the_same_time(server, labeler, requests, store, tmp_path):
-    upload = labeler.upload_batch
-    results = []
+@pytest.mark.parametrize("step", ["upload_batch", "create_batch"])
+def test_another_run_waits_until_the_first_has_sent(server, labeler, requests, store, step):
+    first_is_here, second_waits = threading.Event(), threading.Event()
+    send = getattr(labeler, step)
 
     def other():
-        with LabelStore(tmp_path / "labels.sqlite") as mine:
-            results.append(run(make(server), requests, mine, wait=False))
+        assert first_is_here.wait(10)
 
-    async def slowly(client, file, nonce):
-        name = await upload(client, file, nonce)
-        await asyncio.to_thread(other)
-        return name
+        def report(line):
+            if "waiting for it to end" in line:
+                second_waits.set()
 
-    labeler.upload_batch = slowly
-    mine = run(labeler, requests, store, wait=False)
-    assert mine.submitted + results[0].submitted == 3
+        with LabelStore(store.path) as mine:
+            return run(make(server), requests, mine, wait=False, report=report)
+
+    async def slowly(*arguments):
+        first_is_here.set()
+        assert await asyncio.to_thread(second_waits.wait, 10)
+        return await send(*arguments)
+
+    setattr(labeler, step, slowly)
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(other)
+        first = run(labeler, requests, store, wait=False)
+        assert (first.submitted, second.result(10).submitted, second.result(10).waiting) == (3, 0, 3)
     assert server.created == 1
+    assert [batch.state for batch in store.batches()] == ["submitted"]
+
+
+def test_a_run_that_waits_for_the_server_lets_others_collect(server, labeler, requests, store):
+    sent = threading.Event()
+
+    async def running(client, remote_id):
+        sent.set()
+        return BatchStatus("running")
+
+    labeler.batch_status = running
+    budget = Budget(1.0)
+
+    def waiting():
+        with LabelStore(store.path) as mine:
+            return run(labeler, requests, mine, budget=budget)
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(waiting)
+        assert sent.wait(10)
+        server.finish()
+        assert run(make(server), requests, store).collected == 3
+        done = first.result(10)
+    assert (done.submitted, done.collected, done.waiting, done.missing) == (3, 0, 0, 0)
+    assert (budget.spent, budget.reserved) == (pytest.approx(3 * COST), pytest.approx(0))
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_nothing_of_a_batch_counts_twice(server, labeler, requests, store, interrupted):
+    run(labeler, requests, store, wait=False)
+    server.finish()
+    broken = [1, 2]
+
+    async def collect(client, remote_id, wanted):
+        for number, request in enumerate(wanted.values()):
+            if number == 1 and broken:
+                raise AttemptFailedError(f"the connection broke {broken.pop()}")
+            yield Reply(request, error="no", cost_usd=0.5)
+            yield Reply(request, error="no", cost_usd=0.5)  # on a second line
+
+    labeler.collect_batch = collect
+    labeler.max_attempts = 1
+    if interrupted:
+        with pytest.raises(KeyboardInterrupt):
+            run(labeler, requests, store, report=Interrupting("replies stored"))
+    run(labeler, requests, store)
+    assert [(reply.attempts, reply.cost_usd) for reply in replies(labeler, requests, store)] == [(1, 0.5)] * 3
+
+
+def test_the_server_is_asked_to_delete_the_files_when_all_is_stored(server, labeler, requests, store):
+    deleted = []
+
+    async def delete(client, remote_id):
+        deleted.append((remote_id, [batch.state for batch in store.batches()]))
+
+    labeler.delete_batch_files = delete
+    run(labeler, requests, store, wait=False)
+    assert not deleted
+    server.finish()
+    run(labeler, requests, store, wait=False)
+    [(remote_id, states)] = deleted
+    assert remote_id == store.batches()[0].remote_id
+    assert states == ["collected"]
 
 
 def test_what_is_sent_to_no_batch_api(httpserver, tmp_path, store):
     labeler = OpenAILabeler("llava", base_url=httpserver.url_for("/v1"))
     httpserver.expect_request("/v1/files").respond_with_json({"detail": "Not Found"}, status=404)
-    with pytest.raises(FgvrError, match="does not know this model or address"):
+    with pytest.raises(FgvrError, match="has no Batch API: label without --batch"):
         run(labeler, [LabelRequest(photo(tmp_path, 1), "?")], store)
     assert [batch.state for batch in store.batches()] == ["failed"]
 
@@ -325,3 +402,16 @@ def test_no_picture_stays_on_the_disk(server, labeler, requests, store, tmp_path
     server.finish()
     run(labeler, requests, store)
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_no_file_stays_at_the_server(server, labeler, requests, store, keep, caplog):
+    server.keep = keep
+    run(labeler, requests, store, wait=False)
+    assert server.deleted == []
+    server.finish("expired", replies=2)
+    assert run(labeler, [], store).collected == 2
+    (batch,) = server.batches.values()
+    names = {batch["file"], batch["output"]} | ({batch["errors"]} if isinstance(server, FakeOpenAI) else set())
+    assert set(server.deleted) == (set() if keep else names)
+    assert ("does not delete" in caplog.text) == keep

@@ -84,6 +84,27 @@ def test_nothing_asked_starts_nothing(monkeypatch):
     assert list(ask_with_ray(ClassifierLabeler(), [])) == []
 
 
+class NoGpu(FakeCluster):
+    def __enter__(self):
+        return 1, 2, 0
+
+
+def test_vllm_is_taken_where_it_is_asked_for_and_nowhere_else(requests, monkeypatch):
+    monkeypatch.setattr(ray_pool, "_cluster", FakeCluster)
+    monkeypatch.setattr(ray_pool, "_vllm_is_installed", lambda: True)
+    monkeypatch.setattr(ray_pool, "_ask_vllm", lambda *args: iter(["vllm"]))
+    monkeypatch.setattr(ray_pool, "_ask_actors", lambda *args: iter(["actors"]))
+    vllm = LlavaLabeler("m", engine="vllm")
+    assert list(ask_with_ray(LlavaLabeler("m"), requests)) == ["actors"]
+    assert list(ask_with_ray(vllm, requests)) == ["vllm"]
+    monkeypatch.setattr(ray_pool, "_cluster", NoGpu)
+    with pytest.raises(FgvrError, match="no GPU"):
+        list(ask_with_ray(vllm, requests))
+    monkeypatch.setattr(ray_pool, "_vllm_is_installed", lambda: False)
+    with pytest.raises(FgvrError, match="pip install vllm"):
+        list(ask_with_ray(vllm, requests))
+
+
 def test_a_remote_labeler_is_refused(requests):
     with pytest.raises(FgvrError, match=r"OpenAILabeler cannot be run on Ray.*--engine ray"):
         list(ask_with_ray(OpenAILabeler(), requests))
@@ -186,7 +207,8 @@ def test_replies_of_vllm(requests, monkeypatch):
     monkeypatch.setattr(ray_pool, "_dataset", rows)
     monkeypatch.setattr(ray_pool, "_vllm_is_installed", lambda: True)
     monkeypatch.setattr(ray.data.llm, "build_processor", build)
-    replies = {reply.request: reply for batch in ask_with_ray(LlavaLabeler("m"), requests) for reply in batch}
+    labeler = LlavaLabeler("m", engine="vllm")
+    replies = {reply.request: reply for batch in ask_with_ray(labeler, requests) for reply in batch}
     assert len(replies) == len(requests)
     assert replies[requests[0]].raw == "Auk 0"
     assert replies[requests[0]].model == "m"

@@ -72,7 +72,14 @@ def test_an_unknown_model_has_no_price():
     ("url", "model", "known"),
     [
         ("http://localhost:11434/v1", "gpt-4o", 0.0),
-        ("https://vllm.example.org/v1", "llava", 0.0),
+        ("http://127.0.0.1:8000/v1", "gpt-4o", 0.0),
+        ("http://[::1]:8000/v1", "llava", 0.0),
+        ("http://192.168.1.7/v1", "llava", 0.0),
+        ("http://vllm:8000/v1", "llava", 0.0),
+        ("http://gpu.lan/v1", "llava", 0.0),
+        ("https://llm.corp.internal/v1", "llava", 0.0),
+        ("https://vllm.example.org/v1", "llava", None),
+        ("https://8.8.8.8/v1", "llava", None),
         ("https://openrouter.ai/api/v1", "openai/gpt-4o", 0.0035),
         ("https://openrouter.ai/api/v1", "no such model", None),
     ],
@@ -80,6 +87,27 @@ def test_an_unknown_model_has_no_price():
 def test_servers_that_are_not_the_providers(url, model, known):
     usd = PriceList("openai", url).usd(model, TOKENS)
     assert usd == (known if not known else pytest.approx(known))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://eu.api.openai.com/v1",
+        "https://API.OPENAI.COM/v1",
+        "https://api.openai.com:443/v1",
+        "http://api.openai.com",
+    ],
+)
+def test_openais_own_servers_have_its_prices(url):
+    labeler = OpenAILabeler(base_url=url)
+    assert labeler.worst_usd(question(labeler)) == OpenAILabeler().worst_usd(question(labeler)) > 0
+
+
+def test_a_server_of_somebody_else_may_be_paid_for():
+    labeler = OpenAILabeler(base_url="https://gateway.example.com/openai/v1")
+    assert labeler.worst_usd(question(labeler)) is None
+    assert labeler.estimate_usd([question(labeler).request]) is None
+    assert OpenAILabeler(base_url=labeler.base_url, price=Price(1, 1)).worst_usd(question(labeler)) > 0
 
 
 def test_without_the_package_no_price_is_known(monkeypatch):

@@ -32,7 +32,8 @@ def test_names_of_a_person_take_the_place_of_the_reply(store):
     store.revise(corrections={"key-b": ["Boxer", "Pug"], "key-c": [], "elsewhere": ["x"]})
     first, second, third = correct(LABELS, KEYS, store)
     assert first == LABELS[0]
-    assert second == LabelRecord("b.jpg", ("Boxer", "Pug"), (None, None), "", raw="I can't tell.", cost_usd=0.5)
+    person = LabelRecord("b.jpg", ("Boxer", "Pug"), (None, None), "", raw="I can't tell.", cost_usd=0.5, corrected=True)
+    assert second == person
     assert (third.names, third.scientific_names, third.flag) == ((), (), "empty")
 
 

@@ -20,8 +20,8 @@ class Asked(ModelLabeler):
         raise NotImplementedError
 
 
-def stored(tmp_path, identity, **fields):
-    request = LabelRequest(ImageRecord("a.jpg", Path("a.jpg"), "support", digest="d"), "What?")
+def stored(tmp_path, identity, prompt="What?", **fields):
+    request = LabelRequest(ImageRecord("a.jpg", Path("a.jpg"), "support", digest="d"), prompt)
     with LabelStore(tmp_path / "labels.sqlite") as store:
         store.put(identity, Reply(request, **fields))
         return Reply(request, **fields), next(store.rows())
@@ -38,6 +38,9 @@ STRUCTURED = json.dumps({"common_name": "Pug", "alternatives": ["Boxer"], "confi
         (NameTask(structured=True), STRUCTURED),
         (NameTask(), "I can't tell which breed this is."),
         (NamesTask(k=3), "1. Pug\n2. Boxer"),
+        (NamesTask(k=2), "1. Pug\n2. Boxer\n3. Beagle"),
+        (ChooseTask([f"Kind {number}" for number in range(1200)]), "It is Kind 1100."),
+        (ChooseTask([f"Kind, {number}" for number in range(1200)]), "Beagle"),
         (ChooseTask(["Pug", "Boxer"]), "It is the Boxer of the list."),
         (DescribeImageTask(domain="dog"), "A small dog, on a red sofa."),
         (DiscoverTask(), '{"super_category": "dog", "unit": "breed"}'),
@@ -45,7 +48,7 @@ STRUCTURED = json.dumps({"common_name": "Pug", "alternatives": ["Boxer"], "confi
 )
 def test_a_reply_is_read_as_its_labeler_reads_it(tmp_path, task, raw):
     labeler = Asked("m", task)
-    reply, row = stored(tmp_path, labeler.identity(), raw=raw)
+    reply, row = stored(tmp_path, labeler.identity(), labeler.prompt, raw=raw)
     assert read_stored(row) == labeler.read(reply)
     assert gives_names(row) == (task.registry_name in ("name", "names", "choose"))
 

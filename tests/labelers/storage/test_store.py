@@ -124,12 +124,12 @@ def test_a_failure_makes_way_for_a_success_and_its_cost_stays(store, path):
     assert row(path, "attempts") == [(3,)]
 
 
-@pytest.mark.parametrize("later", [Reply(ask(), raw="Poodle"), Reply(ask(), error="timeout")])
-def test_a_success_is_never_overwritten(store, later):
-    first = Reply(ask(), raw="Beagle", model="m")
+@pytest.mark.parametrize("later", [Reply(ask(), raw="Poodle", cost_usd=0.25), Reply(ask(), error="no", cost_usd=0.25)])
+def test_a_success_is_never_overwritten_and_what_came_later_was_paid_too(store, later):
+    first = Reply(ask(), raw="Beagle", names=("Beagle",), model="m", cost_usd=0.5, seconds=2.0, usage={"tokens": 3})
     store.put(IDENTITY, first)
     store.put(IDENTITY, later)
-    assert store.get(IDENTITY, [ask()]) == [first]
+    assert store.get(IDENTITY, [ask()]) == [replace(first, cost_usd=0.75, attempts=2)]
 
 
 def test_the_row_can_be_read_by_other_tools(store, path):
@@ -230,25 +230,39 @@ def test_attempts_of_replies_are_added_up(store):
 
 def test_put_many_is_one_transaction_and_counts_requests_of_the_day(store, path):
     replies = [Reply(ask(str(number)), raw="x", attempts=2) for number in range(5)]
-    store.put_many(IDENTITY, replies, server="api.example gpt", day="2026-11-21")
-    store.put_many(IDENTITY, [Reply(ask("a"), error="no")], server="api.example gpt", day="2026-11-21")
-    store.put_many(IDENTITY, [Reply(ask("b"), raw="x")], server="api.example gpt", day="2026-11-22")
+    store.put_many(IDENTITY, replies, server="api.example gpt", sent={"2026-11-21": 12})
+    store.put_many(IDENTITY, [], server="api.example gpt", sent={"2026-11-21": -1})
+    store.put_many(IDENTITY, [Reply(ask("a"), error="no")], "api.example gpt", {"2026-11-22": 1, "2026-11-20": 4})
+    store.put_many(IDENTITY, [Reply(ask("b"), raw="x")], server="api.example gpt")
     store.put_many(IDENTITY, [Reply(ask("c"), raw="x")])
     assert len(row(path)) == 8
-    assert [store.requests_on("api.example gpt", f"2026-11-{day}") for day in (21, 22, 23)] == [11, 1, 0]
+    assert [store.requests_on("api.example gpt", f"2026-11-{day}") for day in (20, 21, 22, 23)] == [4, 11, 1, 0]
 
     with pytest.raises(ValueError, match="no digest"):
         store.put_many(IDENTITY, [Reply(ask("d")), Reply(replace(ask(), image=replace(ask().image, digest="")))])
-    broken = Reply(ask("e"), raw="x", attempts="many")
-    with pytest.raises(TypeError):
-        store.put_many(IDENTITY, [broken], server="api.example gpt", day="2026-11-21")
+    broken = Reply(ask("e"), raw="x", attempts=2**70)
+    with pytest.raises(OverflowError):
+        store.put_many(IDENTITY, [broken], server="api.example gpt", sent={"2026-11-21": 1})
     assert len(row(path)) == 8
+
+
+def test_a_batch_is_collected_once(store):
+    nonce = store.open_batch(IDENTITY, "api.example gpt", [ask()], 1.0)
+    failure = Reply(ask(), error="no", cost_usd=0.5)
+    with pytest.raises(OverflowError):
+        store.collect_batch(nonce, IDENTITY, [failure, Reply(ask("b"), raw="x", attempts=2**70)])
+    assert [batch.state for batch in store.batches()] == ["submitting"], "all of it or nothing"
+    assert store.get(IDENTITY, [ask()]) == [None]
+    assert store.collect_batch(nonce, IDENTITY, [failure])
+    assert not store.collect_batch(nonce, IDENTITY, [failure])
+    assert store.get(IDENTITY, [ask()]) == [failure]
+    assert [batch.state for batch in store.batches()] == ["collected"]
 
 
 def test_two_replies_to_one_request_in_one_call(store):
     store.put_many(IDENTITY, [Reply(ask(), error="timeout"), Reply(ask(), raw="Beagle"), Reply(ask(), raw="Pug")])
     reply = store.get(IDENTITY, [ask()])[0]
-    assert (reply.raw, reply.attempts) == ("Beagle", 2)
+    assert (reply.raw, reply.attempts) == ("Beagle", 3)
 
 
 def test_rows_are_filtered(store, path):
@@ -433,7 +447,7 @@ def test_several_processes_open_a_store_of_the_first_version_at_once(first_versi
 
 
 def test_a_transaction_that_fails_leaves_nothing(store, path, monkeypatch):
-    monkeypatch.setattr("fgvr.labelers.storage.store._PUT", "INSERT INTO replies (key) VALUES (?)")
+    monkeypatch.setattr("fgvr.labelers.storage.store.PUT_REPLY", "INSERT INTO replies (key) VALUES (?)")
     with pytest.raises(FgvrError, match="cannot be written"):
         store.put_many(IDENTITY, [Reply(ask())])
     monkeypatch.undo()
@@ -468,7 +482,7 @@ def test_several_processes_open_a_new_store_and_write_at_once(path):
         process.communicate(timeout=120)
     assert [process.returncode for process in writers] == [0, 0, 0]
     assert len(row(path)) == 800
-    assert {attempts for (attempts,) in row(path, "attempts")} == {1}
+    assert sorted(attempts for (attempts,) in row(path, "attempts")) == [1] * 600 + [3] * 200
 
 
 RUN = """
