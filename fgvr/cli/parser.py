@@ -68,7 +68,7 @@ def _in_short(message: str) -> str:
         )
         where = next(shown, "")
         return f"{'.'.join(_KEY.findall(message))}: {name} needs {match['options'].strip()}.{where}"
-    if match := _OPTION_OF_NOTHING.search(message):
+    if not _CLASS_OPTION.search(message) and (match := _OPTION_OF_NOTHING.search(message)):
         key = ".".join(_KEY.findall(message))
         return f"--{key}.{match['option']} is an option of what is given with --{key} NAME; give that first."
     return message
