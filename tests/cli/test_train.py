@@ -192,7 +192,7 @@ def test_weights_and_biases_offline(tiny_run, monkeypatch):
         (["--model.head.n_ctx", "400"], "It is the name of 'photos/"),
         (["--data.candidates", "knn", "--data.candidates.k", "0"], "candidates.k is 0: it must be at least 1"),
         (["--model.loss", "proden", "--model.loss.momentum", "2"], "loss.momentum is 2.0"),
-        (["--data.select", "k_centre"], "data.select: KCentreSelection needs n. It is explained by: fgvr show selections"),
+        (["--data.select", "k_centre"], "data.select: KCentreSelection needs n. It is explained by: fgvr show sel"),
         (["--data.candidates.k", "3"], "--data.candidates.k is an option of what is given with --data.candidates NAME"),
         (["--data.labeler.answers", "0"], "data.labeler.answers is 0"),
         (["--data.batch_size", "0"], "data.batch_size is 0"),
