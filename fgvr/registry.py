@@ -165,9 +165,12 @@ CANDIDATES = Registry(
     "candidates",
     {
         "knn": "fgvr.candidates.knn.KnnCandidates",
+        "label_propagation": "fgvr.candidates.label_propagation.LabelPropagationCandidates",
         "mllm_direct": "fgvr.candidates.mllm_direct.MllmDirectCandidates",
+        "mutual_knn": "fgvr.candidates.mutual_knn.MutualKnnCandidates",
         "random": "fgvr.candidates.random.RandomCandidates",
         "single": "fgvr.candidates.single.SingleCandidates",
+        "union": "fgvr.candidates.union.UnionCandidates",
     },
 )
 BACKBONES = Registry(
@@ -181,9 +184,21 @@ HEADS = Registry("heads", {"prompt": "fgvr.heads.prompt.PromptHead"})
 LOSSES = Registry(
     "losses",
     {
+        "abs_gce": "fgvr.losses.abs_gce.AbsGCELoss",
+        "abs_mae": "fgvr.losses.abs_mae.AbsMAELoss",
+        "alim": "fgvr.losses.alim.AlimLoss",
+        "cavl": "fgvr.losses.cavl.CavlLoss",
         "cc": "fgvr.losses.cc.CCLoss",
         "ce": "fgvr.losses.ce.CELoss",
+        "crdpll": "fgvr.losses.crdpll.CrdpllLoss",
+        "exp": "fgvr.losses.exp.ExpLoss",
+        "lws": "fgvr.losses.lws.LwsLoss",
+        "nll_avg": "fgvr.losses.nll_avg.NllAvgLoss",
+        "pico": "fgvr.losses.pico.PicoLoss",
+        "pop": "fgvr.losses.pop.PopLoss",
         "proden": "fgvr.losses.proden.ProdenLoss",
+        "rc": "fgvr.losses.rc.RCLoss",
+        "scl_nl": "fgvr.losses.scl_nl.SclNlLoss",
     },
 )
 METHODS = Registry(
@@ -208,6 +223,7 @@ SLOTS: dict[str, Registry] = {
     "task": TASKS,
     "select": SELECTIONS,
     "candidates": CANDIDATES,
+    "strategies": CANDIDATES,
     "backbone": BACKBONES,
     "head": HEADS,
     "loss": LOSSES,

@@ -1,14 +1,24 @@
 """The contract of a candidate strategy: the only file that the author of one must read."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fgvr.records import CandidateSets
+
+
+class FeatureSpace(Protocol):
+    """A backbone, as far as a candidate strategy knows one: whose image features say which photos are near."""
+
+    def load(self) -> None:
+        """Read the weights; does nothing when called again."""
+
+    def fingerprint(self) -> str:
+        """Changes whenever features would."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,8 +29,11 @@ class NamedPhotos:
         sample_ids: The N photos. An id is a path, which may hold a true name (class folders): do not read it.
         labels: One entry per photo: class indices that the labeler gave it, best first; empty where it gave none.
         num_classes: Size of the vocabulary.
-        features: L2-normalised float32 image features of shape ``(N, D)``, where the strategy asked for them.
+        features: L2-normalised float32 image features of the run's backbone, shape ``(N, D)``, where the strategy asked
+            for them.
         seed: For strategies that draw.
+        features_in: Gives the photos' features in another backbone, in the same form; ``None`` where there is no way to
+            compute them.
     """
 
     sample_ids: tuple[str, ...]
@@ -28,6 +41,7 @@ class NamedPhotos:
     num_classes: int
     features: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
     seed: int = 0
+    features_in: Callable[[FeatureSpace], NDArray[np.float32]] | None = None
 
 
 class CandidateStrategy(ABC):
@@ -37,8 +51,8 @@ class CandidateStrategy(ABC):
     drawn comes from ``photos.seed`` alone.
     """
 
-    needs_features: ClassVar[bool] = False
-    """Whether ``photos.features`` must be there."""
+    needs_features: bool = False
+    """Whether ``photos.features`` must be there; of the class, or of the object where it depends on the options."""
 
     @abstractmethod
     def build(self, photos: NamedPhotos) -> CandidateSets:

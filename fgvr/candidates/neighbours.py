@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from fgvr.candidates.knn import nearest
+from fgvr.candidates.features import unit
+from fgvr.candidates.nearest import nearest_and_similarity
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
 
@@ -54,12 +55,10 @@ def find_neighbours(
         >>> find_neighbours(["a.jpg", "b.jpg", "c.jpg"], features, k=1)[0].neighbours
         ('c.jpg',)
     """
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    unit = features / np.maximum(lengths, np.finfo(np.float32).tiny)
-    shown = np.array(sorted(spread(len(unit), limit)), dtype=np.intp)
-    # the photo itself comes first
-    others = nearest(unit, np.arange(len(unit)), k + 1, queries=shown)[:, 1:]
-    similarity = np.einsum("nd,nkd->nk", unit[shown], unit[others])
+    shown = np.array(sorted(spread(len(features), limit)), dtype=np.intp)
+    everyone = np.arange(len(features))
+    others, similarity = nearest_and_similarity(unit(features), everyone, k + 1, queries=shown)
+    others, similarity = others[:, 1:], similarity[:, 1:]  # the photo itself comes first
     return [
         Neighbours(sample_ids[photo], tuple(sample_ids[other] for other in near), tuple(row))
         for photo, near, row in zip(shown.tolist(), others.tolist(), similarity.tolist(), strict=True)

@@ -1,7 +1,5 @@
 """Random names as candidates: the FGVR paper's ablation of its nearest-neighbour sets."""
 
-from typing import ClassVar
-
 import numpy as np
 
 from fgvr.candidates.base import CandidateStrategy, NamedPhotos
@@ -36,7 +34,7 @@ class RandomCandidates(CandidateStrategy):
         [[0, 1], [1, 2], [2, 1]]
     """
 
-    needs_features: ClassVar[bool] = True
+    needs_features = True
 
     def __init__(self, k: int = 3) -> None:
         self._knn = KnnCandidates(k)

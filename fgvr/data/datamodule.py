@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from fgvr.backbones.base import Backbone
-from fgvr.candidates.base import CandidateStrategy, NamedPhotos
+from fgvr.candidates.base import CandidateStrategy, FeatureSpace, NamedPhotos
 from fgvr.candidates.files import read_candidates, write_candidates
 from fgvr.candidates.knn import KnnCandidates
 from fgvr.candidates.neighbours import find_neighbours, write_neighbours
@@ -194,13 +194,17 @@ class FgvrDataModule(LightningDataModule):
             return self.labels.read_support(self.support, self.asked_groups)
         return self.labels.read(photos, self.asked_groups)
 
-    def image_features(self, photos: Sequence[ImageRecord]) -> NDArray[np.float32]:
+    def image_features(self, photos: Sequence[ImageRecord], backbone: Backbone | None = None) -> NDArray[np.float32]:
         """Image features of ``photos``, from the feature store or computed now: before there is a trainer.
+
+        Args:
+            photos: Any photos.
+            backbone: Whose features; those of the run's backbone if not given.
 
         Returns:
             L2-normalised float32, shape ``(len(photos), embed_dim)``.
         """
-        backbone = self.backbone or self._learner().backbone
+        backbone = backbone or self.backbone or self._learner().backbone
         backbone.load()
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         return extract_features(backbone, photos, self.cache_dir / "features", device, num_workers=self.num_workers)
@@ -261,6 +265,7 @@ class FgvrDataModule(LightningDataModule):
             labels=labels_as_indices(labels, vocabulary),
             num_classes=len(vocabulary),
             seed=run_seed(),
+            features_in=self._features_in,
         )
         outside = sum(not given for given in photos.labels) - sum(not record.names for record in labels)
         if outside:
@@ -275,6 +280,12 @@ class FgvrDataModule(LightningDataModule):
         self.quality = measure(sets, vocabulary, self.photos.truth)
         log.info("Candidate sets (%s): %s", type(self.candidates).__name__, self.quality)
         return sets
+
+    def _features_in(self, space: FeatureSpace) -> NDArray[np.float32]:
+        """Image features of the support photos in a backbone that a candidate strategy brings along."""
+        if not isinstance(space, Backbone):
+            raise FgvrError(f"candidates.backbone is {type(space).__name__}, which is no backbone: fgvr list backbones")
+        return self.image_features(self.support, space)
 
     def prepare_data(self) -> None:
         """Make vocabulary, candidate sets and image features: on process 0, while the others wait."""

@@ -49,6 +49,28 @@ class PartialLabels:
         return PartialLabels(*moved)
 
 
+@dataclass(frozen=True, eq=False)
+class StepContext:
+    """What a loss may know of a step besides logits and candidate sets.
+
+    Attributes:
+        epoch: Number of the epoch, from 0.
+        epochs: Epochs of the whole training, at least 1.
+        image_features: float32, shape ``(B, D)``, L2-normalised, without gradients; ``None`` unless the loss says
+            ``needs_features``.
+        class_features: float32, shape ``(C, D)``, L2-normalised, without gradients: the classes in the space of the
+            images, as they were in this forward; ``None`` unless the loss says ``needs_features``.
+        view_logits: Logits of further augmented views of the same photos, shape ``(V, B, C)``, with gradients;
+            ``None`` where a photo has one view.
+    """
+
+    epoch: int = 0
+    epochs: int = 1
+    image_features: Tensor | None = None
+    class_features: Tensor | None = None
+    view_logits: Tensor | None = None
+
+
 def state_key(candidates: CandidateSets, class_names: Sequence[str]) -> str:
     """Hash of what a loss's state belongs to: the photos, their candidate sets and the classes, in order."""
     digest = hashlib.sha256("\0".join([*candidates.sample_ids, "", *class_names]).encode())
@@ -61,17 +83,29 @@ class Loss(nn.Module, ABC):
     """A loss over candidate sets, with optional state per sample.
 
     The method calls, once a step: ``forward`` on this process's samples, then, after the optimiser's step,
-    ``new_state`` on the same samples with the detached logits of that forward, and ``write_state`` with the rows of
-    **all** processes. So the state is the same on every process and for every number of processes. It lives outside
-    the parameters and buffers (DDP would broadcast process 0's copy over the others) and travels in the state dict as
-    extra state, with a key that says which samples and classes it belongs to.
+    ``new_state`` on the same samples with the detached logits of that forward (or of a second one: ``refresh``), and
+    ``write_state`` with the rows of **all** processes. So the state is the same on every process and for every number
+    of processes. It lives outside the parameters and buffers (DDP would broadcast process 0's copy over the others)
+    and travels in the state dict as extra state, with a key that says which samples and classes it belongs to.
 
-    State must be a function of the logits and the old state that gives the same result whether a sample occurs once or
-    twice in ``write_state``.
+    New rows must be a function of the logits and the old state, so that it makes no difference whether a sample occurs
+    once or twice in ``write_state``. Keep state over the candidates alone: ``(N, K)`` and a few columns, never
+    ``(N, C)``.
+
+    A loss without state is one method, ``forward``. One that depends on the epoch, on features or on further views
+    finds them in ``step``, which the method sets before each ``forward`` and each ``new_state``; a method that sets
+    nothing leaves the first epoch of one, without features and views.
     """
+
+    needs_features: bool = False
+    """Whether ``step`` must hold image and class features. A class attribute, or set in the constructor."""
+    refresh: bool = False
+    """Whether ``new_state`` gets the logits of a second forward, after the optimiser's step, instead of those that the
+    loss was computed on. A class attribute, or set in the constructor."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.step = StepContext()
         self.state: Tensor | None = None
         self.state_key = ""
 
@@ -110,6 +144,18 @@ class Loss(nn.Module, ABC):
         """
         return self._state_on(labels.sample_index.device)[labels.sample_index]
 
+    def features(self) -> tuple[Tensor, Tensor]:
+        """Image features ``(B, D)`` and class features ``(C, D)`` of the step, for a loss with ``needs_features``.
+
+        Raises:
+            RuntimeError: The method did not put them into ``step``.
+        """
+        if self.step.image_features is None or self.step.class_features is None:
+            raise RuntimeError(
+                f"{type(self).__name__} needs image and class features: the method must set loss.step before the step."
+            )
+        return self.step.image_features, self.step.class_features
+
     def write_state(self, sample_index: Tensor, rows: Tensor) -> None:
         """Replace the state of ``sample_index`` (shape ``(B,)``) by ``rows`` (shape ``(B, S)``).
 
@@ -136,12 +182,18 @@ class Loss(nn.Module, ABC):
         """Take a checkpoint's state back.
 
         Raises:
-            FgvrError: It belongs to another loss, other photos, candidate sets or classes.
+            FgvrError: It belongs to another loss, other photos, candidate sets or classes, or to other options.
         """
         if self.state_key and state["key"] != self.state_key:
             raise FgvrError(
                 "The checkpoint belongs to another loss, or to other photos, candidate sets or class names than this "
                 "run's: resume with the config.yaml of the checkpoint's own run folder, or start a new run."
             )
-        assert state["state"] is None or isinstance(state["state"], Tensor)
-        self.state = None if state["state"] is None else state["state"].clone()
+        rows = state["state"]
+        assert rows is None or isinstance(rows, Tensor)
+        if rows is not None and self.state is not None and rows.shape != self.state.shape:
+            raise FgvrError(
+                f"The checkpoint's {type(self).__name__} had other options: its state is {tuple(rows.shape)} and this "
+                f"run's {tuple(self.state.shape)}. Resume with the config.yaml of the checkpoint's own run folder."
+            )
+        self.state = None if rows is None else rows.clone()

@@ -1,10 +1,13 @@
 """Progressive identification of the true label (PRODEN)."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from fgvr.errors import FgvrError
 from fgvr.losses.base import Loss, PartialLabels
+from fgvr.losses.probabilities import candidate_log_probs, inside_softmax
 
 
 class ProdenLoss(Loss):
@@ -26,9 +29,12 @@ class ProdenLoss(Loss):
     Args:
         momentum: Share of the old weights that is kept at an update, in [0, 1): ``w <- momentum * w + (1 - momentum) *
             softmax``. 0 is PRODEN; more damps the noise of the augmentation, which is not in the paper.
+        update: Which forward the new weights come from: ``same_forward``, the one that the loss was computed on, or
+            ``refresh``, a second one after the optimiser's step, as in public code of RC and in benchmarks of
+            partial-label learning. A refresh costs one more forward without gradients at every step.
 
     Raises:
-        FgvrError: ``momentum`` is outside [0, 1).
+        FgvrError: ``momentum`` is outside [0, 1), or ``update`` is neither of the two.
 
     Example:
         >>> import torch
@@ -52,16 +58,19 @@ class ProdenLoss(Loss):
         tensor([0.5514, 0.4780])
     """
 
-    def __init__(self, momentum: float = 0.0) -> None:
+    def __init__(self, momentum: float = 0.0, update: Literal["same_forward", "refresh"] = "same_forward") -> None:
         super().__init__()
         if not 0 <= momentum < 1:
             raise FgvrError(f"loss.momentum is {momentum}: it must be at least 0 (plain PRODEN) and below 1.")
+        if update not in ("same_forward", "refresh"):
+            raise FgvrError(f"loss.update is {update!r}: it must be same_forward or refresh.")
         self.momentum = momentum
+        self.update = update
+        self.refresh = update == "refresh"
 
     def forward(self, logits: Tensor, labels: PartialLabels) -> Tensor:
         """See the class."""
-        log_probs = torch.log_softmax(logits.float(), dim=1).gather(1, labels.candidates)
-        return -(self.rows(labels) * log_probs).sum(dim=1)
+        return -(self.rows(labels) * candidate_log_probs(logits, labels)).sum(dim=1)
 
     def init_state(self, labels: PartialLabels) -> Tensor:
         """The candidate strategy's weights, shape ``(N, K)``."""
@@ -69,5 +78,4 @@ class ProdenLoss(Loss):
 
     def new_state(self, logits: Tensor, labels: PartialLabels) -> Tensor:
         """Softmax over the candidates alone, shape ``(B, K)``."""
-        inside = logits.float().gather(1, labels.candidates).masked_fill(~labels.mask, -torch.inf)
-        return torch.lerp(inside.softmax(dim=1), self.rows(labels), self.momentum)
+        return torch.lerp(inside_softmax(logits, labels), self.rows(labels), self.momentum)

@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from fgvr.data.batches import Batch
 from fgvr.errors import FgvrError
 from fgvr.heads.base import Head
 from fgvr.heads.prompt import PromptHead
-from fgvr.losses.base import Loss, PartialLabels, state_key
+from fgvr.losses.base import Loss, PartialLabels, StepContext, state_key
 from fgvr.losses.proden import ProdenLoss
 from fgvr.methods.base import Method
 from fgvr.methods.zero_shot import template_features
@@ -69,7 +70,7 @@ class CoOpMethod(Method):
         self.warmup_epochs = warmup_epochs
         self.warmup_lr = warmup_lr
         self.partial_labels: PartialLabels | None = None
-        self._step: tuple[Tensor, PartialLabels] | None = None
+        self._step: tuple[Tensor, Tensor, PartialLabels] | None = None
 
     def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:
         """Make the context tokens, and the loss's state where there is something to train on."""
@@ -88,20 +89,36 @@ class CoOpMethod(Method):
         if self.partial_labels.mask.device != self.device:
             self.partial_labels = self.partial_labels.to(self.device)
         labels = self.partial_labels[batch.sample_index]
-        logits = self.head(self.image_features(batch.images))
+        features = self.image_features(batch.images)
+        self.loss.step = StepContext(epoch=self.current_epoch, epochs=self.trainer.max_epochs or 1)
+        logits = self._logits(features)
         total = self.loss(logits, labels).sum()
-        self._step = (logits.detach(), labels)
+        self._step = (features, logits.detach(), labels)
         # DDP averages gradients over processes: times their number, the sum over all photos is divided once
         count = self.trainer.strategy.reduce(torch.tensor(float(len(logits)), device=self.device), reduce_op="sum")
         loss: Tensor = total * self.trainer.world_size / count
         self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=1)
         return loss
 
+    def _logits(self, features: Tensor) -> Tensor:
+        """The head's logits; the loss gets the features that they come from, if it needs them."""
+        # asked for only then: a head that is not asked need not hold the features of all classes at once
+        classes = self.head.class_features() if self.loss.needs_features else None
+        if classes is not None:
+            self.loss.step = replace(
+                self.loss.step, image_features=features.detach().float(), class_features=classes.detach().float()
+            )
+        logits: Tensor = self.head(features, classes)
+        return logits
+
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Update the loss's state with the rows of all processes."""
         assert self._step is not None
-        logits, labels = self._step
+        features, logits, labels = self._step
         with torch.no_grad():
+            if self.loss.refresh:
+                with self.trainer.precision_plugin.forward_context():  # Lightning leaves it before this hook
+                    logits = self._logits(features)
             rows = self.loss.new_state(logits, labels)
         if rows is not None:
             index = labels.sample_index

@@ -21,9 +21,10 @@ def check_backbone(backbone: Backbone, prompts: bool = True, hard_words: str | N
       float32 of ``embed_dim``, the same each time, do not depend on the rest of the batch, and texts leave no graph.
     - The fingerprint stays as it is until the weights change.
     - The prompt encoder's features are normalised float32; gradients reach the context and no parameter; classes do not
-      depend on each other or on their order; one context for all is the same as a copy for each class; a name that is
-      too long is an error for the user. With the embeddings of words as context, the result is that of ``encode_text``
-      with these words, before or behind the name, with or without a full stop at the end.
+      depend on each other or on their order, whether their names are equal, begin alike or differ; one context for all
+      is the same as a copy for each class, gradients included; a name that is too long is an error for the user. With
+      the embeddings of words as context, the result is that of ``encode_text`` with these words, before or behind the
+      name, with or without a full stop at the end.
 
     Args:
         backbone: Loaded or not.
@@ -43,6 +44,7 @@ def check_backbone(backbone: Backbone, prompts: bool = True, hard_words: str | N
     _check_fingerprint(backbone)
     if prompts:
         _check_prompts(backbone)
+        _check_shared_context(backbone)
         _check_too_long_name(backbone)
         if hard_words is not None:
             _check_hard_words(backbone, hard_words)
@@ -145,6 +147,28 @@ def _check_prompts(backbone: Backbone) -> None:
         _check_close(alone, features, f"{what}: features depend on the other classes")
         copies = _encode_prompts(backbone, _NAMES, context.expand(len(_NAMES), -1, -1), position)
         _check_close(copies, features, f"{what}: a copy of the context for each class gives other features")
+
+
+def _check_shared_context(backbone: Backbone) -> None:
+    # what encoders may compute once for several classes: equal names, and names that begin alike
+    names = (*_NAMES, "Great Dane", "tabby cat", "Great Pyrenees Cross", "tabby")
+    dim = backbone.prompt_encoder().token_dim
+    context = torch.randn(_N_CTX, dim, generator=torch.Generator().manual_seed(1)) * 0.02
+    for position in ("end", "middle", "front"):
+        what = f"prompt encoder, name at {position!r}"
+        one, copies = context.clone().requires_grad_(), context.repeat(len(names), 1, 1).requires_grad_()
+        features, expected = (_encode_prompts(backbone, names, each, position) for each in (one, copies))
+        _check_close(features, expected, f"{what}: with names that begin alike, a shared context gives other features")
+        target = torch.linspace(-1, 1, features.numel()).view_as(features)
+        (gradient,) = torch.autograd.grad((features * target).sum(), one)
+        (parts,) = torch.autograd.grad((expected * target).sum(), copies)
+        gap = ((gradient - parts.sum(0)).norm() / parts.sum(0).norm()).item()
+        assert gap < 1e-4, (
+            f"{what}: the gradient of a shared context is not the sum of those of its copies (difference {gap:.1e})"
+        )
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            mixed = _encode_prompts(backbone, names, one, position)
+        check_features(mixed, (len(names), backbone.embed_dim), f"{what}, under autocast")
 
 
 def _check_too_long_name(backbone: Backbone) -> None:

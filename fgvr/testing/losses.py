@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from fgvr.errors import FgvrError
-from fgvr.losses.base import Loss, PartialLabels
+from fgvr.losses.base import Loss, PartialLabels, StepContext
 
-_SAMPLES, _CLASSES, _WIDTH = 12, 9, 4
+_SAMPLES, _CLASSES, _WIDTH, _EMBED_DIM = 12, 9, 4, 6
+_EPOCHS = 6
 
 
 def check_loss(loss_factory: Callable[[], Loss]) -> None:
@@ -18,11 +19,13 @@ def check_loss(loss_factory: Callable[[], Loss]) -> None:
 
     - One float32 loss a sample; finite, with finite gradients, for logits of any size and of half precision; computed
       in float32, under autocast too; every sample's gradient is other than zero on ordinary logits.
-    - It depends on a sample's own logits and candidates: not on the rest of the batch, on the order of the classes or
-      on padding columns; and it leaves the labels as they are.
+    - It depends on a sample's own logits, features and candidates: not on the rest of the batch, on the order of the
+      classes or on padding columns; and it leaves the labels as they are.
     - Its state is the same for one process and for several and for samples that occur twice; it survives pickling and
       a checkpoint (``torch.load`` with ``weights_only=True``); a run that is resumed goes on as if unbroken; the state
       of other data is refused.
+
+    ``step`` is set as a method sets it: the epochs go on, and features are there if the loss says that it needs them.
 
     Args:
         loss_factory: Makes a new loss, the same each time: the class itself, or a ``functools.partial`` of it.
@@ -41,8 +44,8 @@ def check_loss(loss_factory: Callable[[], Loss]) -> None:
     _check_samples_are_independent(loss_factory)
     _check_padding(loss_factory)
     _check_order_of_classes(loss_factory)
-    _check_repeated_samples(loss_factory)
     _check_shards(loss_factory)
+    _check_repeated_samples(loss_factory)
     _check_resuming(loss_factory)
     _check_key(loss_factory)
 
@@ -58,7 +61,7 @@ def _check_labels_are_left_alone(loss_factory: Callable[[], Loss]) -> None:
 def _check_values(loss_factory: Callable[[], Loss]) -> None:
     labels, logits = _labels(), _logits(1).requires_grad_()
     for loss, when in ((_new(loss_factory, labels), "a new loss"), (_used(loss_factory, labels), "a used loss")):
-        values = loss(logits, labels)
+        values = _call(loss, logits, labels)
         assert values.shape == (_SAMPLES,), f"{when}: shape {tuple(values.shape)} for a batch of {_SAMPLES}"
         assert values.dtype == torch.float32, f"{when}: {values.dtype} instead of float32"
         assert values.isfinite().all(), f"{when}: not finite: {values}"
@@ -75,12 +78,12 @@ def _check_extreme_logits(loss_factory: Callable[[], Loss]) -> None:
         for dtype in (torch.float32, torch.float16, torch.bfloat16):
             loss = _used(loss_factory, labels)
             logits = torch.where(sign, 1e4, -1e4).to(dtype).requires_grad_()
-            values = loss(logits, labels)
+            values = _call(loss, logits, labels)
             assert values.isfinite().all(), f"not finite for {dtype} logits of +-1e4: {values}"
             (gradient,) = torch.autograd.grad(values.sum(), logits)
             assert gradient.isfinite().all(), f"gradient not finite for {dtype} logits of +-1e4: {gradient}"
             _update(loss, logits, labels)
-            values = loss(_logits(3), labels)
+            values = _call(loss, _logits(3), labels, epoch=2)
             assert values.isfinite().all(), f"not finite after {dtype} logits of +-1e4 went into the state: {values}"
 
 
@@ -89,11 +92,16 @@ def _check_half_precision(loss_factory: Callable[[], Loss]) -> None:
     loss = _used(loss_factory, labels)
     for dtype in (torch.float16, torch.bfloat16):
         half = _logits(1).to(dtype)
-        expected = loss(half.float(), labels)
-        assert loss(half, labels).dtype == torch.float32, f"{dtype} logits give a loss that is not float32"
-        _assert_close(loss(half, labels), expected, f"{dtype} logits are not computed on in float32")
+        expected = _call(loss, half.float(), labels)
+        found = _call(loss, half, labels)
+        assert found.dtype == torch.float32, f"{dtype} logits give a loss that is not float32"
+        _assert_close(found, expected, f"{dtype} logits are not computed on in float32")
         with torch.autocast("cpu", dtype=dtype):
-            _assert_close(loss(half, labels), expected, f"autocast to {dtype} lowers the loss's precision")
+            _assert_close(_call(loss, half, labels), expected, f"autocast to {dtype} lowers the loss's precision")
+        used, expected_state = _used(loss_factory, labels), _used(loss_factory, labels)
+        _update(used, half, labels)
+        _update(expected_state, half.float(), labels)
+        _assert_same_state(used, expected_state, f"the state of {dtype} logits is not computed in float32")
 
 
 def _check_samples_are_independent(loss_factory: Callable[[], Loss]) -> None:
@@ -101,7 +109,9 @@ def _check_samples_are_independent(loss_factory: Callable[[], Loss]) -> None:
     loss = _used(loss_factory, labels)
     rows = torch.tensor([7, 0, 10])
     _assert_close(
-        loss(logits[rows], labels[rows]), loss(logits, labels)[rows], "a sample's loss depends on the rest of the batch"
+        _call(loss, logits[rows], labels[rows]),
+        _call(loss, logits, labels)[rows],
+        "a sample's loss depends on the rest of the batch",
     )
 
 
@@ -109,7 +119,7 @@ def _check_padding(loss_factory: Callable[[], Loss]) -> None:
     labels = _labels()
     parts = (labels.candidates, labels.mask, labels.weights)
     wider = PartialLabels(labels.sample_index, *(torch.nn.functional.pad(part, (0, 2)) for part in parts))
-    batches = [_logits(seed) for seed in (1, 2)]
+    batches = [_logits(seed) for seed in range(1, 5)]
     _assert_close(
         _run(_new(loss_factory, wider), batches, wider),
         _run(_new(loss_factory, labels), batches, labels),
@@ -123,34 +133,39 @@ def _check_order_of_classes(loss_factory: Callable[[], Loss]) -> None:
     renamed = PartialLabels(
         labels.sample_index, new_index[labels.candidates].where(labels.mask, 0), labels.mask, labels.weights
     )
-    batches = [_logits(seed) for seed in (1, 2)]
+    batches = [_logits(seed) for seed in range(1, 5)]
     old_column = new_index.argsort()
     _assert_close(
-        _run(_new(loss_factory, renamed), [logits[:, old_column] for logits in batches], renamed),
+        _run(_new(loss_factory, renamed), [logits[:, old_column] for logits in batches], renamed, columns=old_column),
         _run(_new(loss_factory, labels), batches, labels),
         "the order of the classes changes the loss",
     )
 
 
-def _check_repeated_samples(loss_factory: Callable[[], Loss]) -> None:
-    labels, logits = _labels(), _logits(1)
-    once, twice = _used(loss_factory, labels), _used(loss_factory, labels)
-    for loss, samples in ((once, [3, 8]), (twice, [3, 8, 3])):
-        rows = torch.tensor(samples)
-        _update(loss, logits[rows], labels[rows])
-    _assert_same_state(twice, once, "a sample that occurs twice in write_state is not as if it occurred once")
-
-
 def _check_shards(loss_factory: Callable[[], Loss]) -> None:
     labels, logits = _labels(), _logits(1)
-    whole, sharded = _used(loss_factory, labels), _used(loss_factory, labels)
-    _update(whole, logits, labels)
-    shards = [torch.arange(rank, _SAMPLES, 2) for rank in range(2)]
-    new_rows = [sharded.new_state(logits[shard], labels[shard]) for shard in shards]
-    gathered = [rows for rows in new_rows if rows is not None]
-    if gathered:
-        sharded.write_state(labels.sample_index[torch.cat(shards)], torch.cat(gathered))
-    _assert_same_state(sharded, whole, "the state after two processes' halves is not the whole batch's")
+    for epoch in (1, 4):
+        whole, sharded = _used(loss_factory, labels), _used(loss_factory, labels)
+        _update(whole, logits, labels, epoch)
+        shards = [torch.arange(_SAMPLES)[:5], torch.arange(_SAMPLES)[5:]]
+        new_rows = []
+        for shard in shards:
+            _set_step(sharded, labels[shard], epoch)
+            new_rows.append(sharded.new_state(logits[shard], labels[shard]))
+        gathered = [rows for rows in new_rows if rows is not None]
+        if gathered:
+            sharded.write_state(labels.sample_index[torch.cat(shards)], torch.cat(gathered))
+        _assert_same_state(sharded, whole, "the state after two processes' parts is not the whole batch's")
+
+
+def _check_repeated_samples(loss_factory: Callable[[], Loss]) -> None:
+    labels, logits = _labels(), _logits(1)
+    for epoch in (1, 4):
+        once, twice = _used(loss_factory, labels), _used(loss_factory, labels)
+        for loss, samples in ((once, [3, 8]), (twice, [3, 8, 3])):
+            rows = torch.tensor(samples)
+            _update(loss, logits[rows], labels[rows], epoch)
+        _assert_same_state(twice, once, "a sample that occurs twice in write_state is not as if it occurred once")
 
 
 def _check_resuming(loss_factory: Callable[[], Loss]) -> None:
@@ -167,8 +182,10 @@ def _check_resuming(loss_factory: Callable[[], Loss]) -> None:
     resumed.load_state_dict(torch.load(checkpoint, weights_only=True))
     unpickled = pickle.loads(pickle.dumps(loss))
     _assert_same_state(resumed, loss, "the state does not survive a checkpoint")
-    _assert_close(_run(resumed, batches[2:], labels), unbroken[2:], "a resumed run differs from an unbroken one")
-    _assert_close(_run(unpickled, batches[2:], labels), unbroken[2:], "a pickled loss goes on in another way")
+    _assert_close(
+        _run(resumed, batches[2:], labels, epoch=2), unbroken[2:], "a resumed run differs from an unbroken one"
+    )
+    _assert_close(_run(unpickled, batches[2:], labels, epoch=2), unbroken[2:], "a pickled loss goes on in another way")
 
 
 def _check_key(loss_factory: Callable[[], Loss]) -> None:
@@ -204,24 +221,47 @@ def _new(loss_factory: Callable[[], Loss], labels: PartialLabels) -> Loss:
 def _used(loss_factory: Callable[[], Loss], labels: PartialLabels) -> Loss:
     """A loss whose state is no longer the initial one."""
     loss = _new(loss_factory, labels)
-    _update(loss, _logits(4), labels)
+    _update(loss, _logits(4), labels, epoch=0)
     return loss
 
 
-def _update(loss: Loss, logits: Tensor, labels: PartialLabels) -> None:
+def _set_step(loss: Loss, labels: PartialLabels, epoch: int, columns: Tensor | None = None) -> None:
+    """What a method does before the loss is called. ``columns`` puts the classes into another order."""
+    generator = torch.Generator().manual_seed(6)
+    images, classes = (
+        torch.nn.functional.normalize(torch.randn(rows, _EMBED_DIM, generator=generator), dim=1)
+        for rows in (_SAMPLES, _CLASSES)
+    )
+    if columns is not None:
+        classes = classes[columns]
+    features = (images[labels.sample_index], classes) if loss.needs_features else (None, None)
+    loss.step = StepContext(epoch, _EPOCHS, *features)
+
+
+def _call(loss: Loss, logits: Tensor, labels: PartialLabels, epoch: int = 1) -> Tensor:
+    _set_step(loss, labels, epoch)
+    values: Tensor = loss(logits, labels)
+    return values
+
+
+def _update(loss: Loss, logits: Tensor, labels: PartialLabels, epoch: int = 1, columns: Tensor | None = None) -> None:
     """What a method does after the optimiser's step."""
+    _set_step(loss, labels, epoch, columns)
     with torch.no_grad():
         rows = loss.new_state(logits.detach(), labels)
         if rows is not None:
             loss.write_state(labels.sample_index, rows)
 
 
-def _run(loss: Loss, batches: Sequence[Tensor], labels: PartialLabels) -> Tensor:
-    """The losses of some steps, shape ``(steps, N)``."""
+def _run(
+    loss: Loss, batches: Sequence[Tensor], labels: PartialLabels, epoch: int = 0, columns: Tensor | None = None
+) -> Tensor:
+    """The losses of some steps, one an epoch, shape ``(steps, N)``."""
     values = []
-    for logits in batches:
+    for number, logits in enumerate(batches, start=epoch):
+        _set_step(loss, labels, number, columns)
         values.append(loss(logits, labels).detach())
-        _update(loss, logits, labels)
+        _update(loss, logits, labels, number, columns)
     return torch.stack(values)
 
 

@@ -196,6 +196,15 @@ def test_wrong_names(model, pretrained, parts):
         assert part in str(caught.value)
 
 
+def test_text_memory(backbones, configs):
+    with pytest.raises(FgvrError, match=r"text_memory_gb is -1.0; expected 0 or more"):
+        OpenClipBackbone("fgvr-tiny-clip", text_memory_gb=-1.0)
+    known = backbones["fgvr-tiny-clip"]
+    backbone = OpenClipBackbone("fgvr-tiny-clip", known.pretrained, config_dir=str(configs), text_memory_gb=0.5)
+    backbone.load()
+    assert backbone.prompt_encoder().keep_bytes == 500_000_000
+
+
 def test_wrong_config_dir(tmp_path):
     with pytest.raises(FgvrError, match="no such folder"):
         OpenClipBackbone("fgvr-tiny-clip", "openai", config_dir=str(tmp_path / "none")).load()

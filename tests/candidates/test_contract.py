@@ -1,16 +1,42 @@
+from functools import partial
+
 import numpy as np
 import pytest
 
 from fgvr.candidates.base import CandidateStrategy
+from fgvr.candidates.knn import KnnCandidates
+from fgvr.candidates.label_propagation import LabelPropagationCandidates
+from fgvr.candidates.mutual_knn import MutualKnnCandidates
+from fgvr.candidates.random import RandomCandidates
 from fgvr.candidates.single import SingleCandidates
+from fgvr.candidates.union import UnionCandidates
 from fgvr.records import CandidateSets
 from fgvr.registry import CANDIDATES
 from fgvr.testing.candidates import check_candidates
 
+ARGUMENTS = {"union": {"strategies": [KnnCandidates(), SingleCandidates()]}}
+
 
 @pytest.mark.parametrize("name", CANDIDATES)
 def test_contract(name):
-    check_candidates(CANDIDATES.load(name), draws=name == "random")
+    check_candidates(partial(CANDIDATES.load(name), **ARGUMENTS.get(name, {})), draws=name == "random")
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        partial(KnnCandidates, 5, weights="count"),
+        partial(KnnCandidates, 5, weights="similarity"),
+        partial(MutualKnnCandidates, 1),
+        partial(LabelPropagationCandidates, m=1, k=1, alpha=0.5),
+    ],
+)
+def test_contract_with_options(strategy):
+    check_candidates(strategy)
+
+
+def test_contract_of_a_union_that_draws():
+    check_candidates(partial(UnionCandidates, [RandomCandidates(), SingleCandidates()]), draws=True)
 
 
 class ReversedCandidates(SingleCandidates):
@@ -39,6 +65,14 @@ class RestlessCandidates(CandidateStrategy):
         return CandidateSets.from_lists(photos.sample_ids, rows.tolist())
 
 
+class UnevenCandidates(CandidateStrategy):
+    def build(self, photos):
+        weights = np.arange(1, len(photos.sample_ids) + 1) / (len(photos.sample_ids) + 1)
+        rows = [[0, 1] if photos.num_classes > 1 else [0]] * len(photos.sample_ids)
+        shares = [[w, 1 - w] if len(row) > 1 else [1.0] for row, w in zip(rows, weights.tolist(), strict=True)]
+        return CandidateSets.from_lists(photos.sample_ids, rows, shares)
+
+
 class FirstPhotoCandidates(CandidateStrategy):
     def build(self, photos):
         first = next(names[0] for names in photos.labels if names)
@@ -53,6 +87,7 @@ class FirstPhotoCandidates(CandidateStrategy):
         (OutsideCandidates, False, "vocabulary of 7"),
         (RestlessCandidates, True, "other sets for the same photos"),
         (FirstPhotoCandidates, False, "depends on the order"),
+        (UnevenCandidates, False, "depends on the order"),
         (SingleCandidates, True, "photos.seed"),
     ],
 )

@@ -4,9 +4,11 @@ import faiss
 import numpy as np
 import pytest
 
-from fgvr.candidates import knn
+from fgvr.candidates import nearest as flat
 from fgvr.candidates.base import NamedPhotos
-from fgvr.candidates.knn import KnnCandidates, nearest
+from fgvr.candidates.inverted_file import InvertedFile
+from fgvr.candidates.knn import KnnCandidates
+from fgvr.candidates.nearest import nearest
 from fgvr.errors import FgvrError
 
 
@@ -93,13 +95,13 @@ def test_the_number_of_threads_and_the_size_of_blocks_change_nothing(monkeypatch
         assert as_lists(KnnCandidates(4).build(photos)) == expected
     finally:
         faiss.omp_set_num_threads(threads)
-    monkeypatch.setattr(knn, "_BLOCK_VALUES", 1000)
+    monkeypatch.setattr(flat, "BLOCK_VALUES", 1000)
     assert as_lists(KnnCandidates(4).build(photos)) == expected
 
 
 @pytest.mark.parametrize("block", [2**24, 100])
 def test_only_the_queries_are_searched_for_and_come_in_their_order(monkeypatch, block):
-    monkeypatch.setattr(knn, "_BLOCK_VALUES", block)
+    monkeypatch.setattr(flat, "BLOCK_VALUES", block)
     searched = []
     search = faiss.IndexFlatIP.search
     monkeypatch.setattr(faiss.IndexFlatIP, "search", lambda index, x, k: searched.append(len(x)) or search(index, x, k))
@@ -123,3 +125,54 @@ def test_features_that_are_no_unit_vectors_are_refused():
 def test_k_below_one_is_refused():
     with pytest.raises(FgvrError, match=r"candidates\.k is 0"):
         KnnCandidates(k=0)
+
+
+def weighted_reference(photos, k, share):
+    vectors = photos.features.astype(np.float64)
+    sets = []
+    for photo, vector in enumerate(vectors):
+        ranked = sorted(
+            (other != photo, -float(sum(vector * vectors[other])), other)
+            for other, names in enumerate(photos.labels)
+            if names
+        )
+        totals = {}
+        for _, negative, other in ranked[:k]:
+            name = photos.labels[other][0]
+            totals[name] = totals.get(name, 0) + share(-negative)
+        sets.append((list(totals), [value / sum(totals.values()) for value in totals.values()]))
+    return sets
+
+
+@pytest.mark.parametrize(
+    ("weights", "share"), [("count", lambda cosine: 1.0), ("similarity", lambda cosine: np.exp(cosine / 0.5))]
+)
+def test_weights_are_the_definition(weights, share):
+    photos = random_photos(num_classes=4)
+    sets = KnnCandidates(6, weights=weights, temperature=0.5).build(photos)
+    for (indices, found), (wanted, expected) in zip(sets, weighted_reference(photos, 6, share), strict=True):
+        assert indices.tolist() == wanted
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_low_temperature_leaves_weights_positive():
+    sets = KnnCandidates(5, weights="similarity", temperature=1e-3).build(random_photos())
+    assert (sets.weights > 0).all()
+
+
+def test_many_photos_are_searched_approximately_and_few_exactly(monkeypatch):
+    searched = []
+    search = InvertedFile.search
+    monkeypatch.setattr(InvertedFile, "search", lambda index, k, probes: searched.append(k) or search(index, k, probes))
+    photos = random_photos(count=200)
+    exact = as_lists(KnnCandidates(3, exact_below=200).build(photos))
+    assert searched == []
+    found = as_lists(KnnCandidates(3, exact_below=199).build(photos))
+    assert searched == [3]
+    assert np.mean([one == other for one, other in zip(exact, found, strict=True)]) > 0.9
+
+
+@pytest.mark.parametrize(("option", "value"), [("weights", "distance"), ("temperature", 0.0), ("temperature", np.nan)])
+def test_options_out_of_range_are_refused(option, value):
+    with pytest.raises(FgvrError, match=rf"candidates\.{option} is"):
+        KnnCandidates(**{option: value})

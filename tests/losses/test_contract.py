@@ -3,8 +3,12 @@ import functools
 import pytest
 import torch
 
+from fgvr.losses.alim import AlimLoss
 from fgvr.losses.base import Loss
 from fgvr.losses.ce import CELoss
+from fgvr.losses.lws import LwsLoss
+from fgvr.losses.pico import PicoLoss
+from fgvr.losses.pop import PopLoss
 from fgvr.losses.proden import ProdenLoss
 from fgvr.registry import LOSSES
 from fgvr.testing.losses import check_loss
@@ -15,8 +19,21 @@ def test_contract(name):
     check_loss(LOSSES.load(name))
 
 
-def test_contract_of_proden_with_momentum():
-    check_loss(functools.partial(ProdenLoss, momentum=0.9))
+@pytest.mark.parametrize(
+    ("loss", "options"),
+    [
+        (ProdenLoss, {"momentum": 0.9}),
+        (ProdenLoss, {"update": "refresh"}),
+        (LwsLoss, {"surrogate": "sigmoid", "beta": 2.0}),
+        (PicoLoss, {"start_epoch": 0}),
+        # those that wait for some epochs do so for longer than the check goes on
+        (PopLoss, {"window": 2, "warmup_epochs": 1, "theta": 0.1, "growth": 0.5}),
+        (AlimLoss, {"warmup_epochs": 1, "noise_rate": 0.5}),
+    ],
+    ids=str,
+)
+def test_contract_with_options(loss, options):
+    check_loss(functools.partial(loss, **options))
 
 
 class MeanLoss(CELoss):
@@ -66,6 +83,22 @@ class KeylessLoss(ProdenLoss):
         self.state = state["state"]
 
 
+class BatchPrototypesLoss(PicoLoss):
+    def forward(self, logits, labels):
+        images, _ = self.features()
+        return super().forward(logits, labels) + images.mean()
+
+
+class BatchStateLoss(ProdenLoss):
+    def new_state(self, logits, labels):
+        return super().new_state(logits.float() - logits.float().mean(dim=0), labels)
+
+
+class HalfPrecisionStateLoss(ProdenLoss):
+    def new_state(self, logits, labels):
+        return logits.gather(1, labels.candidates).masked_fill(~labels.mask, -torch.inf).softmax(dim=1)
+
+
 @pytest.mark.parametrize(
     ("loss", "message"),
     [
@@ -73,10 +106,13 @@ class KeylessLoss(ProdenLoss):
         (HalfPrecisionLoss, "float32"),
         (LogOfSoftmaxLoss, "not finite"),
         (CenteredLoss, "rest of the batch"),
+        (BatchPrototypesLoss, "rest of the batch"),
         (MaskBlindLoss, "padding"),
         (AliasingLoss, "weights was changed"),
         (ForgetfulLoss, "does not survive a checkpoint"),
         (CountingLoss, "twice"),
+        (BatchStateLoss, "two processes"),
+        (HalfPrecisionStateLoss, "is not computed in float32"),
         (KeylessLoss, "another key"),
     ],
 )

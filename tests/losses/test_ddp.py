@@ -1,9 +1,10 @@
 import pytest
 import torch
 import torch.distributed as dist
+from torch.nn import functional as F
 
-from fgvr.losses.base import PartialLabels
-from fgvr.losses.proden import ProdenLoss
+from fgvr.losses.base import PartialLabels, StepContext
+from fgvr.registry import LOSSES
 
 LABELS = PartialLabels(
     sample_index=torch.arange(7),
@@ -14,20 +15,32 @@ LABELS = PartialLabels(
 STEPS = [[0, 1, 2, 3], [4, 5, 6], [6, 2, 0, 5], [1, 3, 4]]
 
 
-def train(rank, world_size, momentum):
+# so that the losses that wait for some epochs do what they wait for
+OPTIONS = {
+    "alim": {"warmup_epochs": 1, "noise_rate": 0.5},
+    "pop": {"warmup_epochs": 1, "window": 2, "theta": 0.2},
+}
+
+
+def train(rank, world_size, name, options):
     """State and losses after STEPS, of which each process computes its share, padded as DistributedSampler does it."""
-    loss = ProdenLoss(momentum)
+    loss = LOSSES.load(name)(**options)
     loss.setup(LABELS, key="ddp")
+    generator = torch.Generator().manual_seed(6)
+    images, classes = (F.normalize(torch.randn(rows, 6, generator=generator), dim=1) for rows in (7, 5))
     losses = torch.full((len(STEPS), len(LABELS.sample_index)), torch.nan)
     for number, samples in enumerate(STEPS):
         logits = 3 * torch.randn(7, 5, generator=torch.Generator().manual_seed(number))
         samples = samples + samples[: -len(samples) % world_size]
         mine = torch.tensor(samples[rank::world_size])
+        features = (images[mine], classes) if loss.needs_features else (None, None)
+        loss.step = StepContext(number, len(STEPS), *features)
         values = loss(logits[mine], LABELS[mine])
         rows = loss.new_state(logits[mine], LABELS[mine])
         everyone = gathered(mine, world_size)
         losses[number, everyone] = gathered(values, world_size)
-        loss.write_state(everyone, gathered(rows, world_size))
+        if rows is not None:
+            loss.write_state(everyone, gathered(rows, world_size))
     return loss.state, losses
 
 
@@ -39,9 +52,13 @@ def gathered(part, world_size):
     return torch.cat(parts)
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_two_processes_have_the_state_of_one(ddp_pool, momentum):
-    state, losses = train(0, 1, momentum)
-    for its_state, its_losses in ddp_pool.run(train, momentum):
-        torch.testing.assert_close(its_state, state, rtol=0, atol=1e-7)
+@pytest.mark.parametrize(
+    ("name", "options"), [*((name, OPTIONS.get(name, {})) for name in LOSSES), ("proden", {"momentum": 0.9})]
+)
+def test_two_processes_have_the_state_of_one(ddp_pool, name, options):
+    state, losses = train(0, 1, name, options)
+    for its_state, its_losses in ddp_pool.run(train, name, options):
+        assert (its_state is None) == (state is None)
+        if state is not None:
+            torch.testing.assert_close(its_state, state, rtol=0, atol=1e-6)
         torch.testing.assert_close(its_losses, losses, equal_nan=True)

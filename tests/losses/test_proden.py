@@ -79,6 +79,11 @@ def test_setup_is_needed(labels):
         ProdenLoss()(torch.zeros(4, 5), labels)
 
 
+def test_an_update_that_nobody_knows_is_refused():
+    with pytest.raises(FgvrError, match=r"loss\.update is 'later'"):
+        ProdenLoss(update="later")
+
+
 @pytest.mark.parametrize("momentum", [-0.1, 1.0, math.nan])
 def test_a_momentum_that_makes_no_sense_is_refused(momentum):
     with pytest.raises(FgvrError, match=r"loss\.momentum"):

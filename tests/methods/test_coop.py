@@ -8,6 +8,7 @@ from fgvr.errors import FgvrError
 from fgvr.heads.prompt import PromptHead
 from fgvr.labelers.recorded import RecordedLabeler
 from fgvr.losses.base import PartialLabels, state_key
+from fgvr.losses.proden import ProdenLoss
 from fgvr.methods.coop import CoOpMethod
 from fgvr.records import CandidateSets, Vocabulary
 from fgvr.testing.tiny import TinyBackbone
@@ -43,6 +44,50 @@ def test_from_python_without_the_command_line(data, tiny_run):
     assert (tiny_run / "mine/candidates.parquet").is_file()
     assert [p.sample_id for p in method.predictions] == [r.sample_id for r in data.records_of("test")]
     assert all(set(p.names) == {"zero_shot", "coop"} for p in method.predictions)
+
+
+class WatchedLoss(ProdenLoss):
+    """Keeps what it was called with."""
+
+    def __init__(self, update="same_forward", needs_features=False):
+        super().__init__(update=update)
+        self.needs_features = needs_features
+        self.calls = []
+
+    def forward(self, logits, labels):
+        self.calls.append(("forward", self.step, logits.detach()))
+        return super().forward(logits, labels)
+
+    def new_state(self, logits, labels):
+        self.calls.append(("new_state", self.step, logits))
+        return super().new_state(logits, labels)
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec", "ignore:Found .* eval mode", "ignore:.*many workers")
+@pytest.mark.parametrize("update", ["same_forward", "refresh"])
+@pytest.mark.parametrize("needs_features", [False, True])
+def test_a_loss_gets_what_it_asks_for(data, tiny_run, update, needs_features):
+    data.label()
+    loss = WatchedLoss(update, needs_features)
+    method = CoOpMethod(TinyBackbone(), PromptHead(n_ctx=4), loss, lr=0.1, warmup_epochs=0)
+    trainer(tiny_run / "mine", max_epochs=3).fit(method, datamodule=data)
+    names, steps, logits = zip(*loss.calls, strict=True)
+    steps_an_epoch = len(names) // 6
+    assert names == ("forward", "new_state") * 3 * steps_an_epoch
+    assert [step.epoch for step in steps] == [epoch for epoch in range(3) for _ in range(2 * steps_an_epoch)]
+    assert {step.epochs for step in steps} == {3}
+    before, after = logits[::2], logits[1::2]
+    same = [torch.equal(first, second) for first, second in zip(before, after, strict=True)]
+    assert same == [update == "same_forward"] * len(same)
+    for step, values in zip(steps, logits, strict=True):
+        if needs_features:
+            assert not step.image_features.requires_grad
+            assert not step.class_features.requires_grad
+            similarity = step.image_features @ step.class_features.T
+            torch.testing.assert_close(method.backbone.logit_scale * similarity, values)
+        else:
+            assert step.image_features is None
+            assert step.class_features is None
 
 
 def test_unlabelled_photos_stop_the_run_with_the_command(data, tiny_run):

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from fgvr.candidates.base import NamedPhotos
+from fgvr.candidates.mutual_knn import MutualKnnCandidates
+from fgvr.errors import FgvrError
+
+
+def random_photos(count=60, dim=6, num_classes=40, distinct=None, seed=0):
+    """Photos with 0 to 2 names; only ``distinct`` of them differ."""
+    generator = np.random.default_rng(seed)
+    features = generator.normal(size=(distinct or count, dim))[generator.permutation(count) % (distinct or count)]
+    features = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
+    labels = [tuple(generator.permutation(num_classes)[: generator.integers(3)].tolist()) for _ in range(count)]
+    return NamedPhotos(tuple(f"{photo:03}.jpg" for photo in range(count)), labels, num_classes, features)
+
+
+def reference(photos, k):
+    """The definition: neighbourhoods as ``knn`` has them; photos that would be in one count as being in it."""
+    vectors = photos.features.astype(np.float64)
+    named = [photo for photo, names in enumerate(photos.labels) if names]
+
+    def neighbourhood(photo, pool):
+        order = sorted(pool, key=lambda other: (other != photo, -float(sum(vectors[photo] * vectors[other])), other))
+        return order[:k]
+
+    sets = {}
+    for photo in range(len(vectors)):
+        names = [
+            photos.labels[other][0]
+            for other in neighbourhood(photo, named)
+            if photo in neighbourhood(other, sorted({*named, photo}))
+        ]
+        if names:
+            sets[photos.sample_ids[photo]] = list(dict.fromkeys(names))
+    return sets
+
+
+@pytest.mark.parametrize("k", [1, 2, 4, 9, 100])
+@pytest.mark.parametrize("distinct", [None, 12, 1])
+def test_it_is_the_definition(k, distinct):
+    photos = random_photos(distinct=distinct)
+    sets = MutualKnnCandidates(k).build(photos)
+    found = {sample_id: indices.tolist() for sample_id, (indices, _) in zip(sets.sample_ids, sets, strict=True)}
+    assert found == reference(photos, k)
+    assert all(weights.tolist() == pytest.approx([1 / len(weights)] * len(weights)) for _, weights in sets)
+
+
+def test_as_many_named_photos_as_a_neighbourhood_holds():
+    photos = random_photos(count=12)
+    k = sum(bool(names) for names in photos.labels)
+    sets = MutualKnnCandidates(k).build(photos)
+    assert dict(zip(sets.sample_ids, (row.tolist() for row, _ in sets), strict=True)) == reference(photos, k)
+
+
+def test_a_hub_gives_its_name_to_few():
+    # photo 0 is everyone's nearest, and only one of them is its own nearest
+    features = np.eye(5, dtype=np.float32)
+    features[0] = 0.5
+    features[0, 1] = 0.6
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    photos = NamedPhotos(tuple("abcde"), [(number,) for number in range(5)], 5, features)
+    sets = [indices.tolist() for indices, _ in MutualKnnCandidates(2).build(photos)]
+    assert sets == [[0, 1], [1, 0], [2], [3], [4]]
+
+
+def test_k_below_one_is_refused():
+    with pytest.raises(FgvrError, match=r"candidates\.k is 0"):
+        MutualKnnCandidates(k=0)
