@@ -121,10 +121,20 @@ class Registry(Mapping[str, str]):
 DATASETS = Registry(
     "datasets",
     {
+        "caltech101": "fgvr.data.caltech101.Caltech101Dataset",
         "cub200": "fgvr.data.cub200.Cub200Dataset",
+        "dtd": "fgvr.data.dtd.DtdDataset",
+        "eurosat": "fgvr.data.eurosat.EurosatDataset",
+        "fgvc_aircraft": "fgvr.data.fgvc_aircraft.FgvcAircraftDataset",
         "fieldguide": "fgvr.data.fieldguide.FieldguideDataset",
+        "flowers102": "fgvr.data.flowers102.Flowers102Dataset",
         "folder": "fgvr.data.folder.FolderDataset",
+        "food101": "fgvr.data.food101.Food101Dataset",
         "manifest": "fgvr.data.manifest.ManifestDataset",
+        "oxford_pets": "fgvr.data.oxford_pets.OxfordPetsDataset",
+        "stanford_cars": "fgvr.data.stanford_cars.StanfordCarsDataset",
+        "sun397": "fgvr.data.sun397.Sun397Dataset",
+        "ucf101": "fgvr.data.ucf101.Ucf101Dataset",
     },
 )
 LABELERS = Registry(
@@ -180,7 +190,9 @@ BACKBONES = Registry(
         "open_clip": "fgvr.backbones.open_clip.OpenClipBackbone",
     },
 )
-HEADS = Registry("heads", {"prompt": "fgvr.heads.prompt.PromptHead"})
+HEADS = Registry(
+    "heads", {"prompt": "fgvr.heads.prompt.PromptHead", "prototype": "fgvr.heads.prototype.PrototypeHead"}
+)
 LOSSES = Registry(
     "losses",
     {
@@ -205,6 +217,9 @@ METHODS = Registry(
     "methods",
     {
         "coop": "fgvr.methods.coop.CoOpMethod",
+        "flyp": "fgvr.methods.flyp.FlypMethod",
+        "latteclip": "fgvr.methods.latteclip.LatteClipMethod",
+        "reclip": "fgvr.methods.reclip.ReclipMethod",
         "zero_shot": "fgvr.methods.zero_shot.ZeroShotMethod",
     },
 )

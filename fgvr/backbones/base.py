@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from fgvr.errors import TextTooLongError
+from fgvr.errors import FgvrError, TextTooLongError
 
 
 class PromptEncoder(nn.Module, ABC):
@@ -103,6 +103,14 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def prompt_encoder(self) -> PromptEncoder:
         """A new prompt encoder over this text tower."""
+
+    def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """``encode_text`` with gradients for the text tower, for methods that train it; too long texts are cut off.
+
+        Raises:
+            FgvrError: This backbone's text tower cannot be trained.
+        """
+        raise FgvrError(f"The text tower of {type(self).__name__} cannot be trained: it has no embed_text.")
 
     @property
     def device(self) -> torch.device:

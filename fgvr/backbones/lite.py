@@ -92,6 +92,10 @@ class LiteBackbone(Backbone):
         if not truncate:
             ids = self._tokenizer(list(texts), verbose=False)["input_ids"]
             check_lengths(texts, [len(tokens) for tokens in ids], _MAX_TOKENS)
+        return self.embed_text(texts)
+
+    def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """See the base class."""
         features = []
         for start in range(0, len(texts), self.text_batch_size):
             batch = self._tokenizer(

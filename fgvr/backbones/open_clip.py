@@ -117,6 +117,10 @@ class OpenClipBackbone(Backbone):
         """See the base class."""
         if not truncate:
             check_lengths(texts, [self._count_tokens(text) for text in texts], self._tokenizer.context_length)
+        return self.embed_text(texts)
+
+    def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """See the base class."""
         with torch.device("cpu"):  # the tokenizer's tensors are on the default device, see load()
             tokens = self._tokenizer(list(texts)).to(self.device)
         features = torch.cat([self.clip.encode_text(batch) for batch in tokens.split(self.text_batch_size)])
