@@ -6,6 +6,7 @@ Predictions and metrics speak class-name strings, because the predicted vocabula
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,37 @@ class LabelRecord:
     confidence: float | None = None
     alternatives: tuple[str, ...] = ()
     corrected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A text about one photo, or about what photos of one class have in common.
+
+    Attributes:
+        kind: ``"image"`` or ``"group"``.
+        text: One line; untrusted where a model wrote it.
+        sample_id: The photo that an ``"image"`` text is about.
+        class_name: The class that a ``"group"`` text is about: the photos' pseudo-label.
+        members: ``sample_id`` of the photos of a group, as they were shown; empty where that is not known.
+
+    Raises:
+        FgvrError: It is of no kind, has no text, or does not say what it is about.
+    """
+
+    kind: Literal["image", "group"]
+    text: str
+    sample_id: str | None = None
+    class_name: str | None = None
+    members: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("image", "group"):
+            raise FgvrError(f"A description is of the kind {self.kind!r}; expected 'image' or 'group'.")
+        if not self.text.strip():
+            raise FgvrError("A description has no text.")
+        if not (self.sample_id if self.kind == "image" else self.class_name):
+            needed = "sample_id" if self.kind == "image" else "class_name"
+            raise FgvrError(f"A description of the kind {self.kind!r} has no {needed}: {self.text[:60]!r}")
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,11 @@ class RunFolder:
         return self.path / "neighbours.parquet"
 
     @property
+    def descriptions(self) -> Path:
+        """What was said of each support photo, and of groups of them."""
+        return self.path / "descriptions.parquet"
+
+    @property
     def predictions(self) -> Path:
         """What each row of the result table says of each photo."""
         return self.path / "predictions.parquet"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fgvr.errors import FgvrError
-from fgvr.records import CandidateSets
+from fgvr.records import CandidateSets, Description
 
 
 def test_ragged_sets_and_their_padded_form():
@@ -34,3 +34,17 @@ def test_what_is_no_candidate_set_is_refused(indices, weights, message):
 
 def test_no_photos():
     assert len(CandidateSets.from_lists([], [])) == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"kind": "class", "text": "A jay.", "class_name": "Jay"}, "of the kind 'class'; expected 'image' or 'group'"),
+        ({"kind": "image", "text": " ", "sample_id": "a.jpg"}, "has no text"),
+        ({"kind": "image", "text": "A jay.", "class_name": "Jay"}, "of the kind 'image' has no sample_id: 'A jay.'"),
+        ({"kind": "group", "text": "Jays.", "sample_id": "a.jpg"}, "of the kind 'group' has no class_name"),
+    ],
+)
+def test_what_is_no_description_is_refused(fields, message):
+    with pytest.raises(FgvrError, match=message):
+        Description(**fields)

@@ -54,8 +54,8 @@ class Backbone(nn.Module, ABC):
     """A frozen image tower and text tower into one space.
 
     A constructor is pure: ``load()`` reads the weights, and is called by the first stage that needs them. All
-    parameters are frozen (``requires_grad=False``) and in evaluation mode after ``load()``; methods that tune a tower
-    say so themselves.
+    parameters are frozen (``requires_grad=False``) and in evaluation mode after ``load()``; methods that train a tower
+    thaw what its features depend on and leave it in evaluation mode.
 
     Attributes (after ``load()``):
         embed_dim: Width of the common space.
@@ -85,7 +85,10 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def encode_image(self, pixels: Tensor) -> Tensor:
-        """L2-normalised float32 features, ``(B, 3, H, W)`` -> ``(B, embed_dim)``."""
+        """L2-normalised float32 features, ``(B, 3, H, W)`` -> ``(B, embed_dim)``.
+
+        Differentiable in the image tower's weights, where a method that trains them makes them need a gradient.
+        """
 
     @abstractmethod
     def encode_text(self, texts: Sequence[str], truncate: bool = False) -> Tensor:
@@ -106,6 +109,15 @@ class Backbone(nn.Module, ABC):
 
     def embed_text(self, texts: Sequence[str]) -> Tensor:
         """``encode_text`` with gradients for the text tower, for methods that train it; too long texts are cut off.
+
+        Weights of a tower that its features do not depend on (a second scale, a head that is not called) stay frozen in
+        training.
+
+        Args:
+            texts: At least one.
+
+        Returns:
+            L2-normalised float32, shape ``(len(texts), embed_dim)``.
 
         Raises:
             FgvrError: This backbone's text tower cannot be trained.

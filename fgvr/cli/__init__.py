@@ -22,14 +22,16 @@ commands:
   predict     class names for photos, of a checkpoint or of zero-shot
   discover    ask the labeler what a few photos show, for prompts that name it (bird, species)
   label       ask the labeler for the support photos that are not labelled yet (--dry-run: only what it would cost)
+  describe    ask for descriptions of the support photos and of groups of them (--dry-run: only what it would cost)
   labels      what is in the label store: labels show, stats, export, import, retry-failed, review
   candidates  build the candidate sets and print what they are worth
   report      write the report of a run anew: fgvr report runs/NAME
+  data        standard data sets: data download NAME, data verify NAME (numbers, missing and corrupt photos, overlap)
   evaluate    score anybody's predictions against a table of true names
   list        what there is: datasets, labelers, tasks, candidates, backbones, heads, losses, methods ...
   show        the options of one of them
 
-options of fit, validate, test, predict, discover, label, candidates:
+options of fit, validate, test, predict, discover, label, describe, candidates:
   --config FILE            a YAML file: as given, or in ./configs, or one that comes with fgvr (fgvr list configs)
   --data.labeler NAME      any key of the file can be given on the command line too
   --help                   every key, with what it means
@@ -44,9 +46,11 @@ COMMANDS = (
     "predict",
     "discover",
     "label",
+    "describe",
     "labels",
     "candidates",
     "report",
+    "data",
     "evaluate",
     "list",
     "show",
@@ -60,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
         argv: Arguments without the program's name; those of the process if not given.
 
     Returns:
-        The exit code: 0, or 2 for a mistake that the user can fix.
+        The exit code: 0, or 2 for a mistake that the user can fix; 1 from ``fgvr data verify`` for faulty data.
     """
     argv = sys.argv[1:] if argv is None else argv
     here = str(Path.cwd())
@@ -105,6 +109,10 @@ def _dispatch(command: str, args: list[str]) -> int:
         from fgvr.cli.labels import main as labels
 
         return labels(args)
+    if command == "data":
+        from fgvr.cli.data import main as data
+
+        return data(args)
     if command == "sweep":
         from fgvr.cli.sweep import main as sweep
 
@@ -117,6 +125,10 @@ def _dispatch(command: str, args: list[str]) -> int:
         from fgvr.cli.discover import run_discover
 
         return run_discover(args)
+    if command == "describe":
+        from fgvr.cli.describe import run_describe
+
+        return run_describe(args)
     if command in ("label", "candidates"):
         from fgvr.cli.stages import run_stage
 

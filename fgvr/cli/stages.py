@@ -26,7 +26,7 @@ class StageCLI(FgvrCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what only a stage has."""
         super().add_arguments_to_parser(parser)
-        if self.command == "label":
+        if self.command in ("label", "describe"):
             parser.add_argument(
                 "--dry-run", action="store_true", help="Print what would be asked and what it would cost; ask nothing."
             )
@@ -70,7 +70,7 @@ class StageCLI(FgvrCLI):
         if groups := [leaf for leaf in _leaves(labeler) if isinstance(leaf, ModelLabeler) and leaf.task.of_groups]:
             raise FgvrError(
                 f"The task {groups[0].task.registry_name!r} is about groups of photos, and fgvr label asks about "
-                "single ones: give --data.labeler.task describe_image."
+                "single ones: give --data.labeler.task describe_image, or describe groups with fgvr describe."
             )
         plan = self.data.label_plan()
         print(plan)
@@ -90,7 +90,7 @@ class StageCLI(FgvrCLI):
                     f"failure is: {run.first_error or 'the server left them out'}"
                 )
         else:
-            asker = _on_ray if options.engine == "ray" else None
+            asker = on_ray if options.engine == "ray" else None
             print(summary(self.data.label(asker), self.data.simulated))
 
     def build_candidates(self) -> None:
@@ -114,7 +114,8 @@ def _leaves(labeler: Labeler) -> list[Labeler]:
     return [labeler]
 
 
-def _on_ray(labeler: Labeler, requests: Sequence[LabelRequest]) -> Iterator[Sequence[Reply]]:
+def on_ray(labeler: Labeler, requests: Sequence[LabelRequest]) -> Iterator[Sequence[Reply]]:
+    """Ask on all machines of a Ray cluster."""
     from fgvr.labelers.asking.ray_pool import ask_with_ray  # Ray is an extra
 
     yield from ask_with_ray(labeler, requests)

@@ -3,11 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.reading.replies import ParsedReply, parse_reply
 from fgvr.records import ImageRecord
+
+if TYPE_CHECKING:
+    from fgvr.labelers.tasks.base import Task
 
 PAPER_PROMPT = "Provide a best fine-grained class label for this image"
 """The FGVR paper's prompt, word for word (section 3)."""
@@ -83,6 +86,9 @@ class Labeler(ABC):
     simulated: ClassVar[bool] = False
     """Whether replies, costs and times are made up; everything that rests on them then says so."""
 
+    of_groups: ClassVar[bool] = False
+    """Whether it looks at all photos of a request; others are asked about single photos only."""
+
     max_attempts: int | None = None
     """A request that failed so often, in this run and in earlier ones, is not asked again; ``None`` for no limit."""
 
@@ -127,6 +133,18 @@ class Labeler(ABC):
 
         Called at the end of a labelling run; ``ask`` may follow nevertheless. Nothing is done unless overridden.
         """
+
+    def for_task(self, task: "Task", prompt: str | None = None) -> "Labeler | None":
+        """The same labeler with another task, and one answer a photo; this one is left as it is.
+
+        Args:
+            task: What is to be asked.
+            prompt: Other words than the task's own.
+
+        Returns:
+            ``None`` where the replies do not depend on a task, as those of a file. So it is unless overridden.
+        """
+        return None
 
     def read(self, reply: Reply) -> ParsedReply:
         """What a reply says: class names, or the flag that says why there is none.

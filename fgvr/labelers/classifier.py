@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import Reply
 from fgvr.labelers.local import LocalLabeler, LocalQuestion, folder_digest, require
+from fgvr.labelers.tasks.base import Task
 from fgvr.packaged import EFFICIENTNET_LITE0, efficientnet_lite0, imagenet_names
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class ClassifierLabeler(LocalLabeler):
     """
 
     max_pictures: ClassVar[int | None] = 1
+    of_groups: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -68,6 +70,9 @@ class ClassifierLabeler(LocalLabeler):
         super().__init__(model, batch_size=batch_size, device=device)
         self.k = k
         self.min_probability = min_probability
+
+    def for_task(self, task: Task, prompt: str | None = None) -> None:
+        """None: it names classes, whatever is asked."""
 
     def identity(self) -> dict[str, Any]:
         """The model, or a folder's content, and what counts as an answer. There is no task: nothing is asked in words.

@@ -2,12 +2,16 @@
 
 import random
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from copy import copy
+from typing import Any, ClassVar, Self
 
 from fgvr.errors import FgvrError
 from fgvr.fieldguide.photo import DrawnPhoto, read_photo
 from fgvr.fieldguide.species import Species
+from fgvr.fieldguide.words import in_common, noticed, words_for
 from fgvr.labelers.base import PAPER_PROMPT, Labeler, LabelRequest, Reply
+from fgvr.labelers.reading.replies import ParsedReply
+from fgvr.labelers.tasks.base import Task
 
 NOISE = 1
 """Changes whenever the same photo and seed would get another reply."""
@@ -32,6 +36,20 @@ _REFUSALS = (
     "I'm sorry, but I can't identify the species of this bird from the image.",
     "I'm unable to determine the exact species; the image is too blurry.",
 )
+_DESCRIPTIONS = (
+    "{}.",
+    '"{}."',
+    "The image shows {}.",
+    "A bird on a perch: {}.",
+    "**Description:** {}, seen from the side.",
+)
+_GROUP_DESCRIPTIONS = (
+    "{}.",
+    "Each photo shows {}.",
+    "All photos: {}, on a perch.",
+    "Sure, here is a description: {}.",
+)
+_NOTICED = 0.7
 
 
 class FieldguideLabeler(Labeler):
@@ -44,6 +62,11 @@ class FieldguideLabeler(Labeler):
     and, with probability ``latin``, a Latin name. Asked for several names it gives a list that begins with the one
     above; each further one is with probability 1/2 the true name, if that was not given yet, else a look-alike or an
     invention, as likely as one another; one that occurs twice is given once.
+
+    ``fgvr describe`` has it describe photos and groups in the place of naming them, with the same noise: it describes
+    the bird that it takes each photo for, right or mistaken. Of one photo it says build and colour, and each of the
+    other attributes with probability 0.7; of a group, the attributes of more than half of the photos. With ``generic``
+    and ``refusal`` the whole description says nothing, or there is none.
 
     Args:
         names: How many names the default prompt asks for, in one reply: the candidate sets of the FGVR paper's table 4.
@@ -62,6 +85,7 @@ class FieldguideLabeler(Labeler):
     """
 
     simulated: ClassVar[bool] = True
+    of_groups: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -92,15 +116,16 @@ class FieldguideLabeler(Labeler):
         self.seed = seed
         self.usd_per_reply = usd_per_reply
         self.seconds_per_reply = seconds_per_reply
+        self.task: Task | None = None
 
     def identity(self) -> dict[str, Any]:
-        """The noise model and its seed."""
+        """The noise model, its seed and, where it describes, the task."""
+        asked = {"task": self.task.registry_name} if self.task else {"names": self.names, "latin": self.latin}
         return {
             "labeler": "fieldguide",
             "noise_version": NOISE,
-            "names": self.names,
+            **asked,
             **self.noise,
-            "latin": self.latin,
             "seed": self.seed,
             "usd_per_reply": self.usd_per_reply,
             "seconds_per_reply": self.seconds_per_reply,
@@ -109,23 +134,37 @@ class FieldguideLabeler(Labeler):
     def ask(self, requests: Sequence[LabelRequest]) -> Iterator[Reply]:
         """Yield a reply for each request, in their order, at once."""
         for request in requests:
-            photo = read_photo(request.image.path)
-            if photo is None:
+            photos = [read_photo(image.path) for image in request.images]
+            if None in photos:
                 yield Reply(
                     request,
-                    error=f"{request.image.sample_id!r} is not a photo of the data set 'fieldguide', "
-                    "and the simulated labeler knows no others",
+                    error=f"{request.images[photos.index(None)].sample_id!r} is not a photo of the data set "
+                    "'fieldguide', and the simulated labeler knows no others",
                 )
                 continue
-            draw = random.Random(f"{self.seed}:{request.image.digest}:{request.sample_index}")
+            drawn = [photo for photo in photos if photo is not None]
+            digests = ":".join(image.digest for image in request.images)
+            draw = random.Random(f"{self.seed}:{digests}:{request.sample_index}")
             yield Reply(
                 request,
-                raw=self._say(photo, draw),
+                raw=self._describe(drawn, draw) if self.task else self._say(drawn[0], draw),
                 model="fieldguide (simulated)",
                 cost_usd=self.usd_per_reply,
                 seconds=self.seconds_per_reply,
                 usage={"simulated": True},
             )
+
+    def for_task(self, task: Task, prompt: str | None = None) -> Self | None:
+        """The same labeler as one that describes; ``None`` for any other task."""
+        if task.registry_name not in ("describe_image", "describe_group"):
+            return None
+        other = copy(self)
+        other.task, other.prompt = task, prompt or task.prompt()
+        return other
+
+    def read(self, reply: Reply) -> ParsedReply:
+        """As the task reads it, if there is one."""
+        return self.task.read(reply.raw) if self.task else super().read(reply)
 
     def estimate_usd(self, requests: Sequence[LabelRequest]) -> float:
         """The simulated price."""
@@ -146,6 +185,23 @@ class FieldguideLabeler(Labeler):
                 named.append(_mistaken(photo, draw.choice(("confusion", "invention")), draw))
         lines = [f"{number}. **{bird.name}**" for number, bird in enumerate(dict.fromkeys(named), 1)]
         return "\n".join(lines)
+
+    def _describe(self, photos: Sequence[DrawnPhoto], draw: random.Random) -> str:
+        group = self.task is not None and self.task.of_groups
+        chance = draw.random()
+        if chance < self.noise["refusal"]:
+            return draw.choice(_REFUSALS)
+        if chance < self.noise["refusal"] + self.noise["generic"]:
+            return draw.choice(_GENERIC)
+        mistakes = {kind: self.noise[kind] for kind in ("confusion", "invention")}
+        # of the replies that are neither
+        right = max(0.0, 1 - sum(self.noise.values()))
+        birds = []
+        for photo in photos:
+            kind = draw.choices([*mistakes, "right"], [*mistakes.values(), right])[0]
+            birds.append(photo.species if kind == "right" else _mistaken(photo, kind, draw))
+        seen = in_common(birds) if group else noticed(birds[0], draw, _NOTICED)
+        return draw.choice(_GROUP_DESCRIPTIONS if group else _DESCRIPTIONS).format(words_for(seen))
 
     def _written(self, bird: Species, draw: random.Random) -> str:
         return f"{bird.name} ({bird.latin_name})" if draw.random() < self.latin else bird.name

@@ -1,6 +1,7 @@
 """Labelers that show photos to a model: what remote and local ones have in common."""
 
-from typing import Any
+from copy import copy
+from typing import Any, ClassVar, Self
 
 from fgvr.labelers.base import Labeler, Reply
 from fgvr.labelers.pictures import PictureOptions
@@ -24,6 +25,8 @@ class ModelLabeler(Labeler):
         FgvrError: ``answers`` is below 1.
     """
 
+    of_groups: ClassVar[bool] = True
+
     def __init__(
         self,
         model: str,
@@ -38,6 +41,7 @@ class ModelLabeler(Labeler):
         super().__init__(prompt or self.task.prompt(), answers)
         self.pictures = pictures or PictureOptions()
         self.max_output_tokens = max_output_tokens or self.task.max_output_tokens
+        self._length_is_given = max_output_tokens is not None
 
     def identity(self) -> dict[str, Any]:
         """Model, task with its schema, pictures and length of the reply; subclasses add provider and sampling."""
@@ -49,6 +53,16 @@ class ModelLabeler(Labeler):
             "pictures": self.pictures.identity(),
             "max_output_tokens": self.max_output_tokens,
         }
+
+    def for_task(self, task: Task, prompt: str | None = None) -> Self | None:
+        """The same model and settings with another task; what was loaded or connected stays with this one."""
+        other = copy(self)
+        other.task = task
+        other.prompt = prompt or task.prompt()
+        other.answers = 1
+        if not self._length_is_given:
+            other.max_output_tokens += task.max_output_tokens - self.task.max_output_tokens
+        return other
 
     def read(self, reply: Reply) -> ParsedReply:
         """As the task reads it."""

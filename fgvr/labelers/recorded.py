@@ -1,26 +1,28 @@
 """Labels from replies that were recorded before: no model, no key, no cost."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import PAPER_PROMPT, Labeler, LabelRequest, Reply
 from fgvr.labelers.photo_table import PhotoTable, TextFile
 from fgvr.records import ImageRecord
+from fgvr.tables import posix_path
 
 
 class RecordedLabeler(Labeler):
     """Replays a JSONL file of replies: one JSON object per line, with the photo and the reply as it came.
 
-    A photo is found by its ``sample_id``, else by its file name. The field ``model`` of a line, if there is one, is
-    kept as the model; no other field is read. A photo that the file lacks is a failed reply.
+    A photo is found by its ``sample_id``, else by its file name. A reply about a group of photos has the list of their
+    ``sample_id`` in the place of the photo, in any order. The field ``model`` of a line, if there is one, is
+    kept as the model; no other field is read. A photo or group that the file lacks is a failed reply.
 
     Args:
         path: The JSONL file, relative to the working directory.
-        image_key: Field with the photo's ``sample_id`` or file name.
+        image_key: Field with the photo's ``sample_id`` or file name, or with a group's list.
         reply_key: Field with the reply.
         prompt: The prompt that the replies answer; it is part of their key in the label store and is never sent.
         answers: How many answers are wanted for a photo; the file has as many lines for it, in their order.
@@ -30,6 +32,8 @@ class RecordedLabeler(Labeler):
         >>> labeler.answers
         1
     """
+
+    of_groups: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -59,31 +63,57 @@ class RecordedLabeler(Labeler):
 
     def ask(self, requests: Sequence[LabelRequest]) -> Iterator[Reply]:
         """Yield the recorded replies in the order of ``requests``."""
-        self._replies.refuse_shared_names([request.image for request in requests])
+        self._replies.refuse_shared_names([request.image for request in requests if not request.others])
         for request in requests:
-            recorded = self._replies.find(request.image)
+            if request.others:
+                group = _group_of([image.sample_id for image in request.images])
+                recorded = self._groups.get(group, [])
+            else:
+                recorded = self._replies.find(request.image)
             if request.sample_index < len(recorded):
                 raw, model = recorded[request.sample_index]
                 yield Reply(request, raw=raw, model=model)
             else:
-                yield Reply(request, error=f"no recorded reply for {request.image.sample_id!r} in {self.path}")
+                others = f" and {len(request.others)} others" if request.others else ""
+                what = f"{request.image.sample_id!r}{others}"
+                yield Reply(request, error=f"no recorded reply for {what} in {self.path}")
 
     @cached_property
     def _file(self) -> TextFile:
         return TextFile.read(self.path, "--data.labeler.path FILE.jsonl")
 
-    @cached_property
+    @property
     def _replies(self) -> PhotoTable[tuple[str, str]]:
-        table: PhotoTable[tuple[str, str]] = PhotoTable(self.path, self.answers)
+        return self._tables[0]
+
+    @property
+    def _groups(self) -> Mapping[tuple[str, ...], Sequence[tuple[str, str]]]:
+        return self._tables[1]
+
+    @cached_property
+    def _tables(self) -> tuple[PhotoTable[tuple[str, str]], dict[tuple[str, ...], list[tuple[str, str]]]]:
+        """Replies about photos, and replies about groups of them."""
+        photos: PhotoTable[tuple[str, str]] = PhotoTable(self.path, self.answers)
+        groups: dict[tuple[str, ...], list[tuple[str, str]]] = {}
         # str.splitlines would also split at U+2028, which may stand inside a JSON string
         for number, line in enumerate(self._file.text.split("\n"), start=1):
             if line.strip():
-                photo, raw, model = self._line(line, f"{self.path}, line {number}")
-                table.add(photo, number, (raw, model))
-        return table
+                place = f"{self.path}, line {number}"
+                photo, raw, model = self._line(line, place)
+                if isinstance(photo, str):
+                    photos.add(photo, number, (raw, model))
+                    continue
+                recorded = groups.setdefault(_group_of(photo), [])
+                if len(recorded) == self.answers:
+                    raise FgvrError(
+                        f"{place}: this group of {len(photo)} photos has {self.answers} reply or replies already. "
+                        "Delete the surplus."
+                    )
+                recorded.append((raw, model))
+        return photos, groups
 
-    def _line(self, line: str, place: str) -> tuple[str, str, str]:
-        """Photo, reply and model of one line."""
+    def _line(self, line: str, place: str) -> tuple[str | list[str], str, str]:
+        """Photo or group, reply and model of one line."""
         example = f'{{"{self.image_key}": "a.jpg", "{self.reply_key}": "the reply"}}'
         try:
             fields = json.loads(line)
@@ -97,7 +127,12 @@ class RecordedLabeler(Labeler):
                     f"{place}: no key {key!r}; expected {example}. If the keys have other names, "
                     "set --data.labeler.image_key and --data.labeler.reply_key."
                 )
-            if not isinstance(fields[key], str):
+            several = key == self.image_key and isinstance(fields[key], list) and len(fields[key]) > 1
+            if not all(isinstance(text, str) for text in (fields[key] if several else [fields[key]])):
                 raise FgvrError(f"{place}: {key!r} is {json.dumps(fields[key])[:40]}; expected text in quotes.")
         model = fields.get("model")
         return fields[self.image_key], fields[self.reply_key], model if isinstance(model, str) else ""
+
+
+def _group_of(sample_ids: Sequence[str]) -> tuple[str, ...]:
+    return tuple(sorted(map(posix_path, sample_ids)))

@@ -13,9 +13,7 @@ from fgvr.labelers.asking.requests import (
     Asker,
     ask_requests,
     blind,
-    count_in_batches,
-    is_given_up,
-    missing_requests,
+    plan_requests,
     requests_about,
     requests_for,
 )
@@ -125,22 +123,7 @@ def read_labels(
 def _plan(labeler: Labeler, images: Sequence[ImageRecord], store: LabelStore, features: Features | None) -> LabelPlan:
     if isinstance(labeler, CombinedLabeler):
         return _plan_parts(labeler, images, store, features)
-    requests = requests_for(labeler, images)
-    found = store.get(labeler.identity(), requests)
-    missing = missing_requests(labeler, requests, found)
-    failed = [reply for reply in found if reply is not None and reply.error]
-    given_up = sum(is_given_up(labeler, reply) for reply in failed)
-    return LabelPlan(
-        images=len(images),
-        requests=len(requests),
-        stored=len(requests) - len(missing) - given_up,
-        failed_before=len(failed) - given_up,
-        missing=len(missing),
-        estimate_usd=labeler.estimate_usd(missing) if missing else 0.0,
-        simulated=labeler.simulated,
-        given_up=given_up,
-        waiting=count_in_batches(labeler, missing, store),
-    )
+    return plan_requests(labeler, requests_for(labeler, images), store, len(images))
 
 
 def _label(

@@ -20,6 +20,9 @@ def check_backbone(backbone: Backbone, prompts: bool = True, hard_words: str | N
     - The transform makes photos of any size and mode the same float32 shape. Image and text features are L2-normalised
       float32 of ``embed_dim``, the same each time, do not depend on the rest of the batch, and texts leave no graph.
     - The fingerprint stays as it is until the weights change.
+    - With ``embed_text``, both towers can be trained: where weights need a gradient, they get a finite one from the
+      features of their tower and none from those of the other; features are those of the frozen towers, and of too long
+      texts the beginning counts.
     - The prompt encoder's features are normalised float32; gradients reach the context and no parameter; classes do not
       depend on each other or on their order, whether their names are equal, begin alike or differ; one context for all
       is the same as a copy for each class, gradients included; a name that is too long is an error for the user. With
@@ -42,6 +45,8 @@ def check_backbone(backbone: Backbone, prompts: bool = True, hard_words: str | N
     _check_images(backbone)
     _check_texts(backbone)
     _check_fingerprint(backbone)
+    if type(backbone).embed_text is not Backbone.embed_text:
+        _check_training(backbone)
     if prompts:
         _check_prompts(backbone)
         _check_shared_context(backbone)
@@ -121,6 +126,32 @@ def _check_fingerprint(backbone: Backbone) -> None:
             parameter.copy_(values)
     assert changed != fingerprint, "the fingerprint stays the same when the weights change"
     assert backbone.fingerprint() == fingerprint, "the fingerprint is another one once the weights are back"
+
+
+def _check_training(backbone: Backbone) -> None:
+    pixels, long = torch.stack([backbone.transform(_photo(64, 48))]), ["grey " * 1300]
+    with torch.no_grad():
+        frozen = {"encode_image": backbone.encode_image(pixels), "embed_text": backbone.encode_text(_NAMES)}
+        cut = backbone.embed_text(long)
+    _check_close(cut, backbone.encode_text(long, truncate=True), "embed_text: a text of 1,300 words is not cut off")
+    parameters = dict(backbone.named_parameters())
+    reached: dict[str, set[str]] = {}
+    for what, expected in frozen.items():
+        backbone.requires_grad_(True)
+        features = backbone.encode_image(pixels) if what == "encode_image" else backbone.embed_text(_NAMES)
+        check_features(features, tuple(expected.shape), what)
+        _check_close(features.detach(), expected, f"{what}: other features where weights need a gradient")
+        assert features.requires_grad, f"{what}: no gradient where the weights need one"
+        target = torch.linspace(-1, 1, features.numel()).view_as(features)
+        gradients = torch.autograd.grad((features * target).sum(), list(parameters.values()), allow_unused=True)
+        backbone.requires_grad_(False)
+        found = {name: gradient for name, gradient in zip(parameters, gradients, strict=True) if gradient is not None}
+        assert found, f"{what}: no gradient reaches a weight"
+        broken = [name for name, gradient in found.items() if not gradient.isfinite().all()]
+        assert not broken, f"{what}: gradients that are not finite: {broken[:5]}"
+        reached[what] = set(found)
+    shared = sorted(reached["encode_image"] & reached["embed_text"])
+    assert not shared, f"weights that both towers have, so that neither can be trained alone: {shared[:5]}"
 
 
 def _check_prompts(backbone: Backbone) -> None:

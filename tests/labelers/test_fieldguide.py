@@ -6,10 +6,15 @@ import pytest
 
 from fgvr.data.fieldguide import FieldguideDataset
 from fgvr.errors import FgvrError
+from fgvr.fieldguide.photo import read_photo
 from fgvr.fieldguide.species import draw_guide
+from fgvr.fieldguide.words import in_common, words_for
 from fgvr.labelers.base import PAPER_PROMPT, LabelRequest
 from fgvr.labelers.fieldguide import FieldguideLabeler
 from fgvr.labelers.reading.replies import parse_reply
+from fgvr.labelers.tasks.describe_group import DescribeGroupTask
+from fgvr.labelers.tasks.describe_image import DescribeImageTask
+from fgvr.labelers.tasks.name import NameTask
 from fgvr.testing.labelers import check_labeler
 
 SPECIES = 12
@@ -98,3 +103,61 @@ def test_mistakes_are_named():
         FieldguideLabeler(confusion=0.9, invention=0.3, generic=0, refusal=0)
     with pytest.raises(FgvrError, match=r"data\.labeler\.names is 0"):
         FieldguideLabeler(names=0)
+
+
+QUIET = {"confusion": 0, "invention": 0, "generic": 0, "refusal": 0}
+
+
+def described(labeler, photos, size=1):
+    groups = [photos[start : start + size] for start in range(0, len(photos) - size + 1, size)]
+    requests = [
+        LabelRequest(replace(first, true_name=None), labeler.prompt, others=tuple(others)) for first, *others in groups
+    ]
+    return [(group, labeler.read(reply)) for group, reply in zip(groups, labeler.ask(requests), strict=True)]
+
+
+def test_it_describes_what_is_drawn(photos):
+    labeler = FieldguideLabeler(**QUIET).for_task(DescribeImageTask("bird"))
+    for (photo,), reading in described(labeler, photos[:60]):
+        bird = read_photo(photo.path).species
+        assert f"{bird.body} {bird.build}" in reading.names[0]
+        for attribute, word in (("wing", "wings"), ("crown", "crown"), ("tail", "tail"), ("breast", "breast")):
+            if word in reading.names[0]:
+                assert f"{getattr(bird, attribute)} {word}" in reading.names[0]
+
+
+def test_it_describes_what_most_of_a_group_have(photos):
+    quiet = FieldguideLabeler(**QUIET).for_task(DescribeGroupTask("bird"))
+    for group, reading in described(quiet, photos[:80], size=4):
+        assert words_for(in_common([read_photo(photo.path).species for photo in group])) in reading.names[0]
+
+
+def test_groups_outvote_mistakes(photos):
+    # 25 photos of a species each: the larger the group, the more often the right colour and build are said
+    named = sorted(photos, key=lambda photo: photo.true_name)
+    rights = []
+    for size in (1, 5):
+        labeler = FieldguideLabeler(confusion=0, invention=0.4, generic=0, refusal=0).for_task(DescribeGroupTask())
+        readings = described(labeler, named, size)
+        said = [words_for(in_common([read_photo(group[0].path).species])) in r.names[0] for group, r in readings]
+        rights.append(sum(said) / len(said))
+    assert rights[0] == pytest.approx(0.6, abs=0.08)
+    assert rights[1] > 0.8
+
+
+def test_some_descriptions_say_nothing(photos):
+    labeler = FieldguideLabeler(confusion=0, invention=0, generic=0.3, refusal=0.3).for_task(DescribeImageTask())
+    readings = [reading for _, reading in described(labeler, photos)]
+    assert sum(reading.flag == "refusal" for reading in readings) / len(readings) == pytest.approx(0.3, abs=0.08)
+
+
+def test_a_describer_is_another_labeler(photos):
+    labeler = FieldguideLabeler()
+    image, group = labeler.for_task(DescribeImageTask("bird")), labeler.for_task(DescribeGroupTask("bird"))
+    assert len({str(each.identity()) for each in (labeler, image, group)}) == 3
+    assert labeler.task is None
+    assert labeler.for_task(NameTask()) is None
+    assert image.simulated
+    missing = LabelRequest(photos[0], group.prompt, others=(replace(photos[1], path=photos[1].path / "no"),))
+    (reply,) = group.ask([missing])
+    assert photos[1].sample_id in reply.error

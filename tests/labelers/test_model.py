@@ -93,3 +93,22 @@ def test_stated_names_and_withheld_replies_are_not_parsed():
 def test_no_answer_at_all_is_refused():
     with pytest.raises(FgvrError, match=r"data\.labeler\.answers is 0"):
         Model("m", answers=0)
+
+
+def test_the_same_model_with_another_task():
+    labeler = Model("m", NameTask(structured=True), answers=3, pictures=PictureOptions(max_side=512))
+    before = labeler.identity()
+    other = labeler.for_task(DescribeImageTask("bird"))
+    assert other.identity() == Model("m", DescribeImageTask("bird"), pictures=PictureOptions(max_side=512)).identity()
+    assert (other.prompt, other.answers) == (DescribeImageTask("bird").prompt(), 1)
+    assert labeler.for_task(DescribeImageTask(), prompt="What is it?").prompt == "What is it?"
+    assert (labeler.identity(), labeler.answers) == (before, 3)
+
+
+def test_the_length_of_replies_is_the_new_tasks_unless_one_was_given(monkeypatch):
+    monkeypatch.setattr(DescribeImageTask, "max_output_tokens", 77)
+    assert Model("m").for_task(DescribeImageTask()).max_output_tokens == 77
+    assert Model("m", max_output_tokens=50).for_task(DescribeImageTask()).max_output_tokens == 50
+    labeler = Model("m")
+    labeler.max_output_tokens += 1000  # room for thoughts
+    assert labeler.for_task(DescribeImageTask()).max_output_tokens == 1077

@@ -189,3 +189,37 @@ def test_the_360_real_replies_for_dogs120(tmp_path):
     assert summary(labels).flags[""] > 300
     first_is_true = sum(record.names[:1] == (image.true_name,) for record, image in zip(labels, images, strict=True))
     assert first_is_true > 120  # about half of the replies name the true breed; their spelling differs at times
+
+
+def test_a_group_is_found_by_its_photos_in_any_order(write):
+    path = write(
+        {"image": ["x\\2.jpg", "1.jpg"], "raw": "two", "model": "m"},
+        {"image": "1.jpg", "raw": "one"},
+        {"image": ["1.jpg", "3.jpg"], "raw": "others"},
+    )
+    labeler = RecordedLabeler(path)
+
+    def about(first, *others):
+        request = LabelRequest(photo(first), labeler.prompt, others=tuple(map(photo, others)))
+        (reply,) = labeler.ask([request])
+        return reply.raw or reply.error
+
+    assert about("1.jpg", "x/2.jpg") == about("x/2.jpg", "1.jpg") == "two"
+    assert about("1.jpg") == "one"
+    assert about("1.jpg", "2.jpg") == f"no recorded reply for '1.jpg' and 1 others in {path}"
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([{"image": ["1.jpg", 2], "raw": "two"}], r"line 1: 'image' is \[\"1\.jpg\", 2\]; expected text in quotes"),
+        ([{"image": ["1.jpg"], "raw": "one"}], r"line 1: 'image' is"),
+        (
+            [{"image": ["1", "2"], "raw": "a"}, {"image": ["2", "1"], "raw": "b"}],
+            r"line 2: this group of 2 photos has 1",
+        ),
+    ],
+)
+def test_what_is_no_group(write, lines, message):
+    with pytest.raises(FgvrError, match=message):
+        ask(RecordedLabeler(write(*lines)), "1.jpg")

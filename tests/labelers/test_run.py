@@ -121,7 +121,7 @@ def test_the_cost_cap_holds_and_a_later_run_goes_on(store, estimate):
     assert "$0.7:" in str(stopped.value)
     assert "spent $0.7000" in str(stopped.value)
     assert "3 of 10 requests are missing" in str(stopped.value)
-    assert "fgvr label --data.max_cost_usd" in str(stopped.value)
+    assert "the same command again, which may spend --data.max_cost_usd" in str(stopped.value)
     assert asked(labeler) == NAMES[:7]
     assert plan(labeler, photos(), store).stored == 7
 

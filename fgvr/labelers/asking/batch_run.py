@@ -23,7 +23,7 @@ from fgvr.labelers.storage.store import LabelStore, StoredBatch, request_keys
 _OPEN_STATES = ("submitting", "submitted")
 _LONGEST_PAUSE = 30.0
 _KEPT = timedelta(days=30)  # results are on a server for so long at most
-_AGAIN = "The store knows what was sent: to go on, run fgvr label --batch with the same options."
+_AGAIN = "The store knows what was sent: to go on, run the same command again."
 
 Result = TypeVar("Result")
 
@@ -371,5 +371,5 @@ class _Batches:
             raise FgvrError(
                 f"Labelling stopped before it passes ${self.budget.limit}: ${self.budget.spent:.4f} are spent, and "
                 f"{missing} of {len(self.requests)} requests are missing. Every reply is stored and not paid again. To "
-                "go on, give the same options to: fgvr label --batch --data.max_cost_usd DOLLARS"
+                "go on, run the same command again, which may spend --data.max_cost_usd DOLLARS of its own."
             )

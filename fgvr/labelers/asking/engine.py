@@ -383,7 +383,7 @@ class _Conversation:
             f"before it passes ${self._budget.limit}: this run spent ${self._budget.spent:.4f}, the next request may "
             f"cost ${price:.4f}"
         )
-        return why, "To go on, give the same options to: fgvr label --data.max_cost_usd DOLLARS"
+        return why, "To go on, run the same command again, which may spend --data.max_cost_usd DOLLARS of its own."
 
     def _without_price(self) -> tuple[str, str]:
         why = f"because the price of {self._labeler.model} is not known, so that ${self._budget.limit} cannot be kept"

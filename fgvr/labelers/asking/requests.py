@@ -12,7 +12,7 @@ from fgvr.errors import FgvrError
 from fgvr.labelers.asking.budget import Budget
 from fgvr.labelers.asking.day import DayCount
 from fgvr.labelers.asking.engine import converse
-from fgvr.labelers.asking.plan import LabelRun
+from fgvr.labelers.asking.plan import LabelPlan, LabelRun
 from fgvr.labelers.asking.run_lock import RunLock
 from fgvr.labelers.base import Labeler, LabelRequest, Reply
 from fgvr.labelers.remote import RemoteLabeler
@@ -43,6 +43,32 @@ def requests_for(labeler: Labeler, images: Sequence[ImageRecord]) -> list[LabelR
 def requests_about(labeler: Labeler, image: ImageRecord) -> list[LabelRequest]:
     """The requests that one photo needs: one for each answer, without its true name."""
     return [LabelRequest(blind(image), labeler.prompt, index) for index in range(labeler.answers)]
+
+
+def plan_requests(labeler: Labeler, requests: Sequence[LabelRequest], store: LabelStore, images: int) -> LabelPlan:
+    """Count which of ``requests`` are stored and which are missing. Nothing is asked.
+
+    Args:
+        labeler: Who is to be asked; no combined one.
+        requests: What is to be asked, each once.
+        store: Where replies are kept.
+        images: How many photos they are about.
+    """
+    found = store.get(labeler.identity(), requests)
+    missing = missing_requests(labeler, requests, found)
+    failed = [reply for reply in found if reply is not None and reply.error]
+    given_up = sum(is_given_up(labeler, reply) for reply in failed)
+    return LabelPlan(
+        images=images,
+        requests=len(requests),
+        stored=len(requests) - len(missing) - given_up,
+        failed_before=len(failed) - given_up,
+        missing=len(missing),
+        estimate_usd=labeler.estimate_usd(missing) if missing else 0.0,
+        simulated=labeler.simulated,
+        given_up=given_up,
+        waiting=count_in_batches(labeler, missing, store),
+    )
 
 
 def ask_requests(
@@ -84,7 +110,7 @@ def ask_requests(
         if waiting := count_in_batches(labeler, missing, store):
             raise FgvrError(
                 f"{waiting} of these requests were sent by batch, and are paid for when the server answers them: "
-                "collect the replies with fgvr label --batch and the same options."
+                "collect the replies with --batch and the same options, of fgvr label or of fgvr describe."
             )
         failures = {reply.request: reply.attempts for reply in found if reply is not None and reply.error}
         del found
@@ -257,7 +283,7 @@ def _over(budget: Budget, price: float, missing: int, total: int) -> FgvrError:
     return FgvrError(
         f"Labelling stopped before it passes ${budget.limit}: this run spent ${budget.spent:.4f}, the next request "
         f"costs about ${price:.4f}, and {missing} of {total} requests are missing. Every reply is stored and not paid "
-        "again. To go on, give the same options to: fgvr label --data.max_cost_usd DOLLARS"
+        "again. To go on, run the same command again, which may spend --data.max_cost_usd DOLLARS of its own."
     )
 
 

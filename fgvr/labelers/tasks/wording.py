@@ -10,16 +10,15 @@ def phrase(text: str, key: str) -> str:
 
     Args:
         text: A word or a few, such as ``"bird"`` or ``"make, model and year"``.
-        key: The option that holds it, for the error.
+        key: The option that holds it, for the error: of the task where it has no dot.
 
     Raises:
         FgvrError: It is blank, or too long to be a phrase.
     """
     words = " ".join(text.split())
     if not words or len(words) > _MAX_CHARACTERS or not words.isprintable():
-        raise FgvrError(
-            f"data.labeler.task.{key} is {text[:60]!r}; expected a word or a few, {_MAX_CHARACTERS} characters at most."
-        )
+        option = key if "." in key else f"data.labeler.task.{key}"
+        raise FgvrError(f"{option} is {text[:60]!r}; expected a word or a few, {_MAX_CHARACTERS} characters at most.")
     return words
 
 

@@ -1,0 +1,154 @@
+"""``fgvr data``: gets standard data sets, and looks whether a data set is as it should be."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jsonargparse import ArgumentParser
+
+from fgvr.errors import FgvrError
+from fgvr.registry import DATASETS
+from fgvr.text import visible
+
+if TYPE_CHECKING:
+    from fgvr.data.verify import Verification
+
+USAGE = """\
+usage: fgvr data download NAME --root FOLDER
+       fgvr data verify NAME --root FOLDER [options of the data set]
+
+Gets standard data sets, and looks whether a data set is as it should be.
+
+  download   the photos of a standard data set, into FOLDER, with the folders that CoOp's DATASETS.md describes
+  verify     of any data set: numbers of photos and classes, photos that are missing or cannot be opened, and files that
+             are in two splits. The exit code is 0 if all is well, 1 if not, and 2 if it cannot be read at all.
+
+fgvr data verify NAME --help has the options of a data set; fgvr list datasets has the names."""
+
+_SHOWN = 5
+
+
+def main(argv: list[str]) -> int:
+    """Runs ``fgvr data`` with the arguments after the subcommand; returns the exit code.
+
+    Raises:
+        FgvrError: There is no such command or data set, it cannot be read, or it cannot be downloaded.
+    """
+    if not argv or argv[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0
+    commands = {"download": _download, "verify": _verify}
+    if argv[0] not in commands:
+        raise FgvrError(f"{argv[0]!r} is not a command of fgvr data, which are {' and '.join(commands)}.")
+    if len(argv) < 2 or argv[1] in ("-h", "--help"):
+        print(USAGE)
+        return 0 if len(argv) == 2 else 2
+    return commands[argv[0]](argv[1], argv[2:])
+
+
+def _download(name: str, args: list[str]) -> int:
+    from fgvr.data.download import SOURCES, download
+    from fgvr.data.standard import StandardDataset
+
+    parser = ArgumentParser(prog=f"fgvr data download {name}", description="Get the photos of a standard data set.")
+    parser.add_argument("--root", type=Path, required=True, help="Folder for it; made where there is none.")
+    plugin = DATASETS.load(name)
+    options = parser.parse_args(args)
+    if not issubclass(plugin, StandardDataset):
+        raise FgvrError(f"{name!r} is not downloaded by fgvr. What is: {', '.join(SOURCES)}.")
+    dataset = plugin(options.root)
+    facts = dataset.facts
+    check = f"To check them: fgvr data verify {name} --root {dataset.root}"
+    wanted = []
+    if facts.split_file and not dataset.split_path().is_file():
+        wanted = [f"Still to be got with a browser: {facts.split_link}, to be saved as {dataset.split_path()}"]
+        if facts.official:
+            wanted[0] += f", or --data.dataset.official true instead (what differs: fgvr show datasets {name})"
+        wanted[0] += "."
+    if name not in SOURCES:
+        raise FgvrError("\n".join([f"{name} cannot be downloaded by fgvr. {facts.photos_from}", *wanted, check]))
+    if any((dataset.root / folder).is_dir() for folder in facts.image_folders):
+        print(f"There are photos of {name} in {dataset.root} already.")
+    else:
+        # before an hour's wait, not after it
+        print(f"{name}: {SOURCES[name].size / 1e6:,.0f} MB to download into {dataset.root}", flush=True)
+        download(name, dataset)
+        print(f"The photos of {name} are in {dataset.root}.")
+    print("\n".join([*wanted, check]))
+    return 0
+
+
+def _verify(name: str, args: list[str]) -> int:
+    from fgvr.data.cache import default_cache_dir
+    from fgvr.data.verify import verify
+
+    parser = ArgumentParser(prog=f"fgvr data verify {name}", description="Look whether a data set is as it should be.")
+    plugin = DATASETS.load(name)
+    parser.add_class_arguments(plugin, fail_untyped=False)
+    parser.add_argument(
+        "--cache_dir", type=Path, default=default_cache_dir(), help="Folder that remembers which photos were read."
+    )
+    options = vars(parser.instantiate_classes(parser.parse_args(args)))
+    cache_dir = options.pop("cache_dir")
+    with _own_options():
+        found = verify(plugin(**options), cache_dir)
+    print("\n".join(_described(found)))
+    return 0 if found.sound else 1
+
+
+@contextlib.contextmanager
+def _own_options() -> Iterator[None]:
+    """Let errors name the options of ``fgvr data verify``, not those of ``fgvr fit``."""
+    try:
+        yield
+    except FgvrError as error:
+        raise FgvrError(
+            str(error).replace("--data.dataset.", "--").replace("--data.cache_dir", "--cache_dir")
+        ) from error
+
+
+def _described(found: "Verification") -> list[str]:
+    rows = [("split", "expected", "listed", "readable", "classes", "photos a class")]
+    for split, count in found.splits.items():
+        expected = "-" if count.expected is None else f"{count.expected:,}"
+        sizes = f"{count.smallest:,} to {count.largest:,}" if count.classes else "-"
+        rows.append((split, expected, f"{count.listed:,}", f"{count.readable:,}", f"{count.classes:,}", sizes))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in rows
+    ]
+    of = "" if found.expected_classes is None else f" of {found.expected_classes:,}"
+    lines += ["", f"{found.classes:,}{of} classes"]
+    lines += [
+        f"{split}: {count.listed:,} photos are listed, expected {count.expected:,}"
+        for split, count in found.splits.items()
+        if count.expected not in (None, count.listed)
+    ]
+    unreadable = [f"{name} ({why})" for name, why in found.unreadable.items()]
+    lines += _some("photos cannot be opened", unreadable)
+    lines += _some("pairs of files in two splits have the same bytes", _pairs(found.overlaps))
+    lines += _some("class names are not the data set's", found.unknown_names)
+    lines += _some("classes of the data set have no photo", found.missing_names)
+    lines += ["", "All is well." if found.sound else "NOT as it should be: see above."]
+    notes = _some("pairs of files in one split have the same bytes", _pairs(found.repeats))
+    notes += _some("of the pairs with the same bytes have different class names", _pairs(found.contradictions))
+    for split, names in found.in_one_split.items():
+        notes += _some(f"classes are in the split {split!r} only", names)
+    notes += _some("files in the image folder are in no list", found.unlisted or [])
+    return [*lines, *(["", "Worth knowing:", *notes] if notes else [])]
+
+
+def _pairs(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    return [f"{one} = {other}" for one, other in pairs]
+
+
+def _some(what: str, items: Sequence[str]) -> list[str]:
+    """How many there are, and the first few; nothing where there are none."""
+    if not items:
+        return []
+    more = [f"  and {len(items) - _SHOWN:,} more"] if len(items) > _SHOWN else []
+    return [f"{len(items):,} {what}:", *(f"  {visible(item)}" for item in items[:_SHOWN]), *more]

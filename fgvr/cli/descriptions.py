@@ -1,0 +1,103 @@
+"""Descriptions of a run: with its photos, its label space and the pseudo-labels of its backbone."""
+
+import logging
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fgvr.data.datamodule import FgvrDataModule
+from fgvr.descriptions.describe import Descriptions
+from fgvr.descriptions.files import write_descriptions
+from fgvr.descriptions.options import DescribeOptions
+from fgvr.descriptions.pseudo_labels import zero_shot_labels
+from fgvr.errors import FgvrError
+from fgvr.methods.base import Method
+from fgvr.methods.zero_shot import ZeroShotMethod, template_features
+from fgvr.records import Vocabulary
+from fgvr.runs import RunFolder
+
+log = logging.getLogger(__name__)
+
+
+def descriptions_of(
+    data: FgvrDataModule, method: Method, options: DescribeOptions, vocabulary: Vocabulary
+) -> Descriptions:
+    """The descriptions of a run's support photos; neither features nor replies are read before they are needed.
+
+    Args:
+        data: Has the photos, the labeler, the label store and the feature store.
+        method: Has the backbone and, where the options have none, the templates of the pseudo-labels.
+        options: What is described, and by whom.
+        vocabulary: The label space.
+    """
+
+    def pseudo_labels() -> NDArray[np.int64]:
+        features = data.image_features(data.support, method.backbone)
+        templates = options.templates or getattr(method, "templates", None) or ["{}"]
+        classes = template_features(method.backbone, vocabulary.names, templates)
+        return zero_shot_labels(features, classes.float().cpu().numpy())
+
+    return Descriptions(
+        options, data.labeler, data.support, vocabulary.names, pseudo_labels, data.label_store, data.max_cost_usd
+    )
+
+
+def known_label_space(data: FgvrDataModule, method: Method) -> Vocabulary:
+    """The label space, without leaving a file in a run folder.
+
+    Raises:
+        FgvrError: It is made of labels, and photos are not labelled yet.
+    """
+    before = data.run_folder
+    with TemporaryDirectory() as folder:
+        data.run_folder = RunFolder(Path(folder))
+        try:
+            # a method that trains needs labels for its candidate sets, and descriptions do not
+            return data.make_vocabulary(ZeroShotMethod(method.backbone))
+        finally:
+            data.run_folder = before
+
+
+def describe_before_training(
+    data: FgvrDataModule,
+    method: Method,
+    options: DescribeOptions,
+    folder: RunFolder,
+    alone: bool = True,
+    asked_before: bool = False,
+) -> None:
+    """Ask for what is missing, and leave ``descriptions.parquet`` in the run folder; a resumed run has it already.
+
+    Called once, by the launching process, when class names are known and before there is a trainer.
+
+    Args:
+        data: The run's.
+        method: The run's.
+        options: What is described, and by whom.
+        folder: The run folder.
+        alone: Whether this process was started alone; many must not spend money at once.
+        asked_before: Whether another process has asked, so that only what it never asked is asked now.
+
+    Raises:
+        FgvrError: There is something to ask and this process is not alone, or asking cannot go on.
+    """
+    if folder.descriptions.is_file():
+        log.info("Taking descriptions from %s", folder.path)
+        return
+    descriptions = descriptions_of(data, method, options, known_label_space(data, method))
+    plans = descriptions.plan()
+    for kind, plan in plans.items():
+        log.info("%s descriptions: %s", kind, plan)
+    unasked = sum(plan.unasked for plan in plans.values())
+    if unasked and not alone:
+        raise FgvrError(
+            f"{unasked} descriptions were not asked for yet, and a job of several processes does not ask for any. Run "
+            "`fgvr describe` with the same options first, in one process."
+        )
+    if unasked if asked_before else any(plan.missing for plan in plans.values()):
+        descriptions.ask()
+    known = descriptions.read()
+    log.info("%s", known.summary)
+    write_descriptions(known.descriptions, folder.descriptions)

@@ -1,0 +1,71 @@
+"""The fixed splits that CoOp published, which papers on adapting CLIP have used since: ``split_zhou_NAME.json``."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fgvr.errors import FgvrError
+from fgvr.tables import decode_utf8
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPhoto:
+    """One line of a list of photos.
+
+    Attributes:
+        part: ``"train"``, ``"val"`` or ``"test"``.
+        file: Path below the image folder, in POSIX form.
+        class_name: The class name as it is shown: words with spaces between them.
+    """
+
+    part: str
+    file: str
+    class_name: str
+
+
+def read_split_file(path: Path) -> list[ListedPhoto]:
+    """Read one of CoOp's split files.
+
+    It is a JSON object with the keys ``train``, ``val`` and ``test``; each holds a list of
+    ``[path below the image folder, class number, class name]``. The number is not used: a class is its name.
+
+    Args:
+        path: The file, which is there.
+
+    Raises:
+        FgvrError: It is not such a file. The message names the entry.
+    """
+    try:
+        content = json.loads(decode_utf8(path.read_bytes(), path))
+    except json.JSONDecodeError as error:
+        raise FgvrError(f"{path}, line {error.lineno}: not JSON ({error.msg}); download the file again.") from None
+    if not isinstance(content, dict) or not all(isinstance(content.get(part), list) for part in PARTS):
+        raise FgvrError(f"{path}: expected a JSON object with the lists 'train', 'val' and 'test'.")
+    return [_photo(path, part, number, entry) for part in PARTS for number, entry in enumerate(content[part])]
+
+
+@cache
+def spaced(name: str) -> str:
+    """The class name with spaces for underscores, as CoOp's prompts have it.
+
+    Example:
+        >>> spaced("Apply_Eye_Makeup")
+        'Apply Eye Makeup'
+    """
+    return " ".join(name.replace("_", " ").split())
+
+
+def _photo(path: Path, part: str, number: int, entry: Any) -> ListedPhoto:
+    match entry:
+        case [str(file), int(), str(name)] if spaced(name):
+            relative = file.replace("\\", "/")  # a Path of each would take seconds for 100,000 photos
+            if relative.startswith("/") or ".." in relative.split("/"):
+                raise FgvrError(
+                    f"{path}, {part}[{number}]: {file!r} is not below the image folder; paths are relative to it."
+                )
+            return ListedPhoto(part, relative, spaced(name))
+    raise FgvrError(f"{path}, {part}[{number}]: expected [path, class number, class name], found {str(entry)[:80]!r}.")

@@ -1,0 +1,1 @@
+"""Descriptions of photos and of groups of photos: who is asked, what came, and files of them."""

@@ -1,0 +1,320 @@
+"""Descriptions of photos and groups: what is to be asked, asking for it, and reading it back."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fgvr.descriptions.files import read_descriptions
+from fgvr.descriptions.groups import draw_groups
+from fgvr.descriptions.options import DescribeOptions
+from fgvr.descriptions.parts import DescriptionPart, Kind
+from fgvr.descriptions.summary import DescriptionSummary, ReadDescriptions
+from fgvr.descriptions.texts import DescriptionTexts, matched
+from fgvr.errors import FgvrError
+from fgvr.labelers.asking.batch_run import BatchRun, label_batch
+from fgvr.labelers.asking.budget import Budget
+from fgvr.labelers.asking.plan import LabelPlan
+from fgvr.labelers.asking.requests import Asker, ask_requests, blind, missing_requests, plan_requests
+from fgvr.labelers.base import Labeler, LabelRequest
+from fgvr.labelers.batch import BatchLabeler
+from fgvr.labelers.combined import CombinedLabeler
+from fgvr.labelers.storage.store import LabelStore, request_keys
+from fgvr.labelers.tasks.base import Task
+from fgvr.labelers.tasks.describe_group import DescribeGroupTask
+from fgvr.labelers.tasks.describe_image import DescribeImageTask
+from fgvr.records import Description, ImageRecord
+
+log = logging.getLogger(__name__)
+
+
+class Descriptions:
+    """Descriptions of support photos, by one or two labelers or from a file, through the label store.
+
+    Replies are kept like those of labels: nothing is asked twice, a run that stops goes on where it was, and ``labels
+    show`` shows them. The key of a group's reply covers the bytes of all its photos in their order.
+
+    Args:
+        options: What is described, and by whom.
+        labeler: The labeler of the run, which describes where the options name neither a labeler nor a file.
+        photos: The support photos, with digests.
+        class_names: Names in class-index order.
+        pseudo_labels: Gives the class index of each photo, shape ``(N,)``; called only where groups are drawn or a hint
+            is given. See :func:`~fgvr.descriptions.pseudo_labels.zero_shot_labels`.
+        store: SQLite file of the replies.
+        max_cost_usd: What one call of ``ask`` or ``ask_batch`` may spend, on both kinds together.
+    """
+
+    def __init__(
+        self,
+        options: DescribeOptions,
+        labeler: Labeler | None,
+        photos: Sequence[ImageRecord],
+        class_names: Sequence[str],
+        pseudo_labels: Callable[[], NDArray[np.int64]],
+        store: Path,
+        max_cost_usd: float | None = None,
+    ) -> None:
+        self.options = options
+        self.labeler = labeler
+        self.photos = photos
+        self.class_names = class_names
+        self.store = store
+        self.max_cost_usd = max_cost_usd
+        self._pseudo_labels = pseudo_labels
+
+    @cached_property
+    def from_file(self) -> list[Description]:
+        """What the file says of these photos and classes; empty where no file is given.
+
+        Raises:
+            FgvrError: The file cannot be read.
+        """
+        if self.options.file is None:
+            return []
+        wanted = {"image": self.options.images, "group": self.options.groups}
+        read = [each for each in read_descriptions(Path(self.options.file)) if wanted[each.kind]]
+        return matched(read, [photo.sample_id for photo in self.photos], self.class_names)
+
+    @cached_property
+    def parts(self) -> tuple[DescriptionPart, ...]:
+        """What is to be asked, of whom; nothing where a file says it.
+
+        Raises:
+            FgvrError: Nobody is there to be asked, or a labeler cannot describe photos or groups.
+        """
+        parts: list[DescriptionPart] = []
+        said = {each.kind for each in self.from_file}
+        asks = self.options.file is None or self.options.labeler is not None
+        if self.options.images and "image" not in said and asks:
+            parts.append(self._image_part())
+        if self.options.groups and "group" not in said and (asks or self.options.group_labeler is not None):
+            parts.append(self._group_part())
+        return tuple(parts)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether replies and their costs are made up."""
+        return any(part.labeler.simulated for part in self.parts)
+
+    def plan(self) -> dict[Kind, LabelPlan]:
+        """What asking would ask and cost, by kind; asks nothing.
+
+        Raises:
+            FgvrError: A labeler cannot describe these photos.
+        """
+        plans: dict[Kind, LabelPlan] = {}
+        with LabelStore(self.store) as store:
+            for part in self.parts:
+                self._check(part)
+                shown = {image.digest for request in part.requests for image in request.images}
+                plans[part.kind] = plan_requests(part.labeler, part.different, store, len(shown))
+        return plans
+
+    def ask(self, asker: Asker | None = None) -> None:
+        """Ask for what is missing, and store every reply as it comes.
+
+        Args:
+            asker: Asks in another way than the labelers' own, where they are not behind a network.
+
+        Raises:
+            FgvrError: A labeler cannot go on, ``max_cost_usd`` is reached, or one kind has no reply at all. What was
+                paid for is stored.
+        """
+        left = self.max_cost_usd
+        with LabelStore(self.store) as store:
+            for part in self.parts:
+                self._check(part)
+                run = ask_requests(part.labeler, part.different, store, Budget(left), asker=asker)
+                left = None if left is None else max(0.0, left - run.cost_usd)
+                if run.failed:
+                    log.warning("%d of %d requests failed; the first: %s", run.failed, run.asked, run.first_error)
+                self._require_replies(part, store, run.first_error)
+
+    def ask_batch(self, wait: bool = True) -> list[BatchRun]:
+        """Ask for what is missing by the batch API of the labelers' server, and collect what earlier calls have sent.
+
+        Without ``max_cost_usd`` both kinds are sent before either is waited for; with it, groups are sent when it is
+        known what the photos cost.
+
+        Args:
+            wait: Whether to wait for the server.
+
+        Returns:
+            One for each kind that is asked for.
+
+        Raises:
+            FgvrError: A labeler has no batch API, the server cannot be asked, or ``max_cost_usd`` is reached.
+        """
+        asked = [(self._batch_labeler(part), part.different) for part in self.parts]
+        for part in self.parts:
+            self._check(part)
+        runs: list[BatchRun] = []
+        left = self.max_cost_usd
+        with LabelStore(self.store) as store:
+            sent: list[BatchRun | None] = [None] * len(asked)
+            if wait and left is None and len(asked) > 1:
+                sent = [label_batch(*each, store, wait=False, report=log.info) for each in asked]
+            for (labeler, requests), before in zip(asked, sent, strict=True):
+                run = label_batch(labeler, requests, store, Budget(left), wait=wait, report=log.info)
+                left = None if left is None else max(0.0, left - run.cost_usd)
+                runs.append(run if before is None else _added(before, run))
+        return runs
+
+    def estimate_batch_usd(self) -> float | None:
+        """Expected cost of ``ask_batch``; ``None`` where it is not known.
+
+        Raises:
+            FgvrError: A labeler has no batch API.
+        """
+        total = 0.0
+        with LabelStore(self.store) as store:
+            for part in self.parts:
+                labeler = self._batch_labeler(part)
+                found = store.get(labeler.identity(), part.different)
+                missing = missing_requests(labeler, part.different, found)
+                estimate = labeler.estimate_batch_usd(missing) if missing else 0.0
+                if estimate is None:
+                    return None
+                total += estimate
+        return total
+
+    def read(self) -> ReadDescriptions:
+        """What file and store have. What is missing is said in the summary, and is no error.
+
+        Raises:
+            FgvrError: The file or the store cannot be read.
+        """
+        known: dict[Kind, list[Description]] = {"image": [], "group": []}
+        for each in self.from_file:
+            known[each.kind].append(each)
+        counts: dict[str, Counter[str]] = {kind: Counter({"": len(each)}) for kind, each in known.items() if each}
+        cost_usd = 0.0
+        with LabelStore(self.store) as store:
+            for part in self.parts:
+                identity = part.labeler.identity()
+                keys = request_keys(identity, part.requests)
+                replies = dict(zip(keys, store.get(identity, part.requests), strict=True))
+                cost_usd += sum(reply.cost_usd for reply in replies.values() if reply is not None)
+                flags: Counter[str] = Counter()
+                for number, key in enumerate(keys):
+                    reply = replies[key]
+                    parsed = None if reply is None or reply.error else part.read(reply)
+                    flags["failed" if parsed is None else parsed.flag] += 1
+                    if parsed is not None and parsed.names:
+                        known[part.kind].append(part.description(number, parsed.names[0]))
+                counts[part.kind] = Counter(dict(flags.most_common()))
+        descriptions = (*self._sorted_images(known["image"]), *known["group"])
+        summary = DescriptionSummary(
+            counts=counts,
+            missing=DescriptionTexts(descriptions).missing(
+                [photo.sample_id for photo in self.photos] if self.options.images else [],
+                list(self.class_names) if self.options.groups else [],
+            ),
+            cost_usd=cost_usd,
+            simulated=self.simulated,
+        )
+        return ReadDescriptions(descriptions, summary)
+
+    def _sorted_images(self, descriptions: Iterable[Description]) -> list[Description]:
+        by_photo = {each.sample_id: each for each in descriptions}
+        return [by_photo[photo.sample_id] for photo in self.photos if photo.sample_id in by_photo]
+
+    def _image_part(self) -> DescriptionPart:
+        options = self.options
+        task = DescribeImageTask(options.domain, with_hint=options.hint)
+        labeler = self._describer(options.labeler, task, options.image_prompt)
+        hints: list[str | None] = [None] * len(self.photos)
+        if options.hint and options.image_prompt is None:
+            hints = [self.class_names[label] for label in self._class_of_each]
+        prompts = {hint: options.image_prompt or task.prompt(hint) for hint in set(hints)}
+        requests = [LabelRequest(blind(photo), prompts[hint]) for photo, hint in zip(self.photos, hints, strict=True)]
+        return DescriptionPart("image", labeler, task, tuple(requests))
+
+    def _group_part(self) -> DescriptionPart:
+        options = self.options
+        task = DescribeGroupTask(options.domain)
+        labeler = self._describer(options.group_labeler or options.labeler, task, options.group_prompt)
+        if not labeler.of_groups:
+            raise FgvrError(
+                f"{type(labeler).__name__} cannot be asked about groups of photos: give another one with "
+                "--data.describe.group_labeler, bring texts of classes along with --data.describe.file FILE, or leave "
+                "groups out with --data.describe.groups false."
+            )
+        prompt = options.group_prompt or task.prompt()
+        labels = self._class_of_each
+        groups = draw_groups(self.photos, labels, options.group_size, options.groups_per_class, options.seed)
+        requests = []
+        for group in groups:
+            first, *others = map(blind, group.photos)
+            requests.append(LabelRequest(first, prompt, others=tuple(others)))
+        names = tuple(self.class_names[group.label] for group in groups)
+        return DescriptionPart("group", labeler, task, tuple(requests), names)
+
+    def _describer(self, given: Labeler | None, task: Task, prompt: str | None) -> Labeler:
+        """A labeler of the options, which may replay a file; else the run's, if it can be given a task."""
+        labeler = given or self.labeler
+        if labeler is None:
+            raise FgvrError(
+                "Nobody describes the photos: set data.describe.labeler or data.labeler to a model (`fgvr list "
+                "labelers` shows what there is), or bring descriptions along with --data.describe.file FILE."
+            )
+        if isinstance(labeler, CombinedLabeler):
+            raise FgvrError(
+                f"{type(labeler).__name__} compares names, and descriptions cannot be compared: set "
+                "--data.describe.labeler to one of its parts."
+            )
+        describer = labeler.for_task(task, prompt)
+        if describer is None and given is None:
+            raise FgvrError(
+                f"{type(labeler).__name__} names photos and describes none: set --data.describe.labeler to a model, or "
+                "to recorded with a file of descriptions."
+            )
+        return describer or labeler
+
+    @cached_property
+    def _class_of_each(self) -> NDArray[np.int64]:
+        labels = self._pseudo_labels()
+        if len(labels) != len(self.photos):
+            raise ValueError(f"{len(labels)} pseudo-labels for {len(self.photos)} photos.")
+        return labels
+
+    def _check(self, part: DescriptionPart) -> None:
+        """Let a labeler refuse a set of photos as a whole; a file of groups alone names no single photo."""
+        if part.kind == "image":
+            part.labeler.check_images([request.image for request in part.requests])
+
+    def _require_replies(self, part: DescriptionPart, store: LabelStore, first_error: str) -> None:
+        plan = plan_requests(part.labeler, part.different, store, len(part.requests))
+        if plan.requests and not plan.stored:
+            why = f" The first failure is {first_error}." if first_error else ""
+            again = " Let those that were given up be asked again with fgvr labels retry-failed." * (plan.given_up > 0)
+            raise FgvrError(
+                f"None of the {plan.requests} {part.kind} descriptions has a reply of {type(part.labeler).__name__}."
+                f"{why}{again} When what is wrong is mended, give the same command again."
+            )
+
+    def _batch_labeler(self, part: DescriptionPart) -> BatchLabeler:
+        if not isinstance(part.labeler, BatchLabeler):
+            raise FgvrError(
+                f"{type(part.labeler).__name__} cannot be asked by batch; openai and gemini can. Leave out --batch, or "
+                "give --data.describe.labeler openai."
+            )
+        return part.labeler
+
+
+def _added(before: BatchRun, after: BatchRun) -> BatchRun:
+    """What two calls did, one after the other."""
+    return replace(
+        after,
+        submitted=before.submitted + after.submitted,
+        collected=before.collected + after.collected,
+        failed=before.failed + after.failed,
+        cost_usd=before.cost_usd + after.cost_usd,
+        first_error=before.first_error or after.first_error,
+    )

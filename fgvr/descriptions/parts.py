@@ -1,0 +1,54 @@
+"""What is asked about photos, or about groups of them, and how it is read."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from fgvr.labelers.base import Labeler, LabelRequest, Reply
+from fgvr.labelers.reading.replies import ParsedReply
+from fgvr.labelers.storage.store import request_keys
+from fgvr.labelers.tasks.base import Task
+from fgvr.records import Description
+
+Kind = Literal["image", "group"]
+
+
+@dataclass(frozen=True)
+class DescriptionPart:
+    """The questions of one kind.
+
+    Attributes:
+        kind: ``"image"`` or ``"group"``.
+        labeler: Who is asked.
+        task: What is asked.
+        requests: One for each photo or group; equal ones may occur.
+        class_names: The class of each group; empty for photos.
+    """
+
+    kind: Kind
+    labeler: Labeler
+    task: Task
+    requests: tuple[LabelRequest, ...]
+    class_names: tuple[str, ...] = ()
+
+    @cached_property
+    def different(self) -> list[LabelRequest]:
+        """The requests, each once: photos of equal bytes share a reply."""
+        first: dict[str, LabelRequest] = {}
+        for key, request in zip(request_keys(self.labeler.identity(), self.requests), self.requests, strict=True):
+            first.setdefault(key, request)
+        return list(first.values())
+
+    def read(self, reply: Reply) -> ParsedReply:
+        """What a reply says, as the task reads it, whoever replies."""
+        if reply.usage and reply.usage.get("blocked"):
+            return ParsedReply((), (), "refusal")
+        return self.task.read(reply.raw if reply.names is None else " ".join(reply.names))
+
+    def description(self, number: int, text: str) -> Description:
+        """The text as a description of what the request of that number is about."""
+        images = self.requests[number].images
+        if self.kind == "image":
+            return Description("image", text, sample_id=images[0].sample_id)
+        members = tuple(image.sample_id for image in images)
+        return Description("group", text, class_name=self.class_names[number], members=members)

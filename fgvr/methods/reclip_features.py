@@ -1,0 +1,47 @@
+"""Image features of all training photos, which each process computes a share of."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torchmetrics.utilities.distributed import gather_all_tensors
+
+from fgvr.data.batches import Batch, BatchSampler, PixelBatches
+
+
+def encode_photos(
+    photos: PixelBatches,
+    encode: Callable[[Tensor], Tensor],
+    device: torch.device,
+    batch_size: int,
+    rank: int = 0,
+    world_size: int = 1,
+    num_workers: int = 0,
+) -> Tensor:
+    """What ``encode`` makes of each photo, on all processes and in the order of the photos.
+
+    Args:
+        photos: Without random draws: a photo's view must be the same in every pass.
+        encode: Pixels of shape ``(B, 3, H, W)`` -> any shape ``(B, ...)``; without gradients.
+        device: Where to compute.
+        batch_size: Photos of a batch over all processes.
+        rank: This process.
+        world_size: All processes; they must all call.
+        num_workers: Loader processes.
+
+    Returns:
+        Shape ``(N, ...)``, on ``device``.
+    """
+    sampler = BatchSampler(len(photos), batch_size, rank, world_size, shuffle=False)
+    loader: DataLoader[Batch] = DataLoader(photos, sampler=sampler, batch_size=None, num_workers=num_workers)
+    indices, features = [], []
+    with torch.no_grad():
+        for batch in loader:
+            batch = batch.to(device)
+            indices.append(batch.sample_index)
+            features.append(encode(batch.images))
+    index, rows = torch.cat(indices), torch.cat(features)
+    if world_size > 1:
+        index, rows = (torch.cat(gather_all_tensors(part)) for part in (index, rows))
+    return rows[index.argsort()]

@@ -1,0 +1,83 @@
+"""A tower whose normalisation layers are tuned, beside the same tower as it was."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.modules.batchnorm import _NormBase
+
+from fgvr.backbones.base import Backbone
+from fgvr.errors import FgvrError
+
+_NORMS = (nn.LayerNorm, nn.GroupNorm, _NormBase)
+
+
+class TunedNorms(nn.Module):
+    """Copies of the weights and biases of the normalisation layers that an encoder runs through, for training.
+
+    The backbone stays as it was, so that one copy of its weights serves the tuned and the untuned tower. Statistics of
+    batch norms are not touched: the backbone is to be in evaluation mode.
+
+    Args:
+        backbone: Loaded.
+        encode: Runs the encoder on any input; the layers are those whose weights its result depends on.
+        tower: What an error calls it.
+
+    Raises:
+        FgvrError: There is no such layer.
+    """
+
+    def __init__(self, backbone: Backbone, encode: Callable[[Backbone], Tensor], tower: str) -> None:
+        super().__init__()
+        # in a tuple, so that the backbone is registered under its method only
+        self._caller = (_Caller(backbone),)
+        with torch.inference_mode(False), torch.enable_grad():
+            copies = {
+                f"{layer}.{name}": weight.detach().clone().requires_grad_()
+                for layer, module in self._caller[0].named_modules()
+                if isinstance(module, _NORMS)
+                for name, weight in module.named_parameters(recurse=False)
+            }
+            gradients = self._gradients(encode, copies)
+        used = {
+            name: weight for (name, weight), grad in zip(copies.items(), gradients, strict=True) if grad is not None
+        }
+        if not used:
+            raise FgvrError(
+                f"reclip tunes normalisation layers, and the {tower} tower of {type(backbone).__name__} has none with "
+                "weights. Choose a CLIP model, for instance --model.backbone open_clip --model.backbone.model ViT-B-32."
+            )
+        # names of parameters must not have dots
+        self.weights = nn.ParameterDict({name.replace(".", "/"): nn.Parameter(weight) for name, weight in used.items()})
+
+    def forward(self, run: Callable[[Backbone], Tensor]) -> Tensor:
+        """What ``run`` makes of the backbone with the tuned layers, differentiable in them.
+
+        Args:
+            run: For instance ``lambda backbone: backbone.encode_image(pixels)``.
+        """
+        tuned = {name.replace("/", "."): weight for name, weight in self.weights.items()}
+        result: Tensor = functional_call(self._caller[0], tuned, (run,))
+        return result
+
+    def _gradients(
+        self, encode: Callable[[Backbone], Tensor], weights: dict[str, Tensor]
+    ) -> tuple[Tensor | None, ...] | list[None]:
+        if not weights:
+            return []
+        result = functional_call(self._caller[0], weights, (encode,))
+        if not result.requires_grad:
+            return [None] * len(weights)
+        return torch.autograd.grad(result.sum(), list(weights.values()), allow_unused=True)
+
+
+class _Caller(nn.Module):
+    """``functional_call`` calls a module's ``forward``, which a backbone does not have."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, run: Callable[[Backbone], Tensor]) -> Tensor:
+        return run(self.backbone)

@@ -1,0 +1,73 @@
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fgvr.descriptions.groups import draw_groups
+from fgvr.records import ImageRecord
+
+
+def photos(count, prefix=""):
+    return [
+        ImageRecord(f"{prefix}{n}.jpg", Path(f"{n}.jpg"), "support", digest=f"{prefix}digest{n}") for n in range(count)
+    ]
+
+
+def ids(groups):
+    return [[photo.sample_id for photo in group.photos] for group in groups]
+
+
+@pytest.mark.parametrize(("size", "per_class"), [(2, 1), (4, 4), (4, 20), (16, 3)])
+def test_photos_of_one_pseudo_label_without_repetition(size, per_class):
+    labels = np.array([0] * 20 + [3] * 37 + [1] * 16)
+    records = photos(len(labels))
+    label_of = {record.sample_id: label for record, label in zip(records, labels, strict=True)}
+    groups = draw_groups(records, labels, size, per_class, seed=0)
+    assert [group.label for group in groups] == sorted(group.label for group in groups)
+    for group, members in zip(groups, ids(groups), strict=True):
+        assert len(set(members)) == size
+        assert {label_of[member] for member in members} == {group.label}
+    assert len({frozenset(members) for members in ids(groups)}) == len(groups), "nothing is asked twice"
+    expected = {0: per_class, 1: 1 if size == 16 else per_class, 3: per_class}
+    assert Counter(group.label for group in groups) == expected
+
+
+def test_every_photo_has_its_turn_before_one_comes_again():
+    groups = draw_groups(photos(12), np.zeros(12, np.int64), 4, 3, seed=5)
+    assert Counter(member for members in ids(groups) for member in members) == dict.fromkeys(
+        [record.sample_id for record in photos(12)], 1
+    )
+
+
+def test_a_small_class_has_one_smaller_group():
+    groups = draw_groups(photos(4), np.array([0, 0, 0, 1]), 4, 4, seed=0)
+    assert [(group.label, len(group.photos)) for group in groups] == [(0, 3), (1, 1)]
+
+
+def test_as_many_groups_as_there_are_different_ones():
+    groups = draw_groups(photos(5), np.zeros(5, np.int64), 4, 100, seed=0)
+    assert len(groups) == 5
+
+
+def test_copies_of_a_file_are_one_photo():
+    records = photos(4)
+    copies = [ImageRecord(f"copy/{n}.jpg", Path("c"), "support", digest=f"digest{n}") for n in range(4)]
+    groups = draw_groups([*copies, *records], np.zeros(8, np.int64), 4, 4, seed=0)
+    assert ids(groups) == ids(draw_groups(records, np.zeros(4, np.int64), 4, 4, seed=0))
+
+
+def test_the_draw_depends_on_bytes_and_seed_alone():
+    records, labels = photos(30), np.arange(30) % 2
+    order = np.random.default_rng(0).permutation(30)
+    there = ids(draw_groups(records, labels, 4, 3, seed=1))
+    assert ids(draw_groups([records[i] for i in order], labels[order], 4, 3, seed=1)) == there
+    assert ids(draw_groups(records, labels, 4, 3, seed=2)) != there
+    other_class = np.where(labels == 0, 0, np.arange(30))
+    first_class = {record.sample_id for record in records[::2]}
+    kept = [members for members in there if members[0] in first_class]
+    assert ids(draw_groups(records, other_class, 4, 3, seed=1))[: len(kept)] == kept
+
+
+def test_no_photos():
+    assert draw_groups([], np.zeros(0, np.int64), 4, 4, seed=0) == []

@@ -1,0 +1,44 @@
+import numpy as np
+import torch
+from PIL import Image
+
+from fgvr.backbones.base import Backbone
+from fgvr.data.batches import PixelBatches
+from fgvr.methods.reclip_features import encode_photos
+from fgvr.methods.reclip_propagation import projection, propagate
+from fgvr.records import ImageRecord
+from fgvr.testing.tiny import TinyBackbone
+
+
+def records_in(folder, count=23):
+    noise = np.random.default_rng(0)
+    records = []
+    for number in range(count):
+        path = folder / f"{number:02}.png"
+        Image.fromarray(noise.integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(path)
+        records.append(ImageRecord(path.name, path, "support"))
+    return records
+
+
+def features_and_labels(rank, world_size, records):
+    backbone: Backbone = TinyBackbone()
+    backbone.load()
+    photos = PixelBatches(records, backbone.transform)
+    cpu = torch.device("cpu")
+    features = encode_photos(photos, backbone.encode_image, cpu, 5, rank, world_size)
+    texts = backbone.encode_text(["house finch", "blue jay", "monk parakeet"]).numpy()
+    return features, propagate(texts, features.numpy(), projection(texts), k=4)
+
+
+def test_two_processes_have_the_features_and_labels_of_one(ddp_pool, tmp_path):
+    records = records_in(tmp_path)
+    features, labels = features_and_labels(0, 1, records)
+    assert features.shape == (23, 16)
+    backbone = TinyBackbone()
+    backbone.load()
+    pixels = torch.stack([backbone.transform(Image.open(record.path)) for record in records])
+    torch.testing.assert_close(features, backbone.encode_image(pixels))
+    assert set(labels.tolist()) <= {0, 1, 2}
+    for its_features, its_labels in ddp_pool.run(features_and_labels, records):
+        torch.testing.assert_close(its_features, features)
+        assert its_labels.tolist() == labels.tolist()
