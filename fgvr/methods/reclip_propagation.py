@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-# the same normalised graph as of the candidate strategy
 from fgvr.candidates.features import unit
 from fgvr.candidates.label_propagation import _graph as normalised_graph
 from fgvr.candidates.search import EXACT_BELOW, search
