@@ -14,6 +14,11 @@ turns:
 - bound: nothing but the matrix products of the linear layers, forward and to their inputs, for the tokens that must
   run (each beginning of names once, the ends alone behind the last block's keys and values), with the tower's weights.
 
+With --growth-from N, shared steps of N classes are timed before and after each of --classes, for as many seconds in
+all: ``growth`` is the ratio of the mean seconds a step, divided by that of the classes; 1 where time grows linearly.
+Means, because both then had the machine's good and bad moments; the least of few long steps and of many short ones
+could not be compared.
+
 Times are the least of --repeats. With --clock cpu they are seconds of this process on the CPU, which other processes
 disturb less; meant for one thread. The peak is that of the whole process, before the plain computation begins.
 """
@@ -202,6 +207,7 @@ def main() -> None:
     parser.add_argument("--plain-repeats", type=int, default=2)
     parser.add_argument("--plain-classes", type=int, default=1000, help="most that the plain computation gets")
     parser.add_argument("--plain-chunk", type=int, default=25, help="classes that it takes at a time")
+    parser.add_argument("--growth-from", type=int, help="time the shared step of so many classes too")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -216,7 +222,7 @@ def main() -> None:
 
     shared = SharedPrompts(tower, names)
     seconds, (features, feature_gradient, context_gradient) = timed(lambda: shared.step(context), clock)
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     chunks = shared.encoder.shared.chunks
     nodes, rows = (sum(len(getattr(chunk, what)) for chunk in chunks) for what in ("tokens", "path"))
     print(f"{len(names)} classes, {sum(len(name.split()) for name in names) / len(names):.2f} words a name;")
@@ -227,12 +233,19 @@ def main() -> None:
     if len(some) < len(names):
         context_gradient = SharedPrompts(tower, some).backward(context, feature_gradient[: len(some)])
     plain = PlainPrompts(tower, some)
+    fewer = SharedPrompts(tower, names[: options.growth_from]) if options.growth_from else None
     shared_s, plain_s, bound_s = [seconds], [], []
+    fewer_s, around_s = list[float](), list[float]()
     for turn in range(max(options.repeats, options.plain_repeats)):
         if turn < options.repeats:
             bound_s.append(timed(lambda: multiply(products, inputs), clock)[0])
             if turn:
                 shared_s.append(timed(lambda: shared.step(context), clock)[0])
+        if fewer is not None and turn < options.repeats:
+            half = max(len(names) // options.growth_from // 2, 1)
+            fewer_s += [timed(lambda: fewer.step(context), clock)[0] for _ in range(half)]
+            around_s.append(timed(lambda: shared.step(context), clock)[0])
+            fewer_s += [timed(lambda: fewer.step(context), clock)[0] for _ in range(half)]
         if turn < options.plain_repeats:
             seconds, result = timed(
                 lambda: plain.step(context, feature_gradient[: len(some)], options.plain_chunk), clock
@@ -252,6 +265,12 @@ def main() -> None:
         "rel_grad_diff": ((context_gradient - plain_gradient).norm() / plain_gradient.norm()).item(),
         "peak_mb": round(peak_mb),
     }
+    if fewer is not None:
+        mean, fewer_mean = (sum(seconds) / len(seconds) for seconds in (around_s, fewer_s))
+        figures["growth"] = round(mean / fewer_mean * options.growth_from / len(names), 3)
+        print(
+            f"means: {mean:.2f} s, and {fewer_mean:.3f} s of {options.growth_from} classes; growth {figures['growth']}"
+        )
     rate = flops / min(bound_s) / 1e9
     print(f"matrix products: {rate:.0f} GFLOP/s with {options.threads} threads, {options.clock} clock")
     print(f"plain {figures['plain_s']} s, shared {figures['shared_s']} s: {figures['ratio']} times faster")

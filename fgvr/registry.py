@@ -205,6 +205,7 @@ LOSSES = Registry(
         "crdpll": "fgvr.losses.crdpll.CrdpllLoss",
         "exp": "fgvr.losses.exp.ExpLoss",
         "lws": "fgvr.losses.lws.LwsLoss",
+        "near": "fgvr.losses.near.NearLoss",
         "nll_avg": "fgvr.losses.nll_avg.NllAvgLoss",
         "pico": "fgvr.losses.pico.PicoLoss",
         "pop": "fgvr.losses.pop.PopLoss",

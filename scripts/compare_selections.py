@@ -17,13 +17,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from fgvr.candidates.base import NamedPhotos
 from fgvr.candidates.knn import KnnCandidates
 from fgvr.candidates.quality import measure
 from fgvr.cli.train import ParsedCLI
-from fgvr.data.features import extract_features
 from fgvr.labelers.cascade import CascadeLabeler
 from fgvr.labelers.combined import first_classes
 from fgvr.labelers.fieldguide import FieldguideLabeler
@@ -157,7 +155,7 @@ def main() -> None:
     truth = {photo.sample_id: data.photos.truth[photo.sample_id] for photo in data.support}
     photos = thinned(data.support, truth, args.imbalance)
     backbone.load()
-    features = extract_features(backbone, photos, data.cache_dir / "features", torch.device("cpu"), progress=False)
+    features = data.image_features(photos, backbone)
     with LabelStore(data.label_store) as store:
         label(data.labeler, photos, store, progress=False)
         labels = read_labels(data.labeler, photos, store)

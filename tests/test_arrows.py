@@ -12,7 +12,7 @@ PACKAGE = Path(fgvr.__file__).parent
 ORDER = [
     *("errors", "text", "registry", "records", "files", "tables", "packaged", "runs", "fieldguide", "images"),
     *("vocabulary", "labelers", "selections", "candidates", "losses", "backbones", "heads", "data", "metrics"),
-    *("methods", "reports", "cli", "testing"),
+    *("methods", "checkpoints", "reports", "cli", "testing"),
 ]
 
 

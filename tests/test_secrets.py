@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import wandb
 from pytest_httpserver import HTTPServer
 from tiny_run import COLOURS, OPTIONS
 from werkzeug import Request, Response
@@ -68,7 +69,8 @@ def test_nothing_secret_is_written(tiny_run, httpserver, monkeypatch, capfd, cap
     options += ["--data.labeler.model", "m", "--data.labeler.limits.concurrency", "2"]
     if labeler == "openai":
         options += ["--data.labeler.api_key_env", "TEST_KEY"]
-    # the service of W&B stays in the folder in which its first run began, so there is one test with it
+    # the service of W&B stays in the folder in which its first run began, be it that of another test
+    wandb.teardown()
     rest = ["--trainer.max_epochs", "1", *(["--trainer.logger", "WandbLogger"] if labeler == "openai" else [])]
     assert main(["fit", *DATASET, *options, *MODEL, *rest]) == 0
     assert sum(count for key, count in server.keys.items() if KEY in key) >= 16, "the key was sent"

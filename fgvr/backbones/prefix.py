@@ -28,9 +28,9 @@ class PrefixSharedTower(nn.Module):
     """The final states of prompts, from a context that they share; exact, gradients included.
 
     All chunks of suffixes attend to one prefix, whose keys and values collect the gradients of all chunks and are
-    back-propagated once. What the backward pass needs is kept as far as ``keep_bytes`` goes, for chunk after chunk, and
-    computed again for the others: all of it, or the inputs of blocks alone, from which a chunk's backward pass starts
-    again at each block (two thirds of a forward pass).
+    back-propagated once. What the backward pass needs is kept as far as ``keep_bytes`` goes, for chunk after chunk: the
+    inputs of blocks first, from which a chunk's backward pass starts again at each block (two thirds of a forward
+    pass); then what attention gave, so that only matrix products are left; then all of it.
 
     Args:
         tower: A ``CLIP`` or ``TextTransformer`` of open_clip of which ``unknown_part`` knows all.
@@ -82,7 +82,8 @@ class _Keep(IntEnum):
 
     NOTHING = 0
     INPUTS = 1  # of each block
-    ALL = 2
+    ATTENDED = 2  # inputs, states behind attention, and its weights
+    ALL = 3
 
 
 class _Blocks:
@@ -121,7 +122,13 @@ class _Blocks:
         for i, block in enumerate(self.blocks):
             state = block.forward(x, prefix[i], chunk, ends_only=i == len(self) - 1)
             if keep:
-                kept.append(state.tensors() if keep is _Keep.ALL else [x])
+                kept.append(
+                    {
+                        _Keep.INPUTS: [x],
+                        _Keep.ATTENDED: [x, state.inner, *state.weights],
+                        _Keep.ALL: state.tensors(),
+                    }[keep]
+                )
             x = block.finish(state)
         return x, kept
 
@@ -132,16 +139,22 @@ class _Blocks:
         prefix: Tensor,
         prefix_gradient: Tensor | None,
         chunk: SuffixChunk,
+        keep: _Keep,
         kept: list[list[Tensor]],
     ) -> Tensor | None:
         """Gradient of what ``embed`` returned, if context is in it, from that of the suffixes' ends."""
-        if not kept:
-            kept = self.forward(context, prefix, chunk, _Keep.ALL)[1]
+        if keep is _Keep.NOTHING:
+            keep, kept = _Keep.ALL, self.forward(context, prefix, chunk, _Keep.ALL)[1]
         x: Tensor | None = gradient
         for i, block in reversed(list(enumerate(self.blocks))):
             last, tensors = i == len(self) - 1, kept[i]
-            state = block.forward(tensors[0], prefix[i], chunk, last) if len(tensors) == 1 else BlockState.of(tensors)
             assert x is not None, "only the first block's inputs need no gradient"
+            if keep is _Keep.ALL:
+                state = BlockState.of(tensors)
+            elif keep is _Keep.ATTENDED:
+                state = block.project_again(tensors[0], tensors[1], tensors[2:], chunk, last)
+            else:
+                state = block.forward(tensors[0], prefix[i], chunk, last)
             collected = None if prefix_gradient is None else prefix_gradient[i]
             x = block.backward(x, state, prefix[i], collected, chunk, last, inputs_too=i > 0 or chunk.slots.numel() > 0)
         return x
@@ -156,8 +169,7 @@ class _PrefixFunction(torch.autograd.Function):
         found, tensors = [], []
         for i, block in enumerate(blocks.blocks[:-1]):
             state = block.forward(x, nothing[i], chunk)
-            (group,) = state.groups
-            found.append(torch.stack((group.keys, group.values)))
+            found.append(split_heads(state.projected[:, block.width :], nothing[i]))
             tensors += state.tensors()
             x = block.finish(state)
         # of the last block, nothing but keys and values is looked at
@@ -198,7 +210,7 @@ class _SuffixFunction(torch.autograd.Function):
             ctx.sizes.append([len(part) for part in kept])
             tensors += [tensor for part in kept for tensor in part]
         ctx.save_for_backward(context, prefix, *tensors)
-        ctx.blocks, ctx.chunks = blocks, chunks
+        ctx.blocks, ctx.chunks, ctx.keep = blocks, chunks, keep
         return torch.cat(ends)
 
     @staticmethod
@@ -210,9 +222,9 @@ class _SuffixFunction(torch.autograd.Function):
         prefix_gradient = torch.zeros_like(prefix) if ctx.needs_input_grad[1] else None
         left = iter(tensors)
         parts = gradient.split([len(chunk.ends) for chunk in ctx.chunks])
-        for chunk, sizes, part in zip(ctx.chunks, ctx.sizes, parts, strict=True):
+        for chunk, keep, sizes, part in zip(ctx.chunks, ctx.keep, ctx.sizes, parts, strict=True):
             kept = [list(islice(left, size)) for size in sizes]
-            x = ctx.blocks.backward(part, context, cast, prefix_gradient, chunk, kept)
+            x = ctx.blocks.backward(part, context, cast, prefix_gradient, chunk, keep, kept)
             if x is not None:
                 nodes, slots = chunk.slots
                 context_gradient.index_add_(0, slots, x.index_select(0, nodes))
@@ -220,19 +232,25 @@ class _SuffixFunction(torch.autograd.Function):
 
 
 def _what_to_keep(chunks: Sequence[SuffixChunk], blocks: _Blocks, shared: int, most: int) -> list[_Keep]:
-    """As much of every chunk as fits into ``most`` bytes together: inputs first, which save most for their size."""
-    block, size = blocks.blocks[0], torch.finfo(blocks.dtype).bits // 8
-    keep, left = [_Keep.NOTHING] * len(chunks), most
-    rests = []
-    for i, chunk in enumerate(chunks):
-        nodes, rows = len(chunk.tokens), len(chunk.path)
-        weights = sum(number * length * (shared + length) for number, length in chunk.groups)
-        inputs = 4 * len(blocks) * nodes * block.width
-        hidden = size * (nodes * len(block.mlp_in[0]) + rows * 3 * block.width)
-        rests.append(len(blocks) * (4 * (nodes * block.width + block.heads * weights) + hidden))
-        if inputs <= left:
-            keep[i], left = _Keep.INPUTS, left - inputs
-    for i, rest in enumerate(rests):
-        if keep[i] and rest <= left:
-            keep[i], left = _Keep.ALL, left - rest
+    """As much of every chunk as fits into ``most`` bytes together: what saves most time for its size first."""
+    keep, spent, left = [_Keep.NOTHING] * len(chunks), [0] * len(chunks), most
+    sizes = [_sizes(chunk, blocks, shared) for chunk in chunks]
+    for what in (_Keep.INPUTS, _Keep.ATTENDED, _Keep.ALL):
+        for i, size in enumerate(sizes):
+            if size[what] - spent[i] <= left:
+                left -= size[what] - spent[i]
+                keep[i], spent[i] = what, size[what]
     return keep
+
+
+def _sizes(chunk: SuffixChunk, blocks: _Blocks, shared: int) -> dict[_Keep, int]:
+    """Bytes of what may be kept of a chunk."""
+    block, nodes = blocks.blocks[0], len(chunk.tokens)
+    inputs = 4 * nodes * block.width  # inner has the same size
+    weights = 4 * block.heads * sum(number * length * (shared + length) for number, length in chunk.groups)
+    rest = torch.finfo(blocks.dtype).bits // 8 * nodes * (len(block.mlp_in[0]) + 3 * block.width)
+    return {
+        _Keep.INPUTS: len(blocks) * inputs,
+        _Keep.ATTENDED: len(blocks) * (2 * inputs + weights),
+        _Keep.ALL: len(blocks) * (2 * inputs + weights + rest),
+    }

@@ -9,8 +9,8 @@ from typing import Any
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
+from fgvr.cli.logs import configure_logging
 from fgvr.cli.stages import StageCLI
-from fgvr.cli.train import configure_logging
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.budget import Budget
 from fgvr.labelers.asking.requests import ask_requests

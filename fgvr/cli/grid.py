@@ -17,7 +17,7 @@ from fgvr.errors import FgvrError
 from fgvr.reports.table import COLUMNS
 
 KEYS = ("base", "seeds", "seeded", "set", "vary")
-_TABLE_COLUMNS = {"seed", "row", "run", "simulated", "coverage", "purity", "mean_size", "classes", *COLUMNS}
+_TABLE_COLUMNS = {"seed", "row", "run", "simulated", "oracle", "coverage", "purity", "mean_size", "classes", *COLUMNS}
 _TABLE_COLUMNS -= {"candidates"}  # no figure: the column is the sweep's to give
 _SLUG_LENGTH = 60
 _UNSAFE = re.compile(r"[^A-Za-z0-9.]+")

@@ -9,7 +9,8 @@ import yaml
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
-from fgvr.cli.train import FgvrCLI, configure_logging
+from fgvr.cli.logs import configure_logging
+from fgvr.cli.train import FgvrCLI
 from fgvr.data.photos import Photos
 from fgvr.errors import FgvrError
 from fgvr.reports.content import no_photos

@@ -9,7 +9,8 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
-from fgvr.cli.train import FgvrCLI, configure_logging
+from fgvr.cli.logs import configure_logging
+from fgvr.cli.train import FgvrCLI
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.plan import summary
 from fgvr.labelers.base import Labeler, LabelRequest, Reply

@@ -21,7 +21,8 @@ from tqdm import tqdm
 from fgvr.cli.configs import find_config
 from fgvr.cli.grid import Grid, Variant, read_grid
 from fgvr.cli.launch import ASKED_BEFORE, Launcher, command_line, launching, resume_args
-from fgvr.cli.train import ParsedCLI, configure_logging
+from fgvr.cli.logs import configure_logging
+from fgvr.cli.train import ParsedCLI
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
 from fgvr.metrics.files import read_metrics

@@ -2,28 +2,26 @@
 
 import logging
 import os
-import pickle
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
-from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
-from lightning.pytorch.utilities import rank_zero_only
 
+from fgvr.checkpoints.files import read_checkpoint
+from fgvr.checkpoints.true_names import check_callbacks, check_configured
+from fgvr.cli.choose import checkpoint_callbacks, note_oracle, take_best
 from fgvr.cli.compare import check_rows, compared_args, run_compared
 from fgvr.cli.configs import expand_config_names
 from fgvr.cli.launch import ASKED_BEFORE
+from fgvr.cli.logs import configure_logging, external_processes, is_rank_zero
 from fgvr.cli.names import PARSER_MODE, expand_argv
+from fgvr.cli.options import CheckpointOptions, RunOptions
 from fgvr.cli.parser import FgvrParser
-from fgvr.cli.quiet import silence
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
@@ -33,37 +31,9 @@ from fgvr.reports.recorder import RunRecorder
 from fgvr.reports.run_files import simulates
 from fgvr.reports.table import format_table
 from fgvr.runs import RunFolder, new_run_folder
-from fgvr.text import visible
 from fgvr.vocabulary.build import known_vocabulary
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class RunOptions:
-    """Where the run folder is made: ``root/name/version``.
-
-    Args:
-        root: Folder of all runs.
-        name: The configuration file's name if not given.
-        version: The next free number if not given.
-    """
-
-    root: Path = Path("runs")
-    name: str | None = None
-    version: str | None = None
-
-
-class RunCheckpoint(ModelCheckpoint):
-    """Keeps ``last.ckpt``, after each epoch; a ``ModelCheckpoint`` of the user's own may stand beside it."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
-
-    @property
-    def state_key(self) -> str:
-        """Another one than that of any other checkpoint callback."""
-        return "RunCheckpoint"
 
 
 class FgvrCLI(LightningCLI):
@@ -100,6 +70,7 @@ class FgvrCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the keys that are fgvr's own."""
         parser.add_class_arguments(RunOptions, "run")
+        parser.add_class_arguments(CheckpointOptions, "checkpoint")
         parser.add_argument(
             "--compare",
             type=dict[str, dict[str, Any]] | None,
@@ -113,11 +84,12 @@ class FgvrCLI(LightningCLI):
             parser.add_method_arguments(Trainer, "fit", skip=set(self.subcommands()["fit"]))
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse ``args`` without Lightning's warning that they were given, and look at the checkpoint."""
+        """Parse ``args`` without Lightning's warning that they were given, and look at callbacks and checkpoint."""
         self.config = parser.parse_args(args)
         options = self.config.get(self.command, self.config)
+        check_configured(options.trainer.callbacks, options.checkpoint.allow_true_names)
         if options.get("ckpt_path") is not None:
-            self.checkpoint = _read_checkpoint(Path(options.ckpt_path))
+            self.checkpoint = read_checkpoint(Path(options.ckpt_path))
 
     def before_instantiate_classes(self) -> None:
         """Resolve the configuration, make the run folder, and let loggers write into it."""
@@ -156,6 +128,7 @@ class FgvrCLI(LightningCLI):
             self.datamodule = self._get(self.config_init, "data")
             self.model = self._get(self.config_init, "model")
             self.data.backbone = self.method.backbone
+            check_callbacks(self._callbacks, self._checkpoint_options.allow_true_names)
             self.trainer = self.instantiate_trainer()
         except FgvrError:
             self.discard_empty_folder()
@@ -167,9 +140,11 @@ class FgvrCLI(LightningCLI):
         assert folder is not None, "before_instantiate_classes has made it"
         data.run_folder = folder
         data.resuming = self.command == "fit" and self.checkpoint is not None
+        trained_with = yaml.safe_load(self.checkpoint["fgvr"]["config"]) or {} if self.checkpoint is not None else {}
         if self.checkpoint is not None and not data.resuming:
             data.vocabulary = known_vocabulary(self.checkpoint["fgvr"]["class_names"])
-            data.simulated_before = simulates(yaml.safe_load(self.checkpoint["fgvr"]["config"]) or {})
+            data.simulated_before = simulates(trained_with)
+        note_oracle(method, self._checkpoint_options, trained_with)
         if self.command != "fit" and self.checkpoint is None and method.trains:
             raise FgvrError(
                 f"fgvr {self.command} needs the trained parameters of the method {method.row!r}: give them with "
@@ -177,6 +152,12 @@ class FgvrCLI(LightningCLI):
             )
         if self.command == "validate":
             data.photos.require_split("val")
+        callbacks: list[Callback] = [*self._callbacks, RunRecorder(folder)]
+        if self.command == "fit":
+            saving = self._trainer_options().enable_checkpointing is not False
+            callbacks += checkpoint_callbacks(self._checkpoint_options, self._callbacks, method, data, folder, saving)
+        else:
+            kwargs["enable_checkpointing"] = False
         self.write_config()
         self.check_compare()
         # where nothing is scored, nothing is compared with the labeler either
@@ -188,11 +169,6 @@ class FgvrCLI(LightningCLI):
         loggers = [entry for entry in _as_list(self._trainer_options().logger) if isinstance(entry, Logger)]
         # a new version per start, because a CSV logger deletes what it finds in its folder
         loggers.append(CSVLogger(folder.path, name="logs"))
-        callbacks = [*_as_list(self._trainer_options().callbacks), RunRecorder(folder)]
-        if self.command != "fit":
-            kwargs["enable_checkpointing"] = False
-        elif self._trainer_options().enable_checkpointing is not False:
-            callbacks.append(RunCheckpoint(folder.checkpoints))
         if not data.photos.splits.get("val"):
             kwargs["limit_val_batches"] = 0
         try:
@@ -208,7 +184,7 @@ class FgvrCLI(LightningCLI):
         assert self.run_folder is not None, "before_instantiate_classes has made it"
         self.method.resolved_config = self.resolved_config
         # a resumed run has its configuration there already
-        if _is_rank_zero() and not self.run_folder.config.exists():
+        if is_rank_zero() and not self.run_folder.config.exists():
             with replacing(self.run_folder.config) as path:
                 path.write_text(self.resolved_config, encoding="utf-8")
 
@@ -220,9 +196,9 @@ class FgvrCLI(LightningCLI):
                 run goes on with other options than it was begun with, which its compared rows would not have.
         """
         entries = self._options().compare
-        if self.command != "fit" or not entries or not _is_rank_zero():
+        if self.command != "fit" or not entries or not is_rank_zero():
             return
-        if _external_processes() > 1:
+        if external_processes() > 1:
             raise FgvrError(
                 "A job of several processes trains no compared rows: give --compare null, and run the rows side by "
                 "side with fgvr sweep."
@@ -269,11 +245,14 @@ class FgvrCLI(LightningCLI):
             self.trainer.fit(model, datamodule=datamodule, **kwargs)
 
     def after_fit(self) -> None:
-        """Predict the evaluated photos, train the compared rows, print the table; the last line is the run folder.
+        """Predict the evaluated photos with the chosen epoch, train the compared rows, and print the table.
+
+        The last line is the run folder.
 
         Raises:
             FgvrError: A compared row has failed; the others, and the run itself, are there.
         """
+        take_best(self.trainer, self.method, self.data)
         self.trainer.test(self.method, datamodule=self.data, verbose=False)
         failed = self.compare()
         self.after_test()
@@ -330,13 +309,22 @@ class FgvrCLI(LightningCLI):
     def _trainer_options(self) -> Any:
         return self._get(self.config_init, "trainer")
 
+    @property
+    def _callbacks(self) -> list[Callback]:
+        return _as_list(self._trainer_options().callbacks)
+
+    @property
+    def _checkpoint_options(self) -> CheckpointOptions:
+        options: CheckpointOptions = self._get(self.config_init, "checkpoint")
+        return options
+
     def _make_run_folder(self) -> RunFolder:
         options = self._options()
         if self.command == "fit" and self.checkpoint is not None:
             folder = Path(options.ckpt_path).parent
             if folder.name == "checkpoints":
                 return RunFolder(folder.parent)  # a resumed run goes on in its own folder
-        if not _is_rank_zero():
+        if not is_rank_zero():
             return RunFolder(options.run.root / options.run.name / "unknown")  # process 0 tells the real one in setup
         return new_run_folder(options.run.root, options.run.name, options.run.version)
 
@@ -382,38 +370,16 @@ def run_trainer(command: str, args: list[str]) -> int:
     return 0
 
 
-def configure_logging() -> None:
-    """Show what fgvr has to say, on process 0, and warnings of everybody."""
-    silence()
-    handler = logging.StreamHandler()
-    handler.setFormatter(_VisibleFormatter("%(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("fgvr").setLevel(logging.INFO if _is_rank_zero() else logging.WARNING)
-
-
-class _VisibleFormatter(logging.Formatter):
-    """Shows what a terminal would obey: file names and replies in a message are untrusted."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """See the base class."""
-        return visible(super().format(record), lines=True)
-
-
-def _is_rank_zero() -> bool:
-    rank: int = rank_zero_only.rank  # type: ignore[attr-defined]  # Lightning sets it when it is imported
-    return rank == 0 and os.environ.get("NODE_RANK", "0") == "0"
-
-
 def _label_before_training(data: FgvrDataModule) -> None:
     """Ask for what is missing; after another process has done so, only where a photo was never asked about.
 
     So the runs of a sweep and compared rows do not all ask again for what failed; see :data:`ASKED_BEFORE`.
     """
-    if not _is_rank_zero():
+    if not is_rank_zero():
         return
     plan = data.label_plan()
     log.info("%s", plan)
-    if plan.unasked and _external_processes() > 1:
+    if plan.unasked and external_processes() > 1:
         raise FgvrError(
             f"{plan.unasked} photos were not asked for yet, and a job of several processes does not ask for "
             "labels. Run `fgvr label` with the same options first, in one process."
@@ -421,24 +387,6 @@ def _label_before_training(data: FgvrDataModule) -> None:
     asked_before = ASKED_BEFORE.items() <= os.environ.items()
     if plan.unasked if asked_before else plan.missing:
         data.label()
-
-
-def _external_processes() -> int:
-    """How many processes a scheduler has started for this run; 1 where none has, whatever Lightning will start."""
-    return int(os.environ.get("SLURM_NTASKS" if SLURMEnvironment.detect() else "WORLD_SIZE", "1"))
-
-
-def _read_checkpoint(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise FgvrError(f"There is no checkpoint {str(path)!r}; a run's newest is checkpoints/last.ckpt.")
-    try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        written_by_fgvr = "fgvr" in content
-    except (pickle.UnpicklingError, RuntimeError, EOFError, TypeError, OSError) as error:
-        raise FgvrError(f"{str(path)!r} cannot be read as a checkpoint ({type(error).__name__}).") from error
-    if not written_by_fgvr:
-        raise FgvrError(f"{str(path)!r} was not written by fgvr: it holds no class names.")
-    return content
 
 
 def _user_error(error: BaseException) -> FgvrError:

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
+from fgvr.data.features import StoredFeatures
 from fgvr.images import open_image
 from fgvr.records import ImageRecord
 
@@ -19,14 +21,18 @@ class Batch:
     Attributes:
         images: Image features of shape ``(B, embed_dim)``, or pixels of shape ``(B, 3, H, W)``.
         sample_index: int64, shape ``(B,)``: the photo's row in its split.
+        views: Further augmented views of the same photos, image features of shape ``(V, B, embed_dim)``; ``None``
+            where each photo has one view.
     """
 
     images: Tensor
     sample_index: Tensor
+    views: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """The same on another device."""
-        return Batch(self.images.to(device, non_blocking=True), self.sample_index.to(device, non_blocking=True))
+        views = None if self.views is None else self.views.to(device, non_blocking=True)
+        return Batch(self.images.to(device, non_blocking=True), self.sample_index.to(device, non_blocking=True), views)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +81,28 @@ class BatchSampler(DistributedSampler[BatchKey]):
 
 
 class FeatureBatches(Dataset[Batch]):
-    """Batches of image features that are at hand.
+    """Batches of stored image features; only those of the batch are read.
+
+    In epoch e each photo shows its view e mod V. That the whole batch shows views of one number means nothing: each
+    photo's views are drawn on their own, so view 3 of one has nothing to do with view 3 of another.
 
     Args:
-        features: Shape ``(N, embed_dim)``.
+        features: Of all photos of the split, in V views.
+        further_views: Whether ``Batch.views`` shall hold the other V - 1 views, for a loss that looks at them.
     """
 
-    def __init__(self, features: Tensor) -> None:
+    def __init__(self, features: StoredFeatures, further_views: bool = False) -> None:
         self.features = features
+        self.views = features.views if further_views else 1
 
     def __len__(self) -> int:
         return len(self.features)
 
     def __getitem__(self, key: BatchKey) -> Batch:
-        index = torch.tensor(key.indices, dtype=torch.int64)
-        return Batch(self.features[index], index)
+        index = np.array(key.indices, dtype=np.int64)
+        views = (key.epoch + np.arange(self.views)) % self.features.views
+        features = torch.from_numpy(self.features.gather(index, views))
+        return Batch(features[0], torch.from_numpy(index), features[1:] if self.views > 1 else None)
 
 
 class PixelBatches(Dataset[Batch]):

@@ -17,10 +17,16 @@ def default_cache_dir() -> Path:
 
 
 @contextmanager
-def cache_database(path: Path) -> Iterator[sqlite3.Connection]:
+def cache_database(path: Path, writing: bool = False) -> Iterator[sqlite3.Connection]:
     """Open an SQLite file of the cache for one transaction, which other processes wait for.
 
-    Its journal is the default one, not the write-ahead log, so that it may be on a network disk.
+    Its journal is the default one, not the write-ahead log, so that it may be on a network disk. A file that is
+    write-protected can be read.
+
+    Args:
+        path: The file; it and its folder are made if they are not there.
+        writing: Whether to shut other writers out from the beginning, and not from the first change on: for a
+            transaction that reads what it then depends on.
 
     Raises:
         FgvrError: The file cannot be opened, read or written.
@@ -28,6 +34,8 @@ def cache_database(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(path, timeout=60)) as database, database:
+            if writing:
+                database.execute("BEGIN IMMEDIATE")
             yield database
     except (sqlite3.Error, OSError) as error:
         raise FgvrError(

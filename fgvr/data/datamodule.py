@@ -2,19 +2,17 @@
 
 import logging
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from fgvr.backbones.base import Backbone
@@ -23,12 +21,14 @@ from fgvr.candidates.files import read_candidates, write_candidates
 from fgvr.candidates.knn import KnnCandidates
 from fgvr.candidates.neighbours import find_neighbours, write_neighbours
 from fgvr.candidates.quality import CandidateQuality, measure
-from fgvr.data.augmentation import augmented
 from fgvr.data.base import ImageDataset
-from fgvr.data.batches import Batch, BatchSampler, FeatureBatches, PixelBatches
+from fgvr.data.batches import Batch, FeatureBatches, PixelBatches
 from fgvr.data.cache import default_cache_dir
-from fgvr.data.features import extract_features
+from fgvr.data.class_names import stated_vocabulary
+from fgvr.data.holdout import RowSampler, check_holdout, draw_held_out, split_held_out
 from fgvr.data.labels import PhotoLabels
+from fgvr.data.learner import Learner
+from fgvr.data.photo_features import TRAINING, PhotoFeatures
 from fgvr.data.photos import Photos, read_photos
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.plan import LabelPlan, summary
@@ -38,21 +38,10 @@ from fgvr.labelers.files import write_labels
 from fgvr.records import CandidateSets, ImageRecord, LabelRecord, Vocabulary
 from fgvr.runs import RunFolder
 from fgvr.selections.base import Selection
-from fgvr.vocabulary.build import build_vocabulary, known_vocabulary, labels_as_indices
+from fgvr.vocabulary.build import build_vocabulary, labels_as_indices
 from fgvr.vocabulary.files import read_vocabulary, write_vocabulary
 
 log = logging.getLogger(__name__)
-
-_TRAINING = "training"
-"""Key of the features of the support photos that were drawn; the other keys are names of splits."""
-
-
-class Learner(Protocol):
-    """What the data module must know of a method."""
-
-    backbone: Backbone
-    trains: ClassVar[bool]
-    needs_pixels: ClassVar[bool]
 
 
 class FgvrDataModule(LightningDataModule):
@@ -79,8 +68,15 @@ class FgvrDataModule(LightningDataModule):
         label_store: SQLite file that keeps every reply; shared by all runs.
         max_cost_usd: Labelling stops before it has spent more than this; each compared row that needs labels of its own
             may spend as much again.
+        holdout: Share of the support photos, from 0 to below 1, that are labelled and get candidate sets but are not
+            trained on: figures that need no true names are computed on them, and may choose the checkpoint
+            (``checkpoint.select``). 0 is the FGVR paper's setting. Drawn by ``seed_everything``.
         batch_size: Photos per training step over all processes, so that 1 and N processes train alike.
-        augment: Random crops and flips in training. Image features are cached only without it.
+        augment: Random crops and flips in training, drawn anew in every epoch, so that photos are read and encoded in
+            each step; see ``views``.
+        views: With ``augment``, compute and store this many random views of each support photo, and show one after the
+            other, epoch by epoch: training is then as fast as without. A view depends on the photo's file and its
+            number alone, so runs with more views later compute only the difference.
         num_workers: Loader processes, for steps that read photos from disk.
         cache_dir: Folder of features and scans; ``$FGVR_CACHE`` or ``fgvr`` in the user's cache folder if not given.
     """
@@ -98,8 +94,10 @@ class FgvrDataModule(LightningDataModule):
         direct: bool = False,
         label_store: Path = Path("runs/labels.sqlite"),
         max_cost_usd: float | None = None,
+        holdout: float = 0.0,
         batch_size: int = 32,
         augment: bool = False,
+        views: int | None = None,
         num_workers: int = 0,
         cache_dir: Path | None = None,
     ) -> None:
@@ -115,12 +113,13 @@ class FgvrDataModule(LightningDataModule):
         self.direct = direct
         self.label_store = Path(label_store)
         self.max_cost_usd = max_cost_usd
+        self.holdout = check_holdout(holdout)
         if batch_size < 1:
             raise FgvrError(f"data.batch_size is {batch_size}; expected 1 or more.")
         self.batch_size = batch_size
-        self.augment = augment
         self.num_workers = num_workers
         self.cache_dir = Path(cache_dir) if cache_dir else default_cache_dir()
+        self.features = PhotoFeatures(self.cache_dir / "features", self._group, augment, views, num_workers)
         # one process prepares for all nodes: the run folder is expected on a disk that they share
         self.prepare_data_per_node = False
 
@@ -132,8 +131,6 @@ class FgvrDataModule(LightningDataModule):
         self.vocabulary: Vocabulary | None = None
         self.candidate_sets: CandidateSets | None = None
         self.quality: CandidateQuality | None = None
-        self.seconds: dict[str, float] = {}
-        self._features: dict[str, Tensor] = {}
         self._prepared: set[str] = set()
 
     @cached_property
@@ -204,10 +201,12 @@ class FgvrDataModule(LightningDataModule):
         Returns:
             L2-normalised float32, shape ``(len(photos), embed_dim)``.
         """
-        backbone = backbone or self.backbone or self._learner().backbone
-        backbone.load()
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return extract_features(backbone, photos, self.cache_dir / "features", device, num_workers=self.num_workers)
+        return self.features.of(photos, backbone or self.backbone or self._learner().backbone).to_numpy()
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """``"features/training"`` and ``"features/SPLIT"`` -> what these features took to get in this process."""
+        return self.features.seconds
 
     @property
     def simulated(self) -> bool:
@@ -235,16 +234,10 @@ class FgvrDataModule(LightningDataModule):
             labels = self.read_labels()
             write_labels(labels, self._folder().labels)
             log.info("%s", summary(labels, self.simulated))
-        if isinstance(self.class_names, list):
-            vocabulary = known_vocabulary(self.class_names)
-        elif isinstance(self.class_names, Path):
-            vocabulary = _vocabulary_file(self.class_names)
-        elif self.class_names == "dataset":
-            if not self.photos.known_names:
-                raise FgvrError("data.class_names is 'dataset', but the data set states no class names.")
-            vocabulary = known_vocabulary(self.photos.known_names)
-        else:
+        if self.class_names == "labels":
             vocabulary = build_vocabulary(labels)
+        else:
+            vocabulary = stated_vocabulary(self.class_names, self.photos.known_names)
         write_vocabulary(vocabulary, self._folder().vocabulary)
         log.info("Label space: %d classes", len(vocabulary))
         return vocabulary
@@ -270,8 +263,9 @@ class FgvrDataModule(LightningDataModule):
         outside = sum(not given for given in photos.labels) - sum(not record.names for record in labels)
         if outside:
             log.warning("%d photos were given names that are not in the label space; they count as unnamed", outside)
-        if self.candidates.needs_features or (self.trainer is not None and self._cached()):
-            features = self._extract(_TRAINING, backbone, device).numpy()
+        stored = self.trainer is not None and self.features.trains_on_stored(self._learner())
+        if self.candidates.needs_features or stored:
+            features = self.features.of_group(TRAINING, backbone, device).to_numpy()
             write_neighbours(find_neighbours(photos.sample_ids, features), self._folder().neighbours)
             if self.candidates.needs_features:
                 photos = replace(photos, features=features)
@@ -302,8 +296,7 @@ class FgvrDataModule(LightningDataModule):
             vocabulary = self.make_vocabulary(learner)
             if fitting and learner.trains:
                 self.make_candidates(vocabulary, learner.backbone, device)
-        for split in self._feature_splits():
-            self._extract(split, learner.backbone, device)
+        self.features.prepare(self._feature_groups(), learner, device)
         self._prepared.add(stage)
 
     def setup(self, stage: str) -> None:
@@ -317,28 +310,55 @@ class FgvrDataModule(LightningDataModule):
         if stage == "fit" and learner.trains and self.candidate_sets is None:
             self.candidate_sets = read_candidates(folder.candidates, self.vocabulary.names)
             self.quality = measure(self.candidate_sets, self.vocabulary, self.photos.truth)
-        for split in self._feature_splits():
-            self._extract(split, learner.backbone, self._trainer().strategy.root_device)
+        self.features.prepare(self._feature_groups(), learner, self._trainer().strategy.root_device)
 
     def train_dataloader(self) -> DataLoader[Batch] | list[Batch]:
-        """Global batches of the support photos that have a candidate set; none for a method that does not train."""
+        """Global batches of the support photos that have a candidate set and are not held out.
+
+        None for a method that does not train. ``sample_index`` is the photo's row in the candidate sets.
+        """
         if self.candidate_sets is None:
             return []
+        batches = self.features.training_batches(self._support_rows(), self._learner(), run_seed())
+        return self._loader(batches, shuffle=True, rows=np.flatnonzero(~self.held_out))
+
+    def selection_dataloader(self) -> DataLoader[Batch]:
+        """The photos of ``selection_rows`` in their plain view; ``sample_index`` is the row in the candidate sets."""
+        learner, rows = self._learner(), self._support_rows()
+        batches: FeatureBatches | PixelBatches
+        if learner.needs_pixels:
+            batches = PixelBatches([self.support[row] for row in rows], learner.backbone.transform)
+        else:
+            device = self._trainer().strategy.root_device
+            batches = FeatureBatches(self.features.of_group(TRAINING, learner.backbone, device).select(rows))
+        return self._loader(batches, shuffle=False, rows=self.selection_rows)
+
+    @cached_property
+    def held_out(self) -> NDArray[np.bool_]:
+        """For each candidate set, whether its photo is held out of training.
+
+        Raises:
+            FgvrError: No photo is left on one of the two sides.
+        """
+        assert self.candidate_sets is not None, "photos are held out of training, for which there are candidate sets"
+        drawn = draw_held_out([record.sample_id for record in self.support], self.holdout, run_seed())
+        return split_held_out(self.candidate_sets.sample_ids, drawn)
+
+    @property
+    def selection_rows(self) -> NDArray[np.int64]:
+        """Rows of the candidate sets by which a checkpoint is judged: held-out photos, or all where none are."""
+        return np.flatnonzero(self.held_out if self.holdout > 0 else ~self.held_out)
+
+    def _support_rows(self) -> list[int]:
+        """The place of each candidate set's photo among the support photos."""
+        assert self.candidate_sets is not None, "the loaders of training ask for it"
         row = {record.sample_id: number for number, record in enumerate(self.support)}
         if gone := [sample_id for sample_id in self.candidate_sets.sample_ids if sample_id not in row]:
             raise FgvrError(
                 f"{len(gone)} photos of {str(self._folder().candidates)!r} are not in the support set, {gone[0]!r} for "
                 "one: put them back, or start a new run."
             )
-        rows = [row[sample_id] for sample_id in self.candidate_sets.sample_ids]
-        dataset: FeatureBatches | PixelBatches
-        if self._cached():
-            dataset = FeatureBatches(self._features[_TRAINING][rows])
-        else:
-            transform = self._learner().backbone.transform
-            view = augmented(transform) if self.augment else transform
-            dataset = PixelBatches([self.support[number] for number in rows], view, run_seed())
-        return self._loader(dataset, shuffle=True)
+        return [row[sample_id] for sample_id in self.candidate_sets.sample_ids]
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Batch]:
         """The photos of the split ``val``, if the data set has one."""
@@ -357,18 +377,14 @@ class FgvrDataModule(LightningDataModule):
         return self.photos.splits["val" if stage == "validate" else self.photos.evaluated_split]
 
     def _evaluation_loader(self, split: str) -> DataLoader[Batch]:
-        dataset: FeatureBatches | PixelBatches
-        if self._learner().needs_pixels:
-            dataset = PixelBatches(self.photos.splits[split], self._learner().backbone.transform)
-        else:
-            dataset = FeatureBatches(self._features[split])
-        return self._loader(dataset, shuffle=False)
+        return self._loader(self.features.evaluation_batches(split, self._learner()), shuffle=False)
 
-    def _loader(self, dataset: FeatureBatches | PixelBatches, shuffle: bool) -> DataLoader[Batch]:
+    def _loader(
+        self, dataset: FeatureBatches | PixelBatches, shuffle: bool, rows: NDArray[np.int64] | None = None
+    ) -> DataLoader[Batch]:
         trainer = self._trainer()
-        sampler = BatchSampler(
-            len(dataset), self.batch_size, trainer.global_rank, trainer.world_size, shuffle, seed=run_seed()
-        )
+        rows = np.arange(len(dataset)) if rows is None else rows
+        sampler = RowSampler(rows, self.batch_size, trainer.global_rank, trainer.world_size, shuffle, seed=run_seed())
         workers = self.num_workers if isinstance(dataset, PixelBatches) else 0
         return DataLoader(
             dataset,
@@ -378,30 +394,11 @@ class FgvrDataModule(LightningDataModule):
             persistent_workers=workers > 0,
         )
 
-    def _cached(self) -> bool:
-        return not self._learner().needs_pixels and not self.augment
+    def _group(self, name: str) -> Sequence[ImageRecord]:
+        return self.support if name == TRAINING else self.photos.splits.get(name, ())
 
-    def _feature_splits(self) -> list[str]:
-        if self._learner().needs_pixels:
-            return []
-        if self._stage() == "fit":
-            splits = [_TRAINING] if self._learner().trains and self._cached() else []
-            return [*splits, "val"] if self.photos.splits.get("val") else splits
-        return ["val"] if self._stage() == "validate" else [self.photos.evaluated_split]
-
-    def _extract(self, split: str, backbone: Backbone, device: torch.device) -> Tensor:
-        if split not in self._features:
-            start = time.perf_counter()
-            features = extract_features(
-                backbone,
-                self.support if split == _TRAINING else self.photos.splits[split],
-                self.cache_dir / "features",
-                device,
-                num_workers=self.num_workers,
-            )
-            self.seconds[f"features/{split}"] = time.perf_counter() - start
-            self._features[split] = torch.from_numpy(features)
-        return self._features[split]
+    def _feature_groups(self) -> list[str]:
+        return {"fit": [TRAINING, "val"], "validate": ["val"]}.get(self._stage(), [self.photos.evaluated_split])
 
     def _stage(self) -> str:
         fn = self._trainer().state.fn
@@ -421,18 +418,6 @@ class FgvrDataModule(LightningDataModule):
         if self.run_folder is None:  # used from Python, without the command line
             self.run_folder = RunFolder(Path(self._trainer().default_root_dir))
         return self.run_folder
-
-
-def _vocabulary_file(path: Path) -> Vocabulary:
-    if path.suffix == ".json":
-        return read_vocabulary(path)
-    if not path.is_file():
-        raise FgvrError(
-            f"data.class_names is {str(path)!r}, which is no file; expected 'labels', 'dataset', a list of names, a "
-            "vocabulary.json, or a text file with one name per line."
-        )
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    return known_vocabulary([line.strip() for line in lines if line.strip()])
 
 
 def run_seed() -> int:

@@ -1,8 +1,8 @@
-"""Image features, computed once: a store on disk keyed by the photo's bytes and the backbone's fingerprint."""
+"""Image features, computed once and read from the store ever after."""
 
-import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -13,56 +13,60 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from fgvr.backbones.base import Backbone
-from fgvr.data.cache import cache_database
+from fgvr.data.augmentation import Augmentation
+from fgvr.data.feature_store import FeatureStore
+from fgvr.errors import FgvrError
 from fgvr.images import open_image
 from fgvr.records import ImageRecord
 
 log = logging.getLogger(__name__)
 
+_PHOTOS_A_PART = 8192
 
-class FeatureStore:
-    """Feature vectors of one backbone: an SQLite file, safe for several processes and for being killed.
+
+class StoredFeatures:
+    """Features of some photos in some views, which stay on the disk until they are asked for.
+
+    What comes out is float32 and is brought back to unit length, which rounding to float16 changes by up to 0.05 %.
+    Every reader gets what is stored, also the one that has just computed it, so that a run does not depend on what ran
+    before it.
 
     Args:
-        folder: Where the files are; made if it is not there.
-        fingerprint: ``Backbone.fingerprint()``; each one has a file of its own.
+        vectors: float16, shape ``(rows, D)``: all of a store, mapped.
+        rows: int64, shape ``(V, N)``: the row of each view of each photo.
     """
 
-    def __init__(self, folder: Path, fingerprint: str) -> None:
-        self.path = folder / f"{hashlib.sha256(fingerprint.encode()).hexdigest()[:24]}.sqlite"
-        with cache_database(self.path) as database:
-            database.execute("CREATE TABLE IF NOT EXISTS about (fingerprint TEXT PRIMARY KEY)")
-            database.execute("INSERT OR IGNORE INTO about VALUES (?)", (fingerprint,))
-            database.execute("CREATE TABLE IF NOT EXISTS features (digest TEXT PRIMARY KEY, vector BLOB) WITHOUT ROWID")
-
-    def get(self, digests: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """The vectors that are stored, by digest."""
-        found: dict[str, NDArray[np.float32]] = {}
-        with cache_database(self.path) as database:
-            for start in range(0, len(digests), 500):
-                part = list(digests[start : start + 500])
-                marks = ",".join("?" * len(part))
-                query = f"SELECT digest, vector FROM features WHERE digest IN ({marks})"
-                found.update((digest, np.frombuffer(blob, "<f4")) for digest, blob in database.execute(query, part))
-        return found
-
-    def put(self, digests: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        """Store float32 ``vectors`` of shape ``(len(digests), D)``."""
-        rows = [(digest, vector.astype("<f4").tobytes()) for digest, vector in zip(digests, vectors, strict=True)]
-        with cache_database(self.path) as database:
-            database.executemany("INSERT OR REPLACE INTO features VALUES (?, ?)", rows)
-
-
-class _Pixels(Dataset[Tensor]):
-    def __init__(self, records: Sequence[ImageRecord], backbone: Backbone) -> None:
-        self.paths = [record.path for record in records]
-        self.transform = backbone.transform
+    def __init__(self, vectors: NDArray[np.float16], rows: NDArray[np.int64]) -> None:
+        self._vectors = vectors
+        self._rows = rows
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return int(self._rows.shape[1])
 
-    def __getitem__(self, index: int) -> Tensor:
-        return self.transform(open_image(self.paths[index]))
+    @property
+    def views(self) -> int:
+        """Views of each photo (V), at least 1."""
+        return int(self._rows.shape[0])
+
+    def gather(self, photos: NDArray[np.int64], views: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Features of ``photos`` (indices, shape ``(B,)``) in ``views`` (numbers, shape ``(W,)``): ``(W, B, D)``."""
+        vectors = self._vectors[self._rows[views[:, None], photos]].astype(np.float32)
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), np.float32(1e-12))
+        return vectors
+
+    def select(self, photos: Sequence[int]) -> "StoredFeatures":
+        """The features of these photos alone, in this order."""
+        return StoredFeatures(self._vectors, self._rows[:, list(photos)])
+
+    def to_numpy(self) -> NDArray[np.float32]:
+        """View 0 of all photos in memory, shape ``(N, D)``."""
+        features = np.empty((len(self), self._vectors.shape[1]), dtype=np.float32)
+        view = np.zeros(1, dtype=np.int64)
+        # in parts, so that there is never a second array of this size
+        for start in range(0, len(self), _PHOTOS_A_PART):
+            photos = np.arange(start, min(start + _PHOTOS_A_PART, len(self)))
+            features[photos] = self.gather(photos, view)[0]
+        return features
 
 
 def extract_features(
@@ -73,51 +77,86 @@ def extract_features(
     batch_size: int = 64,
     num_workers: int = 0,
     progress: bool = True,
-) -> NDArray[np.float32]:
+    views: int | None = None,
+) -> StoredFeatures:
     """Features of ``records`` from the store, computing and storing those that are missing.
 
+    The store is opened for writing only if something is missing.
+
     Args:
-        backbone: A loaded backbone; it is moved to ``device``.
+        backbone: A loaded backbone; it is moved to ``device`` if there is something to compute.
         records: Photos with digests; equal digests are computed once.
         folder: Folder of the feature stores.
         device: Where to compute; the backbone's own device if not given.
-        batch_size: Photos per forward pass. What is done is stored after each.
+        batch_size: Pictures per forward pass. What is done is stored after each.
         num_workers: Loader processes.
         progress: Whether to show a bar.
+        views: How many augmented views of each photo, at least 1; the photo as it is in evaluation if not given. View v
+            is the same whatever ``views`` is, so more of them later cost only the difference.
 
     Returns:
-        L2-normalised float32, shape ``(len(records), embed_dim)``.
+        The features of each record, in the order of ``records``.
+
+    Raises:
+        FgvrError: The store is damaged, or something is missing and it cannot be written.
     """
-    store = FeatureStore(folder, backbone.fingerprint())
-    vectors = store.get([record.digest for record in records])
-    missing = list({record.digest: record for record in records if record.digest not in vectors}.values())
-    log.info("Image features: %d photos, %d of them to compute, the others are stored", len(records), len(missing))
+    augmentation = None if views is None else Augmentation(backbone.transform)
+    key = backbone.fingerprint() if augmentation is None else f"{backbone.fingerprint()}\n{augmentation!r}"
+    store = FeatureStore(folder, key, backbone.embed_dim)
+    digests = [record.digest for record in records]
+    rows = store.rows(digests, views or 1)
+    missing = _missing(records, rows)
+    what = "Image features" if views is None else f"Image features of {views} views"
+    log.info("%s: %d photos, %d pictures to compute, the others are stored", what, len(records), len(missing))
     if missing:
         backbone.to(device or backbone.device)
-        bar = tqdm(
-            total=len(records),
-            initial=len(records) - len(missing),
-            desc="Image features",
-            unit="photo",
-            disable=not progress,
+        loader = DataLoader(
+            _Pictures(missing, backbone, augmentation),
+            sampler=[range(start, start + batch_size) for start in range(0, len(missing), batch_size)],
+            batch_size=None,
+            num_workers=num_workers,
         )
-        with bar:
-            for batch, features in _encode(backbone, missing, batch_size, num_workers):
-                store.put([record.digest for record in batch], features)
-                vectors.update(zip((record.digest for record in batch), features, strict=True))
-                bar.update(len(batch))
-    if not records:
-        return np.zeros((0, backbone.embed_dim), dtype=np.float32)
-    return np.stack([vectors[record.digest] for record in records])
+        with (
+            tqdm(total=rows.size, initial=rows.size - len(missing), desc=what, disable=not progress) as bar,
+            torch.inference_mode(),
+        ):
+            for number, pixels in enumerate(loader):
+                part = missing[number * batch_size : (number + 1) * batch_size]
+                features = backbone.encode_image(pixels.to(backbone.device)).float().cpu().numpy()
+                store.put({(record.digest, view): row for (record, view), row in zip(part, features, strict=True)})
+                bar.update(len(part))
+        rows = store.rows(digests, views or 1)
+        if (rows < 0).any():
+            raise FgvrError(f"{str(store.folder)!r} was deleted while it was written. Start the same command again.")
+    return StoredFeatures(store.read(), rows)
 
 
-def _encode(
-    backbone: Backbone, records: Sequence[ImageRecord], batch_size: int, num_workers: int
-) -> Iterator[tuple[Sequence[ImageRecord], NDArray[np.float32]]]:
-    loader = DataLoader(_Pixels(records, backbone), batch_size=batch_size, num_workers=num_workers)
-    start = 0
-    with torch.inference_mode():
-        for pixels in loader:
-            features = backbone.encode_image(pixels.to(backbone.device))
-            yield records[start : start + len(pixels)], features.float().cpu().numpy()
-            start += len(pixels)
+def _missing(records: Sequence[ImageRecord], rows: NDArray[np.int64]) -> list[tuple[ImageRecord, int]]:
+    """Photo and number of each view that has no row, equal photos once, the views of a photo one after the other."""
+    first: dict[str, int] = {}
+    for number, record in enumerate(records):
+        first.setdefault(record.digest, number)
+    distinct = list(first.values())
+    photos, views = np.nonzero(rows[:, distinct].T < 0)
+    return [(records[distinct[photo]], view) for photo, view in zip(photos.tolist(), views.tolist(), strict=True)]
+
+
+class _Pictures(Dataset[Tensor]):
+    """Pixels of a range of pictures; a photo is opened once for all its views in the range."""
+
+    def __init__(
+        self, pictures: Sequence[tuple[ImageRecord, int]], backbone: Backbone, augmentation: Augmentation | None
+    ) -> None:
+        self.pictures = [(record.path, record.digest, view) for record, view in pictures]
+        self.transform = backbone.transform
+        self.augmentation = augmentation
+
+    def __getitem__(self, numbers: range) -> Tensor:
+        pixels = []
+        for path, views in groupby(self.pictures[numbers.start : numbers.stop], key=lambda picture: picture[0]):
+            photo = open_image(path)
+            if self.augmentation is None:
+                pixels.append(self.transform(photo))
+            else:
+                pixels += [self.augmentation.view(photo, digest, view) for _, digest, view in views]
+        return torch.stack(pixels)

@@ -61,7 +61,7 @@ class StepContext:
         class_features: float32, shape ``(C, D)``, L2-normalised, without gradients: the classes in the space of the
             images, as they were in this forward; ``None`` unless the loss says ``needs_features``.
         view_logits: Logits of further augmented views of the same photos, shape ``(V, B, C)``, with gradients;
-            ``None`` where a photo has one view.
+            ``None`` where a photo has one view, or unless the loss says ``needs_views``.
     """
 
     epoch: int = 0
@@ -92,6 +92,8 @@ class Loss(nn.Module, ABC):
     once or twice in ``write_state``. Keep state over the candidates alone: ``(N, K)`` and a few columns, never
     ``(N, C)``.
 
+    After the last step of an epoch the method calls ``end_epoch``, for what depends on all samples at once.
+
     A loss without state is one method, ``forward``. One that depends on the epoch, on features or on further views
     finds them in ``step``, which the method sets before each ``forward`` and each ``new_state``; a method that sets
     nothing leaves the first epoch of one, without features and views.
@@ -99,6 +101,8 @@ class Loss(nn.Module, ABC):
 
     needs_features: bool = False
     """Whether ``step`` must hold image and class features. A class attribute, or set in the constructor."""
+    needs_views: bool = False
+    """Whether ``step`` shall hold the logits of further views, where there are any (``data.views``)."""
     refresh: bool = False
     """Whether ``new_state`` gets the logits of a second forward, after the optimiser's step, instead of those that the
     loss was computed on. A class attribute, or set in the constructor."""
@@ -125,6 +129,16 @@ class Loss(nn.Module, ABC):
     def new_state(self, logits: Tensor, labels: PartialLabels) -> Tensor | None:
         """The rows that replace the batch's state, shape ``(B, S)``; called without gradients."""
         return None
+
+    def end_epoch(self, labels: PartialLabels) -> None:
+        """Change the state of all samples between two epochs; called without gradients, on every process alike.
+
+        ``state`` is the same on every process then, and must be afterwards: no draws that depend on the process.
+        ``step`` is still that of the last step.
+
+        Args:
+            labels: The whole data set, on the device of the batches; row i has ``sample_index`` i.
+        """
 
     def setup(self, labels: PartialLabels, key: str) -> None:
         """Make the state for all samples of a run.

@@ -19,8 +19,10 @@ class CrdpllLoss(Loss):
     View 0 is the one that the logits come from, and :math:`\lambda(t) = \lambda \min(t / (\rho T), 1)` rises with the
     epoch t of T.
 
-    The further views are ``step.view_logits``. **With one view (assumed, not in the paper)**, which is what cached
-    image features give, there is nothing to be consistent with but the past: the target is the running average
+    The further views are ``step.view_logits``: with ``data.augment`` and ``data.views: V``, a method on stored image
+    features gives all V of them in every step, view 0 being another one in each epoch. **With one view (assumed, not
+    in the paper)**, which is what there is without ``data.views``, there is nothing to be consistent with but the
+    past: the target is the running average
     :math:`q_i \leftarrow m\, q_i + (1 - m)\, \mathrm{softmax}_{S_i}(z_i)` of the sample's own predictions. The
     augmentations, which are much of the method, are then missing.
 
@@ -39,6 +41,8 @@ class CrdpllLoss(Loss):
     Raises:
         FgvrError: An argument is out of its range.
     """
+
+    needs_views = True
 
     def __init__(self, weight: float = 1.0, ramp: float = 0.5, momentum: float = 0.9) -> None:
         super().__init__()

@@ -49,6 +49,8 @@ class Method(LightningModule, ABC):
         self.predictions: list[Prediction] = []
         self.classifier_seconds: dict[str, float] = {}
         self.preparation_seconds = 0.0
+        # what metrics.json says of how the parameters were chosen, beside the figures
+        self.selection: dict[str, object] = {}
         self._classifiers: Mapping[str, Tensor] = {}
         self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
         self.register_state_dict_post_hook(_drop_frozen_backbone)
@@ -107,6 +109,21 @@ class Method(LightningModule, ABC):
         """L2-normalised image features of a batch: as they are if they are features, else encoded from pixels."""
         return images if images.ndim == 2 else self.backbone.encode_image(images)
 
+    def class_logits(self, images: Tensor, classes: Tensor) -> Tensor:
+        """Logits of a batch under R classifiers.
+
+        Args:
+            images: Image features, or pixels; see ``Batch``.
+            classes: L2-normalised class features, shape ``(R, C, embed_dim)``.
+
+        Returns:
+            float32, shape ``(B, R, C)``.
+        """
+        features = self.image_features(images).float()
+        with torch.autocast(features.device.type, enabled=False):
+            logits: Tensor = self.backbone.logit_scale * torch.einsum("bd,rcd->brc", features, classes)
+        return logits
+
     def on_train_start(self) -> None:
         """Log what the candidate sets are worth, where true names are known."""
         quality = self.data.quality
@@ -124,10 +141,7 @@ class Method(LightningModule, ABC):
 
     def evaluation_step(self, batch: Batch) -> None:
         """Classify a batch with every row's classifier."""
-        features = self.image_features(batch.images).float()
-        weights = torch.stack(list(self._classifiers.values()))
-        with torch.autocast(features.device.type, enabled=False):
-            logits = self.backbone.logit_scale * torch.einsum("bd,rcd->brc", features, weights)
+        logits = self.class_logits(batch.images, torch.stack(list(self._classifiers.values())))
         scores, classes = logits.softmax(-1).max(-1)
         self._outputs.append((batch.sample_index, classes, scores))
 

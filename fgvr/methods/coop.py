@@ -70,7 +70,7 @@ class CoOpMethod(Method):
         self.warmup_epochs = warmup_epochs
         self.warmup_lr = warmup_lr
         self.partial_labels: PartialLabels | None = None
-        self._step: tuple[Tensor, Tensor, PartialLabels] | None = None
+        self._step: tuple[Tensor, Tensor | None, Tensor, PartialLabels] | None = None
 
     def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:
         """Make the context tokens, and the loss's state where there is something to train on."""
@@ -91,34 +91,45 @@ class CoOpMethod(Method):
         labels = self.partial_labels[batch.sample_index]
         features = self.image_features(batch.images)
         self.loss.step = StepContext(epoch=self.current_epoch, epochs=self.trainer.max_epochs or 1)
-        logits = self._logits(features)
+        views = self._views(batch)
+        logits = self._logits(features, views)
         total = self.loss(logits, labels).sum()
-        self._step = (features, logits.detach(), labels)
+        self._step = (features, views, logits.detach(), labels)
         # DDP averages gradients over processes: times their number, the sum over all photos is divided once
         count = self.trainer.strategy.reduce(torch.tensor(float(len(logits)), device=self.device), reduce_op="sum")
         loss: Tensor = total * self.trainer.world_size / count
         self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=1)
         return loss
 
-    def _logits(self, features: Tensor) -> Tensor:
-        """The head's logits; the loss gets the features that they come from, if it needs them."""
+    def _views(self, batch: Batch) -> Tensor | None:
+        """Image features of further views, shape ``(V, B, D)``, if there are any and the loss looks at them."""
+        if batch.views is None or not self.loss.needs_views:
+            return None
+        return self.image_features(batch.views.flatten(0, 1)).view(*batch.views.shape[:2], -1)
+
+    def _logits(self, features: Tensor, views: Tensor | None) -> Tensor:
+        """The head's logits; the loss gets the features that they come from, and further views, if it needs them."""
         # asked for only then: a head that is not asked need not hold the features of all classes at once
-        classes = self.head.class_features() if self.loss.needs_features else None
-        if classes is not None:
+        wanted = self.loss.needs_features or views is not None
+        classes = self.head.class_features() if wanted else None
+        if self.loss.needs_features and classes is not None:
             self.loss.step = replace(
                 self.loss.step, image_features=features.detach().float(), class_features=classes.detach().float()
             )
+        if views is not None:
+            view_logits = self.head(views.flatten(0, 1), classes).view(*views.shape[:2], -1)
+            self.loss.step = replace(self.loss.step, view_logits=view_logits)
         logits: Tensor = self.head(features, classes)
         return logits
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Update the loss's state with the rows of all processes."""
         assert self._step is not None
-        features, logits, labels = self._step
+        features, views, logits, labels = self._step
         with torch.no_grad():
             if self.loss.refresh:
                 with self.trainer.precision_plugin.forward_context():  # Lightning leaves it before this hook
-                    logits = self._logits(features)
+                    logits = self._logits(features, views)
             rows = self.loss.new_state(logits, labels)
         if rows is not None:
             index = labels.sample_index
@@ -126,6 +137,12 @@ class CoOpMethod(Method):
                 index, rows = (torch.cat(gather_all_tensors(part)) for part in (index, rows))
             self.loss.write_state(index, rows)
         self._step = None
+
+    def on_train_epoch_end(self) -> None:
+        """Let the loss look at all samples at once; checkpoints are written after this."""
+        assert self.partial_labels is not None
+        with torch.no_grad():
+            self.loss.end_epoch(self.partial_labels)
 
     def classifiers(self) -> dict[str, Tensor]:
         """The plain names, and the names in the learned context."""

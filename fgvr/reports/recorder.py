@@ -116,6 +116,8 @@ class RunRecorder(Callback):
                 figures.update(_costs(labels))
             if row == method.row and method.data.candidate_sets is not None:
                 figures["candidates"] = _short_name(type(method.data.candidates))
+            if row == method.row:
+                figures.update(method.selection)
             if method.data.simulated and method.data.needs_labels(method):
                 figures["simulated"] = True
             if known:

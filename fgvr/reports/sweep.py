@@ -19,7 +19,7 @@ from fgvr.errors import FgvrError
 from fgvr.files import replacing
 from fgvr.metrics.files import read_metrics
 from fgvr.reports.run_files import LABELER
-from fgvr.reports.table import COLUMNS
+from fgvr.reports.table import COLUMNS, row_title
 from fgvr.runs import RunFolder
 from fgvr.vocabulary.files import read_vocabulary
 
@@ -45,7 +45,7 @@ class Tidy:
         columns: What the sweep varies.
         rows: Column -> value, for each line: the varied columns, ``seed``, ``row``, every figure of ``metrics.json``,
             ``coverage``, ``purity`` (0 to 1) and ``mean_size`` of the candidate sets on the run's own row, ``classes``,
-            ``simulated``, and ``run``, the folder's name.
+            ``simulated``, ``oracle``, and ``run``, the folder's name.
     """
 
     columns: tuple[str, ...]
@@ -62,6 +62,7 @@ class Line:
         figures: Figure -> its value for each seed.
         seeds: Number of seeds.
         simulated: Whether it rests on simulated labels.
+        oracle: Whether true names were allowed to choose what was trained.
     """
 
     row: str
@@ -69,11 +70,12 @@ class Line:
     figures: Mapping[str, tuple[float, ...]]
     seeds: int
     simulated: bool
+    oracle: bool = False
 
     @property
     def name(self) -> str:
         """The row's name as it is shown."""
-        return f"{self.row} (simulated)" if self.simulated else self.row
+        return row_title(self.row, {"simulated": self.simulated, "oracle": self.oracle})
 
 
 def own_row(rows: Iterable[str]) -> str:
@@ -112,6 +114,7 @@ def tidy_rows(folder: RunFolder, values: Mapping[str, Any], seed: int) -> list[d
                 **quality,
                 "classes": None if row == LABELER else classes,
                 "simulated": record.get("simulated") is True,
+                "oracle": record.get("oracle") is True,
                 "run": folder.path.name,
             }
         )
@@ -121,7 +124,7 @@ def tidy_rows(folder: RunFolder, values: Mapping[str, Any], seed: int) -> list[d
 def write_tidy(tidy: Tidy, folder: Path) -> None:
     """Write ``sweep.parquet`` and ``sweep.csv``, each whole or not at all."""
     found = {key for row in tidy.rows for key in row}
-    first, last = (*tidy.columns, "seed", "row"), (*QUALITY, "classes", "simulated", "run")
+    first, last = (*tidy.columns, "seed", "row"), (*QUALITY, "classes", "simulated", "oracle", "run")
     figures = [key for key in COLUMNS if key in found and key not in first]
     figures += sorted(found - {*first, *last, *figures})
     table = pa.table({key: _array([row.get(key) for row in tidy.rows]) for key in (*first, *figures, *last)})
@@ -304,7 +307,9 @@ def _line(row: str, values: Mapping[str, Any], group: Sequence[TidyRow]) -> Line
         # lines of one seed agree in scores; their seconds are averaged
         of_seeds = [[line[key] for line in lines if _is_figure(line.get(key))] for lines in by_seed.values()]
         figures[key] = tuple(statistics.mean(found) for found in of_seeds if found)
-    return Line(row, values, figures, len(by_seed), any(line["simulated"] for line in group))
+    # tables of before there was an option for it have no such column
+    simulated, oracle = (any(line.get(mark) for line in group) for mark in ("simulated", "oracle"))
+    return Line(row, values, figures, len(by_seed), simulated, oracle)
 
 
 def _series(lines: Sequence[Line], column: str) -> dict[str, list[Line]]:

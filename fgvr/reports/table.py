@@ -18,11 +18,29 @@ COLUMNS = {
 
 SIMULATED = "simulated: the names come from a labeler that is a simulation, and so do its costs and times"
 
+ORACLE = "oracle: true names of the split val were allowed to choose what was trained; no label-free result"
+
+
+def row_title(name: str, row: Mapping[str, Any]) -> str:
+    """The row's name, with what a reader must know of it.
+
+    Args:
+        name: Its name.
+        row: Its record: ``simulated`` and ``oracle`` count.
+
+    Example:
+        >>> row_title("coop", {"simulated": True})
+        'coop (simulated)'
+    """
+    marks = [mark for mark in ("simulated", "oracle") if row.get(mark)]
+    return f"{name} ({', '.join(marks)})" if marks else name
+
 
 def table_cells(rows: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     """Headings and rows as text; a key that no row has gets no column, and one that a row lacks a dash.
 
-    The name of a row that rests on a simulated labeler ends with "(simulated)".
+    The name of a row that rests on a simulated labeler ends with "(simulated)", and that of one for which true names
+    were allowed to choose with "(oracle)".
 
     Args:
         rows: Row name -> figures, as in ``metrics.json``.
@@ -31,13 +49,12 @@ def table_cells(rows: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     shown = {key: COLUMNS.get(key, key) for key in [*COLUMNS, *sorted(found - COLUMNS.keys())] if key in found}
     cells = [["", *shown.values()]]
     for name, row in rows.items():
-        title = f"{name} (simulated)" if row.get("simulated") else name
-        cells.append([title, *(_cell(key, row.get(key)) for key in shown)])
+        cells.append([row_title(name, row), *(_cell(key, row.get(key)) for key in shown)])
     return cells
 
 
 def format_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """The table with aligned columns, and what "simulated" means where a row is.
+    """The table with aligned columns; below it what its marks mean, and which epoch of a row was chosen by what.
 
     Example:
         >>> print(format_table({"zero_shot": {"cacc": 79.31, "cost_usd": 0.0}, "coop": {"cacc": 80.0}}))
@@ -53,7 +70,18 @@ def format_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
         lines.append(f"{row[0].ljust(widths[0])}  {rest}".rstrip())
     if any(row.get("simulated") for row in rows.values()):
         lines.append(f"({SIMULATED})")
+    if any(row.get("oracle") for row in rows.values()):
+        lines.append(f"({ORACLE})")
+    lines += [f"{name}: {_choice(row['selected'])}" for name, row in rows.items() if row.get("selected")]
     return "\n".join(lines)
+
+
+def _choice(selected: Mapping[str, Any]) -> str:
+    photos = "held-out photos" if selected["held_out"] else "photos that were trained on"
+    return (
+        f"epoch {selected['epoch']} of {selected['epochs']}, the one with the highest {selected['by']} "
+        f"({selected['figure']:.1f}) on {selected['photos']} {photos}"
+    )
 
 
 def _is_figure(value: object) -> bool:

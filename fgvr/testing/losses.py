@@ -21,11 +21,13 @@ def check_loss(loss_factory: Callable[[], Loss]) -> None:
       in float32, under autocast too; every sample's gradient is other than zero on ordinary logits.
     - It depends on a sample's own logits, features and candidates: not on the rest of the batch, on the order of the
       classes or on padding columns; and it leaves the labels as they are.
-    - Its state is the same for one process and for several and for samples that occur twice; it survives pickling and
-      a checkpoint (``torch.load`` with ``weights_only=True``); a run that is resumed goes on as if unbroken; the state
-      of other data is refused.
+    - Its state is the same for one process and for several and for samples that occur twice, before and after
+      ``end_epoch``, which may not draw from torch's generator nor change the state's shape; it survives pickling and a
+      checkpoint (``torch.load`` with ``weights_only=True``); a run that is resumed goes on as if unbroken; the state of
+      other data is refused.
 
     ``step`` is set as a method sets it: the epochs go on, and features are there if the loss says that it needs them.
+    Every step is an epoch with an ``end_epoch``.
 
     Args:
         loss_factory: Makes a new loss, the same each time: the class itself, or a ``functools.partial`` of it.
@@ -40,6 +42,7 @@ def check_loss(loss_factory: Callable[[], Loss]) -> None:
     _check_labels_are_left_alone(loss_factory)
     _check_values(loss_factory)
     _check_extreme_logits(loss_factory)
+    _check_end_of_epoch(loss_factory)
     _check_half_precision(loss_factory)
     _check_samples_are_independent(loss_factory)
     _check_padding(loss_factory)
@@ -83,8 +86,23 @@ def _check_extreme_logits(loss_factory: Callable[[], Loss]) -> None:
             (gradient,) = torch.autograd.grad(values.sum(), logits)
             assert gradient.isfinite().all(), f"gradient not finite for {dtype} logits of +-1e4: {gradient}"
             _update(loss, logits, labels)
+            _end_epoch(loss, labels)
             values = _call(loss, _logits(3), labels, epoch=2)
             assert values.isfinite().all(), f"not finite after {dtype} logits of +-1e4 went into the state: {values}"
+
+
+def _check_end_of_epoch(loss_factory: Callable[[], Loss]) -> None:
+    labels = _labels()
+    first, second = _used(loss_factory, labels), _used(loss_factory, labels)
+    shape = None if first.state is None else first.state.shape
+    with torch.random.fork_rng(devices=[]):  # processes have generators of their own
+        for seed, loss in enumerate((first, second)):
+            torch.manual_seed(seed)
+            _update(loss, _logits(1), labels)
+            _end_epoch(loss, labels)
+    found = None if first.state is None else first.state.shape
+    assert found == shape, f"end_epoch changes the state's shape from {shape} to {found}"
+    _assert_same_state(second, first, "end_epoch draws at random: processes would drift apart")
 
 
 def _check_half_precision(loss_factory: Callable[[], Loss]) -> None:
@@ -156,6 +174,9 @@ def _check_shards(loss_factory: Callable[[], Loss]) -> None:
         if gathered:
             sharded.write_state(labels.sample_index[torch.cat(shards)], torch.cat(gathered))
         _assert_same_state(sharded, whole, "the state after two processes' parts is not the whole batch's")
+        for loss in (whole, sharded):
+            _end_epoch(loss, labels, epoch)
+        _assert_same_state(sharded, whole, "the state after end_epoch depends on what else this process has seen")
 
 
 def _check_repeated_samples(loss_factory: Callable[[], Loss]) -> None:
@@ -222,6 +243,7 @@ def _used(loss_factory: Callable[[], Loss], labels: PartialLabels) -> Loss:
     """A loss whose state is no longer the initial one."""
     loss = _new(loss_factory, labels)
     _update(loss, _logits(4), labels, epoch=0)
+    _end_epoch(loss, labels, epoch=0)
     return loss
 
 
@@ -253,6 +275,13 @@ def _update(loss: Loss, logits: Tensor, labels: PartialLabels, epoch: int = 1, c
             loss.write_state(labels.sample_index, rows)
 
 
+def _end_epoch(loss: Loss, labels: PartialLabels, epoch: int = 1, columns: Tensor | None = None) -> None:
+    """What a method does after the last step of an epoch."""
+    _set_step(loss, labels, epoch, columns)
+    with torch.no_grad():
+        loss.end_epoch(labels)
+
+
 def _run(
     loss: Loss, batches: Sequence[Tensor], labels: PartialLabels, epoch: int = 0, columns: Tensor | None = None
 ) -> Tensor:
@@ -262,6 +291,7 @@ def _run(
         _set_step(loss, labels, number, columns)
         values.append(loss(logits, labels).detach())
         _update(loss, logits, labels, number, columns)
+        _end_epoch(loss, labels, number, columns)
     return torch.stack(values)
 
 

@@ -100,21 +100,28 @@ def test_features_and_gradients(kind, position):
 
 
 @pytest.mark.parametrize("position", ["end", "middle", "front"])
-@pytest.mark.parametrize("keep_bytes", [0, 10_000, 10**9])
+@pytest.mark.parametrize("keep_bytes", [0, 10_000, 35_000, 115_000, 10**9])
 def test_chunks_and_what_is_kept_make_no_difference(keep_bytes, position):
     tower = make_tower()
     check_equal(make_encoder(tower, position=position, batch_size=2, keep_bytes=keep_bytes), tower, NAMES, position)
 
 
 def test_budget_between_nothing_and_all(monkeypatch):
-    encoder, kept = make_encoder(make_tower(), batch_size=2, keep_bytes=10_000), []
-    real = prefix._what_to_keep
-    monkeypatch.setattr(prefix, "_what_to_keep", lambda *args: kept.append(real(*args)) or kept[-1])
+    encoder, kept = make_encoder(make_tower(), batch_size=2), []
+    sizes = []
+    real = prefix._sizes
+    monkeypatch.setattr(prefix, "_sizes", lambda *args: sizes.append(real(*args)) or sizes[-1])
+    real_keep = prefix._what_to_keep
+    monkeypatch.setattr(prefix, "_what_to_keep", lambda *args: kept.append(real_keep(*args)) or kept[-1])
     encoder(make_context())
-    assert set(kept[0]) == {0, 1}
-    encoder.shared.keep_bytes = 120_000
-    encoder(make_context())
-    assert set(kept[1]) == {1, 2}
+    assert set(kept[-1]) == {prefix._Keep.ALL}
+    levels = [prefix._Keep.INPUTS, prefix._Keep.ATTENDED, prefix._Keep.ALL]
+    totals = [0, *(sum(size[level] for size in sizes) for level in levels)]
+    assert totals == sorted(totals)
+    for level in levels:  # half way from one level to the next
+        encoder.shared.keep_bytes = (totals[level - 1] + totals[level]) // 2
+        encoder(make_context())
+        assert set(kept[-1]) == {level - 1, level}
 
 
 @pytest.mark.parametrize("names", [["cat"], ["cat", "cat"], ["oat milk", "oat bread"]])

@@ -50,7 +50,7 @@ def test_the_labeler_itself_is_the_last_row(folder, capsys, caplog):
     caplog.clear()
     assert main(["fit", *OPTIONS, "--data.direct", "true"]) == 0
     assert f"{asked} stored, 0 to ask" in caplog.text
-    assert "0 of them to compute" in caplog.text
+    assert "0 pictures to compute" in caplog.text
     assert "(simulated)" in capsys.readouterr().out
 
 

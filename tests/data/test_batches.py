@@ -1,10 +1,13 @@
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
-from fgvr.data.batches import BatchSampler, FeatureBatches, PixelBatches
+from fgvr.data.batches import BatchKey, BatchSampler, FeatureBatches, PixelBatches
+from fgvr.data.features import StoredFeatures
 from fgvr.records import ImageRecord
 
 
@@ -35,13 +38,37 @@ def test_the_order_is_a_function_of_seed_and_epoch():
     assert list(BatchSampler(30, 8, seed=2)) != list(BatchSampler(30, 8, seed=1))
 
 
+def unit_features(views, photos):
+    """Stored features of unit length, and the same in float32, shape (V, N, 2)."""
+    angles = torch.arange(float(views * photos)).view(views, photos)
+    features = torch.stack([angles.cos(), angles.sin()], dim=-1).half()
+    rows = np.arange(views * photos).reshape(views, photos)
+    return StoredFeatures(features.flatten(0, 1).numpy(), rows), F.normalize(features.float(), dim=-1)
+
+
 def test_feature_batches_come_whole_from_a_loader():
-    features = torch.arange(20.0).view(10, 2)
-    loader = DataLoader(FeatureBatches(features), sampler=BatchSampler(10, 4), batch_size=None)
+    stored, features = unit_features(1, 10)
+    loader = DataLoader(FeatureBatches(stored, further_views=True), sampler=BatchSampler(10, 4), batch_size=None)
     batches = list(loader)
     assert [len(batch.images) for batch in batches] == [5, 5]
     for batch in batches:
-        torch.testing.assert_close(batch.images, features[batch.sample_index])
+        torch.testing.assert_close(batch.images, features[0, batch.sample_index])
+        torch.testing.assert_close(batch.images.norm(dim=1), torch.ones(5))
+        assert batch.views is None, "there is one view"
+
+
+@pytest.mark.parametrize("further", [False, True])
+@pytest.mark.parametrize("epoch", [0, 1, 2, 7])
+def test_each_epoch_shows_the_next_view_and_the_others_where_they_are_looked_at(epoch, further):
+    stored, features = unit_features(3, 10)
+    batch = FeatureBatches(stored, further)[BatchKey(epoch, (4, 0, 9))]
+    torch.testing.assert_close(batch.images, features[epoch % 3, [4, 0, 9]])
+    if further:
+        others = [(epoch + 1) % 3, (epoch + 2) % 3]
+        torch.testing.assert_close(batch.views, features[others][:, [4, 0, 9]])
+        assert batch.to(torch.device("cpu")).views.dtype == torch.float32
+    else:
+        assert batch.views is None
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -1,10 +1,17 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from fgvr.data.features import FeatureStore, extract_features
+from fgvr.data.augmentation import Augmentation
+from fgvr.data.feature_store import FeatureStore
+from fgvr.data.features import extract_features
 from fgvr.data.folder import FolderDataset
 from fgvr.data.scan import scan
+from fgvr.errors import FgvrError
+from fgvr.images import open_image
 from fgvr.testing.tiny import TinyBackbone
 
 
@@ -30,39 +37,124 @@ def backbone():
     return backbone
 
 
+@pytest.fixture
+def noise(tmp_path):
+    """Photos that look different wherever they are cropped."""
+    for number in range(3):
+        (tmp_path / "noise").mkdir(exist_ok=True)
+        Image.effect_noise((40, 40), 80).convert("RGB").save(tmp_path / f"noise/{number}.png")
+    return scan(FolderDataset(tmp_path / "noise").records(), tmp_path).readable
+
+
+def plain(backbone, photos, folder, **options):
+    return extract_features(backbone, photos, folder / "features", progress=False, **options).to_numpy()
+
+
+def all_views(stored):
+    """Shape (V, N, D)."""
+    return stored.gather(np.arange(len(stored)), np.arange(stored.views))
+
+
 def test_each_photo_is_encoded_once_in_the_order_asked_for(photos, backbone, tmp_path):
-    features = extract_features(backbone, photos, tmp_path / "features", batch_size=2, progress=False)
+    features = plain(backbone, photos, tmp_path, batch_size=2)
     assert features.shape == (4, backbone.embed_dim)
     assert features.dtype == np.float32
     assert backbone.encoded == 3, "two photos are the same bytes"
     np.testing.assert_array_equal(features[0], features[3])
-    again = extract_features(backbone, photos[::-1], tmp_path / "features", progress=False)
+    again = plain(backbone, photos[::-1], tmp_path)
     assert backbone.encoded == 3
     np.testing.assert_array_equal(again, features[::-1])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_was_computed_is_what_is_stored(noise, backbone, tmp_path, workers):
+    pixels = torch.stack([backbone.transform(open_image(record.path)) for record in noise])
+    exact = backbone.encode_image(pixels).numpy()
+    rounded = exact.astype(np.float16).astype(np.float64)
+    expected = rounded / np.sqrt((rounded**2).sum(1, keepdims=True))
+    now = plain(backbone, noise, tmp_path, batch_size=2, num_workers=workers)
+    np.testing.assert_allclose(now, expected, rtol=0, atol=1e-7)
+    assert abs(now @ now.T - exact @ exact.T).max() < 1e-3
+    np.testing.assert_array_equal(plain(backbone, noise, tmp_path), now)
 
 
 def test_an_interrupted_extraction_keeps_what_is_done(photos, backbone, tmp_path, monkeypatch):
     put = FeatureStore.put
 
-    def put_once(self, digests, vectors):
+    def put_once(self, vectors):
         monkeypatch.setattr(FeatureStore, "put", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
-        put(self, digests, vectors)
+        put(self, vectors)
 
     monkeypatch.setattr(FeatureStore, "put", put_once)
     with pytest.raises(KeyboardInterrupt):
-        extract_features(backbone, photos, tmp_path / "features", batch_size=2, progress=False)
+        plain(backbone, photos, tmp_path, batch_size=2)
     monkeypatch.setattr(FeatureStore, "put", put)
     before = backbone.encoded
-    extract_features(backbone, photos, tmp_path / "features", batch_size=2, progress=False)
+    plain(backbone, photos, tmp_path, batch_size=2)
     assert backbone.encoded == before + 1
+
+
+def test_a_store_that_is_complete_is_not_opened_for_writing(photos, backbone, tmp_path, monkeypatch):
+    first = plain(backbone, photos, tmp_path)
+    monkeypatch.setattr(FeatureStore, "put", lambda *args: pytest.fail("it was written"))
+    np.testing.assert_array_equal(plain(backbone, photos, tmp_path), first)
+
+
+def test_a_store_that_is_deleted_meanwhile(photos, backbone, tmp_path, monkeypatch):
+    put = FeatureStore.put
+
+    def put_and_delete(self, vectors):
+        put(self, vectors)
+        shutil.rmtree(self.folder)
+
+    monkeypatch.setattr(FeatureStore, "put", put_and_delete)
+    with pytest.raises(FgvrError, match="deleted while it was written"):
+        plain(backbone, photos, tmp_path)
 
 
 def test_other_weights_have_other_features(photos, backbone, tmp_path):
     other = TinyBackbone(seed=1)
     other.load()
-    first, second = (extract_features(b, photos, tmp_path / "features", progress=False) for b in (backbone, other))
+    first, second = (plain(b, photos, tmp_path) for b in (backbone, other))
     assert not np.allclose(first, second)
 
 
 def test_no_photos(backbone, tmp_path):
-    assert extract_features(backbone, [], tmp_path / "features", torch.device("cpu")).shape == (0, backbone.embed_dim)
+    assert plain(backbone, [], tmp_path).shape == (0, backbone.embed_dim)
+    assert all_views(extract_features(backbone, [], tmp_path, views=2)).shape == (2, 0, backbone.embed_dim)
+
+
+def test_views_are_drawn_from_the_photo_and_their_number_alone(noise, backbone, tmp_path):
+    draw = Augmentation(backbone.transform)
+    pixels = [draw.view(open_image(record.path), record.digest, v) for v in range(3) for record in noise]
+    expected = backbone.encode_image(torch.stack(pixels)).view(3, len(noise), -1)
+    torch.manual_seed(1)
+    here = extract_features(backbone, noise, tmp_path / "a", progress=False, views=3, batch_size=2)
+    assert here.views == 3
+    np.testing.assert_allclose(all_views(here), expected, atol=1e-3)
+    assert abs(expected[0] - expected[1]).max() > 0.01
+    torch.manual_seed(2)
+    there = extract_features(backbone, noise[::-1], tmp_path / "b", progress=False, views=3, num_workers=2)
+    # the batches are others, so that the last bit before rounding may be another
+    np.testing.assert_allclose(all_views(there)[:, ::-1], all_views(here), atol=1e-3)
+
+
+def test_more_views_later_compute_the_new_ones_alone(noise, backbone, tmp_path):
+    two = extract_features(backbone, noise, tmp_path, progress=False, views=2)
+    assert backbone.encoded == 6
+    three = extract_features(backbone, noise, tmp_path, progress=False, views=3)
+    assert backbone.encoded == 9
+    np.testing.assert_array_equal(all_views(three)[:2], all_views(two))
+    assert extract_features(backbone, noise, tmp_path, progress=False, views=1).views == 1
+    assert backbone.encoded == 9
+    extract_features(backbone, noise, tmp_path, progress=False)
+    assert backbone.encoded == 12, "the plain view is none of them"
+
+
+def test_some_of_the_photos_in_some_of_the_views(noise, backbone, tmp_path):
+    stored = extract_features(backbone, noise, tmp_path, progress=False, views=3)
+    everything = all_views(stored)
+    some = stored.select([2, 0])
+    assert len(some) == 2
+    np.testing.assert_array_equal(some.gather(np.array([0, 1, 0]), np.array([2, 0])), everything[[2, 0]][:, [2, 0, 2]])
+    np.testing.assert_array_equal(some.to_numpy(), everything[0, [2, 0]])

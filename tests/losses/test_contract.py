@@ -7,6 +7,7 @@ from fgvr.losses.alim import AlimLoss
 from fgvr.losses.base import Loss
 from fgvr.losses.ce import CELoss
 from fgvr.losses.lws import LwsLoss
+from fgvr.losses.near import NearLoss
 from fgvr.losses.pico import PicoLoss
 from fgvr.losses.pop import PopLoss
 from fgvr.losses.proden import ProdenLoss
@@ -29,6 +30,8 @@ def test_contract(name):
         # those that wait for some epochs do so for longer than the check goes on
         (PopLoss, {"window": 2, "warmup_epochs": 1, "theta": 0.1, "growth": 0.5}),
         (AlimLoss, {"warmup_epochs": 1, "noise_rate": 0.5}),
+        (NearLoss, {"warmup_epochs": 1, "temperature": 1.0}),
+        (NearLoss, {"warmup_epochs": 2}),
     ],
     ids=str,
 )
@@ -99,6 +102,35 @@ class HalfPrecisionStateLoss(ProdenLoss):
         return logits.gather(1, labels.candidates).masked_fill(~labels.mask, -torch.inf).softmax(dim=1)
 
 
+class DrawingLoss(ProdenLoss):
+    def end_epoch(self, labels):
+        self.state = self.state + torch.rand_like(self.state) * labels.mask
+
+
+class WideningLoss(CELoss):
+    def init_state(self, labels):
+        return labels.weights.clone()
+
+    def end_epoch(self, labels):
+        self.state = torch.nn.functional.pad(self.state, (0, 1))
+
+
+class MovingMaskLoss(ProdenLoss):
+    def end_epoch(self, labels):
+        labels.mask[:, 1:] = False
+
+
+class LocalEndLoss(ProdenLoss):
+    """Ends an epoch by what the last call of ``new_state`` saw, which is this process's share."""
+
+    def new_state(self, logits, labels):
+        self.seen = len(logits)
+        return super().new_state(logits, labels)
+
+    def end_epoch(self, labels):
+        self.state = self.state * self.seen
+
+
 @pytest.mark.parametrize(
     ("loss", "message"),
     [
@@ -112,6 +144,10 @@ class HalfPrecisionStateLoss(ProdenLoss):
         (ForgetfulLoss, "does not survive a checkpoint"),
         (CountingLoss, "twice"),
         (BatchStateLoss, "two processes"),
+        (DrawingLoss, "draws at random"),
+        (WideningLoss, "changes the state's shape"),
+        (MovingMaskLoss, "mask was changed"),
+        (LocalEndLoss, "what else this process has seen"),
         (HalfPrecisionStateLoss, "is not computed in float32"),
         (KeylessLoss, "another key"),
     ],

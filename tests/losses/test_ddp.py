@@ -18,6 +18,7 @@ STEPS = [[0, 1, 2, 3], [4, 5, 6], [6, 2, 0, 5], [1, 3, 4]]
 # so that the losses that wait for some epochs do what they wait for
 OPTIONS = {
     "alim": {"warmup_epochs": 1, "noise_rate": 0.5},
+    "near": {"warmup_epochs": 1},
     "pop": {"warmup_epochs": 1, "window": 2, "theta": 0.2},
 }
 
@@ -41,6 +42,7 @@ def train(rank, world_size, name, options):
         losses[number, everyone] = gathered(values, world_size)
         if rows is not None:
             loss.write_state(everyone, gathered(rows, world_size))
+        loss.end_epoch(LABELS)
     return loss.state, losses
 
 

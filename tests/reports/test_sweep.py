@@ -115,7 +115,7 @@ def test_the_files_hold_what_the_runs_said(tmp_path):
     table = pq.read_table(tmp_path / "sweep.parquet")
     assert table.column_names == [
         *("candidates", "k", "seed", "row", "cacc", "cost_usd"),
-        *("coverage", "purity", "mean_size", "classes", "simulated", "run"),
+        *("coverage", "purity", "mean_size", "classes", "simulated", "oracle", "run"),
     ]
     assert str(table.schema.field("k").type) == "int64"
     read = read_tidy(tmp_path)

@@ -32,3 +32,18 @@ def test_candidates_are_words_and_simulated_rows_say_so():
     ]
     assert "simulation" in format_table(rows).splitlines()[-1]
     assert "simulat" not in format_table({"oracle": rows["oracle"]})
+
+
+def test_what_chose_an_epoch_is_said_below_the_table():
+    chosen = {"by": "covering_rate", "figure": 91.66, "epoch": 4, "epochs": 6, "photos": 12, "held_out": True}
+    rows = {
+        "zero_shot": {"cacc": 50.0},
+        "coop_random": {"cacc": 55.0, "selected": {**chosen, "held_out": False}},
+        "coop": {"cacc": 61.0, "selected": chosen, "oracle": True, "simulated": True},
+    }
+    assert table_cells(rows)[-1][0] == "coop (simulated, oracle)"
+    assert all(len(cells) == 2 for cells in table_cells(rows)), "how an epoch was chosen is no figure"
+    *_, marks, random, own = format_table(rows).splitlines()
+    assert marks.startswith("(oracle: true names of the split val")
+    assert random.endswith("on 12 photos that were trained on")
+    assert own == "coop: epoch 4 of 6, the one with the highest covering_rate (91.7) on 12 held-out photos"

@@ -1,0 +1,1 @@
+"""Which checkpoints a run keeps, and how one is chosen without true names."""

@@ -1,0 +1,91 @@
+"""The callback that logs, after each epoch, the two figures that judge a classifier without true names."""
+
+import hashlib
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch.utils.data import DataLoader
+from torchmetrics import MetricCollection
+
+from fgvr.data.batches import Batch
+from fgvr.errors import FgvrError
+from fgvr.losses.base import PartialLabels
+from fgvr.methods.base import Method
+from fgvr.metrics.approximated_accuracy import ApproximatedAccuracy
+from fgvr.metrics.covering_rate import CoveringRate
+
+FIGURES = ("covering_rate", "approximated_accuracy")
+"""Names of the figures; they are logged as ``select/NAME``."""
+
+
+class LabelFreeFigures(Callback):
+    """Logs ``select/covering_rate`` and ``select/approximated_accuracy``, from 0 to 100, after each epoch.
+
+    The method's own classifier is applied to the held-out photos, or to the training photos where none are held out.
+    Training goes on as if it had not been: no random number is drawn and every module is in its mode again.
+    """
+
+    def __init__(self) -> None:
+        self._labels: PartialLabels | None = None
+        self._batches: DataLoader[Batch] | None = None
+        self._begun_with: str | None = None
+        self._photos = ""
+
+    def state_dict(self) -> dict[str, Any]:
+        """A digest of the photos that are looked at."""
+        return {"photos": self._photos}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the digest of the run that is resumed."""
+        self._begun_with = state_dict["photos"]
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Refuse to judge by photos that were trained on before the run was stopped.
+
+        Raises:
+            FgvrError: The resumed run held out other photos.
+        """
+        data = _method(pl_module).data
+        sets = data.candidate_sets
+        assert sets is not None, "a method that trains has candidate sets"
+        self._labels = PartialLabels.from_sets(sets)
+        self._batches = data.selection_dataloader()
+        looked_at = [sets.sample_ids[row] for row in data.selection_rows]
+        self._photos = hashlib.sha256("\0".join(looked_at).encode()).hexdigest()
+        if self._begun_with not in (None, self._photos):
+            raise FgvrError(
+                "data.holdout: the run was begun with other held-out photos than these. Go on with the config.yaml of "
+                "its own run folder, or start a new run."
+            )
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compute both figures over all processes, and log them."""
+        method = _method(pl_module)
+        modes = {module: module.training for module in method.modules()}
+        method.eval()
+        with torch.random.fork_rng(devices=[]):  # a data loader draws a seed for its workers
+            figures = self._figures(trainer, method)
+        for module, mode in modes.items():
+            module.training = mode
+        method.log_dict({f"select/{name}": value for name, value in figures.items()}, sync_dist=True, batch_size=1)
+
+    @torch.no_grad()
+    def _figures(self, trainer: Trainer, method: Method) -> dict[str, torch.Tensor]:
+        assert self._labels is not None, "fitting has started"
+        assert self._batches is not None, "fitting has started"
+        metrics = MetricCollection({"covering_rate": CoveringRate(), "approximated_accuracy": ApproximatedAccuracy()})
+        metrics.to(method.device)
+        classes = method.classifiers()[method.row].unsqueeze(0)
+        with trainer.precision_plugin.val_step_context():
+            for batch in self._batches:
+                labels = self._labels[batch.sample_index].to(method.device)
+                logits = method.class_logits(batch.to(method.device).images, classes)[:, 0]
+                metrics.update(logits, labels.candidates, labels.mask)
+        figures: dict[str, torch.Tensor] = metrics.compute()
+        return figures
+
+
+def _method(module: LightningModule) -> Method:
+    assert isinstance(module, Method), "the command line runs methods only"
+    return module

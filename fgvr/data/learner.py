@@ -1,0 +1,24 @@
+"""What a method is to the data."""
+
+from typing import ClassVar, Protocol
+
+from fgvr.backbones.base import Backbone
+
+
+class Learner(Protocol):
+    """What the data module must know of a method.
+
+    Attributes:
+        backbone: Whose image features are stored.
+        trains: Whether there is anything to train.
+        needs_pixels: Whether photos must be read in evaluation too, because the image tower changes.
+    """
+
+    backbone: Backbone
+    trains: ClassVar[bool]
+    needs_pixels: ClassVar[bool]
+
+
+def needs_views(learner: Learner) -> bool:
+    """Whether training looks at further views of a photo: if the method has a loss that says so."""
+    return bool(getattr(getattr(learner, "loss", None), "needs_views", False))

@@ -1,0 +1,123 @@
+"""The image features of a run's photos: which of them are stored, and what batches are made of."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from fgvr.backbones.base import Backbone
+from fgvr.data.augmentation import Augmentation
+from fgvr.data.batches import FeatureBatches, PixelBatches
+from fgvr.data.features import StoredFeatures, extract_features
+from fgvr.data.learner import Learner, needs_views
+from fgvr.errors import FgvrError
+from fgvr.records import ImageRecord
+
+TRAINING = "training"
+"""The support photos that were drawn; the other groups of photos are named like their split."""
+
+
+class PhotoFeatures:
+    """Image features of groups of photos, from the feature store.
+
+    Without ``augment``, training and evaluation share the plain view of each photo. With it, training has ``views``
+    stored views of each photo or, if that is ``None``, photos are read and drawn anew in every epoch. Evaluation,
+    candidate strategies and neighbours always have the plain view.
+
+    Args:
+        folder: Folder of the feature stores.
+        photos: Gives the photos of a group: ``TRAINING``, or the name of a split.
+        augment: Whether training shows random views.
+        views: How many views of a photo are stored.
+        num_workers: Loader processes.
+
+    Raises:
+        FgvrError: ``views`` is not positive, or is given without ``augment``.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        photos: Callable[[str], Sequence[ImageRecord]],
+        augment: bool = False,
+        views: int | None = None,
+        num_workers: int = 0,
+    ) -> None:
+        if views is not None and views < 1:
+            raise FgvrError(f"data.views is {views}; expected 1 or more, or null for new views in every epoch.")
+        if views is not None and not augment:
+            raise FgvrError(
+                f"data.views is {views}, but without augmentation a photo has one view: add --data.augment true, or "
+                "leave data.views out."
+            )
+        self.folder = folder
+        self.photos = photos
+        self.augment = augment
+        self.views = views
+        self.num_workers = num_workers
+        self.seconds: dict[str, float] = {}
+        """``"features/GROUP"`` -> what its features took to get in this process."""
+        self._stored: dict[tuple[str, int | None], StoredFeatures] = {}
+
+    def trains_on_stored(self, learner: Learner) -> bool:
+        """Whether training takes stored features, in one view or more.
+
+        Raises:
+            FgvrError: Views are to be stored for an image tower that changes.
+        """
+        if learner.needs_pixels and self.views is not None:
+            raise FgvrError(
+                f"data.views is {self.views}, but {type(learner).__name__} changes the image tower, so that features "
+                "cannot be stored: leave data.views out."
+            )
+        return not learner.needs_pixels and (self.views is not None or not self.augment)
+
+    def of(self, photos: Sequence[ImageRecord], backbone: Backbone) -> StoredFeatures:
+        """Plain features of any photos, before there is a trainer; the backbone is loaded if it was not."""
+        backbone.load()
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return extract_features(backbone, photos, self.folder, device, num_workers=self.num_workers)
+
+    def prepare(self, groups: Sequence[str], learner: Learner, device: torch.device) -> None:
+        """Look up or compute what batches of these groups of photos are made of, if that is features."""
+        for group in groups:
+            if group == TRAINING:
+                if learner.trains and self.trains_on_stored(learner):
+                    self.of_group(group, learner.backbone, device, self.views)
+            elif not learner.needs_pixels and self.photos(group):
+                self.of_group(group, learner.backbone, device)
+
+    def of_group(
+        self, group: str, backbone: Backbone, device: torch.device, views: int | None = None
+    ) -> StoredFeatures:
+        """Features of a group of photos: plain, or of this many augmented views; looked up once."""
+        if (group, views) not in self._stored:
+            start = time.perf_counter()
+            self._stored[group, views] = extract_features(
+                backbone, self.photos(group), self.folder, device, num_workers=self.num_workers, views=views
+            )
+            key = f"features/{group}"
+            self.seconds[key] = self.seconds.get(key, 0.0) + time.perf_counter() - start
+        return self._stored[group, views]
+
+    def training_batches(self, rows: Sequence[int], learner: Learner, seed: int) -> FeatureBatches | PixelBatches:
+        """Batches of support photos, after ``prepare``.
+
+        Args:
+            rows: Which of the support photos, in the order of ``Batch.sample_index``.
+            learner: The method.
+            seed: Of views that are drawn anew in every epoch.
+        """
+        if self.trains_on_stored(learner):
+            return FeatureBatches(self._stored[TRAINING, self.views].select(rows), needs_views(learner))
+        transform = learner.backbone.transform
+        records = self.photos(TRAINING)
+        view = Augmentation(transform) if self.augment else transform
+        return PixelBatches([records[row] for row in rows], view, seed)
+
+    def evaluation_batches(self, group: str, learner: Learner) -> FeatureBatches | PixelBatches:
+        """Batches of all photos of a group in their plain view, after ``prepare``."""
+        if learner.needs_pixels:
+            return PixelBatches(self.photos(group), learner.backbone.transform)
+        return FeatureBatches(self._stored[group, None])

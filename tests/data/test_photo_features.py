@@ -1,0 +1,162 @@
+import logging
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import Trainer
+
+from fgvr.data.augmentation import Augmentation
+from fgvr.data.batches import BatchKey, FeatureBatches, PixelBatches
+from fgvr.data.datamodule import FgvrDataModule
+from fgvr.data.folder import FolderDataset
+from fgvr.data.manifest import ManifestDataset
+from fgvr.data.photo_features import TRAINING, PhotoFeatures
+from fgvr.data.scan import scan
+from fgvr.errors import FgvrError
+from fgvr.heads.prompt import PromptHead
+from fgvr.images import open_image
+from fgvr.labelers.recorded import RecordedLabeler
+from fgvr.losses.crdpll import CrdpllLoss
+from fgvr.losses.proden import ProdenLoss
+from fgvr.methods.coop import CoOpMethod
+from fgvr.testing.tiny import TinyBackbone
+
+CPU = torch.device("cpu")
+
+
+class Frozen:
+    """A method whose image tower stays as it is."""
+
+    trains = True
+    needs_pixels = False
+
+    def __init__(self):
+        self.backbone = TinyBackbone()
+        self.backbone.load()
+
+
+class Tuned(Frozen):
+    """A method that changes its image tower."""
+
+    needs_pixels = True
+
+
+@pytest.fixture
+def make(tmp_path, draw):
+    for name, colour in {"a": "red", "b": "green", "c": "blue"}.items():
+        draw(f"photos/{name}.png", colour)
+    photos = scan(FolderDataset(tmp_path / "photos").records(), tmp_path, progress=False).readable
+    groups = {TRAINING: photos, "val": photos[:1], "test": photos[1:]}
+    return lambda **options: PhotoFeatures(tmp_path / "features", lambda name: groups.get(name, ()), **options)
+
+
+def test_plain_features_serve_training_and_evaluation(make):
+    features, learner = make(), Frozen()
+    assert features.trains_on_stored(learner)
+    features.prepare([TRAINING, "val", "elsewhere"], learner, CPU)
+    assert set(features.seconds) == {"features/training", "features/val"}
+    training = features.training_batches([2, 0], learner, 0)
+    evaluation = features.evaluation_batches("val", learner)
+    assert isinstance(training, FeatureBatches)
+    assert (len(training), len(evaluation)) == (2, 1)
+    same = training[BatchKey(3, (1,))], evaluation[BatchKey(0, (0,))]
+    torch.testing.assert_close(same[0].images, same[1].images, rtol=0, atol=0)
+    np.testing.assert_array_equal(features.of(features.photos("val"), learner.backbone).to_numpy(), same[1].images)
+
+
+def test_with_augmentation_alone_photos_are_read_anew(make):
+    features, learner = make(augment=True), Frozen()
+    assert not features.trains_on_stored(learner)
+    features.prepare([TRAINING, "val"], learner, CPU)
+    assert set(features.seconds) == {"features/val"}
+    assert isinstance(features.training_batches([0], learner, 0), PixelBatches)
+    assert isinstance(features.evaluation_batches("val", learner), FeatureBatches)
+
+
+def test_stored_views_are_for_training_and_evaluation_stays_plain(make):
+    features, learner = make(augment=True, views=2), Frozen()
+    features.prepare([TRAINING, "test"], learner, CPU)
+    training, evaluation = features.training_batches([1, 2], learner, 0), features.evaluation_batches("test", learner)
+    plain = features.of_group(TRAINING, learner.backbone, CPU).to_numpy()
+    np.testing.assert_array_equal(evaluation[BatchKey(1, (0, 1))].images, plain[1:])
+    draw, photo = Augmentation(learner.backbone.transform), features.photos(TRAINING)[1]
+    for epoch in range(3):
+        pixels = draw.view(open_image(photo.path), photo.digest, epoch % 2)
+        expected = learner.backbone.encode_image(pixels[None])
+        torch.testing.assert_close(training[BatchKey(epoch, (0,))].images, expected, rtol=0, atol=1e-3)
+
+
+def test_a_tower_that_changes_has_no_stored_features(make):
+    features, learner = make(), Tuned()
+    features.prepare([TRAINING, "val"], learner, CPU)
+    assert features.seconds == {}
+    assert not features.trains_on_stored(learner)
+    assert isinstance(features.training_batches([0], learner, 0), PixelBatches)
+    assert isinstance(features.evaluation_batches("val", learner), PixelBatches)
+    with pytest.raises(FgvrError, match=r"data\.views is 2, but Tuned changes the image tower"):
+        make(augment=True, views=2).prepare([TRAINING], learner, CPU)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"views": 2}, r"data\.views is 2.*--data\.augment true"), ({"views": 0, "augment": True}, r"data\.views is 0")],
+)
+def test_options_that_make_no_sense(make, options, message):
+    with pytest.raises(FgvrError, match=message):
+        make(**options)
+
+
+class Watched(CoOpMethod):
+    """Keeps the batches of training."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.batches = []
+
+    def training_step(self, batch, batch_idx):
+        self.batches.append((self.current_epoch, batch))
+        return super().training_step(batch, batch_idx)
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec", "ignore:Found .* eval mode", "ignore:.*many workers")
+@pytest.mark.parametrize("loss", [ProdenLoss, CrdpllLoss])
+def test_training_on_stored_views(tiny_run, caplog, loss):
+    data = FgvrDataModule(
+        ManifestDataset(tiny_run / "birds"),
+        RecordedLabeler(tiny_run / "replies.jsonl"),
+        batch_size=16,
+        augment=True,
+        views=3,
+    )
+    data.label()
+    method = Watched(TinyBackbone(), PromptHead(n_ctx=4), loss(), lr=0.1)
+    with caplog.at_level(logging.INFO, "fgvr"):
+        Trainer(
+            accelerator="cpu",
+            default_root_dir=tiny_run / "mine",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            limit_val_batches=0,
+            max_epochs=4,
+        ).fit(method, datamodule=data)
+    assert "Image features of 3 views: 16 photos, 48 pictures to compute, the others are stored" in caplog.messages
+    assert (tiny_run / "mine/neighbours.parquet").is_file()
+    epochs = [
+        (
+            batch.images[batch.sample_index.argsort()],
+            None if batch.views is None else batch.views[:, batch.sample_index.argsort()],
+        )
+        for _, batch in method.batches
+    ]
+    assert [epoch for epoch, _ in method.batches] == [0, 1, 2, 3]
+    shown = [images for images, _ in epochs]
+    torch.testing.assert_close(shown[3], shown[0], rtol=0, atol=0)
+    assert not torch.equal(shown[0], shown[1])
+    for epoch, (_, views) in enumerate(epochs):
+        if loss is ProdenLoss:
+            assert views is None, "nobody looks at them"
+        else:
+            others = torch.stack([shown[(epoch + 1) % 3], shown[(epoch + 2) % 3]])
+            torch.testing.assert_close(views, others, rtol=0, atol=0)
