@@ -190,9 +190,7 @@ BACKBONES = Registry(
         "open_clip": "fgvr.backbones.open_clip.OpenClipBackbone",
     },
 )
-HEADS = Registry(
-    "heads", {"prompt": "fgvr.heads.prompt.PromptHead", "prototype": "fgvr.heads.prototype.PrototypeHead"}
-)
+HEADS = Registry("heads", {"prompt": "fgvr.heads.prompt.PromptHead", "prototype": "fgvr.heads.prototype.PrototypeHead"})
 LOSSES = Registry(
     "losses",
     {
@@ -234,6 +232,7 @@ SLOTS: dict[str, Registry] = {
     "dataset": DATASETS,
     "labeler": LABELERS,
     "labelers": LABELERS,
+    "group_labeler": LABELERS,
     "cheap": LABELERS,
     "dear": LABELERS,
     "task": TASKS,

@@ -11,8 +11,19 @@ PACKAGE = Path(fgvr.__file__).parent
 # each part may import itself and what stands before it
 ORDER = [
     *("errors", "text", "registry", "records", "files", "tables", "packaged", "runs", "fieldguide", "images"),
-    *("vocabulary", "labelers", "selections", "candidates", "losses", "backbones", "heads", "data", "metrics"),
-    *("methods", "checkpoints", "reports", "cli", "testing"),
+    *(
+        "vocabulary",
+        "labelers",
+        "descriptions",
+        "selections",
+        "candidates",
+        "losses",
+        "backbones",
+        "heads",
+        "data",
+        "metrics",
+    ),
+    *("data", "metrics", "methods", "checkpoints", "reports", "cli", "testing"),
 ]
 
 

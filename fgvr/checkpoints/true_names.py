@@ -8,7 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from fgvr.data.photos import Photos
 from fgvr.errors import FgvrError
 
-_SCORES = ("cacc", "siou", "sacc")
+_SCORES = ("accuracy", "cacc", "siou", "sacc")
 _QUALITY = ("candidates/coverage", "candidates/purity")
 _INSTEAD = (
     "Monitor select/covering_rate or select/approximated_accuracy, which need no true names, or give "

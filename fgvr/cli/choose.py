@@ -54,6 +54,11 @@ def checkpoint_callbacks(
         raise FgvrError(
             "checkpoint.log_figures is false, but checkpoint.select or a callback needs these figures: leave it out."
         )
+    if method.trains and not method.needs_candidates and (wanted or options.log_figures or data.holdout > 0):
+        raise FgvrError(
+            f"The method {method.row!r} trains without candidate sets, and data.holdout, checkpoint.select and "
+            "checkpoint.log_figures judge by them: leave them out."
+        )
     if options.allow_true_names:
         check_val_photos(data.photos)
     callbacks: list[Callback] = [TrueNameGuard(options.allow_true_names)]

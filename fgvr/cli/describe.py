@@ -4,12 +4,10 @@ import json
 from typing import Any
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.cli import LightningArgumentParser
 
 from fgvr.cli.descriptions import descriptions_of, known_label_space
 from fgvr.cli.stages import StageCLI, on_ray
 from fgvr.cli.train import FgvrCLI, configure_logging
-from fgvr.data.datamodule import FgvrDataModule
 from fgvr.descriptions.describe import Descriptions
 from fgvr.descriptions.files import write_descriptions
 from fgvr.descriptions.options import DescribeOptions
@@ -18,26 +16,8 @@ from fgvr.labelers.remote import RemoteLabeler
 from fgvr.vocabulary.files import write_vocabulary
 
 
-class DescribedDataModule(FgvrDataModule):
-    """The data module with descriptions.
-
-    Args:
-        describe: Descriptions of the support photos and of groups of them; see ``--data.describe.help``.
-        kwargs: As of the data module.
-    """
-
-    def __init__(self, *args: Any, describe: DescribeOptions | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.describe = describe
-
-
 class DescribeCLI(StageCLI):
     """Takes every option of ``fgvr fit``, and asks for descriptions in the place of training."""
-
-    def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Take the options of descriptions among those of the data."""
-        self.datamodule_class = self._datamodule_class = DescribedDataModule
-        super().add_core_arguments_to_parser(parser)
 
     def before_instantiate_classes(self) -> None:
         """Make the run folder that the descriptions are left in; a dry run leaves nothing."""
@@ -47,7 +27,7 @@ class DescribeCLI(StageCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Run the stage in the place of the trainer."""
         data = self.data
-        options = (data.describe if isinstance(data, DescribedDataModule) else None) or DescribeOptions()
+        options = data.describe or DescribeOptions()
         vocabulary = known_label_space(data, self.method)
         descriptions = descriptions_of(data, self.method, options, vocabulary)
         if self.config.engine == "ray" and any(isinstance(part.labeler, RemoteLabeler) for part in descriptions.parts):

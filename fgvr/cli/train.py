@@ -17,6 +17,7 @@ from fgvr.checkpoints.true_names import check_callbacks, check_configured
 from fgvr.cli.choose import checkpoint_callbacks, note_oracle, take_best
 from fgvr.cli.compare import check_rows, compared_args, run_compared
 from fgvr.cli.configs import expand_config_names
+from fgvr.cli.descriptions import describe_before_training
 from fgvr.cli.launch import ASKED_BEFORE
 from fgvr.cli.logs import configure_logging, external_processes, is_rank_zero
 from fgvr.cli.names import PARSER_MODE, expand_argv
@@ -166,6 +167,15 @@ class FgvrCLI(LightningCLI):
         if data.direct or data.asks_support:
             data.labels.require_names()
             _label_before_training(data)
+        if self.command == "fit" and method.needs_descriptions and data.describe is not None and is_rank_zero():
+            describe_before_training(
+                data,
+                method,
+                data.describe,
+                folder,
+                alone=external_processes() == 1,
+                asked_before=ASKED_BEFORE.items() <= os.environ.items(),
+            )
         loggers = [entry for entry in _as_list(self._trainer_options().logger) if isinstance(entry, Logger)]
         # a new version per start, because a CSV logger deletes what it finds in its folder
         loggers.append(CSVLogger(folder.path, name="logs"))

@@ -30,6 +30,7 @@ from fgvr.data.labels import PhotoLabels
 from fgvr.data.learner import Learner
 from fgvr.data.photo_features import TRAINING, PhotoFeatures
 from fgvr.data.photos import Photos, read_photos
+from fgvr.descriptions.options import DescribeOptions
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.plan import LabelPlan, summary
 from fgvr.labelers.asking.requests import Asker
@@ -79,6 +80,7 @@ class FgvrDataModule(LightningDataModule):
             number alone, so runs with more views later compute only the difference.
         num_workers: Loader processes, for steps that read photos from disk.
         cache_dir: Folder of features and scans; ``$FGVR_CACHE`` or ``fgvr`` in the user's cache folder if not given.
+        describe: Descriptions of the support photos and of groups of them, for methods that train with them.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class FgvrDataModule(LightningDataModule):
         views: int | None = None,
         num_workers: int = 0,
         cache_dir: Path | None = None,
+        describe: DescribeOptions | None = None,
     ) -> None:
         super().__init__()
         self.dataset = dataset
@@ -119,6 +122,7 @@ class FgvrDataModule(LightningDataModule):
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.cache_dir = Path(cache_dir) if cache_dir else default_cache_dir()
+        self.describe = describe
         self.features = PhotoFeatures(self.cache_dir / "features", self._group, augment, views, num_workers)
         # one process prepares for all nodes: the run folder is expected on a disk that they share
         self.prepare_data_per_node = False
@@ -211,11 +215,14 @@ class FgvrDataModule(LightningDataModule):
     @property
     def simulated(self) -> bool:
         """Whether replies and their costs are made up, here or where the checkpoint of this run was trained."""
-        return self.simulated_before or (self.labeler is not None and self.labeler.simulated)
+        describers = () if self.describe is None else (self.describe.labeler, self.describe.group_labeler)
+        return self.simulated_before or any(
+            labeler is not None and labeler.simulated for labeler in (self.labeler, *describers)
+        )
 
     def needs_labels(self, learner: Learner) -> bool:
         """Whether making the vocabulary and the candidate sets of this run needs the labeler."""
-        return self.class_names == "labels" or learner.trains
+        return self.class_names == "labels" or _needs_sets(learner)
 
     def make_vocabulary(self, learner: Learner) -> Vocabulary:
         """The label space, and the label and vocabulary files of the run folder.
@@ -290,11 +297,12 @@ class FgvrDataModule(LightningDataModule):
         learner.backbone.load()
         folder = self._folder()
         fitting = trainer.state.fn == TrainerFn.FITTING
-        if fitting and self.resuming and folder.vocabulary.is_file() and folder.candidates.is_file():
+        made = folder.vocabulary.is_file() and (folder.candidates.is_file() or not _needs_sets(learner))
+        if fitting and self.resuming and made:
             log.info("Taking vocabulary and candidate sets from %s", folder.path)
         elif self.vocabulary is None:
             vocabulary = self.make_vocabulary(learner)
-            if fitting and learner.trains:
+            if fitting and _needs_sets(learner):
                 self.make_candidates(vocabulary, learner.backbone, device)
         self.features.prepare(self._feature_groups(), learner, device)
         self._prepared.add(stage)
@@ -307,7 +315,7 @@ class FgvrDataModule(LightningDataModule):
         learner.backbone.load()
         if self.vocabulary is None:
             self.vocabulary = read_vocabulary(folder.vocabulary)
-        if stage == "fit" and learner.trains and self.candidate_sets is None:
+        if stage == "fit" and _needs_sets(learner) and self.candidate_sets is None:
             self.candidate_sets = read_candidates(folder.candidates, self.vocabulary.names)
             self.quality = measure(self.candidate_sets, self.vocabulary, self.photos.truth)
         self.features.prepare(self._feature_groups(), learner, self._trainer().strategy.root_device)
@@ -315,11 +323,16 @@ class FgvrDataModule(LightningDataModule):
     def train_dataloader(self) -> DataLoader[Batch] | list[Batch]:
         """Global batches of the support photos that have a candidate set and are not held out.
 
-        None for a method that does not train. ``sample_index`` is the photo's row in the candidate sets.
+        None for a method that does not train. ``sample_index`` is the photo's row in the candidate sets; for a method
+        that does without them, the batches are of all support photos, and it is the photo's row there.
         """
-        if self.candidate_sets is None:
+        learner = self._learner()
+        if not learner.trains:
             return []
-        batches = self.features.training_batches(self._support_rows(), self._learner(), run_seed())
+        if not learner.needs_candidates:
+            batches = self.features.training_batches(range(len(self.support)), learner, run_seed())
+            return self._loader(batches, shuffle=True)
+        batches = self.features.training_batches(self._support_rows(), learner, run_seed())
         return self._loader(batches, shuffle=True, rows=np.flatnonzero(~self.held_out))
 
     def selection_dataloader(self) -> DataLoader[Batch]:
@@ -418,6 +431,10 @@ class FgvrDataModule(LightningDataModule):
         if self.run_folder is None:  # used from Python, without the command line
             self.run_folder = RunFolder(Path(self._trainer().default_root_dir))
         return self.run_folder
+
+
+def _needs_sets(learner: Learner) -> bool:
+    return learner.trains and learner.needs_candidates
 
 
 def run_seed() -> int:

@@ -11,11 +11,13 @@ class Learner(Protocol):
     Attributes:
         backbone: Whose image features are stored.
         trains: Whether there is anything to train.
+        needs_candidates: Whether it trains on candidate sets, and so on labels; otherwise on all support photos.
         needs_pixels: Whether photos must be read in evaluation too, because the image tower changes.
     """
 
     backbone: Backbone
     trains: ClassVar[bool]
+    needs_candidates: ClassVar[bool]
     needs_pixels: ClassVar[bool]
 
 

@@ -38,6 +38,10 @@ class Method(LightningModule, ABC):
     """The method's own row in the result table; its figures are also logged as ``test/cacc`` and so on."""
     trains: ClassVar[bool] = True
     """Whether there is anything to train; without, ``fit`` only evaluates."""
+    needs_candidates: ClassVar[bool] = True
+    """Whether it trains on candidate sets; otherwise on all support photos, and no labels are asked for."""
+    needs_descriptions: ClassVar[bool] = False
+    """Whether it trains with descriptions of photos, which ``fit`` asks for beforehand."""
     needs_pixels: ClassVar[bool] = False
     """Whether evaluation must read photos, because the image tower changes; otherwise image features are cached."""
 

@@ -109,6 +109,7 @@ class LatteClipMethod(FineTuneMethod):
     """
 
     row = "latteclip"
+    needs_descriptions = True
     epoch_prototypes: Tensor
 
     def __init__(

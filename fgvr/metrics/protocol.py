@@ -7,6 +7,7 @@ from typing import Any
 from torchmetrics import Metric
 
 from fgvr.errors import FgvrError
+from fgvr.metrics.accuracy import NameAccuracy
 from fgvr.metrics.cacc import ClusteringAccuracy
 from fgvr.metrics.sacc import SemanticAccuracy
 from fgvr.metrics.sentence_encoder import ENCODERS, available, slug, weights_sha256
@@ -17,7 +18,9 @@ NORMALISATIONS: dict[str, Normalise] = {"siou": "cased", "siou_hyphen": "hyphen_
 """Name of an sIOU figure -> normalisation of its names."""
 
 
-def score(predictions: Sequence[str], truth: Sequence[str], encoders: Sequence[str] | None = None) -> dict[str, float]:
+def score(
+    predictions: Sequence[str], truth: Sequence[str], encoders: Sequence[str] | None = None, closed: bool = False
+) -> dict[str, float]:
     """All metrics of a list of predictions.
 
     Spaces around a name do not count, and half surrogate pairs, which LLM servers sometimes send, are read as
@@ -28,9 +31,11 @@ def score(predictions: Sequence[str], truth: Sequence[str], encoders: Sequence[s
         predictions: Predicted name of each photo; ``""`` where there is none.
         truth: True name of each photo.
         encoders: Sentence encoders, one sACC each; ``None`` takes those that are on this machine.
+        closed: Whether predictions were chosen from a list of names that holds the true ones.
 
     Returns:
-        Figures from 0 to 100, rounded to four decimals: ``sacc_<encoder>``, ``cacc``, ``siou`` and ``siou_hyphen``.
+        Figures from 0 to 100, rounded to four decimals: ``accuracy`` if ``closed``, ``sacc_<encoder>``, ``cacc``,
+        ``siou`` and ``siou_hyphen``.
 
     Raises:
         FgvrError: There are no photos, the number of predictions differs from that of true names, or a photo has no
@@ -48,7 +53,8 @@ def score(predictions: Sequence[str], truth: Sequence[str], encoders: Sequence[s
     for row, name in enumerate(truth, start=1):
         if not name:
             raise FgvrError(f"Photo {row} has no true name: leave it out, or name it.")
-    metrics: dict[str, Metric] = {name: SemanticAccuracy(encoder) for name, encoder in _sacc(encoders).items()}
+    metrics: dict[str, Metric] = {"accuracy": NameAccuracy()} if closed else {}
+    metrics |= {name: SemanticAccuracy(encoder) for name, encoder in _sacc(encoders).items()}
     metrics["cacc"] = ClusteringAccuracy()
     metrics |= {name: SemanticIoU(normalise) for name, normalise in NORMALISATIONS.items()}
     # forward and not compute, which would wait for the other processes of a distributed run; the metrics are float32,

@@ -301,7 +301,7 @@ class Content:
         for key, heading in COLUMNS.items():
             for row, record in self.files.metrics.items():
                 value = record.get(key)
-                if key.startswith(("sacc", "cacc", "siou")) and isinstance(value, int | float):
+                if key.startswith(("accuracy", "sacc", "cacc", "siou")) and isinstance(value, int | float):
                     figures.setdefault(heading, {})[row] = value
         note = _SIMULATED if any(self.note(row) for row in self.files.metrics) else ""
         return plots.result_plot(figures, self.own or "", note) if figures else ""

@@ -102,6 +102,8 @@ class RunRecorder(Callback):
     ) -> dict[str, dict[str, object]]:
         known = [prediction for prediction in method.predictions if prediction.true_name is not None]
         truth = [prediction.true_name or "" for prediction in known]
+        assert method.vocabulary is not None, "the method has predicted"
+        closed = method.data.class_names != "labels" and set(truth) <= set(method.vocabulary.names)
         shared = evaluation_seconds - method.preparation_seconds
         shared += method.data.seconds.get(f"features/{method.data.photos.evaluated_split}", 0.0)
         training = self._training_seconds + method.data.seconds.get("features/training", 0.0)
@@ -109,16 +111,17 @@ class RunRecorder(Callback):
         for row in method.predictions[0].names:
             figures: dict[str, object] = {}
             if known:
-                figures.update(score([prediction.names[row] for prediction in known], truth))
+                figures.update(score([prediction.names[row] for prediction in known], truth, closed=closed))
             own = method.classifier_seconds.get(row, 0.0) + (training if row == method.row and method.trains else 0.0)
             figures["seconds"] = round(shared + own, 2)
-            if labels or not method.data.needs_labels(method):  # a checkpoint does not tell what its labels cost
+            # a checkpoint does not tell what its labels cost, and no file what descriptions did
+            if labels or not (method.data.needs_labels(method) or method.needs_descriptions):
                 figures.update(_costs(labels))
             if row == method.row and method.data.candidate_sets is not None:
                 figures["candidates"] = _short_name(type(method.data.candidates))
             if row == method.row:
                 figures.update(method.selection)
-            if method.data.simulated and method.data.needs_labels(method):
+            if method.data.simulated and (method.data.needs_labels(method) or method.needs_descriptions):
                 figures["simulated"] = True
             if known:
                 figures["ruler"] = ruler(truth, split=method.data.photos.evaluated_split)

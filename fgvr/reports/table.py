@@ -5,6 +5,7 @@ from typing import Any
 
 COLUMNS = {
     "candidates": "candidates",
+    "accuracy": "accuracy",
     "sacc_all_mpnet_base_v2": "sACC (mpnet)",
     "sacc_all_minilm_l6_v2": "sACC (MiniLM)",
     "cacc": "cACC",
