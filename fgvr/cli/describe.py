@@ -6,8 +6,9 @@ from typing import Any
 from lightning.pytorch import Trainer
 
 from fgvr.cli.descriptions import descriptions_of, known_label_space
+from fgvr.cli.logs import configure_logging
 from fgvr.cli.stages import StageCLI, on_ray
-from fgvr.cli.train import FgvrCLI, configure_logging
+from fgvr.cli.train import FgvrCLI
 from fgvr.descriptions.describe import Descriptions
 from fgvr.descriptions.files import write_descriptions
 from fgvr.descriptions.options import DescribeOptions

@@ -21,6 +21,7 @@ from fgvr.candidates.files import read_candidates, write_candidates
 from fgvr.candidates.knn import KnnCandidates
 from fgvr.candidates.neighbours import find_neighbours, write_neighbours
 from fgvr.candidates.quality import CandidateQuality, measure
+from fgvr.data.augmentation import AugmentKind
 from fgvr.data.base import ImageDataset
 from fgvr.data.batches import Batch, FeatureBatches, PixelBatches
 from fgvr.data.cache import default_cache_dir
@@ -73,7 +74,8 @@ class FgvrDataModule(LightningDataModule):
             trained on: figures that need no true names are computed on them, and may choose the checkpoint
             (``checkpoint.select``). 0 is the FGVR paper's setting. Drawn by ``seed_everything``.
         batch_size: Photos per training step over all processes, so that 1 and N processes train alike.
-        augment: Random crops and flips in training, drawn anew in every epoch, so that photos are read and encoded in
+        augment: Random views in training: ``coop`` (or true; crops and flips) or ``latteclip`` (its released code's:
+            slight crops and changes of colour), drawn anew in every epoch, so that photos are read and encoded in
             each step; see ``views``.
         views: With ``augment``, compute and store this many random views of each support photo, and show one after the
             other, epoch by epoch: training is then as fast as without. A view depends on the photo's file and its
@@ -98,7 +100,7 @@ class FgvrDataModule(LightningDataModule):
         max_cost_usd: float | None = None,
         holdout: float = 0.0,
         batch_size: int = 32,
-        augment: bool = False,
+        augment: bool | AugmentKind = False,
         views: int | None = None,
         num_workers: int = 0,
         cache_dir: Path | None = None,

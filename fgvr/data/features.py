@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from fgvr.backbones.base import Backbone
-from fgvr.data.augmentation import Augmentation
+from fgvr.data.augmentation import Augmentation, AugmentKind
 from fgvr.data.feature_store import FeatureStore
 from fgvr.errors import FgvrError
 from fgvr.images import open_image
@@ -78,6 +78,7 @@ def extract_features(
     num_workers: int = 0,
     progress: bool = True,
     views: int | None = None,
+    augment: AugmentKind = "coop",
 ) -> StoredFeatures:
     """Features of ``records`` from the store, computing and storing those that are missing.
 
@@ -93,6 +94,7 @@ def extract_features(
         progress: Whether to show a bar.
         views: How many augmented views of each photo, at least 1; the photo as it is in evaluation if not given. View v
             is the same whatever ``views`` is, so more of them later cost only the difference.
+        augment: How views are drawn.
 
     Returns:
         The features of each record, in the order of ``records``.
@@ -100,7 +102,7 @@ def extract_features(
     Raises:
         FgvrError: The store is damaged, or something is missing and it cannot be written.
     """
-    augmentation = None if views is None else Augmentation(backbone.transform)
+    augmentation = None if views is None else Augmentation(backbone.transform, augment)
     key = backbone.fingerprint() if augmentation is None else f"{backbone.fingerprint()}\n{augmentation!r}"
     store = FeatureStore(folder, key, backbone.embed_dim)
     digests = [record.digest for record in records]

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from fgvr.backbones.base import Backbone
-from fgvr.data.augmentation import Augmentation
+from fgvr.data.augmentation import Augmentation, AugmentKind
 from fgvr.data.batches import FeatureBatches, PixelBatches
 from fgvr.data.features import StoredFeatures, extract_features
 from fgvr.data.learner import Learner, needs_views
@@ -28,7 +28,7 @@ class PhotoFeatures:
     Args:
         folder: Folder of the feature stores.
         photos: Gives the photos of a group: ``TRAINING``, or the name of a split.
-        augment: Whether training shows random views.
+        augment: Which random views training shows, if any; true is ``coop``.
         views: How many views of a photo are stored.
         num_workers: Loader processes.
 
@@ -40,7 +40,7 @@ class PhotoFeatures:
         self,
         folder: Path,
         photos: Callable[[str], Sequence[ImageRecord]],
-        augment: bool = False,
+        augment: bool | AugmentKind = False,
         views: int | None = None,
         num_workers: int = 0,
     ) -> None:
@@ -53,7 +53,7 @@ class PhotoFeatures:
             )
         self.folder = folder
         self.photos = photos
-        self.augment = augment
+        self.augment: AugmentKind | None = "coop" if augment is True else (augment or None)
         self.views = views
         self.num_workers = num_workers
         self.seconds: dict[str, float] = {}
@@ -71,7 +71,7 @@ class PhotoFeatures:
                 f"data.views is {self.views}, but {type(learner).__name__} changes the image tower, so that features "
                 "cannot be stored: leave data.views out."
             )
-        return not learner.needs_pixels and (self.views is not None or not self.augment)
+        return not learner.needs_pixels and (self.views is not None or self.augment is None)
 
     def of(self, photos: Sequence[ImageRecord], backbone: Backbone) -> StoredFeatures:
         """Plain features of any photos, before there is a trainer; the backbone is loaded if it was not."""
@@ -95,7 +95,13 @@ class PhotoFeatures:
         if (group, views) not in self._stored:
             start = time.perf_counter()
             self._stored[group, views] = extract_features(
-                backbone, self.photos(group), self.folder, device, num_workers=self.num_workers, views=views
+                backbone,
+                self.photos(group),
+                self.folder,
+                device,
+                num_workers=self.num_workers,
+                views=views,
+                augment=self.augment or "coop",
             )
             key = f"features/{group}"
             self.seconds[key] = self.seconds.get(key, 0.0) + time.perf_counter() - start
@@ -113,7 +119,7 @@ class PhotoFeatures:
             return FeatureBatches(self._stored[TRAINING, self.views].select(rows), needs_views(learner))
         transform = learner.backbone.transform
         records = self.photos(TRAINING)
-        view = Augmentation(transform) if self.augment else transform
+        view = transform if self.augment is None else Augmentation(transform, self.augment)
         return PixelBatches([records[row] for row in rows], view, seed)
 
     def evaluation_batches(self, group: str, learner: Learner) -> FeatureBatches | PixelBatches:

@@ -75,6 +75,10 @@ class TinyBackbone(Backbone):
         """See the base class. The context is 256 trigrams."""
         if not truncate:
             check_lengths(texts, [len(_trigrams(text)) for text in texts], _MAX_TOKENS)
+        return self.embed_text(texts)
+
+    def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """See the base class."""
         tokens = [torch.tensor(_trigrams(text)[:_MAX_TOKENS], device=self.device) for text in texts]
         last = torch.tensor([len(ids) - 1 for ids in tokens], device=self.device)
         padded = nn.utils.rnn.pad_sequence(tokens, batch_first=True)

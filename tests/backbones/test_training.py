@@ -4,42 +4,43 @@ import pytest
 import torch
 from PIL import Image
 from torch.nn import functional as F
-from tower_run import TrainableTiny
 
 from fgvr.backbones.lite import LiteBackbone
 from fgvr.backbones.open_clip import OpenClipBackbone
 from fgvr.packaged import EFFICIENTNET_LITE0, MINILM
 from fgvr.testing.backbones import check_backbone
+from fgvr.testing.tiny import TinyBackbone
 
 
-class Detached(TrainableTiny):
+class Detached(TinyBackbone):
     def embed_text(self, texts):
-        return self.encode_text(texts, truncate=True)
+        return super().embed_text(texts).detach()
 
 
-class Other(TrainableTiny):
+class Other(TinyBackbone):
     def embed_text(self, texts):
-        return super().embed_text([text.upper() + "x" for text in texts])
+        trained = any(parameter.requires_grad for parameter in self.parameters())
+        return super().embed_text([text + "x" for text in texts] if trained else texts)
 
 
-class Cut(TrainableTiny):
+class Cut(TinyBackbone):
     def encode_image(self, pixels):
         return super().encode_image(pixels.detach()).detach()
 
 
-class Shared(TrainableTiny):
+class Shared(TinyBackbone):
     def encode_image(self, pixels):
         return F.normalize(super().encode_image(pixels) @ self.text_projection, dim=-1)
 
 
-class Steep(TrainableTiny):
+class Steep(TinyBackbone):
     def encode_image(self, pixels):
         features = super().encode_image(pixels)
         return features + 0 * (self.image_tower["bias"] - self.image_tower["bias"].detach()).sqrt().sum()
 
 
 def test_contract():
-    check_backbone(TrainableTiny())
+    check_backbone(TinyBackbone())
 
 
 @pytest.mark.parametrize(

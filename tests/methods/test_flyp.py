@@ -2,11 +2,12 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.plugins.environments import LightningEnvironment
-from tower_run import QUIET, TrainableTiny, birds, trainer
+from tower_run import QUIET, birds, trainer
 
 from fgvr.errors import FgvrError
 from fgvr.images import open_image
 from fgvr.methods.flyp import FlypMethod
+from fgvr.testing.tiny import TinyBackbone
 
 pytestmark = QUIET
 
@@ -56,7 +57,7 @@ def slow_classes(method):
 
 def fitted(refresh="step", epochs=3, folder="mine", run=None, checkpoint=None, **options):
     watch = Watch()
-    method = FlypMethod(TrainableTiny(), refresh=refresh, warmup_steps=0, **{"lr": 0.01, **options})
+    method = FlypMethod(TinyBackbone(), refresh=refresh, warmup_steps=0, **{"lr": 0.01, **options})
     data = birds()
     (run or trainer(folder, max_epochs=epochs, callbacks=[watch])).fit(method, datamodule=data, ckpt_path=checkpoint)
     return method, data, watch
@@ -80,7 +81,7 @@ def test_pseudo_labels_of_a_step_are_the_current_models(tiny_run):
 def test_loss_is_half_of_equation_3(tiny_run):
     _, _, watch = fitted("step", epochs=1)
     first = watch.steps[0]
-    original = TrainableTiny()
+    original = TinyBackbone()
     original.load()
     logits = original.logit_scale * first["features"] @ original.encode_text(first["texts"]).T
     rows = -sum(logits[i].log_softmax(0)[i] for i in range(len(logits))) / len(logits)
@@ -135,7 +136,7 @@ def test_pseudo_labels_are_made_without_the_true_names(tiny_run):
     method, data, _ = fitted("epoch")
     photos = data.photos
     assert photos.truth
-    method = FlypMethod(TrainableTiny(), refresh="epoch", warmup_steps=0, lr=0.01)
+    method = FlypMethod(TinyBackbone(), refresh="epoch", warmup_steps=0, lr=0.01)
     without = birds(class_names=list(photos.known_names))
     without.__dict__["photos"] = type(photos)(photos.splits, {}, (), {})
     trainer("mine").fit(method, datamodule=without)
@@ -146,7 +147,7 @@ def test_pseudo_labels_are_made_without_the_true_names(tiny_run):
 
 @pytest.mark.parametrize("tower", ["image", "text"])
 def test_one_tower_alone(tiny_run, tower):
-    original = TrainableTiny()
+    original = TinyBackbone()
     original.load()
     method, _, _ = fitted("epoch", train_image_tower=tower == "image", train_text_tower=tower == "text", lr=0.1)
     same = {
@@ -167,18 +168,18 @@ def test_true_labels_must_be_there(tiny_run, names, problem):
     if names is None:
         data.photos.truth.clear()
     with pytest.raises(FgvrError, match=rf"model.labels is 'true', but .* {problem}"):
-        trainer("mine").fit(FlypMethod(TrainableTiny(), labels="true"), datamodule=data)
+        trainer("mine").fit(FlypMethod(TinyBackbone(), labels="true"), datamodule=data)
 
 
 @pytest.mark.parametrize("option", [{"labels": "real"}, {"refresh": "always"}])
 def test_options_that_do_not_exist(option):
     with pytest.raises(FgvrError, match=rf"model\.{next(iter(option))} is .* expected one of"):
-        FlypMethod(TrainableTiny(), **option)
+        FlypMethod(TinyBackbone(), **option)
 
 
 def test_a_template_without_a_place_for_the_name_is_found_before_training(tiny_run):
     with pytest.raises(FgvrError, match=r"exactly one \{\}"):
-        trainer("mine").fit(FlypMethod(TrainableTiny(), templates=["a bird"]), datamodule=birds())
+        trainer("mine").fit(FlypMethod(TinyBackbone(), templates=["a bird"]), datamodule=birds())
 
 
 @pytest.mark.parametrize("refresh", ["step", "epoch", "never"])
@@ -204,7 +205,7 @@ def test_labels_of_other_photos_are_refused(tiny_run):
     run = trainer("mine", max_epochs=1)
     fitted("never", run=run)
     run.save_checkpoint("mine.ckpt")
-    method = FlypMethod(TrainableTiny(), refresh="never")
+    method = FlypMethod(TinyBackbone(), refresh="never")
     with pytest.raises(FgvrError, match="pseudo-labels of the checkpoint are of other photos or classes"):
         trainer("mine", max_epochs=2).fit(method, datamodule=birds(shots=3), ckpt_path="mine.ckpt")
 
@@ -223,7 +224,7 @@ def trained_on(rank, world_size, folder, refresh, chunk_size):
     environment.local_rank = lambda: rank
     several = {"strategy": "ddp", "devices": world_size, "plugins": [environment]} if world_size > 1 else {}
     method = FlypMethod(
-        TrainableTiny(), refresh=refresh, templates=TEMPLATES, lr=0.01, warmup_steps=2, chunk_size=chunk_size
+        TinyBackbone(), refresh=refresh, templates=TEMPLATES, lr=0.01, warmup_steps=2, chunk_size=chunk_size
     )
     data = birds(folder / "birds", cache_dir=folder / "cache", augment=True)
     run = trainer(folder / "mine", **several)

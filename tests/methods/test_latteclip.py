@@ -7,7 +7,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import nn
-from tower_run import QUIET, TrainableTiny, birds, trainer
+from tower_run import QUIET, birds, trainer
 
 from fgvr.data.batches import Batch
 from fgvr.descriptions.files import write_descriptions
@@ -18,6 +18,7 @@ from fgvr.methods.latteclip import LatteClipMethod
 from fgvr.methods.photo_texts import PhotoTexts
 from fgvr.methods.zero_shot import template_features
 from fgvr.records import Description, ImageRecord, Vocabulary
+from fgvr.testing.tiny import TinyBackbone
 
 pytestmark = QUIET
 
@@ -39,7 +40,7 @@ class Alone(LatteClipMethod):
 
 
 def built(classes=4, descriptions=DESCRIPTIONS, **options):
-    method = Alone(TrainableTiny(logit_scale=5.0), **options)
+    method = Alone(TinyBackbone(logit_scale=5.0), **options)
     method.backbone.load()
     method.vocabulary = Vocabulary(NAMES[:classes])
     method.build(method.vocabulary, None)
@@ -330,7 +331,7 @@ def test_missing_descriptions_are_said(caplog):
 )
 def test_options_that_make_no_sense(options, message):
     with pytest.raises(FgvrError, match=message):
-        LatteClipMethod(TrainableTiny(), **options)
+        LatteClipMethod(TinyBackbone(), **options)
 
 
 # several processes
@@ -398,7 +399,7 @@ class Saving(Callback):
 def fit(folder, fidelity="paper", ckpt_path=None):
     data = birds()
     write_descriptions(describe(data), Path(folder) / "descriptions.parquet")
-    method = LatteClipMethod(TrainableTiny(), fidelity=fidelity, lr=0.003, alpha=0.5)
+    method = LatteClipMethod(TinyBackbone(), fidelity=fidelity, lr=0.003, alpha=0.5)
     run = trainer(folder, max_epochs=4, callbacks=[Saving()])
     run.fit(method, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
     return method, run, data
@@ -417,21 +418,21 @@ def test_a_resumed_run_equals_the_unbroken_one(tiny_run, fidelity):
 
 def test_prototypes_are_the_classifier(tiny_run):
     method, run, data = fit("mine")
-    start = TrainableTiny()
+    start = TinyBackbone()
     start.load()
     zero_shot = template_features(start, method.vocabulary.names, ["a photo of a {}."])
     assert not torch.equal(method.head.class_features(), zero_shot)
     run.test(method, datamodule=data, verbose=False)
     assert [set(prediction.names) for prediction in method.predictions] == [{"latteclip"}] * 12
     first = {prediction.sample_id: prediction.names for prediction in method.predictions}
-    later = LatteClipMethod(TrainableTiny())
+    later = LatteClipMethod(TinyBackbone())
     trainer("later").test(later, datamodule=birds(), ckpt_path="mine/3.ckpt", weights_only=True, verbose=False)
     assert {prediction.sample_id: prediction.names for prediction in later.predictions} == first
 
 
 def test_zero_shot_labels_are_of_plain_photos_and_the_weights_before_training(tiny_run):
     method, _, data = fit("mine")
-    start = TrainableTiny()
+    start = TinyBackbone()
     start.load()
     zero_shot = template_features(start, method.vocabulary.names, ["a photo of a {}."])
     features = torch.from_numpy(data.image_features(data.support, start))

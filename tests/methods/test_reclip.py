@@ -8,14 +8,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from fgvr.backbones.open_clip import OpenClipBackbone
-from fgvr.candidates.files import write_candidates
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.data.fieldguide import FieldguideDataset
 from fgvr.data.manifest import ManifestDataset
 from fgvr.errors import FgvrError
 from fgvr.methods import reclip as module
 from fgvr.methods.reclip import ReclipMethod
-from fgvr.records import CandidateSets, Vocabulary
+from fgvr.records import Vocabulary
 from fgvr.testing.tiny import TinyBackbone
 
 QUIET = [pytest.mark.filterwarnings(f"ignore:{words}") for words in (".*LeafSpec", "Found .* eval mode", ".*workers")]
@@ -47,19 +46,6 @@ class NormedBackbone(TinyBackbone):
         return F.normalize(self.text_norm(hidden)[0], dim=-1)
 
 
-class UnlabelledData(FgvrDataModule):
-    """Trains on all support photos; nobody names them."""
-
-    def needs_labels(self, learner):
-        return False
-
-    def make_candidates(self, vocabulary, backbone, device):
-        ids = [record.sample_id for record in self.support]
-        sets = CandidateSets.from_lists(ids, [[0]] * len(ids))
-        write_candidates(sets, vocabulary.names, self._folder().candidates)
-        return sets
-
-
 def trainer(folder, **options):
     return Trainer(
         accelerator="cpu",
@@ -74,7 +60,7 @@ def trainer(folder, **options):
 
 @pytest.fixture
 def data(tiny_run):
-    return UnlabelledData(ManifestDataset(tiny_run / "birds"), class_names="dataset", batch_size=5)
+    return FgvrDataModule(ManifestDataset(tiny_run / "birds"), class_names="dataset", batch_size=5)
 
 
 def built(**options):
@@ -244,7 +230,7 @@ def test_a_resumed_run_equals_an_unbroken_one(data, tiny_run):
     def fit(folder, epochs, checkpoint=None):
         method = ReclipMethod(NormedBackbone(), text_lr=0.01, image_lr=0.01, k=4)
         run = trainer(tiny_run / folder, max_epochs=epochs)
-        again = UnlabelledData(ManifestDataset(tiny_run / "birds"), class_names="dataset", batch_size=5)
+        again = FgvrDataModule(ManifestDataset(tiny_run / "birds"), class_names="dataset", batch_size=5)
         run.fit(method, datamodule=again, ckpt_path=checkpoint, weights_only=True)
         run.save_checkpoint(tiny_run / folder / "end.ckpt")
         return method.state_dict()
@@ -260,7 +246,7 @@ def test_a_resumed_run_equals_an_unbroken_one(data, tiny_run):
 def test_drawn_birds(tmp_path, monkeypatch):
     monkeypatch.setenv("FGVR_CACHE", str(tmp_path / "cache"))
     birds = FieldguideDataset(species=6, support=8, test=4, part="development")
-    data = UnlabelledData(birds, class_names="dataset", batch_size=16)
+    data = FgvrDataModule(birds, class_names="dataset", batch_size=16)
     method = ReclipMethod(OpenClipBackbone("fieldguide-clip"), k=5)
     run = trainer(tmp_path / "run", max_epochs=2)
     run.fit(method, datamodule=data)
