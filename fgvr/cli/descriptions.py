@@ -12,6 +12,7 @@ from fgvr.descriptions.describe import Descriptions
 from fgvr.descriptions.files import write_descriptions
 from fgvr.descriptions.options import DescribeOptions
 from fgvr.descriptions.pseudo_labels import zero_shot_labels
+from fgvr.descriptions.summary import DescriptionSummary
 from fgvr.errors import FgvrError
 from fgvr.methods.base import Method
 from fgvr.methods.zero_shot import ZeroShotMethod, template_features
@@ -67,7 +68,7 @@ def describe_before_training(
     folder: RunFolder,
     alone: bool = True,
     asked_before: bool = False,
-) -> None:
+) -> DescriptionSummary | None:
     """Ask for what is missing, and leave ``descriptions.parquet`` in the run folder; a resumed run has it already.
 
     Called once, by the launching process, when class names are known and before there is a trainer.
@@ -80,12 +81,15 @@ def describe_before_training(
         alone: Whether this process was started alone; many must not spend money at once.
         asked_before: Whether another process has asked, so that only what it never asked is asked now.
 
+    Returns:
+        What came and what it cost; ``None`` for a run that had its descriptions already.
+
     Raises:
         FgvrError: There is something to ask and this process is not alone, or asking cannot go on.
     """
     if folder.descriptions.is_file():
         log.info("Taking descriptions from %s", folder.path)
-        return
+        return None
     descriptions = descriptions_of(data, method, options, known_label_space(data, method))
     plans = descriptions.plan()
     for kind, plan in plans.items():
@@ -101,3 +105,4 @@ def describe_before_training(
     known = descriptions.read()
     log.info("%s", known.summary)
     write_descriptions(known.descriptions, folder.descriptions)
+    return known.summary

@@ -168,7 +168,7 @@ class FgvrCLI(LightningCLI):
             data.labels.require_names()
             _label_before_training(data)
         if self.command == "fit" and method.needs_descriptions and data.describe is not None and is_rank_zero():
-            describe_before_training(
+            data.described = describe_before_training(
                 data,
                 method,
                 data.describe,

@@ -32,6 +32,7 @@ from fgvr.data.learner import Learner
 from fgvr.data.photo_features import TRAINING, PhotoFeatures
 from fgvr.data.photos import Photos, read_photos
 from fgvr.descriptions.options import DescribeOptions
+from fgvr.descriptions.summary import DescriptionSummary
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.plan import LabelPlan, summary
 from fgvr.labelers.asking.requests import Asker
@@ -125,6 +126,7 @@ class FgvrDataModule(LightningDataModule):
         self.num_workers = num_workers
         self.cache_dir = Path(cache_dir) if cache_dir else default_cache_dir()
         self.describe = describe
+        self.described: DescriptionSummary | None = None
         self.features = PhotoFeatures(self.cache_dir / "features", self._group, augment, views, num_workers)
         # one process prepares for all nodes: the run folder is expected on a disk that they share
         self.prepare_data_per_node = False

@@ -114,9 +114,7 @@ class RunRecorder(Callback):
                 figures.update(score([prediction.names[row] for prediction in known], truth, closed=closed))
             own = method.classifier_seconds.get(row, 0.0) + (training if row == method.row and method.trains else 0.0)
             figures["seconds"] = round(shared + own, 2)
-            # a checkpoint does not tell what its labels cost, and no file what descriptions did
-            if labels or not (method.data.needs_labels(method) or method.needs_descriptions):
-                figures.update(_costs(labels))
+            figures.update(_paid(method, labels))
             if row == method.row and method.data.candidate_sets is not None:
                 figures["candidates"] = _short_name(type(method.data.candidates))
             if row == method.row:
@@ -127,6 +125,17 @@ class RunRecorder(Callback):
                 figures["ruler"] = ruler(truth, split=method.data.photos.evaluated_split)
             rows[row] = figures
         return rows
+
+
+def _paid(method: Method, labels: Sequence[LabelRecord]) -> dict[str, float]:
+    """What labels and descriptions took and cost; nothing where that is not known."""
+    if not labels and method.data.needs_labels(method):
+        return {}  # a checkpoint does not tell what its labels cost
+    if not method.needs_descriptions or method.data.describe is None:
+        return _costs(labels)
+    if method.data.described is None:
+        return {}
+    return {"cost_usd": _costs(labels)["cost_usd"] + method.data.described.cost_usd}
 
 
 def _labeler_row(method: Method, predictions: Sequence[Prediction], asked: Sequence[LabelRecord]) -> dict[str, object]:
