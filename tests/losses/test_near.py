@@ -256,6 +256,15 @@ def test_the_split_is_logged_once_an_epoch(labels, batches, caplog):
     assert [record.getMessage().split(":")[0] for record in caplog.records] == [f"NeaR, epoch {n}" for n in (1, 2, 3)]
 
 
+@pytest.mark.parametrize(("warmup", "warnings"), [(3, 0), (4, 1), (5, 1)])
+def test_too_few_epochs_for_a_split_are_warned_of_once(labels, batches, caplog, warmup, warnings):
+    with caplog.at_level(logging.WARNING, logger="fgvr"):
+        train(NearLoss(warmup_epochs=warmup), labels, batches)
+    assert len(caplog.messages) == warnings
+    if warnings:
+        assert f"loss.warmup_epochs is {warmup} and trainer.max_epochs 4" in caplog.text
+
+
 @pytest.mark.parametrize(("option", "value"), [("warmup_epochs", 0), ("temperature", 0.0), ("temperature", math.nan)])
 def test_options_that_make_no_sense_are_refused(option, value):
     with pytest.raises(FgvrError, match=rf"loss\.{option}"):
