@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
@@ -71,6 +72,8 @@ def checkpoint_callbacks(
         check_val_photos(data.photos)
     callbacks: list[Callback] = [TrueNameGuard(options.allow_true_names)]
     if not method.trains:
+        if chosen or data.holdout > 0:
+            log.warning("checkpoint.select and data.holdout change nothing: %s has nothing to train", method.row)
         return callbacks
     stored = data.holdout > 0 and not method.needs_pixels
     if wanted or (stored if options.log_figures is None else options.log_figures):
@@ -88,6 +91,30 @@ def checkpoint_callbacks(
     if saving:
         callbacks.append(RunCheckpoint(folder.checkpoints))
     return callbacks
+
+
+def check_resumed(options: CheckpointOptions, trained_with: dict[str, Any]) -> None:
+    """Refuse to choose by another figure than before in a run that goes on: earlier epochs were not judged by it.
+
+    Args:
+        options: Those of now.
+        trained_with: The configuration that the run was begun with.
+
+    Raises:
+        FgvrError: ``checkpoint.select`` is another one.
+    """
+    then = (trained_with.get("checkpoint") or {}).get("select", "last")
+    if then != options.select:
+        raise FgvrError(
+            f"checkpoint.select is {options.select!r}, but the run was begun with {then!r}, and earlier epochs were "
+            f"not judged by that: go on with --checkpoint.select {then}, or start a new run."
+        )
+
+
+def warn_of_best(checkpoint: Path) -> None:
+    """Say so where a newest checkpoint is evaluated and another one was chosen for the table."""
+    if checkpoint.name == "last.ckpt" and (best := checkpoint.with_name("best.ckpt")).is_file():
+        log.warning("This is the last epoch; the one that was chosen for the run's table is --ckpt_path %s", best)
 
 
 def take_best(added: Sequence[Callback], trainer: Trainer, method: Method, data: FgvrDataModule) -> None:

@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 
 from fgvr.checkpoints.files import read_checkpoint
 from fgvr.checkpoints.true_names import check_callbacks, check_configured
-from fgvr.cli.choose import checkpoint_callbacks, take_best
+from fgvr.cli.choose import check_resumed, checkpoint_callbacks, take_best, warn_of_best
 from fgvr.cli.compare import check_rows, compared_args, run_compared
 from fgvr.cli.configs import expand_config_names
 from fgvr.cli.launch import ASKED_BEFORE
@@ -145,6 +145,9 @@ class FgvrCLI(LightningCLI):
         if self.checkpoint is not None and not data.resuming:
             data.vocabulary = known_vocabulary(self.checkpoint["fgvr"]["class_names"])
             data.simulated_before = simulates(trained_with)
+            warn_of_best(Path(self._options().ckpt_path))
+        if data.resuming:
+            check_resumed(self._checkpoint_options, trained_with)
         if self._checkpoint_options.allow_true_names:
             method.selection["oracle"] = True  # a checkpoint that is read says the same of itself
         if self.command != "fit" and self.checkpoint is None and method.trains:

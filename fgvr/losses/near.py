@@ -136,8 +136,8 @@ class NearLoss(Loss):
         clean = clean_probability(losses[:, 0])[:, None]
         own = torch.zeros_like(predictions).scatter_(1, _own(labels), 1.0)
         self.state = torch.cat([torch.lerp(predictions, own, clean), predictions, losses, clean], dim=1)
-        count = int((clean > 0.5).sum())
-        log.info("NeaR, epoch %d: %d of %d names count as clean", self.step.epoch, count, len(clean))
+        count, seen = int((clean > 0.5).sum()), int(losses.isfinite().sum())
+        log.info("NeaR, epoch %d: %d of %d names count as clean", self.step.epoch + 1, count, seen)
 
     def _blocks(self, state: Tensor) -> tuple[Tensor, ...]:
         """Targets and predictions, K columns each; loss and c, a column each."""

@@ -171,13 +171,12 @@ def test_a_run_goes_on_with_the_photos_that_it_has_held_out(tiny_run, capsys, be
     fit(*begun, "--trainer.max_epochs", "2")
     assert (checkpoint("last")["fgvr"]["held_out"] == "nothing held out") == (not begun)
     resume = [*OPTIONS, "--ckpt_path", "runs/run/0/checkpoints/last.ckpt", "--trainer.max_epochs", "3"]
-    select = ["--checkpoint.select", "covering_rate"] if resumed else []
-    assert main(["fit", *resume, *resumed, *select]) == 2
+    assert main(["fit", *resume, *resumed]) == 2
     assert "begun with other held-out photos" in capsys.readouterr().err
     assert main(["fit", *resume, *begun]) == 0
     assert checkpoint("last")["epoch"] == 2
     # whatever the options were in between: the newest checkpoint says what was held out
-    assert main(["fit", *resume, *resumed, *select]) == 2
+    assert main(["fit", *resume, *resumed]) == 2
 
 
 def test_a_checkpoint_that_says_nothing_held_nothing_out(tiny_run, capsys):
@@ -192,7 +191,8 @@ def test_a_checkpoint_that_says_nothing_held_nothing_out(tiny_run, capsys):
 
 
 def test_an_epoch_that_was_to_be_chosen_and_was_not_is_told(tiny_run, capsys):
-    fit(*HOLDOUT, "--trainer.max_epochs", "2")
+    fit(*BEST, "--trainer.max_epochs", "2")
+    Path("runs/run/0/checkpoints/best.ckpt").unlink()
     finished = ["--ckpt_path", "runs/run/0/checkpoints/last.ckpt", "--trainer.max_epochs", "2"]
     assert main(["fit", *OPTIONS, *BEST, *finished]) == 2
     error = capsys.readouterr().err
@@ -287,11 +287,27 @@ def test_a_callback_of_ones_own_may_monitor_the_figures(tiny_run):
     assert logged()["select/covering_rate"]
 
 
-def test_nothing_is_chosen_where_nothing_is_trained(tiny_run):
+def test_a_run_goes_on_choosing_by_what_it_was_begun_with(tiny_run, capsys):
+    fit(*HOLDOUT, "--trainer.max_epochs", "1")
+    resume = ["--ckpt_path", "runs/run/0/checkpoints/last.ckpt", "--trainer.max_epochs", "2"]
+    assert main(["fit", *OPTIONS, *BEST, *resume]) == 2
+    assert "begun with 'last'" in capsys.readouterr().err
+
+
+def test_who_tests_the_last_epoch_is_told_of_the_chosen_one(tiny_run, caplog):
+    fit(*BEST, "--trainer.max_epochs", "1")
+    assert main(["test", *OPTIONS, "--ckpt_path", "runs/run/0/checkpoints/best.ckpt"]) == 0
+    assert "This is the last epoch" not in caplog.text
+    assert main(["test", *OPTIONS, "--ckpt_path", "runs/run/0/checkpoints/last.ckpt"]) == 0
+    assert "--ckpt_path runs/run/0/checkpoints/best.ckpt" in caplog.text
+
+
+def test_nothing_is_chosen_where_nothing_is_trained(tiny_run, caplog):
     options = ["--model", "zero_shot", "--model.backbone", "fgvr.testing.tiny.TinyBackbone", "--data.class_names"]
     more = ["dataset", "--data.dataset", "manifest", "--data.dataset.root", "birds", "--trainer.accelerator", "cpu"]
     assert main(["fit", *options, *more, "--checkpoint.select", "covering_rate"]) == 0
     assert "selected" not in row(name="zero_shot")
+    assert "zero_shot has nothing to train" in caplog.text
 
 
 def test_compared_rows_are_chosen_as_the_run_is(tiny_run, capfd):
