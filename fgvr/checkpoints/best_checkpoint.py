@@ -21,12 +21,13 @@ class BestCheckpoint(Checkpoint):
 
     Args:
         folder: Where ``best.ckpt`` is written.
-        figure: Name of the figure as it is logged.
+        monitor: Name of the figure as it is logged. It is called as in Lightning's callbacks, so that what keeps true
+            names out of them (:mod:`fgvr.checkpoints.true_names`) looks at it too.
     """
 
-    def __init__(self, folder: Path, figure: str) -> None:
+    def __init__(self, folder: Path, monitor: str) -> None:
         self.path = folder / "best.ckpt"
-        self.figure = figure
+        self.monitor = monitor
         self.epoch: int | None = None
         """Number of the epoch, counted from 1; ``None`` as long as there is none."""
         self.value = -math.inf
@@ -34,7 +35,7 @@ class BestCheckpoint(Checkpoint):
     @property
     def state_key(self) -> str:
         """Another one for each figure: values of different figures do not compare."""
-        return f"BestCheckpoint {self.figure}"
+        return f"BestCheckpoint {self.monitor}"
 
     def state_dict(self) -> dict[str, Any]:
         """The best epoch so far, and its value."""
@@ -51,7 +52,7 @@ class BestCheckpoint(Checkpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save, if it is the best epoch."""
-        value = float(trainer.callback_metrics[self.figure])
+        value = float(trainer.callback_metrics[self.monitor])
         # negated, because every comparison with NaN is false
         if not value >= self.value or trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by the constructor
             return

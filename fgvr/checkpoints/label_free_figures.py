@@ -1,15 +1,11 @@
 """The callback that logs, after each epoch, the two figures that judge a classifier without true names."""
 
-import hashlib
-from typing import Any
-
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.utils.data import DataLoader
 from torchmetrics import MetricCollection
 
 from fgvr.data.batches import Batch
-from fgvr.errors import FgvrError
 from fgvr.losses.base import PartialLabels
 from fgvr.methods.base import Method
 from fgvr.metrics.approximated_accuracy import ApproximatedAccuracy
@@ -29,35 +25,14 @@ class LabelFreeFigures(Callback):
     def __init__(self) -> None:
         self._labels: PartialLabels | None = None
         self._batches: DataLoader[Batch] | None = None
-        self._begun_with: str | None = None
-        self._photos = ""
-
-    def state_dict(self) -> dict[str, Any]:
-        """A digest of the photos that are looked at."""
-        return {"photos": self._photos}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the digest of the run that is resumed."""
-        self._begun_with = state_dict["photos"]
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Refuse to judge by photos that were trained on before the run was stopped.
-
-        Raises:
-            FgvrError: The resumed run held out other photos.
-        """
+        """Look up the photos that are looked at."""
         data = _method(pl_module).data
         sets = data.candidate_sets
         assert sets is not None, "a method that trains has candidate sets"
         self._labels = PartialLabels.from_sets(sets)
         self._batches = data.selection_dataloader()
-        looked_at = [sets.sample_ids[row] for row in data.selection_rows]
-        self._photos = hashlib.sha256("\0".join(looked_at).encode()).hexdigest()
-        if self._begun_with not in (None, self._photos):
-            raise FgvrError(
-                "data.holdout: the run was begun with other held-out photos than these. Go on with the config.yaml of "
-                "its own run folder, or start a new run."
-            )
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compute both figures over all processes, and log them."""

@@ -1,6 +1,8 @@
 """The callbacks that keep and choose checkpoints of ``fgvr fit``, and taking the chosen one."""
 
 import logging
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
@@ -19,6 +21,7 @@ from fgvr.runs import RunFolder
 log = logging.getLogger(__name__)
 
 _PREFIX = "select/"
+_OWN = (BestCheckpoint, LabelFreeFigures, RunCheckpoint)
 
 
 def checkpoint_callbacks(
@@ -27,9 +30,9 @@ def checkpoint_callbacks(
     method: Method,
     data: FgvrDataModule,
     folder: RunFolder,
-    saving: bool,
+    trainer_options: Any,
 ) -> list[Callback]:
-    """What ``fgvr fit`` adds to the user's callbacks.
+    """What ``fgvr fit`` adds to the user's callbacks; has the data module prepare what they look at.
 
     Args:
         options: What to choose by.
@@ -37,18 +40,29 @@ def checkpoint_callbacks(
         method: The method.
         data: The data module.
         folder: The run.
-        saving: Whether checkpoints are written at all.
+        trainer_options: Options ``trainer.*``: whether checkpoints are written, and what starts processes.
 
     Raises:
         FgvrError: The options contradict each other or the photos.
     """
+    if own := [type(entry).__name__ for entry in theirs if isinstance(entry, _OWN)]:
+        raise FgvrError(
+            f"trainer.callbacks: {own[0]} is added by fgvr itself. Leave it out, and give --checkpoint.select or "
+            "--checkpoint.log_figures."
+        )
     chosen = options.select != "last"
+    saving = trainer_options.enable_checkpointing is not False
     monitored = [str(getattr(callback, "monitor", "")) for callback in theirs]
     wanted = chosen or any(figure.startswith(_PREFIX) for figure in monitored)
     if chosen and not saving:
         raise FgvrError(
             f"checkpoint.select is {options.select!r}, but trainer.enable_checkpointing is false: leave one of the two "
             "out."
+        )
+    if chosen and _copies_process(trainer_options.strategy):
+        raise FgvrError(
+            f"checkpoint.select is {options.select!r}, but trainer.strategy trains in copies of this process, and what "
+            "they choose ends with them: give --trainer.strategy ddp."
         )
     if wanted and options.log_figures is False:
         raise FgvrError(
@@ -63,10 +77,13 @@ def checkpoint_callbacks(
         check_val_photos(data.photos)
     callbacks: list[Callback] = [TrueNameGuard(options.allow_true_names)]
     if not method.trains:
+        if chosen or data.holdout > 0:
+            log.warning("checkpoint.select and data.holdout change nothing: %s has nothing to train", method.row)
         return callbacks
     stored = data.holdout > 0 and not method.needs_pixels
     if wanted or (stored if options.log_figures is None else options.log_figures):
         callbacks.append(LabelFreeFigures())
+        data.judges_support = True
     if chosen:
         if data.holdout == 0:
             log.warning(
@@ -81,14 +98,58 @@ def checkpoint_callbacks(
     return callbacks
 
 
-def take_best(trainer: Trainer, method: Method, data: FgvrDataModule) -> None:
-    """Take the parameters of the chosen epoch, if one was chosen, and note it for the result table."""
-    best = next((entry for entry in _callbacks(trainer) if isinstance(entry, BestCheckpoint)), None)
-    if best is None or best.epoch is None:
+def check_resumed(options: CheckpointOptions, trained_with: dict[str, Any]) -> None:
+    """Refuse to choose by another figure than before in a run that goes on: earlier epochs were not judged by it.
+
+    Args:
+        options: Those of now.
+        trained_with: The configuration that the run was begun with.
+
+    Raises:
+        FgvrError: ``checkpoint.select`` is another one.
+    """
+    then = (trained_with.get("checkpoint") or {}).get("select", "last")
+    if then != options.select:
+        raise FgvrError(
+            f"checkpoint.select is {options.select!r}, but the run was begun with {then!r}, and earlier epochs were "
+            f"not judged by that: go on with --checkpoint.select {then}, or start a new run."
+        )
+
+
+def warn_of_best(checkpoint: Path) -> None:
+    """Say so where a newest checkpoint is evaluated and another one was chosen for the table."""
+    if checkpoint.name == "last.ckpt" and (best := checkpoint.with_name("best.ckpt")).is_file():
+        log.warning("This is the last epoch; the one that was chosen for the run's table is --ckpt_path %s", best)
+
+
+def take_best(added: Sequence[Callback], trainer: Trainer, method: Method, data: FgvrDataModule) -> None:
+    """Take the parameters of the chosen epoch, if one was to be chosen, and note it for the result table.
+
+    Args:
+        added: What :func:`checkpoint_callbacks` returned: another ``BestCheckpoint`` does not count.
+        trainer: It has fitted.
+        method: The method.
+        data: The data module.
+
+    Raises:
+        FgvrError: No epoch was chosen.
+    """
+    best = next((entry for entry in added if isinstance(entry, BestCheckpoint)), None)
+    if best is None or trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by the constructor
         return
-    method.load_state_dict(read_checkpoint(best.path)["state_dict"])
+    figure = best.monitor.removeprefix(_PREFIX)
+    if best.epoch is None:
+        raise FgvrError(
+            f"checkpoint.select is {figure!r}, but no epoch was chosen: no epoch was trained with this option, or its "
+            "figure was never a number. To test the last epoch: fgvr test with the run's config.yaml and --ckpt_path "
+            f"{best.path.parent / 'last.ckpt'}"
+        )
+    checkpoint = read_checkpoint(best.path)
+    method.load_state_dict(checkpoint["state_dict"])
+    if checkpoint["fgvr"].get("oracle"):
+        method.selection["oracle"] = True
     method.selection["selected"] = {
-        "by": best.figure.removeprefix(_PREFIX),
+        "by": figure,
         "figure": round(best.value, 4),
         "epoch": best.epoch,
         "epochs": trainer.current_epoch,
@@ -97,20 +158,7 @@ def take_best(trainer: Trainer, method: Method, data: FgvrDataModule) -> None:
     }
 
 
-def note_oracle(method: Method, options: CheckpointOptions, checkpoint_config: Any) -> None:
-    """Mark a result that true names may have chosen: now, or where the checkpoint of this run was trained.
-
-    Args:
-        method: The method, whose row gets the mark.
-        options: Of this run.
-        checkpoint_config: The configuration that the checkpoint holds, parsed; ``None`` without one.
-    """
-    theirs = checkpoint_config.get("checkpoint") if isinstance(checkpoint_config, dict) else None
-    before = isinstance(theirs, dict) and theirs.get("allow_true_names") is True
-    if options.allow_true_names or before:
-        method.selection["oracle"] = True
-
-
-def _callbacks(trainer: Trainer) -> list[Callback]:
-    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # a connector sets it
-    return callbacks
+def _copies_process(strategy: Any) -> bool:
+    """Whether the main process would not know what the trained ones have chosen; an option's value or an object."""
+    name = strategy if isinstance(strategy, str) else getattr(strategy, "_start_method", None)
+    return any(part in str(name) for part in ("fork", "spawn", "notebook"))

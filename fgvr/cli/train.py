@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 
 from fgvr.checkpoints.files import read_checkpoint
 from fgvr.checkpoints.true_names import check_callbacks, check_configured
-from fgvr.cli.choose import checkpoint_callbacks, note_oracle, take_best
+from fgvr.cli.choose import check_resumed, checkpoint_callbacks, take_best, warn_of_best
 from fgvr.cli.compare import check_rows, compared_args, run_compared
 from fgvr.cli.configs import expand_config_names
 from fgvr.cli.descriptions import describe_before_training
@@ -52,6 +52,7 @@ class FgvrCLI(LightningCLI):
         self.run_folder: RunFolder | None = None
         self.resolved_config = ""
         self.checkpoint: dict[str, Any] | None = None
+        self.added: list[Callback] = []
         argv = expand_argv(expand_config_names(args))
         mode = {"parser_mode": PARSER_MODE}
         super().__init__(
@@ -145,7 +146,11 @@ class FgvrCLI(LightningCLI):
         if self.checkpoint is not None and not data.resuming:
             data.vocabulary = known_vocabulary(self.checkpoint["fgvr"]["class_names"])
             data.simulated_before = simulates(trained_with)
-        note_oracle(method, self._checkpoint_options, trained_with)
+            warn_of_best(Path(self._options().ckpt_path))
+        if data.resuming:
+            check_resumed(self._checkpoint_options, trained_with)
+        if self._checkpoint_options.allow_true_names:
+            method.selection["oracle"] = True  # a checkpoint that is read says the same of itself
         if self.command != "fit" and self.checkpoint is None and method.trains:
             raise FgvrError(
                 f"fgvr {self.command} needs the trained parameters of the method {method.row!r}: give them with "
@@ -155,8 +160,10 @@ class FgvrCLI(LightningCLI):
             data.photos.require_split("val")
         callbacks: list[Callback] = [*self._callbacks, RunRecorder(folder)]
         if self.command == "fit":
-            saving = self._trainer_options().enable_checkpointing is not False
-            callbacks += checkpoint_callbacks(self._checkpoint_options, self._callbacks, method, data, folder, saving)
+            self.added = checkpoint_callbacks(
+                self._checkpoint_options, self._callbacks, method, data, folder, self._trainer_options()
+            )
+            callbacks += self.added
         else:
             kwargs["enable_checkpointing"] = False
         self.write_config()
@@ -262,7 +269,7 @@ class FgvrCLI(LightningCLI):
         Raises:
             FgvrError: A compared row has failed; the others, and the run itself, are there.
         """
-        take_best(self.trainer, self.method, self.data)
+        take_best(self.added, self.trainer, self.method, self.data)
         self.trainer.test(self.method, datamodule=self.data, verbose=False)
         failed = self.compare()
         self.after_test()

@@ -17,7 +17,7 @@ def default_cache_dir() -> Path:
 
 
 @contextmanager
-def cache_database(path: Path, writing: bool = False) -> Iterator[sqlite3.Connection]:
+def cache_database(path: Path, writing: bool = False, belongs_to: Path | None = None) -> Iterator[sqlite3.Connection]:
     """Open an SQLite file of the cache for one transaction, which other processes wait for.
 
     Its journal is the default one, not the write-ahead log, so that it may be on a network disk. A file that is
@@ -27,6 +27,7 @@ def cache_database(path: Path, writing: bool = False) -> Iterator[sqlite3.Connec
         path: The file; it and its folder are made if they are not there.
         writing: Whether to shut other writers out from the beginning, and not from the first change on: for a
             transaction that reads what it then depends on.
+        belongs_to: What to delete if the file is damaged; the file itself if not given.
 
     Raises:
         FgvrError: The file cannot be opened, read or written.
@@ -40,5 +41,6 @@ def cache_database(path: Path, writing: bool = False) -> Iterator[sqlite3.Connec
     except (sqlite3.Error, OSError) as error:
         raise FgvrError(
             f"{str(path)!r} cannot be used as a cache ({error}). Name a folder that can be written with FGVR_CACHE or "
-            "--data.cache_dir; if the file is damaged, delete it: what is in it can be computed again."
+            f"--data.cache_dir; if the file is damaged, delete {str(belongs_to or path)!r}: what is in it can be "
+            "computed again."
         ) from error

@@ -26,7 +26,14 @@ from fgvr.data.base import ImageDataset
 from fgvr.data.batches import Batch, FeatureBatches, PixelBatches
 from fgvr.data.cache import default_cache_dir
 from fgvr.data.class_names import stated_vocabulary
-from fgvr.data.holdout import RowSampler, check_holdout, draw_held_out, split_held_out
+from fgvr.data.holdout import (
+    NOTHING_HELD_OUT,
+    RowSampler,
+    check_holdout,
+    draw_held_out,
+    held_out_digest,
+    split_held_out,
+)
 from fgvr.data.labels import PhotoLabels
 from fgvr.data.learner import Learner
 from fgvr.data.photo_features import TRAINING, PhotoFeatures
@@ -136,6 +143,8 @@ class FgvrDataModule(LightningDataModule):
         self.resuming = False
         self.asks_support = True
         self.simulated_before = False
+        self.judges_support = False
+        """Whether figures are computed on support photos after each epoch; set before ``prepare_data``."""
         self.vocabulary: Vocabulary | None = None
         self.candidate_sets: CandidateSets | None = None
         self.quality: CandidateQuality | None = None
@@ -308,7 +317,7 @@ class FgvrDataModule(LightningDataModule):
             vocabulary = self.make_vocabulary(learner)
             if fitting and _needs_sets(learner):
                 self.make_candidates(vocabulary, learner.backbone, device)
-        self.features.prepare(self._feature_groups(), learner, device)
+        self.features.prepare(self._feature_groups(), learner, device, self.judges_support)
         self._prepared.add(stage)
 
     def setup(self, stage: str) -> None:
@@ -322,7 +331,8 @@ class FgvrDataModule(LightningDataModule):
         if stage == "fit" and _needs_sets(learner) and self.candidate_sets is None:
             self.candidate_sets = read_candidates(folder.candidates, self.vocabulary.names)
             self.quality = measure(self.candidate_sets, self.vocabulary, self.photos.truth)
-        self.features.prepare(self._feature_groups(), learner, self._trainer().strategy.root_device)
+        device = self._trainer().strategy.root_device
+        self.features.prepare(self._feature_groups(), learner, device, self.judges_support)
 
     def train_dataloader(self) -> DataLoader[Batch] | list[Batch]:
         """Global batches of the support photos that have a candidate set and are not held out.
@@ -360,6 +370,13 @@ class FgvrDataModule(LightningDataModule):
         assert self.candidate_sets is not None, "photos are held out of training, for which there are candidate sets"
         drawn = draw_held_out([record.sample_id for record in self.support], self.holdout, run_seed())
         return split_held_out(self.candidate_sets.sample_ids, drawn)
+
+    @property
+    def held_out_digest(self) -> str:
+        """Which photos are held out of training, for checkpoints; see :func:`fgvr.data.holdout.held_out_digest`."""
+        if self.candidate_sets is None:  # nothing is trained
+            return NOTHING_HELD_OUT
+        return held_out_digest(self.candidate_sets.sample_ids, self.held_out)
 
     @property
     def selection_rows(self) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from fgvr.data.cache import cache_database
 from fgvr.errors import FgvrError
+from fgvr.files import replacing
 
 _DTYPE = np.dtype("<f2")
 _DIGESTS_A_QUERY = 500
@@ -26,7 +28,8 @@ class FeatureStore:
     A folder with two files: ``vectors.f16`` has rows of ``width`` little-endian float16 numbers, and
     ``index.sqlite`` says which row holds which view of which photo. A writer shuts other writers out, appends its rows
     behind those that the index knows, flushes them to the disk, and only then commits them to the index. So an indexed
-    row is whole and never changes, and rows that a killed process did not commit are written over.
+    row is whole and never changes, and rows that a killed process did not commit are written over. If the index is
+    gone, vectors begin in a new file: who has mapped the old one keeps it.
 
     Readers map the vectors and need no right to write.
 
@@ -65,7 +68,7 @@ class FeatureStore:
         wanted = list(number)
         found = np.full((views, len(wanted)), -1, dtype=np.int64)
         if self.index_file.is_file():
-            with cache_database(self.index_file) as database:
+            with self._index() as database:
                 # another process may be about to make the tables
                 if self._stored_rows(database) is not None:
                     for start in range(0, len(wanted), _DIGESTS_A_QUERY):
@@ -77,14 +80,14 @@ class FeatureStore:
         return found[:, [number[digest] for digest in digests]]
 
     def read(self) -> NDArray[np.float16]:
-        """All vectors that are stored by now, mapped from the file and read-only: shape ``(rows, width)``.
+        """All vectors that are stored by now, a read-only ``numpy.memmap`` of shape ``(rows, width)``.
 
         Raises:
             FgvrError: The file does not hold what its index says.
         """
         stored = None
         if self.index_file.is_file():
-            with cache_database(self.index_file) as database:
+            with self._index() as database:
                 stored = self._stored_rows(database)
         if not stored:
             return np.zeros((0, self.width), dtype=_DTYPE)
@@ -93,17 +96,23 @@ class FeatureStore:
         # the size of the opened file: by its name, a network disk may still tell an old one
         with self.vectors_file.open("rb") as file:
             self._require_size(stored, os.fstat(file.fileno()).st_size)
-            return np.asarray(np.memmap(file, _DTYPE, mode="r", shape=(stored, self.width)))
+            return np.memmap(file, _DTYPE, mode="r", shape=(stored, self.width))
 
     def put(self, vectors: Mapping[View, NDArray[np.float32]]) -> None:
         """Store vectors of shape ``(width,)``, rounded to float16; a view that is there already is left as it is.
 
         Raises:
-            FgvrError: The folder cannot be written, or the file does not hold what its index says.
+            FgvrError: A vector is not finite in float16, the folder cannot be written, or the file does not hold what
+                its index says.
         """
-        with cache_database(self.index_file, writing=True) as database:
+        rounded = {view: _rounded(view, vector) for view, vector in vectors.items()}
+        with self._index(writing=True) as database:
             stored = self._stored_rows(database)
             if stored is None:
+                if self.vectors_file.is_file():
+                    # of an index that is gone; others may have it mapped, so not a byte of it may change
+                    with replacing(self.vectors_file) as empty:
+                        empty.touch()
                 database.execute("CREATE TABLE about (key TEXT, width INTEGER, rows INTEGER)")
                 database.execute(
                     "CREATE TABLE features (digest TEXT, view INTEGER, row INTEGER, PRIMARY KEY (digest, view)) "
@@ -113,19 +122,22 @@ class FeatureStore:
                 stored = 0
             # where another process was faster, its vector stays: readers may have it already
             known = "SELECT 1 FROM features WHERE digest = ? AND view = ?"
-            new = [view for view in vectors if database.execute(known, view).fetchone() is None]
+            new = [view for view in rounded if database.execute(known, view).fetchone() is None]
             if not new:
                 return
             with self.vectors_file.open("r+b" if self.vectors_file.is_file() else "x+b") as file:
                 self._require_size(stored, os.fstat(file.fileno()).st_size)
-                self._append(file, stored, np.stack([vectors[view] for view in new]))
+                self._append(file, stored, np.stack([rounded[view] for view in new]))
             entries = [(digest, view, stored + number) for number, (digest, view) in enumerate(new)]
             database.executemany("INSERT INTO features VALUES (?, ?, ?)", entries)
             database.execute("UPDATE about SET rows = ?", (stored + len(new),))
 
-    def _append(self, file: BinaryIO, stored: int, vectors: NDArray[np.float32]) -> None:
+    def _index(self, writing: bool = False) -> AbstractContextManager[sqlite3.Connection]:
+        return cache_database(self.index_file, writing, belongs_to=self.folder)
+
+    def _append(self, file: BinaryIO, stored: int, vectors: NDArray[np.float16]) -> None:
         file.seek(stored * self.width * _DTYPE.itemsize)
-        file.write(vectors.astype(_DTYPE).tobytes())
+        file.write(vectors.tobytes())
         file.flush()
         # the index must not speak of rows that a power failure can still take
         os.fsync(file.fileno())
@@ -153,3 +165,16 @@ class FeatureStore:
                 f"{str(self.vectors_file)!r} is cut off: it has {size} bytes, and its index says {expected}. Delete "
                 f"the folder {str(self.folder)!r}: what is in it can be computed again."
             )
+
+
+def _rounded(view: View, vector: NDArray[np.float32]) -> NDArray[np.float16]:
+    """``vector`` in float16.
+
+    Raises:
+        FgvrError: It is not finite then, and would be read like that for ever.
+    """
+    with np.errstate(over="ignore"):
+        rounded = vector.astype(_DTYPE)
+    if not np.isfinite(rounded).all():
+        raise FgvrError(f"The features of the photo with the digest {view[0]} are not finite: they are not stored.")
+    return rounded

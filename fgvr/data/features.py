@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,6 +41,12 @@ class StoredFeatures:
         self._vectors = vectors
         self._rows = rows
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A mapped file is mapped again by who unpickles, and not sent number by number."""
+        if isinstance(self._vectors, np.memmap):
+            return _mapped, (str(self._vectors.filename), self._vectors.dtype, self._vectors.shape, self._rows)
+        return StoredFeatures, (self._vectors, self._rows)
+
     def __len__(self) -> int:
         return int(self._rows.shape[1])
 
@@ -67,6 +74,10 @@ class StoredFeatures:
             photos = np.arange(start, min(start + _PHOTOS_A_PART, len(self)))
             features[photos] = self.gather(photos, view)[0]
         return features
+
+
+def _mapped(path: str, dtype: np.dtype[np.float16], shape: tuple[int, ...], rows: NDArray[np.int64]) -> StoredFeatures:
+    return StoredFeatures(np.memmap(path, dtype, mode="r", shape=shape), rows)
 
 
 def extract_features(
@@ -100,7 +111,8 @@ def extract_features(
         The features of each record, in the order of ``records``.
 
     Raises:
-        FgvrError: The store is damaged, or something is missing and it cannot be written.
+        FgvrError: The store is damaged, something is missing and it cannot be written, or the backbone gives a photo
+            features that are not finite.
     """
     augmentation = None if views is None else Augmentation(backbone.transform, augment)
     key = backbone.fingerprint() if augmentation is None else f"{backbone.fingerprint()}\n{augmentation!r}"
@@ -125,12 +137,22 @@ def extract_features(
             for number, pixels in enumerate(loader):
                 part = missing[number * batch_size : (number + 1) * batch_size]
                 features = backbone.encode_image(pixels.to(backbone.device)).float().cpu().numpy()
+                _require_finite(features, part, backbone)
                 store.put({(record.digest, view): row for (record, view), row in zip(part, features, strict=True)})
                 bar.update(len(part))
         rows = store.rows(digests, views or 1)
         if (rows < 0).any():
             raise FgvrError(f"{str(store.folder)!r} was deleted while it was written. Start the same command again.")
     return StoredFeatures(store.read(), rows)
+
+
+def _require_finite(features: NDArray[np.float32], part: Sequence[tuple[ImageRecord, int]], backbone: Backbone) -> None:
+    broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
+    if len(broken):
+        raise FgvrError(
+            f"{type(backbone).__name__} gives {str(part[broken[0]][0].path)!r} features that are not finite; they "
+            "are not stored. Look at the photo, and at the backbone's weights and precision."
+        )
 
 
 def _missing(records: Sequence[ImageRecord], rows: NDArray[np.int64]) -> list[tuple[ImageRecord, int]]:

@@ -2,12 +2,16 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fgvr.data.batches import BatchKey, BatchSampler
 from fgvr.errors import FgvrError
+
+NOTHING_HELD_OUT = "nothing held out"
+"""What :func:`held_out_digest` says then."""
 
 
 def check_holdout(share: float) -> float:
@@ -69,6 +73,21 @@ def split_held_out(sample_ids: Sequence[str], drawn: frozenset[str]) -> NDArray[
             "expected some, and some to learn from. Give another share, or 0."
         )
     return held_out
+
+
+def held_out_digest(sample_ids: Sequence[str], held_out: NDArray[np.bool_]) -> str:
+    """What tells apart which photos were held out; ``NOTHING_HELD_OUT`` if none were.
+
+    Args:
+        sample_ids: The photos that have a candidate set.
+        held_out: For each of them, whether it is held out; shape ``(N,)``.
+
+    Example:
+        >>> held_out_digest(["a.jpg", "b.jpg"], np.array([False, False]))
+        'nothing held out'
+    """
+    names = sorted(compress(sample_ids, held_out))
+    return hashlib.sha256("\0".join(names).encode()).hexdigest() if names else NOTHING_HELD_OUT
 
 
 class RowSampler(BatchSampler):

@@ -79,12 +79,23 @@ class PhotoFeatures:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         return extract_features(backbone, photos, self.folder, device, num_workers=self.num_workers)
 
-    def prepare(self, groups: Sequence[str], learner: Learner, device: torch.device) -> None:
-        """Look up or compute what batches of these groups of photos are made of, if that is features."""
+    def prepare(
+        self, groups: Sequence[str], learner: Learner, device: torch.device, judges_training: bool = False
+    ) -> None:
+        """Look up or compute what batches of these groups of photos are made of, if that is features.
+
+        Args:
+            groups: ``TRAINING``, or names of splits.
+            learner: The method.
+            device: Where to compute.
+            judges_training: Whether photos of ``TRAINING`` are evaluated too, which takes their plain view.
+        """
         for group in groups:
             if group == TRAINING:
                 if learner.trains and self.trains_on_stored(learner):
                     self.of_group(group, learner.backbone, device, self.views)
+                if learner.trains and judges_training and not learner.needs_pixels:
+                    self.of_group(group, learner.backbone, device)
             elif not learner.needs_pixels and self.photos(group):
                 self.of_group(group, learner.backbone, device)
 

@@ -63,7 +63,8 @@ class NearLoss(Loss):
     against the own name, and c, ``(N, 2 K + 2)``.
 
     Args:
-        warmup_epochs: Epochs before names are trusted, 1 or more: the first fit is at the end of the last of them.
+        warmup_epochs: Epochs before names are trusted, 1 or more: the first fit is at the end of the last of them. With
+            as many epochs in all, or fewer, nothing is trained after a fit, which is warned of.
         temperature: T, above 0; below 1 sharpens what noisy photos learn. 0.5 is DivideMix's.
 
     Raises:
@@ -98,9 +99,18 @@ class NearLoss(Loss):
             raise FgvrError(f"loss.temperature is {temperature}: it must be above 0.")
         self.warmup_epochs = warmup_epochs
         self.temperature = temperature
+        self._warned = False
 
     def forward(self, logits: Tensor, labels: PartialLabels) -> Tensor:
         """See the class."""
+        if self.step.epochs <= self.warmup_epochs and not self._warned:
+            self._warned = True
+            log.warning(
+                "loss.warmup_epochs is %d and trainer.max_epochs %d: no epoch is trained after the names are split, "
+                "so NeaR is PRODEN. Give fewer warm-up epochs, or more epochs.",
+                self.warmup_epochs,
+                self.step.epochs,
+            )
         targets, *_ = self._blocks(self.rows(labels))
         return -(targets * candidate_log_probs(logits, labels)).sum(dim=1)
 
@@ -126,8 +136,8 @@ class NearLoss(Loss):
         clean = clean_probability(losses[:, 0])[:, None]
         own = torch.zeros_like(predictions).scatter_(1, _own(labels), 1.0)
         self.state = torch.cat([torch.lerp(predictions, own, clean), predictions, losses, clean], dim=1)
-        count = int((clean > 0.5).sum())
-        log.info("NeaR, epoch %d: %d of %d names count as clean", self.step.epoch, count, len(clean))
+        count, seen = int((clean > 0.5).sum()), int(losses.isfinite().sum())
+        log.info("NeaR, epoch %d: %d of %d names count as clean", self.step.epoch + 1, count, seen)
 
     def _blocks(self, state: Tensor) -> tuple[Tensor, ...]:
         """Targets and predictions, K columns each; loss and c, a column each."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torchmetrics.utilities.distributed import gather_all_tensors
 
@@ -15,6 +16,7 @@ from fgvr import __version__
 from fgvr.backbones.base import Backbone
 from fgvr.data.batches import Batch
 from fgvr.data.datamodule import FgvrDataModule, run_seed
+from fgvr.data.holdout import NOTHING_HELD_OUT
 from fgvr.errors import FgvrError, TextTooLongError
 from fgvr.metrics.protocol import score
 from fgvr.records import CandidateSets, Prediction, Vocabulary
@@ -235,13 +237,35 @@ class Method(LightningModule, ABC):
         return result
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what a reader needs: class names in order and the resolved configuration, plain values only."""
+        """Add what a reader needs, plain values only.
+
+        Class names in order, the resolved configuration, which photos were held out of training, and whether true names
+        were allowed to choose.
+        """
         assert self.vocabulary is not None
         checkpoint["fgvr"] = {
             "version": __version__,
             "class_names": list(self.vocabulary.names),
             "config": self.resolved_config,
+            "held_out": self.data.held_out_digest,
+            "oracle": bool(self.selection.get("oracle")),
         }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the mark of what true names were allowed to choose; go on training with the same photos held out only.
+
+        Raises:
+            FgvrError: Training is to go on, and the run was begun with other held-out photos.
+        """
+        written = checkpoint.get("fgvr", {})
+        if written.get("oracle"):
+            self.selection["oracle"] = True
+        resuming = self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING
+        if resuming and written.get("held_out", NOTHING_HELD_OUT) != self.data.held_out_digest:
+            raise FgvrError(
+                "data.holdout: the run was begun with other held-out photos than these; photos that were trained on "
+                "cannot judge. Go on with data.holdout and seed_everything of its own config.yaml, or start a new run."
+            )
 
 
 def _drop_frozen_backbone(module: nn.Module, state: dict[str, Any], prefix: str, _: object) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from fgvr.errors import FgvrError
 from fgvr.losses.base import Loss, PartialLabels, StepContext
 
-_SAMPLES, _CLASSES, _WIDTH, _EMBED_DIM = 12, 9, 4, 6
+_SAMPLES, _CLASSES, _WIDTH, _EMBED_DIM, _VIEWS = 12, 9, 4, 6, 2
 _EPOCHS = 6
 
 
@@ -27,7 +27,8 @@ def check_loss(loss_factory: Callable[[], Loss]) -> None:
       other data is refused.
 
     ``step`` is set as a method sets it: the epochs go on, and features are there if the loss says that it needs them.
-    Every step is an epoch with an ``end_epoch``.
+    Every step is an epoch with an ``end_epoch``. A loss that says ``needs_views`` is checked with logits of further
+    views and, as photos may have one view only, without.
 
     Args:
         loss_factory: Makes a new loss, the same each time: the class itself, or a ``functools.partial`` of it.
@@ -39,6 +40,12 @@ def check_loss(loss_factory: Callable[[], Loss]) -> None:
         >>> from fgvr.losses.proden import ProdenLoss
         >>> check_loss(ProdenLoss)
     """
+    _check_contract(loss_factory)
+    if loss_factory().needs_views:
+        _check_contract(lambda: _of_one_view(loss_factory()))
+
+
+def _check_contract(loss_factory: Callable[[], Loss]) -> None:
     _check_labels_are_left_alone(loss_factory)
     _check_values(loss_factory)
     _check_extreme_logits(loss_factory)
@@ -239,6 +246,12 @@ def _new(loss_factory: Callable[[], Loss], labels: PartialLabels) -> Loss:
     return loss
 
 
+def _of_one_view(loss: Loss) -> Loss:
+    """The loss where each photo has one view: ``step`` then has no logits of others."""
+    loss.needs_views = False
+    return loss
+
+
 def _used(loss_factory: Callable[[], Loss], labels: PartialLabels) -> Loss:
     """A loss whose state is no longer the initial one."""
     loss = _new(loss_factory, labels)
@@ -254,10 +267,12 @@ def _set_step(loss: Loss, labels: PartialLabels, epoch: int, columns: Tensor | N
         torch.nn.functional.normalize(torch.randn(rows, _EMBED_DIM, generator=generator), dim=1)
         for rows in (_SAMPLES, _CLASSES)
     )
+    views = 3 * torch.randn(_VIEWS, _SAMPLES, _CLASSES, generator=generator.manual_seed(7 + epoch))
     if columns is not None:
-        classes = classes[columns]
+        classes, views = classes[columns], views[..., columns]
     features = (images[labels.sample_index], classes) if loss.needs_features else (None, None)
-    loss.step = StepContext(epoch, _EPOCHS, *features)
+    further = views[:, labels.sample_index] if loss.needs_views else None
+    loss.step = StepContext(epoch, _EPOCHS, features[0], features[1], further)
 
 
 def _call(loss: Loss, logits: Tensor, labels: PartialLabels, epoch: int = 1) -> Tensor:

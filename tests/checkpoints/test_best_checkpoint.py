@@ -16,7 +16,7 @@ class Saver(SimpleNamespace):
         self.saved = []
         best.on_fit_start(self, None)
         for self.current_epoch, value in enumerate(values, start=first):
-            self.callback_metrics = {best.figure: torch.tensor(value)}
+            self.callback_metrics = {best.monitor: torch.tensor(value)}
             self.best = best
             best.on_train_epoch_end(self, None)
         return self.saved

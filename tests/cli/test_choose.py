@@ -13,10 +13,16 @@ from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
 from tiny_run import COLOURS, OPTIONS, SUPPORT
 
+from fgvr.checkpoints.best_checkpoint import BestCheckpoint
 from fgvr.cli import main
+from fgvr.data.datamodule import FgvrDataModule
 from fgvr.data.holdout import draw_held_out
 from fgvr.methods.coop import CoOpMethod
 
+TINY_MODEL = [
+    *["--model.backbone", "fgvr.testing.tiny.TinyBackbone", "--model.head", "prompt"],
+    *["--model.head.n_ctx", "4", "--model.lr", "0.1"],
+]
 HOLDOUT = ["--data.holdout", "0.4"]
 BEST = [*HOLDOUT, "--checkpoint.select", "approximated_accuracy"]
 FIGURES = ("select/covering_rate", "select/approximated_accuracy")
@@ -84,8 +90,7 @@ class Pixels(CoOpMethod):
 def test_photos_are_read_for_the_figures_only_where_they_are_asked_for(tiny_run, monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     fit(*HOLDOUT, "--data.augment", "true", "--trainer.max_epochs", "2")
-    pixels = ["--model", "test_choose.Pixels", "--model.backbone", "fgvr.testing.tiny.TinyBackbone"]
-    pixels += ["--model.head", "prompt", "--model.head.n_ctx", "4", "--model.lr", "0.1"]
+    pixels = ["--model", "test_choose.Pixels", *TINY_MODEL]
     more = [*HOLDOUT, "--data.augment", "true", "--trainer.max_epochs", "2", *pixels]
     fit(*more)
     assert logged("runs/run/1") == {}
@@ -157,6 +162,104 @@ def test_a_resumed_run_knows_the_best_so_far(tiny_run, monkeypatch, capsys):
     assert "begun with other held-out photos" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("begun", "resumed"),
+    [([], HOLDOUT), (HOLDOUT, []), (HOLDOUT, [*HOLDOUT, "--seed_everything", "1"])],
+    ids=["trained on", "held out", "drawn anew"],
+)
+def test_a_run_goes_on_with_the_photos_that_it_has_held_out(tiny_run, capsys, begun, resumed):
+    fit(*begun, "--trainer.max_epochs", "2")
+    assert (checkpoint("last")["fgvr"]["held_out"] == "nothing held out") == (not begun)
+    resume = [*OPTIONS, "--ckpt_path", "runs/run/0/checkpoints/last.ckpt", "--trainer.max_epochs", "3"]
+    assert main(["fit", *resume, *resumed]) == 2
+    assert "begun with other held-out photos" in capsys.readouterr().err
+    assert main(["fit", *resume, *begun]) == 0
+    assert checkpoint("last")["epoch"] == 2
+    # whatever the options were in between: the newest checkpoint says what was held out
+    assert main(["fit", *resume, *resumed]) == 2
+
+
+def test_a_checkpoint_that_says_nothing_held_nothing_out(tiny_run, capsys):
+    fit("--trainer.max_epochs", "1")
+    path = Path("runs/run/0/checkpoints/last.ckpt")
+    content = checkpoint("last")
+    del content["fgvr"]["held_out"]
+    torch.save(content, path)
+    assert main(["fit", *OPTIONS, *HOLDOUT, "--ckpt_path", str(path)]) == 2
+    assert "begun with other held-out photos" in capsys.readouterr().err
+    fit("--ckpt_path", str(path), "--trainer.max_epochs", "2")
+
+
+def test_an_epoch_that_was_to_be_chosen_and_was_not_is_told(tiny_run, capsys):
+    fit(*BEST, "--trainer.max_epochs", "2")
+    Path("runs/run/0/checkpoints/best.ckpt").unlink()
+    finished = ["--ckpt_path", "runs/run/0/checkpoints/last.ckpt", "--trainer.max_epochs", "2"]
+    assert main(["fit", *OPTIONS, *BEST, *finished]) == 2
+    error = capsys.readouterr().err
+    assert "checkpoint.select is 'approximated_accuracy', but no epoch was chosen" in error
+    assert "fgvr test" in error
+    # with something left to train, there is something to choose from
+    fit(*BEST, *finished[:2], "--trainer.max_epochs", "3")
+    assert row()["selected"]["epoch"] == 3
+    # and a run that was finished so is finished
+    fit(*BEST, *finished[:2], "--trainer.max_epochs", "3")
+    assert row()["selected"]["epoch"] == 3
+
+
+@pytest.mark.filterwarnings("ignore:Total length of `list`")
+def test_a_trial_run_chooses_nothing(tiny_run):
+    fit(*BEST, "--trainer.fast_dev_run", "true")
+    assert "selected" not in row()
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        ["--trainer.strategy", "ddp_fork"],
+        ["--trainer.strategy", "ddp_spawn_find_unused_parameters_false"],
+        ["--trainer.strategy", "DDPStrategy", "--trainer.strategy.start_method", "fork"],
+    ],
+    ids=lambda options: options[-1],
+)
+def test_processes_that_cannot_say_what_they_chose_are_refused(tiny_run, capsys, strategy):
+    assert main(["fit", *OPTIONS, *BEST, "--trainer.devices", "2", *strategy]) == 2
+    error = capsys.readouterr().err
+    assert "checkpoint.select is 'approximated_accuracy', but trainer.strategy" in error
+    assert "--trainer.strategy ddp." in error
+    assert not Path("runs/labels.sqlite").exists(), "before anything is paid for"
+
+
+class Elsewhere(CoOpMethod):
+    """Brings a callback of fgvr's along, which keeps an epoch of its own."""
+
+    def configure_callbacks(self):
+        return [BestCheckpoint(Path("elsewhere"), "train/loss")]
+
+
+def test_only_the_checkpoint_that_fgvr_keeps_itself_is_taken(tiny_run, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    fit("--trainer.max_epochs", "2", "--model", "test_choose.Elsewhere", *TINY_MODEL)
+    assert Path("elsewhere/best.ckpt").is_file()
+    assert "selected" not in row()
+
+
+@pytest.mark.parametrize("strategy", ["single", "knn"])
+def test_what_the_figures_look_at_is_made_by_one_process_before_the_others_go_on(tiny_run, monkeypatch, strategy):
+    prepared = []
+
+    def prepare_data(self, original=FgvrDataModule.prepare_data):
+        original(self)
+        prepared.append("features/training" in self.seconds)
+
+    monkeypatch.setattr(FgvrDataModule, "prepare_data", prepare_data)
+    options = ["--data.augment", "true", "--data.candidates", strategy, "--trainer.max_epochs", "1"]
+    fit(*BEST, *options)
+    fit(*HOLDOUT, "--checkpoint.log_figures", "false", *options)
+    # the first of each pair is that of training, the second that of the test
+    assert prepared[0] is True
+    assert prepared[2] is (strategy == "knn"), "nobody looks at them"
+
+
 def test_two_processes_choose_as_one_does(tiny_run):
     # 6 epochs, 16 photos of which 6 are held out: 5 of them in the first batch, so the shares are uneven
     options = [*OPTIONS, *BEST, "--model.lr", "1"]
@@ -184,11 +287,27 @@ def test_a_callback_of_ones_own_may_monitor_the_figures(tiny_run):
     assert logged()["select/covering_rate"]
 
 
-def test_nothing_is_chosen_where_nothing_is_trained(tiny_run):
+def test_a_run_goes_on_choosing_by_what_it_was_begun_with(tiny_run, capsys):
+    fit(*HOLDOUT, "--trainer.max_epochs", "1")
+    resume = ["--ckpt_path", "runs/run/0/checkpoints/last.ckpt", "--trainer.max_epochs", "2"]
+    assert main(["fit", *OPTIONS, *BEST, *resume]) == 2
+    assert "begun with 'last'" in capsys.readouterr().err
+
+
+def test_who_tests_the_last_epoch_is_told_of_the_chosen_one(tiny_run, caplog):
+    fit(*BEST, "--trainer.max_epochs", "1")
+    assert main(["test", *OPTIONS, "--ckpt_path", "runs/run/0/checkpoints/best.ckpt"]) == 0
+    assert "This is the last epoch" not in caplog.text
+    assert main(["test", *OPTIONS, "--ckpt_path", "runs/run/0/checkpoints/last.ckpt"]) == 0
+    assert "--ckpt_path runs/run/0/checkpoints/best.ckpt" in caplog.text
+
+
+def test_nothing_is_chosen_where_nothing_is_trained(tiny_run, caplog):
     options = ["--model", "zero_shot", "--model.backbone", "fgvr.testing.tiny.TinyBackbone", "--data.class_names"]
     more = ["dataset", "--data.dataset", "manifest", "--data.dataset.root", "birds", "--trainer.accelerator", "cpu"]
     assert main(["fit", *options, *more, "--checkpoint.select", "covering_rate"]) == 0
     assert "selected" not in row(name="zero_shot")
+    assert "zero_shot has nothing to train" in caplog.text
 
 
 def test_compared_rows_are_chosen_as_the_run_is(tiny_run, capfd):
@@ -235,6 +354,10 @@ MONITORS = [
     ["--trainer.callbacks+", "ModelCheckpoint", "--trainer.callbacks.monitor", "val/cacc"],
     ["--trainer.callbacks+", "EarlyStopping", "--trainer.callbacks.monitor", "val/siou_hyphen"],
     ["--trainer.callbacks+", "test_choose.Hidden"],
+    [
+        *["--trainer.callbacks+", "fgvr.checkpoints.best_checkpoint.BestCheckpoint"],
+        *["--trainer.callbacks.folder", "mine", "--trainer.callbacks.monitor", "val/cacc"],
+    ],
 ]
 
 
@@ -292,6 +415,38 @@ def test_an_oracle_study_is_marked_wherever_it_is_shown(tiny_run, capsys):
     config = ["--config", "runs/run/0/config.yaml", "--ckpt_path", "runs/run/0/checkpoints/last.ckpt"]
     assert main(["test", *config, "--trainer.callbacks", "null", "--checkpoint.allow_true_names", "false"]) == 0
     assert row("runs/run/1")["oracle"] is True
+
+    # and with what was trained on from there, and again from there
+    for epochs in ("3", "4"):
+        fit("--ckpt_path", "runs/run/0/checkpoints/last.ckpt", "--trainer.max_epochs", epochs)
+        assert row()["oracle"] is True
+        assert "coop (oracle)" in capsys.readouterr().out
+    config[-1] = "runs/run/0/checkpoints/last.ckpt"
+    assert main(["test", *config, "--trainer.callbacks", "null", "--checkpoint.allow_true_names", "false"]) == 0
+    assert row("runs/run/2")["oracle"] is True
+
+
+def test_without_the_option_nothing_is_marked(tiny_run):
+    fit("--trainer.max_epochs", "1")
+    assert checkpoint("last")["fgvr"]["oracle"] is False
+    assert "oracle" not in row()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["label_free_figures.LabelFreeFigures"],
+        ["best_checkpoint.BestCheckpoint", "--trainer.callbacks.monitor", "select/covering_rate"],
+        ["run_checkpoint.RunCheckpoint"],
+    ],
+    ids=lambda options: options[0],
+)
+def test_what_fgvr_adds_itself_is_not_for_the_user_to_add(tiny_run, capsys, options):
+    folder = ["--trainer.callbacks.folder", "mine"] if "Checkpoint" in options[0] else []
+    callback = ["--trainer.callbacks+", f"fgvr.checkpoints.{options[0]}", *options[1:], *folder]
+    assert main(["fit", *OPTIONS, *BEST, *callback]) == 2
+    assert "is added by fgvr itself" in capsys.readouterr().err
+    assert not Path("runs/labels.sqlite").exists()
 
 
 def test_validation_photos_that_are_test_photos_are_no_way_round(tiny_run, capsys):

@@ -34,7 +34,7 @@ def test_a_cache_that_cannot_be_used_says_what_to_do(tmp_path, obstacle):
         with cache_database(path) as database:
             database.execute("CREATE TABLE IF NOT EXISTS photos (stamp TEXT)")
 
-    with pytest.raises(FgvrError, match=r"photos\.sqlite' cannot be used as a cache .*FGVR_CACHE"):
+    with pytest.raises(FgvrError, match=r"photos\.sqlite' cannot be used as a cache .*FGVR_CACHE.*photos\.sqlite'"):
         use()
 
 

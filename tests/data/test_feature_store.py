@@ -179,6 +179,37 @@ def test_a_data_file_that_is_not_what_the_index_says(tmp_path, damage):
     assert len(store.read()) == 1
 
 
+def test_a_damaged_index_names_the_folder_to_delete(tmp_path):
+    store = FeatureStore(tmp_path, "key", 3)
+    store.put({("a", 0): np.ones(3, dtype=np.float32)})
+    store.index_file.write_bytes(b"no database" * 100)
+    for use in (lambda: store.rows(["a"]), store.read, lambda: store.put({("b", 0): np.ones(3, dtype=np.float32)})):
+        with pytest.raises(FgvrError, match=f"if the file is damaged, delete '{store.folder}'"):
+            use()
+
+
+def test_without_its_index_a_store_begins_anew_and_readers_keep_what_they_have(tmp_path):
+    store = FeatureStore(tmp_path, "key", 3)
+    store.put({("a", 0): np.ones(3, dtype=np.float32), ("b", 0): np.full(3, 2, dtype=np.float32)})
+    mapped = store.read()
+    store.index_file.unlink()
+    store.put({("c", 0): np.full(3, 3, dtype=np.float32)})
+    assert mapped.tolist() == [[1, 1, 1], [2, 2, 2]]
+    assert store.rows(["a", "b", "c"]).tolist() == [[-1, -1, 0]]
+    assert store.read().tolist() == [[3, 3, 3]]
+    assert store.vectors_file.stat().st_size == 6
+    assert sorted(path.name for path in store.folder.iterdir()) == ["index.sqlite", "vectors.f16"]
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, 1e6], ids=str)
+def test_vectors_that_are_not_finite_in_float16_are_refused(tmp_path, number):
+    store = FeatureStore(tmp_path, "key", 3)
+    good = np.ones(3, dtype=np.float32)
+    with pytest.raises(FgvrError, match="photo with the digest b are not finite"):
+        store.put({("a", 0): good, ("b", 0): np.array([0, number, 0], dtype=np.float32)})
+    assert store.rows(["a", "b"]).tolist() == [[-1, -1]]
+
+
 def test_a_write_that_fails_leaves_no_trace_in_the_index(tmp_path, monkeypatch):
     store = FeatureStore(tmp_path, "key", 3)
     store.put({("a", 0): np.ones(3, dtype=np.float32)})

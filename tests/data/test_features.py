@@ -1,3 +1,4 @@
+import pickle
 import shutil
 
 import numpy as np
@@ -7,7 +8,7 @@ from PIL import Image
 
 from fgvr.data.augmentation import Augmentation
 from fgvr.data.feature_store import FeatureStore
-from fgvr.data.features import extract_features
+from fgvr.data.features import StoredFeatures, extract_features
 from fgvr.data.folder import FolderDataset
 from fgvr.data.scan import scan
 from fgvr.errors import FgvrError
@@ -158,3 +159,29 @@ def test_some_of_the_photos_in_some_of_the_views(noise, backbone, tmp_path):
     assert len(some) == 2
     np.testing.assert_array_equal(some.gather(np.array([0, 1, 0]), np.array([2, 0])), everything[[2, 0]][:, [2, 0, 2]])
     np.testing.assert_array_equal(some.to_numpy(), everything[0, [2, 0]])
+
+
+def test_features_that_are_not_finite_name_their_photo(photos, backbone, tmp_path, monkeypatch):
+    encode = backbone.encode_image
+
+    def encode_image(pixels):
+        features = encode(pixels)
+        features[pixels[:, 1].mean(dim=(1, 2)) > pixels[:, 0].mean(dim=(1, 2))] = torch.nan  # green
+        return features
+
+    monkeypatch.setattr(backbone, "encode_image", encode_image)
+    with pytest.raises(FgvrError, match=r"Counting gives '.*1\.png' features that are not finite"):
+        plain(backbone, photos, tmp_path)
+    monkeypatch.undo()
+    assert np.isfinite(plain(backbone, photos, tmp_path)).all()
+
+
+def test_a_pickle_maps_the_file_again(noise, backbone, tmp_path):
+    store = FeatureStore(tmp_path, backbone.fingerprint(), backbone.embed_dim)
+    store.put({(str(n), 0): np.ones(backbone.embed_dim, dtype=np.float32) for n in range(5000)})
+    stored = extract_features(backbone, noise, tmp_path, progress=False).select([2, 0])
+    sent = pickle.dumps(stored)
+    assert len(sent) < 1000 < store.vectors_file.stat().st_size
+    np.testing.assert_array_equal(pickle.loads(sent).to_numpy(), stored.to_numpy())
+    alone = StoredFeatures(np.ones((2, 3), dtype=np.float16), np.array([[0, 1]]))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(alone)).to_numpy(), alone.to_numpy())

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from fgvr.data.batches import BatchSampler
-from fgvr.data.holdout import RowSampler, check_holdout, draw_held_out, split_held_out
+from fgvr.data.holdout import (
+    NOTHING_HELD_OUT,
+    RowSampler,
+    check_holdout,
+    draw_held_out,
+    held_out_digest,
+    split_held_out,
+)
 from fgvr.errors import FgvrError
 
 NAMES = [f"photo{number}.jpg" for number in range(40)]
@@ -54,3 +61,12 @@ def test_rows_keep_their_numbers(world_size):
 
 def test_all_rows_are_drawn_as_without_holdout():
     assert drawn(RowSampler(np.arange(11), 4, seed=5)) == drawn(BatchSampler(11, 4, seed=5))
+
+
+def test_the_digest_is_that_of_the_held_out_photos_alone():
+    held_out = np.arange(len(NAMES)) % 3 == 0
+    digest = held_out_digest(NAMES, held_out)
+    assert digest == held_out_digest(NAMES[::-1], held_out[::-1])
+    assert digest == held_out_digest(NAMES[::3], np.ones(14, dtype=bool)), "whatever was trained on"
+    assert digest != held_out_digest(NAMES[::3], np.arange(14) > 0)
+    assert held_out_digest(NAMES, ~held_out & held_out) == NOTHING_HELD_OUT

@@ -73,6 +73,17 @@ def test_with_augmentation_alone_photos_are_read_anew(make):
     assert isinstance(features.evaluation_batches("val", learner), FeatureBatches)
 
 
+def test_training_photos_that_are_evaluated_too_are_prepared_in_their_plain_view(make):
+    for options in ({"augment": True}, {"augment": True, "views": 2}, {}):
+        features, learner = make(**options), Frozen()
+        features.prepare([TRAINING], learner, CPU, judges_training=True)
+        learner.backbone.encode_image = lambda pixels: pytest.fail("not prepared")
+        assert len(features.of_group(TRAINING, learner.backbone, CPU)) == 3
+    features = make(augment=True)
+    features.prepare([TRAINING], Tuned(), CPU, judges_training=True)
+    assert features.seconds == {}, "they are read anew"
+
+
 def test_stored_views_are_for_training_and_evaluation_stays_plain(make):
     features, learner = make(augment=True, views=2), Frozen()
     features.prepare([TRAINING, "test"], learner, CPU)

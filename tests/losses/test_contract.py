@@ -6,6 +6,7 @@ import torch
 from fgvr.losses.alim import AlimLoss
 from fgvr.losses.base import Loss
 from fgvr.losses.ce import CELoss
+from fgvr.losses.crdpll import CrdpllLoss
 from fgvr.losses.lws import LwsLoss
 from fgvr.losses.near import NearLoss
 from fgvr.losses.pico import PicoLoss
@@ -131,9 +132,25 @@ class LocalEndLoss(ProdenLoss):
         self.state = self.state * self.seen
 
 
+class BatchViewsLoss(CrdpllLoss):
+    """Breaks the contract where there are further views."""
+
+    def _views(self, logits):
+        views = super()._views(logits)
+        return views if len(views) == 1 else views - views.mean(dim=(1, 2), keepdim=True) * torch.arange(views.shape[2])
+
+
+class AlwaysViewsLoss(CrdpllLoss):
+    """Breaks it where there are none."""
+
+    def _views(self, logits):
+        return torch.cat([logits.float()[None], self.step.view_logits])
+
+
 @pytest.mark.parametrize(
     ("loss", "message"),
     [
+        (BatchViewsLoss, "rest of the batch"),
         (MeanLoss, "shape"),
         (HalfPrecisionLoss, "float32"),
         (LogOfSoftmaxLoss, "not finite"),
@@ -155,3 +172,8 @@ class LocalEndLoss(ProdenLoss):
 def test_a_loss_that_breaks_the_contract_is_caught(loss, message):
     with pytest.raises(AssertionError, match=message):
         check_loss(loss)
+
+
+def test_a_loss_that_looks_at_further_views_is_checked_without_them_too():
+    with pytest.raises(TypeError, match="NoneType"):
+        check_loss(AlwaysViewsLoss)

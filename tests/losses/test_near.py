@@ -253,7 +253,16 @@ def test_where_weights_differ_the_own_name_is_what_weighs_most(labels, batches):
 def test_the_split_is_logged_once_an_epoch(labels, batches, caplog):
     with caplog.at_level(logging.INFO, logger="fgvr"):
         train(NearLoss(warmup_epochs=2), labels, batches)
-    assert [record.getMessage().split(":")[0] for record in caplog.records] == [f"NeaR, epoch {n}" for n in (1, 2, 3)]
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == [f"NeaR, epoch {n}" for n in (2, 3, 4)]
+
+
+@pytest.mark.parametrize(("warmup", "warnings"), [(3, 0), (4, 1), (5, 1)])
+def test_too_few_epochs_for_a_split_are_warned_of_once(labels, batches, caplog, warmup, warnings):
+    with caplog.at_level(logging.WARNING, logger="fgvr"):
+        train(NearLoss(warmup_epochs=warmup), labels, batches)
+    assert len(caplog.messages) == warnings
+    if warnings:
+        assert f"loss.warmup_epochs is {warmup} and trainer.max_epochs 4" in caplog.text
 
 
 @pytest.mark.parametrize(("option", "value"), [("warmup_epochs", 0), ("temperature", 0.0), ("temperature", math.nan)])
