@@ -5,16 +5,19 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fgvr.cli.compare import compared_args
 from fgvr.cli.configs import shipped_folder
 from fgvr.cli.grid import read_grid
 from fgvr.cli.sweep import Sweep
 from fgvr.cli.train import ParsedCLI
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.methods.base import Method
+from fgvr.runs import RunFolder
 
 FOUND = sorted(shipped_folder().rglob("*.yaml"))
 SWEEPS = [path for path in FOUND if "vary" in yaml.safe_load(path.read_text())]
 CONFIGS = [path for path in FOUND if path not in SWEEPS]
+LATTECLIP = [path for path in CONFIGS if path.stem.endswith("_latteclip")]
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -39,6 +42,34 @@ def test_every_run_of_a_sweep_is_parsed(path, tmp_path, monkeypatch):
     runs = Sweep(grid, Path("runs/sweep")).runs
     assert len({run.folder for run in runs}) == len(grid.variants) * len(grid.seeds) > 1
     assert not list(tmp_path.iterdir()), "nothing was run"
+
+
+@pytest.mark.parametrize("path", LATTECLIP, ids=lambda path: path.stem)
+def test_compared_rows_of_latteclip_are_trained_as_in_its_paper(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cli = ParsedCLI(["--config", str(path)])
+    folder = RunFolder(tmp_path)
+    folder.config.write_text(cli.parser.dump(cli.config, skip_none=False))
+    own, rows = cli.config.model.init_args, yaml.safe_load(path.read_text())["compare"]
+    options = {row: ParsedCLI(compared_args(folder, row, differing)).config for row, differing in rows.items()}
+    assert [*options] == ["clip", "flyp", "flyp_true_names", "reclip"]
+    for row in options.values():
+        assert (row.model.init_args.backbone, row.model.init_args.templates) == (own.backbone, own.templates)
+    for row, labels in (("flyp", "pseudo"), ("flyp_true_names", "true")):
+        trained = options[row].model.init_args
+        assert (trained.labels, trained.refresh) == (labels, "step")
+        for key in ("lr", "weight_decay", "betas", "eps", "warmup_steps"):
+            assert trained[key] == own[key]
+        assert options[row].trainer == cli.config.trainer
+    reclip = options["reclip"].model.init_args
+    assert (reclip.alpha, reclip.momentum, reclip.weight_decay) == (0.99, 0.9, 0.0001), "not those of latteclip"
+
+
+def test_the_data_sets_and_ablations_of_latteclip_are_there():
+    assert len(LATTECLIP) == 12
+    ablations = {path.stem: read_grid(path) for path in SWEEPS if path.stem.startswith("latteclip_")}
+    runs = {stem: len(grid.variants) for stem, grid in ablations.items()}
+    assert runs == {"latteclip_texts": 7, "latteclip_parts": 6, "latteclip_group_size": 4, "latteclip_data": 10}
 
 
 def test_the_tables_and_figures_of_the_paper_are_there():

@@ -98,6 +98,8 @@ class FlypMethod(FineTuneMethod):
         self.labels = labels
         self.refresh = refresh
         self._sample_labels: Tensor | None = None
+        if labels == "true":
+            self.selection["oracle"] = True
 
     def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:
         """Thaw the towers, and encode the class names by the weights that they have before training."""

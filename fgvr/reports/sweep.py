@@ -62,7 +62,7 @@ class Line:
         figures: Figure -> its value for each seed.
         seeds: Number of seeds.
         simulated: Whether it rests on simulated labels.
-        oracle: Whether true names were allowed to choose what was trained.
+        oracle: Whether true names were trained on, or allowed to choose what was trained.
     """
 
     row: str

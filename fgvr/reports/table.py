@@ -19,7 +19,7 @@ COLUMNS = {
 
 SIMULATED = "simulated: the names come from a labeler that is a simulation, and so do its costs and times"
 
-ORACLE = "oracle: true names of the split val were allowed to choose what was trained; no label-free result"
+ORACLE = "oracle: true names were trained on, or were allowed to choose what was trained; no label-free result"
 
 
 def row_title(name: str, row: Mapping[str, Any]) -> str:
@@ -41,7 +41,7 @@ def table_cells(rows: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     """Headings and rows as text; a key that no row has gets no column, and one that a row lacks a dash.
 
     The name of a row that rests on a simulated labeler ends with "(simulated)", and that of one for which true names
-    were allowed to choose with "(oracle)".
+    were trained on or allowed to choose with "(oracle)".
 
     Args:
         rows: Row name -> figures, as in ``metrics.json``.
