@@ -242,13 +242,14 @@ def _what_to_keep(chunks: Sequence[SuffixChunk], blocks: _Blocks, shared: int, m
 
 def _sizes(chunk: SuffixChunk, blocks: _Blocks, shared: int) -> dict[_Keep, int]:
     """Bytes of what may be kept of a chunk."""
-    block, nodes = blocks.blocks[0], len(chunk.tokens)
-    inputs = 4 * nodes * block.width  # inner has the same size
-    weights = 4 * block.heads * sum(number * length * (shared + length) for number, length in chunk.groups)
-    # hidden states of nodes; queries, keys and values for each place of a path
-    rest = torch.finfo(blocks.dtype).bits // 8 * (nodes * len(block.mlp_in[0]) + len(chunk.path) * 3 * block.width)
-    return {
-        _Keep.INPUTS: len(blocks) * inputs,
-        _Keep.ATTENDED: len(blocks) * (2 * inputs + weights),
-        _Keep.ALL: len(blocks) * (2 * inputs + weights + rest),
-    }
+    block, nodes, places = blocks.blocks[0], len(chunk.tokens), len(chunk.path)
+    size = torch.finfo(blocks.dtype).bits // 8
+    inputs = attended = rest = 0
+    for last in [False] * (len(blocks) - 1) + [True]:
+        # of the last block, only the ends have queries and all that follows
+        rows, queries = (len(chunk.ends), len(chunk.ends)) if last else (nodes, places)
+        on = sum(number * (1 if last else length) * (shared + length) for number, length in chunk.groups)
+        inputs += 4 * nodes * block.width
+        attended += 4 * (rows * block.width + block.heads * on)
+        rest += size * (rows * len(block.mlp_in[0]) + (queries + 2 * places) * block.width)
+    return {_Keep.INPUTS: inputs, _Keep.ATTENDED: inputs + attended, _Keep.ALL: inputs + attended + rest}
