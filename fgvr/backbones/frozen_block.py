@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fgvr.backbones.path_attention import attend, attend_backward
+from fgvr.backbones.path_attention import AttendedGroup, attend, attend_again, attend_backward
 from fgvr.backbones.suffixes import SuffixChunk
 
 Linear = tuple[Tensor, Tensor | None]
@@ -26,30 +26,32 @@ class BlockState(NamedTuple):
         inputs: Shape ``(T, d)``.
         inner: Behind attention and its residual, shape ``(R, d)``.
         hidden: Before the activation, shape ``(R, mlp_width)``.
-        projected: Queries, keys and values of the nodes, shape ``(T, 3 d)``; without queries where only the ends have
-            any.
-        queries: Those of the ends, shape ``(R, d)``; empty where all nodes have queries.
         statistics: Mean and reciprocal deviation of both layer norms, ``(T, 1)`` twice and ``(R, 1)`` twice.
-        weights: Of attention, for each length of suffixes.
+        groups: Of attention.
     """
 
     inputs: Tensor
     inner: Tensor
     hidden: Tensor
-    projected: Tensor
-    queries: Tensor
     statistics: tuple[Tensor, Tensor, Tensor, Tensor]
-    weights: list[Tensor]
+    groups: list[AttendedGroup]
 
     def tensors(self) -> list[Tensor]:
         """All tensors in a row, as autograd keeps them."""
-        return [self.inputs, self.inner, self.hidden, self.projected, self.queries, *self.statistics, *self.weights]
+        return [
+            self.inputs,
+            self.inner,
+            self.hidden,
+            *self.statistics,
+            *(part for group in self.groups for part in group),
+        ]
 
     @classmethod
     def of(cls, tensors: Sequence[Tensor]) -> "BlockState":
         """What ``tensors`` was made of."""
-        inputs, inner, hidden, projected, queries, mean_1, deviation_1, mean_2, deviation_2, *weights = tensors
-        return cls(inputs, inner, hidden, projected, queries, (mean_1, deviation_1, mean_2, deviation_2), weights)
+        inputs, inner, hidden, mean_1, deviation_1, mean_2, deviation_2, *parts = tensors
+        groups = [AttendedGroup(*parts[i : i + 4]) for i in range(0, len(parts), 4)]
+        return cls(inputs, inner, hidden, (mean_1, deviation_1, mean_2, deviation_2), groups)
 
 
 @dataclass(frozen=True)
@@ -111,28 +113,39 @@ class FrozenBlock:
         if ends_only:
             queries = self._linear_in(normed.index_select(0, chunk.ends), slice(self.width))
             residual = inputs.index_select(0, chunk.ends)
-        attended, weights = attend(queries, projected, prefix, chunk)
+        attended, groups = attend(queries, projected, prefix, chunk)
         inner = _add_linear(residual, attended, self.attn_out, self.scale_1)
         normed, mean_2, deviation_2 = _norm(self.norm_2, inner, self.mlp_in[0].dtype)
         hidden = F.linear(normed, *self.mlp_in)
-        statistics = (mean_1, deviation_1, mean_2, deviation_2)
-        nothing = projected.new_empty(0)
-        return BlockState(
-            inputs, inner, hidden, projected, nothing if queries is None else queries, statistics, weights
-        )
+        return BlockState(inputs, inner, hidden, (mean_1, deviation_1, mean_2, deviation_2), groups)
 
-    def project_again(
-        self, inputs: Tensor, inner: Tensor, weights: list[Tensor], chunk: SuffixChunk, ends_only: bool = False
+    def forward_again(
+        self,
+        inputs: Tensor,
+        inner: Tensor,
+        weights: Sequence[Tensor],
+        prefix: Tensor,
+        chunk: SuffixChunk,
+        ends_only: bool = False,
     ) -> BlockState:
-        """What ``forward`` returned, from those parts of it that are small for what they cost: without attention."""
+        """What ``forward`` returned, from those parts of it that are small for what they cost: without attention.
+
+        Args:
+            inputs: As there.
+            inner: Of the state.
+            weights: Of the state's groups.
+            prefix: As there.
+            chunk: As there.
+            ends_only: As there.
+        """
         projected, normed, mean_1, deviation_1 = self.project(inputs, self.width if ends_only else 0)
-        queries = projected.new_empty(0)
+        queries = None
         if ends_only:
             queries = self._linear_in(normed.index_select(0, chunk.ends), slice(self.width))
+        groups = attend_again(queries, projected, weights, prefix, chunk)
         normed, mean_2, deviation_2 = _norm(self.norm_2, inner, self.mlp_in[0].dtype)
         hidden = F.linear(normed, *self.mlp_in)
-        statistics = (mean_1, deviation_1, mean_2, deviation_2)
-        return BlockState(inputs, inner, hidden, projected, queries, statistics, weights)
+        return BlockState(inputs, inner, hidden, (mean_1, deviation_1, mean_2, deviation_2), groups)
 
     def finish(self, state: BlockState) -> Tensor:
         """The block's output: nothing of this is needed by the backward pass."""
@@ -168,15 +181,7 @@ class FrozenBlock:
         )
         inner = _norm_backward(self.norm_2, hidden @ self.mlp_in[0], state.inner, mean_2, deviation_2).add_(gradient)
         attended = _linear_backward(inner, self.attn_out, self.scale_1)
-        queries, projected = attend_backward(
-            attended,
-            state.queries if ends_only else None,
-            state.projected,
-            state.weights,
-            prefix,
-            prefix_gradient,
-            chunk,
-        )
+        queries, projected = attend_backward(attended, state.groups, prefix, prefix_gradient, chunk, ends_only)
         if not inputs_too:
             return None
         if own_gradient is not None:

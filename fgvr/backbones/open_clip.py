@@ -58,11 +58,11 @@ class OpenClipBackbone(Backbone):
         config_dir: str | None = None,
         cache_dir: str | None = None,
         text_batch_size: int = 256,
-        text_memory_gb: float = 2.1,
+        text_memory_gb: float = 2.2,
     ) -> None:
         super().__init__()
         if text_memory_gb < 0:
-            raise FgvrError(f"text_memory_gb is {text_memory_gb}; expected 0 or more, for instance 2.1.")
+            raise FgvrError(f"text_memory_gb is {text_memory_gb}; expected 0 or more, for instance 2.2.")
         self.model_name = model
         self.pretrained = pretrained
         self.config_dir = config_dir
@@ -218,7 +218,7 @@ class OpenClipPromptEncoder(TokenPromptEncoder):
         tower: "CLIP | TextTransformer",
         tokenizer: "SimpleTokenizer",
         batch_size: int,
-        keep_bytes: int = 21 * 10**8,
+        keep_bytes: int = 22 * 10**8,
     ) -> None:
         super().__init__(tower.token_embedding, tower.context_length, batch_size, full_length=tower.attn_mask is None)
         self.tower = tower

@@ -5,7 +5,8 @@ prefix are one for all suffixes of a length, without copies of the prefix's keys
 batched over heads and suffixes of equal length, so that nothing is padded.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,9 +14,25 @@ from torch import Tensor
 from fgvr.backbones.suffixes import SuffixChunk
 
 
+class AttendedGroup(NamedTuple):
+    """What the backward pass needs of G suffixes of length S; queries are of all tokens (Q = S) or the last (Q = 1).
+
+    Attributes:
+        queries: Shape ``(H, G * Q, head_dim)``.
+        keys: Shape ``(H, G * S, head_dim)``.
+        values: Shape ``(H, G * S, head_dim)``.
+        weights: Float32 attention weights on prefix and suffix, shape ``(H, G, Q, P + S)``.
+    """
+
+    queries: Tensor
+    keys: Tensor
+    values: Tensor
+    weights: Tensor
+
+
 def attend(
     queries: Tensor | None, projected: Tensor, prefix: Tensor, chunk: SuffixChunk
-) -> tuple[Tensor, list[Tensor]]:
+) -> tuple[Tensor, list[AttendedGroup]]:
     """Values averaged with weights softmax(q k / sqrt(head_dim)), before the output projection.
 
     Args:
@@ -26,45 +43,69 @@ def attend(
         chunk: The suffixes.
 
     Returns:
-        Shape ``(T, d)``, or ``(B, d)`` for the ends; and the float32 weights of each group of G suffixes of length S
-        on prefix and suffix, shape ``(H, G, Q, P + S)``, where queries are of all tokens (Q = S) or the last (Q = 1).
+        Shape ``(T, d)``, or ``(B, d)`` for the ends; and what ``attend_backward`` needs.
     """
-    outputs, weights = [], []
-    for query, keys, values, number in _groups(queries, projected, prefix, chunk):
-        output, on = _attend_group(query, keys, values, prefix, number, causal=queries is None)
-        weights.append(on)
+    rows = chunk.spread(projected)
+    outputs, groups = [], []
+    start = end = 0
+    for number, length in chunk.groups:
+        parts = split_heads(rows[start : start + number * length], prefix)
+        query = parts[0] if queries is None else split_heads(queries[end : end + number], prefix)[0]
+        output, weights = _attend_group(query, parts[-2], parts[-1], prefix, number, causal=queries is None)
+        groups.append(AttendedGroup(query, parts[-2], parts[-1], weights))
         outputs.append(output.transpose(0, 1).flatten(1))
+        start, end = start + number * length, end + number
     attended = torch.cat(outputs)
     if queries is None and len(chunk.again):
         attended = attended.index_select(0, chunk.first)
-    return attended, weights
+    return attended, groups
+
+
+def attend_again(
+    queries: Tensor | None, projected: Tensor, weights: Sequence[Tensor], prefix: Tensor, chunk: SuffixChunk
+) -> list[AttendedGroup]:
+    """What ``attend`` returned for ``attend_backward``, where the weights were kept: without attention.
+
+    Args:
+        queries: As there.
+        projected: As there.
+        weights: Those of each group.
+        prefix: As there.
+        chunk: As there.
+    """
+    rows = chunk.spread(projected)
+    groups = []
+    start = end = 0
+    for (number, length), on in zip(chunk.groups, weights, strict=True):
+        parts = split_heads(rows[start : start + number * length], prefix)
+        query = parts[0] if queries is None else split_heads(queries[end : end + number], prefix)[0]
+        groups.append(AttendedGroup(query, parts[-2], parts[-1], on))
+        start, end = start + number * length, end + number
+    return groups
 
 
 def attend_backward(
     gradient: Tensor,
-    queries: Tensor | None,
-    projected: Tensor,
-    weights: Sequence[Tensor],
+    groups: list[AttendedGroup],
     prefix: Tensor,
     prefix_gradient: Tensor | None,
     chunk: SuffixChunk,
+    ends_only: bool,
 ) -> tuple[Tensor, Tensor]:
     """Gradients of what went into ``attend``.
 
     Args:
         gradient: That of its output.
-        queries: As there.
-        projected: As there.
-        weights: What it returned.
+        groups: What it returned.
         prefix: As there.
         prefix_gradient: Float32; the gradient of ``prefix`` is added to it, unless ``None``.
         chunk: As there.
+        ends_only: Whether ``queries`` were given.
 
     Returns:
         Those of ``queries`` (an empty tensor where there were none) and of ``projected``.
     """
     heads, head_dim = prefix.shape[1], prefix.shape[3]
-    ends_only = queries is not None
     if not ends_only and len(chunk.again):
         # a node's output was taken from its first row, so the others have no gradient
         spread = gradient.new_zeros(len(chunk.path), gradient.shape[1])
@@ -73,30 +114,16 @@ def attend_backward(
     query_rows = gradient.new_empty(len(gradient) if ends_only else 0, heads, head_dim)
     target = query_rows if ends_only else rows[:, 0]
     start = end = 0
-    groups = _groups(queries, projected, prefix, chunk)
-    for (query, keys, values, number), on in zip(groups, weights, strict=True):
-        stop, query_stop = start + keys.shape[1], end + query.shape[1]
+    for (number, length), group in zip(chunk.groups, groups, strict=True):
+        stop, query_stop = start + number * length, end + group.queries.shape[1]
         (part,) = split_heads(gradient[end:query_stop], prefix)
-        parts = _attend_group_backward(part, query, keys, values, on, number, prefix, prefix_gradient)
-        for place, found in zip(
+        parts = _attend_group_backward(part, group, prefix, prefix_gradient)
+        for place, values in zip(
             (target[end:query_stop], rows[start:stop, -2], rows[start:stop, -1]), parts, strict=True
         ):
-            place.copy_(found.transpose(0, 1))
+            place.copy_(values.transpose(0, 1))
         start, end = stop, query_stop
     return query_rows.flatten(1), chunk.collect(rows.flatten(1))
-
-
-def _groups(
-    queries: Tensor | None, projected: Tensor, prefix: Tensor, chunk: SuffixChunk
-) -> Iterator[tuple[Tensor, Tensor, Tensor, int]]:
-    """Queries ``(H, G * Q, head_dim)``, keys and values ``(H, G * S, head_dim)`` and G, for each length S."""
-    rows = chunk.spread(projected)
-    start = end = 0
-    for number, length in chunk.groups:
-        parts = split_heads(rows[start : start + number * length], prefix)
-        query = parts[0] if queries is None else split_heads(queries[end : end + number], prefix)[0]
-        yield query, parts[-2], parts[-1], number
-        start, end = start + number * length, end + number
 
 
 def split_heads(rows: Tensor, prefix: Tensor) -> Tensor:
@@ -131,16 +158,11 @@ def _attend_group(
 
 
 def _attend_group_backward(
-    gradient: Tensor,
-    queries: Tensor,
-    keys: Tensor,
-    values: Tensor,
-    weights: Tensor,
-    number: int,
-    prefix: Tensor,
-    prefix_gradient: Tensor | None,
+    gradient: Tensor, group: AttendedGroup, prefix: Tensor, prefix_gradient: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    heads, _, head_dim = queries.shape
+    queries, keys, values, weights = group
+    heads, number, _, _ = weights.shape
+    head_dim = queries.shape[2]
     per_suffix = (heads * number, -1, head_dim)
     on_prefix, on_suffix = _split_weights(weights.to(queries.dtype), prefix)
     shape = (*weights.shape[:3], -1)

@@ -122,13 +122,9 @@ class _Blocks:
         for i, block in enumerate(self.blocks):
             state = block.forward(x, prefix[i], chunk, ends_only=i == len(self) - 1)
             if keep:
-                kept.append(
-                    {
-                        _Keep.INPUTS: [x],
-                        _Keep.ATTENDED: [x, state.inner, *state.weights],
-                        _Keep.ALL: state.tensors(),
-                    }[keep]
-                )
+                weights = [group.weights for group in state.groups]
+                parts = {_Keep.INPUTS: [x], _Keep.ATTENDED: [x, state.inner, *weights], _Keep.ALL: state.tensors()}
+                kept.append(parts[keep])
             x = block.finish(state)
         return x, kept
 
@@ -152,7 +148,7 @@ class _Blocks:
             if keep is _Keep.ALL:
                 state = BlockState.of(tensors)
             elif keep is _Keep.ATTENDED:
-                state = block.project_again(tensors[0], tensors[1], tensors[2:], chunk, last)
+                state = block.forward_again(tensors[0], tensors[1], tensors[2:], prefix[i], chunk, last)
             else:
                 state = block.forward(tensors[0], prefix[i], chunk, last)
             collected = None if prefix_gradient is None else prefix_gradient[i]
@@ -169,7 +165,8 @@ class _PrefixFunction(torch.autograd.Function):
         found, tensors = [], []
         for i, block in enumerate(blocks.blocks[:-1]):
             state = block.forward(x, nothing[i], chunk)
-            found.append(split_heads(state.projected[:, block.width :], nothing[i]))
+            (group,) = state.groups
+            found.append(torch.stack((group.keys, group.values)))
             tensors += state.tensors()
             x = block.finish(state)
         # of the last block, nothing but keys and values is looked at
@@ -245,12 +242,14 @@ def _what_to_keep(chunks: Sequence[SuffixChunk], blocks: _Blocks, shared: int, m
 
 def _sizes(chunk: SuffixChunk, blocks: _Blocks, shared: int) -> dict[_Keep, int]:
     """Bytes of what may be kept of a chunk."""
-    block, nodes = blocks.blocks[0], len(chunk.tokens)
-    inputs = 4 * nodes * block.width  # inner has the same size
-    weights = 4 * block.heads * sum(number * length * (shared + length) for number, length in chunk.groups)
-    rest = torch.finfo(blocks.dtype).bits // 8 * nodes * (len(block.mlp_in[0]) + 3 * block.width)
-    return {
-        _Keep.INPUTS: len(blocks) * inputs,
-        _Keep.ATTENDED: len(blocks) * (2 * inputs + weights),
-        _Keep.ALL: len(blocks) * (2 * inputs + weights + rest),
-    }
+    block, nodes, places = blocks.blocks[0], len(chunk.tokens), len(chunk.path)
+    size = torch.finfo(blocks.dtype).bits // 8
+    inputs = attended = rest = 0
+    for last in [False] * (len(blocks) - 1) + [True]:
+        # of the last block, only the ends have queries and all that follows
+        rows, queries = (len(chunk.ends), len(chunk.ends)) if last else (nodes, places)
+        on = sum(number * (1 if last else length) * (shared + length) for number, length in chunk.groups)
+        inputs += 4 * nodes * block.width
+        attended += 4 * (rows * block.width + block.heads * on)
+        rest += size * (rows * len(block.mlp_in[0]) + (queries + 2 * places) * block.width)
+    return {_Keep.INPUTS: inputs, _Keep.ATTENDED: inputs + attended, _Keep.ALL: inputs + attended + rest}

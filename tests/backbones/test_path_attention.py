@@ -44,11 +44,13 @@ def test_output_and_gradients(ends_only, shared):
     wanted = torch.autograd.grad(expected, (*parts, prefix), gradient, allow_unused=True)
 
     with torch.no_grad():
-        inputs = (parts[0][chunk.ends], torch.cat(parts[1:], 1)) if ends_only else (None, torch.cat(parts, 1))
-        found, weights = attend(*inputs, prefix, chunk)
+        if ends_only:
+            found, groups = attend(parts[0][chunk.ends], torch.cat(parts[1:], 1), prefix, chunk)
+        else:
+            found, groups = attend(None, torch.cat(parts, 1), prefix, chunk)
         torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
         collected = torch.zeros(prefix.shape)
-        queries, projected = attend_backward(gradient, *inputs, weights, prefix, collected, chunk)
+        queries, projected = attend_backward(gradient, groups, prefix, collected, chunk, ends_only)
     if ends_only:
         torch.testing.assert_close(queries, wanted[0][chunk.ends], atol=1e-6, rtol=1e-5)
         torch.testing.assert_close(projected, torch.cat(wanted[1:3], 1), atol=1e-6, rtol=1e-5)
