@@ -61,8 +61,10 @@ def test_compared_rows_of_latteclip_are_trained_as_in_its_paper(path, tmp_path, 
         for key in ("lr", "weight_decay", "betas", "eps", "warmup_steps"):
             assert trained[key] == own[key]
         assert options[row].trainer == cli.config.trainer
+        assert trained.chunk_size == own.chunk_size, "which fits into memory"
     reclip = options["reclip"].model.init_args
     assert (reclip.alpha, reclip.momentum, reclip.weight_decay) == (0.99, 0.9, 0.0001), "not those of latteclip"
+    assert (reclip.text_lr, reclip.image_lr) == (0.001, 1.6e-5)
 
 
 def test_the_data_sets_and_ablations_of_latteclip_are_there():

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 
 from fgvr.cli.grid import as_tokens, named_options, ordered
 from fgvr.cli.launch import ASKED_BEFORE, Launcher, command_line, launching, resume_args
@@ -15,6 +16,7 @@ from fgvr.data.photos import Photos
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
 from fgvr.metrics.files import read_metrics, write_metrics
+from fgvr.registry import METHODS
 from fgvr.reports.html import write_report
 from fgvr.reports.run_files import LABELER
 from fgvr.reports.sweep import own_row
@@ -52,14 +54,20 @@ def compared_folder(folder: RunFolder, row: str) -> RunFolder:
 def compared_args(folder: RunFolder, row: str, options: Mapping[str, Any]) -> list[str]:
     """What ``fgvr fit`` is given for a compared row.
 
+    A row with another method has the backbone and the templates of the run. All else under ``model`` is the row's to
+    give, or that method's default: what is called ``lr`` or ``alpha`` in two methods need not mean the same.
+
     Args:
         folder: The run whose table gets the row; has its ``config.yaml``.
         row: Name of the row.
         options: What differs, keys as on the command line.
     """
     given = named_options(options, f"compare: {row!r}", _GIVEN_BY_FIT)
+    # changing the class drops the options that the new one has not: zero_shot has nothing but what is in common
+    common = ["--model=zero_shot"] if _has_other_method(folder, options) else []
     return [
-        *("--config", str(folder.config), "--compare=null", "--data.direct=false", *as_tokens(ordered(given))),
+        *("--config", str(folder.config), "--compare=null", "--data.direct=false"),
+        *(*common, *as_tokens(ordered(given))),
         *(f"--run.root={folder.path}", "--run.name=compare", f"--run.version={row}"),
     ]
 
@@ -117,6 +125,15 @@ def merge_row(folder: RunFolder, row: str) -> None:
         folder.metrics,
         {name: metrics[name] for name in before} | {row: theirs[their_own]} | {name: metrics[name] for name in after},
     )
+
+
+def _has_other_method(folder: RunFolder, options: Mapping[str, Any]) -> bool:
+    model = options.get("model")
+    name = options.get("model.class_path", model.get("class_path") if isinstance(model, Mapping) else model)
+    if not isinstance(name, str):
+        return False
+    own: str = yaml.safe_load(folder.config.read_text(encoding="utf-8"))["model"]["class_path"]
+    return METHODS.resolve(name) != own
 
 
 def _run_one(launcher: Launcher, folder: RunFolder, row: str, options: Mapping[str, Any]) -> list[str]:

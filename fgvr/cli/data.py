@@ -1,6 +1,7 @@
 """``fgvr data``: gets standard data sets, and looks whether a data set is as it should be."""
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,9 +104,8 @@ def _own_options() -> Iterator[None]:
     try:
         yield
     except FgvrError as error:
-        raise FgvrError(
-            str(error).replace("--data.dataset.", "--").replace("--data.cache_dir", "--cache_dir")
-        ) from error
+        message = re.sub(r"--data\.dataset (?=\w)", "fgvr data verify ", str(error))
+        raise FgvrError(message.replace("--data.dataset.", "--").replace("--data.cache_dir", "--cache_dir")) from error
 
 
 def _described(found: "Verification") -> list[str]:

@@ -43,7 +43,7 @@ class DescribeCLI(StageCLI):
             assert self.run_folder is not None, "before_instantiate_classes has made it"
             self.write_config()
             write_vocabulary(vocabulary, self.run_folder.vocabulary)
-            write_descriptions(known.descriptions, self.run_folder.descriptions)
+            write_descriptions(known.descriptions, self.run_folder.descriptions, known.summary.origin)
             print(known.summary)
             print(self.run_folder.path)
             if problem:

@@ -1,6 +1,7 @@
 """Descriptions of a run: with its photos, its label space and the pseudo-labels of its backbone."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,10 +10,9 @@ from numpy.typing import NDArray
 
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.descriptions.describe import Descriptions
-from fgvr.descriptions.files import write_descriptions
+from fgvr.descriptions.files import Origin, read_origin, write_descriptions
 from fgvr.descriptions.options import DescribeOptions
 from fgvr.descriptions.pseudo_labels import zero_shot_labels
-from fgvr.descriptions.summary import DescriptionSummary
 from fgvr.errors import FgvrError
 from fgvr.methods.base import Method
 from fgvr.methods.zero_shot import ZeroShotMethod, template_features
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def descriptions_of(
-    data: FgvrDataModule, method: Method, options: DescribeOptions, vocabulary: Vocabulary
+    data: FgvrDataModule, method: Method, options: DescribeOptions, vocabulary: Vocabulary, spent_usd: float = 0.0
 ) -> Descriptions:
     """The descriptions of a run's support photos; neither features nor replies are read before they are needed.
 
@@ -32,7 +32,9 @@ def descriptions_of(
         method: Has the backbone and, where the options have none, the templates of the pseudo-labels.
         options: What is described, and by whom.
         vocabulary: The label space.
+        spent_usd: What was spent already of ``data.max_cost_usd``.
     """
+    left = None if data.max_cost_usd is None else max(0.0, data.max_cost_usd - spent_usd)
 
     def pseudo_labels() -> NDArray[np.int64]:
         features = data.image_features(data.support, method.backbone)
@@ -40,9 +42,7 @@ def descriptions_of(
         classes = template_features(method.backbone, vocabulary.names, templates)
         return zero_shot_labels(features, classes.float().cpu().numpy())
 
-    return Descriptions(
-        options, data.labeler, data.support, vocabulary.names, pseudo_labels, data.label_store, data.max_cost_usd
-    )
+    return Descriptions(options, data.labeler, data.support, vocabulary.names, pseudo_labels, data.label_store, left)
 
 
 def known_label_space(data: FgvrDataModule, method: Method) -> Vocabulary:
@@ -64,33 +64,37 @@ def known_label_space(data: FgvrDataModule, method: Method) -> Vocabulary:
 def describe_before_training(
     data: FgvrDataModule,
     method: Method,
-    options: DescribeOptions,
     folder: RunFolder,
     alone: bool = True,
     asked_before: bool = False,
-) -> DescriptionSummary | None:
+    spent_usd: float = 0.0,
+) -> Origin | None:
     """Ask for what is missing, and leave ``descriptions.parquet`` in the run folder; a resumed run has it already.
 
-    Called once, by the launching process, when class names are known and before there is a trainer.
+    Only what the method trains with is asked for. Without ``data.describe``, the run's labeler describes. Called once,
+    by the launching process, when class names are known and before there is a trainer.
 
     Args:
         data: The run's.
         method: The run's.
-        options: What is described, and by whom.
         folder: The run folder.
         alone: Whether this process was started alone; many must not spend money at once.
         asked_before: Whether another process has asked, so that only what it never asked is asked now.
+        spent_usd: What this command has spent already of ``data.max_cost_usd``.
 
     Returns:
-        What came and what it cost; ``None`` for a run that had its descriptions already.
+        What the descriptions cost; ``None`` where there are none, or a resumed run's file does not say.
 
     Raises:
-        FgvrError: There is something to ask and this process is not alone, or asking cannot go on.
+        FgvrError: Nobody describes, there is something to ask and this process is not alone, or asking cannot go on.
     """
+    if not method.description_kinds:
+        return None
     if folder.descriptions.is_file():
         log.info("Taking descriptions from %s", folder.path)
-        return None
-    descriptions = descriptions_of(data, method, options, known_label_space(data, method))
+        return read_origin(folder.descriptions)
+    options = _of_kinds(data.describe or DescribeOptions(), method)
+    descriptions = descriptions_of(data, method, options, known_label_space(data, method), spent_usd)
     plans = descriptions.plan()
     for kind, plan in plans.items():
         log.info("%s descriptions: %s", kind, plan)
@@ -104,5 +108,16 @@ def describe_before_training(
         descriptions.ask()
     known = descriptions.read()
     log.info("%s", known.summary)
-    write_descriptions(known.descriptions, folder.descriptions)
-    return known.summary
+    write_descriptions(known.descriptions, folder.descriptions, known.summary.origin)
+    return known.summary.origin
+
+
+def _of_kinds(options: DescribeOptions, method: Method) -> DescribeOptions:
+    """The options without what the method does not train with."""
+    wanted = {"image": options.images, "group": options.groups}
+    if lacking := [kind for kind in method.description_kinds if not wanted[kind]]:
+        raise FgvrError(
+            f"The method {method.row!r} trains with {lacking[0]}-descriptions, but data.describe.{lacking[0]}s is "
+            "false: leave that out, or have the method do without them."
+        )
+    return replace(options, images="image" in method.description_kinds, groups="group" in method.description_kinds)

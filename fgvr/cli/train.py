@@ -145,7 +145,7 @@ class FgvrCLI(LightningCLI):
         trained_with = yaml.safe_load(self.checkpoint["fgvr"]["config"]) or {} if self.checkpoint is not None else {}
         if self.checkpoint is not None and not data.resuming:
             data.vocabulary = known_vocabulary(self.checkpoint["fgvr"]["class_names"])
-            data.simulated_before = simulates(trained_with)
+            data.simulated_before = simulates(trained_with) or self.checkpoint["fgvr"].get("simulated", False)
             warn_of_best(Path(self._options().ckpt_path))
         if data.resuming:
             check_resumed(self._checkpoint_options, trained_with)
@@ -168,20 +168,23 @@ class FgvrCLI(LightningCLI):
             kwargs["enable_checkpointing"] = False
         self.write_config()
         self.check_compare()
+        if self.command == "fit" and method.trains:
+            data.features.trains_on_stored(method)  # refuses views before anything is paid for
         # where nothing is scored, nothing is compared with the labeler either
         data.direct = data.direct and self.command in ("fit", "test")
         data.asks_support = data.vocabulary is None and not data.resuming and data.needs_labels(method)
+        spent_usd = 0.0
         if data.direct or data.asks_support:
             data.labels.require_names()
-            _label_before_training(data)
-        if self.command == "fit" and method.needs_descriptions and data.describe is not None and is_rank_zero():
+            spent_usd = _label_before_training(data)
+        if self.command == "fit" and is_rank_zero():
             data.described = describe_before_training(
                 data,
                 method,
-                data.describe,
                 folder,
                 alone=external_processes() == 1,
                 asked_before=ASKED_BEFORE.items() <= os.environ.items(),
+                spent_usd=spent_usd,
             )
         loggers = [entry for entry in _as_list(self._trainer_options().logger) if isinstance(entry, Logger)]
         # a new version per start, because a CSV logger deletes what it finds in its folder
@@ -387,13 +390,16 @@ def run_trainer(command: str, args: list[str]) -> int:
     return 0
 
 
-def _label_before_training(data: FgvrDataModule) -> None:
+def _label_before_training(data: FgvrDataModule) -> float:
     """Ask for what is missing; after another process has done so, only where a photo was never asked about.
 
     So the runs of a sweep and compared rows do not all ask again for what failed; see :data:`ASKED_BEFORE`.
+
+    Returns:
+        What that cost in US dollars, replies of earlier commands not counted.
     """
     if not is_rank_zero():
-        return
+        return 0.0
     plan = data.label_plan()
     log.info("%s", plan)
     if plan.unasked and external_processes() > 1:
@@ -402,8 +408,10 @@ def _label_before_training(data: FgvrDataModule) -> None:
             "labels. Run `fgvr label` with the same options first, in one process."
         )
     asked_before = ASKED_BEFORE.items() <= os.environ.items()
-    if plan.unasked if asked_before else plan.missing:
-        data.label()
+    if not (plan.unasked if asked_before else plan.missing):
+        return 0.0
+    before = sum(label.cost_usd for label in data.read_labels(data.asked))
+    return max(0.0, sum(label.cost_usd for label in data.label()) - before)
 
 
 def _user_error(error: BaseException) -> FgvrError:

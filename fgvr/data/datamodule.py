@@ -38,8 +38,8 @@ from fgvr.data.labels import PhotoLabels
 from fgvr.data.learner import Learner
 from fgvr.data.photo_features import TRAINING, PhotoFeatures
 from fgvr.data.photos import Photos, read_photos
+from fgvr.descriptions.files import Origin
 from fgvr.descriptions.options import DescribeOptions
-from fgvr.descriptions.summary import DescriptionSummary
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.plan import LabelPlan, summary
 from fgvr.labelers.asking.requests import Asker
@@ -76,8 +76,8 @@ class FgvrDataModule(LightningDataModule):
         direct: Ask the labeler about every evaluated photo too: the row ``labeler`` of the result table, which the FGVR
             paper takes for the upper bound, and far more requests. For ``fgvr fit``, ``test`` and ``label``.
         label_store: SQLite file that keeps every reply; shared by all runs.
-        max_cost_usd: Labelling stops before it has spent more than this; each compared row that needs labels of its own
-            may spend as much again.
+        max_cost_usd: Labelling stops before it has spent more than this, and the descriptions that ``fit`` asks for may
+            cost what it left over; each compared row that needs replies of its own may spend as much again.
         holdout: Share of the support photos, from 0 to below 1, that are labelled and get candidate sets but are not
             trained on: figures that need no true names are computed on them, and may choose the checkpoint
             (``checkpoint.select``). 0 is the FGVR paper's setting. Drawn by ``seed_everything``.
@@ -133,7 +133,7 @@ class FgvrDataModule(LightningDataModule):
         self.num_workers = num_workers
         self.cache_dir = Path(cache_dir) if cache_dir else default_cache_dir()
         self.describe = describe
-        self.described: DescriptionSummary | None = None
+        self.described: Origin | None = None
         self.features = PhotoFeatures(self.cache_dir / "features", self._group, augment, views, num_workers)
         # one process prepares for all nodes: the run folder is expected on a disk that they share
         self.prepare_data_per_node = False
@@ -229,8 +229,11 @@ class FgvrDataModule(LightningDataModule):
     def simulated(self) -> bool:
         """Whether replies and their costs are made up, here or where the checkpoint of this run was trained."""
         describers = () if self.describe is None else (self.describe.labeler, self.describe.group_labeler)
-        return self.simulated_before or any(
-            labeler is not None and labeler.simulated for labeler in (self.labeler, *describers)
+        brought = self.described is not None and self.described.simulated
+        return (
+            self.simulated_before
+            or brought
+            or any(labeler is not None and labeler.simulated for labeler in (self.labeler, *describers))
         )
 
     def needs_labels(self, learner: Learner) -> bool:

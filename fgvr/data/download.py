@@ -1,10 +1,12 @@
 """Getting the photos of standard data sets: torchvision downloads and checks, this puts the files where they belong."""
 
+import contextlib
 import http.client
 import shutil
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,7 +111,25 @@ def _is_download(path: Path) -> bool:
 def _fetch(source: Source, work: Path) -> None:
     from torchvision import datasets
 
-    getattr(datasets, source.torchvision)(work, download=True)
+    with _inside():
+        getattr(datasets, source.torchvision)(work, download=True)
+
+
+@contextlib.contextmanager
+def _inside() -> Iterator[None]:
+    """Refuse archives that would write outside the folder they are unpacked in; tarfile does so from Python 3.14 on.
+
+    Raises:
+        FgvrError: This Python cannot.
+    """
+    if not hasattr(tarfile, "data_filter"):
+        raise FgvrError("This Python unpacks archives without a check. Use Python 3.11.4 or later.")
+    before = vars(tarfile.TarFile)["extraction_filter"]
+    tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
+    try:
+        yield
+    finally:
+        tarfile.TarFile.extraction_filter = before
 
 
 def _place(folder: Path, root: Path, last: str) -> None:

@@ -10,6 +10,7 @@ from fgvr.errors import FgvrError
 from fgvr.tables import decode_utf8
 
 PARTS = ("train", "val", "test")
+_NOT_PLAIN = frozenset(("", ".", ".."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,17 @@ class ListedPhoto:
     part: str
     file: str
     class_name: str
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with it, for a message; ``""`` if nothing is."""
+        if not _NOT_PLAIN.isdisjoint(self.file.split("/")):  # a Path of each would take seconds for 100,000 photos
+            return "is not a plain path below the image folder, such as 'chair/image_0001.jpg'"
+        if not self.file.isprintable():
+            return "has a character that cannot be printed"
+        if not (self.class_name and self.class_name.isprintable()):
+            return f"has the class name {self.class_name!r}, which cannot be printed"
+        return ""
 
 
 def read_split_file(path: Path) -> list[ListedPhoto]:
@@ -43,6 +55,8 @@ def read_split_file(path: Path) -> list[ListedPhoto]:
         content = json.loads(decode_utf8(path.read_bytes(), path))
     except json.JSONDecodeError as error:
         raise FgvrError(f"{path}, line {error.lineno}: not JSON ({error.msg}); download the file again.") from None
+    except (ValueError, RecursionError) as error:  # endless numbers, and lists in lists without end
+        raise FgvrError(f"{path}: not a split file ({error}); download the file again.") from None
     if not isinstance(content, dict) or not all(isinstance(content.get(part), list) for part in PARTS):
         raise FgvrError(f"{path}: expected a JSON object with the lists 'train', 'val' and 'test'.")
     return [_photo(path, part, number, entry) for part in PARTS for number, entry in enumerate(content[part])]
@@ -62,10 +76,9 @@ def spaced(name: str) -> str:
 def _photo(path: Path, part: str, number: int, entry: Any) -> ListedPhoto:
     match entry:
         case [str(file), int(), str(name)] if spaced(name):
-            relative = file.replace("\\", "/")  # a Path of each would take seconds for 100,000 photos
-            if relative.startswith("/") or ".." in relative.split("/"):
-                raise FgvrError(
-                    f"{path}, {part}[{number}]: {file!r} is not below the image folder; paths are relative to it."
-                )
-            return ListedPhoto(part, relative, spaced(name))
-    raise FgvrError(f"{path}, {part}[{number}]: expected [path, class number, class name], found {str(entry)[:80]!r}.")
+            photo = ListedPhoto(part, file.replace("\\", "/"), spaced(name))
+            if photo.problem:
+                raise FgvrError(f"{path}, {part}[{number}]: {file!r} {photo.problem}.")
+            return photo
+    found = type(entry).__name__ if isinstance(entry, dict) else json.dumps(entry)[:80]
+    raise FgvrError(f"{path}, {part}[{number}]: expected [path, class number, class name], found {found}.")

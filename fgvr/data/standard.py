@@ -83,10 +83,17 @@ class StandardDataset(ImageDataset):
         """The listed photos, sorted by sample id. A photo that is not there is found by the scan.
 
         Raises:
-            FgvrError: A list or the image folder is missing, a list is damaged, or names a photo twice.
+            FgvrError: A list or the image folder is missing, a list is damaged, names a photo twice, or names what is
+                no path below the image folder.
         """
         self.require_root()
         listed = self.listed()
+        for photo in listed:
+            if photo.problem:
+                raise FgvrError(
+                    f"The lists of {str(self.root)!r} name {photo.file!r} in {photo.part}, which {photo.problem}. "
+                    "Download the lists again."
+                )
         counts = Counter(photo.file for photo in listed)
         twice = [photo for photo in listed if counts[photo.file] > 1]
         if twice:

@@ -52,11 +52,17 @@ class StanfordCarsDataset(StandardDataset):
 
     def _official(self) -> list[ListedPhoto]:
         names = [_year_first(str(name)) for name in self._matrix("devkit/cars_meta.mat", "class_names")]
-        return [
-            ListedPhoto(part, f"{folder}/{row['fname']}", names[int(row["class"]) - 1])
-            for part, (folder, file) in _LISTS.items()
-            for row in self._matrix(file, "annotations")
-        ]
+        listed = []
+        for part, (folder, file) in _LISTS.items():
+            for row in self._matrix(file, "annotations"):
+                number = int(row["class"])
+                if not 1 <= number <= len(names):
+                    raise FgvrError(
+                        f"{self.own_file(file)}: the class of {str(row['fname'])!r} is {number}; expected 1 to "
+                        f"{len(names)}, as in devkit/cars_meta.mat. {self.facts.photos_from}"
+                    )
+                listed.append(ListedPhoto(part, f"{folder}/{row['fname']}", names[number - 1]))
+        return listed
 
     def _matrix(self, file: str, key: str) -> Any:
         from scipy.io import loadmat

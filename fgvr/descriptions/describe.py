@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fgvr.descriptions.files import read_descriptions
+from fgvr.descriptions.files import Origin, read_descriptions, read_origin
 from fgvr.descriptions.groups import draw_groups
 from fgvr.descriptions.options import DescribeOptions
 from fgvr.descriptions.parts import DescriptionPart, Kind
@@ -97,10 +97,16 @@ class Descriptions:
             parts.append(self._group_part())
         return tuple(parts)
 
+    @cached_property
+    def file_origin(self) -> Origin:
+        """What the file says that its descriptions cost and are; nothing and real where it does not say."""
+        said = read_origin(Path(self.options.file)) if self.from_file and self.options.file is not None else None
+        return said or Origin(0.0, simulated=False)
+
     @property
     def simulated(self) -> bool:
-        """Whether replies and their costs are made up."""
-        return any(part.labeler.simulated for part in self.parts)
+        """Whether replies and their costs are made up, or those of the file were."""
+        return self.file_origin.simulated or any(part.labeler.simulated for part in self.parts)
 
     def plan(self) -> dict[Kind, LabelPlan]:
         """What asking would ask and cost, by kind; asks nothing.
@@ -194,7 +200,7 @@ class Descriptions:
         for each in self.from_file:
             known[each.kind].append(each)
         counts: dict[str, Counter[str]] = {kind: Counter({"": len(each)}) for kind, each in known.items() if each}
-        cost_usd = 0.0
+        cost_usd = self.file_origin.cost_usd
         with LabelStore(self.store) as store:
             for part in self.parts:
                 identity = part.labeler.identity()

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ _SCHEMA = pa.schema(
         ("members", pa.list_(pa.string())),
     ]
 )
+_METADATA = b"fgvr"
 _TEXT = ("text", "description")
 _PHOTO = ("sample_id", "file")
 _LONGEST = 1000  # as of a model's reply
@@ -36,7 +38,20 @@ _COLUMNS = (
 )
 
 
-def write_descriptions(descriptions: Sequence[Description], path: Path) -> None:
+@dataclass(frozen=True)
+class Origin:
+    """What a file of descriptions says of all of them together.
+
+    Attributes:
+        cost_usd: What the replies cost.
+        simulated: Whether replies and dollars are made up.
+    """
+
+    cost_usd: float
+    simulated: bool
+
+
+def write_descriptions(descriptions: Sequence[Description], path: Path, origin: Origin | None = None) -> None:
     """Write one row per description: columns ``kind``, ``sample_id``, ``class_name``, ``text``, ``members``.
 
     The file is there in full or not at all.
@@ -44,12 +59,29 @@ def write_descriptions(descriptions: Sequence[Description], path: Path) -> None:
     Args:
         descriptions: What to write.
         path: The Parquet file; its folder is made where it does not exist.
+        origin: What goes into the metadata of its schema, under ``fgvr``.
     """
     columns = {
         field.name: pa.array([getattr(each, field.name) for each in descriptions], field.type) for field in _SCHEMA
     }
+    schema = _SCHEMA if origin is None else _SCHEMA.with_metadata({_METADATA: json.dumps(asdict(origin))})
     with replacing(path) as temporary:
-        pq.write_table(pa.table(columns, schema=_SCHEMA), temporary)
+        pq.write_table(pa.table(columns, schema=schema), temporary)
+
+
+def read_origin(path: Path) -> Origin | None:
+    """What :func:`write_descriptions` left in the metadata; ``None`` where it left nothing, or somebody else wrote.
+
+    Args:
+        path: A file of descriptions, in any format.
+    """
+    if path.suffix.lower() != ".parquet":
+        return None
+    try:
+        said = json.loads((pq.read_schema(path).metadata or {}).get(_METADATA, b""))
+        return Origin(float(said["cost_usd"]), bool(said["simulated"]))
+    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None  # whoever reads the rows says what is wrong with the file
 
 
 def read_descriptions(path: Path) -> list[Description]:

@@ -31,10 +31,15 @@ def draw_groups(
     """Draw groups of photos with the same pseudo-label.
 
     No photo is twice in a group (copies of a file are one photo), and no two groups hold the same photos, so that
-    nothing is asked twice. The photos of a class are shuffled and dealt out in groups, and shuffled anew when fewer
-    than ``size`` are left: one is in a second group only when nearly all have been in a first. A class of at most
-    ``size`` photos has one group, of all of them: LatteCLIP's released code repeats photos there, which shows nothing
-    new. Which photos are drawn depends on their bytes, their pseudo-labels and ``seed`` alone.
+    nothing is asked twice. The groups of a class draw one after the other from its photos, and from all of them again
+    when fewer than ``size`` are left: one is in a second group only when nearly all have been in a first. A class of at
+    most ``size`` photos has one group, of all of them: LatteCLIP's released code repeats photos there, which shows
+    nothing new.
+
+    Which photos are drawn depends on their bytes, their pseudo-labels and ``seed`` alone. Each group has an order of
+    its own of all photos there could be, and takes the first ones that are left. So a photo that comes to a class, or
+    leaves it, changes the group that has it and the few that fill each other's gaps, about ln G of G groups, and not
+    the descriptions of all others.
 
     Args:
         photos: The photos, with digests.
@@ -68,14 +73,30 @@ def _deal(photos: Sequence[ImageRecord], size: int, wanted: int, seed: int) -> l
     by_digest: dict[str, ImageRecord] = {}
     for photo in sorted(photos, key=lambda photo: photo.sample_id):
         by_digest.setdefault(photo.digest, photo)
-    size = min(size, len(by_digest))
-    wanted = min(wanted, math.comb(len(by_digest), size))
-    groups: dict[frozenset[str], tuple[ImageRecord, ...]] = {}
+    digests = sorted(by_digest)
+    keys = np.array([_number(f"{seed}:{digest}") for digest in digests], np.uint64)
+    size = min(size, len(digests))
+    wanted = min(wanted, math.comb(len(digests), size))
+    groups: dict[frozenset[int], tuple[ImageRecord, ...]] = {}
     for deal in count():
-        shuffled = sorted(by_digest, key=lambda digest: hashlib.sha256(f"{seed}:{deal}:{digest}".encode()).digest())
-        for start in range(0, len(shuffled) - size + 1, size):
-            members = shuffled[start : start + size]
-            groups.setdefault(frozenset(members), tuple(by_digest[digest] for digest in members))
+        left = np.arange(len(digests))
+        for number in range(len(digests) // size):
+            drawn = np.argsort(_mixed(keys[left] ^ np.uint64(_number(f"{deal}:{number}"))))[:size]
+            rows = left[drawn].tolist()
+            groups.setdefault(frozenset(rows), tuple(by_digest[digests[row]] for row in rows))
             if len(groups) == wanted:
                 return list(groups.values())
-    raise AssertionError("shuffling never ends before all groups are found")
+            left = np.delete(left, drawn)
+    raise AssertionError("drawing never ends before all groups are found")
+
+
+def _number(text: str) -> int:
+    """64 random bits that depend on the text alone."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finaliser of SplitMix64 (Steele et al. 2014): 64 bits to 64 bits, one to one, each bit from all."""
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        numbers = (numbers ^ (numbers >> np.uint64(shift))) * np.uint64(factor)
+    return numbers ^ (numbers >> np.uint64(31))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from fgvr.descriptions.files import Origin
 from fgvr.descriptions.texts import DescriptionTexts
 from fgvr.records import Description
 
@@ -15,7 +16,7 @@ class DescriptionSummary:
     Attributes:
         counts: Kind -> flag -> number of descriptions; ``""`` is a usable one.
         missing: Photos and classes without a text, in a sentence; ``""`` where all have one.
-        cost_usd: What the replies cost, failures included.
+        cost_usd: What the replies cost, failures included, and what a file says that its own did.
         simulated: Whether replies and dollars are made up.
     """
 
@@ -23,6 +24,11 @@ class DescriptionSummary:
     missing: str
     cost_usd: float
     simulated: bool = False
+
+    @property
+    def origin(self) -> Origin:
+        """What a file of these descriptions says of them."""
+        return Origin(self.cost_usd, self.simulated)
 
     def __str__(self) -> str:
         parts = []

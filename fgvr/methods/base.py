@@ -17,6 +17,7 @@ from fgvr.backbones.base import Backbone
 from fgvr.data.batches import Batch
 from fgvr.data.datamodule import FgvrDataModule, run_seed
 from fgvr.data.holdout import NOTHING_HELD_OUT
+from fgvr.descriptions.parts import Kind
 from fgvr.errors import FgvrError, TextTooLongError
 from fgvr.metrics.protocol import score
 from fgvr.records import CandidateSets, Prediction, Vocabulary
@@ -40,6 +41,8 @@ class Method(LightningModule, ABC):
     """The method's own row in the result table; its figures are also logged as ``test/cacc`` and so on."""
     trains: ClassVar[bool] = True
     """Whether there is anything to train; without, ``fit`` only evaluates."""
+    untrained_rows: ClassVar[tuple[str, ...]] = ("zero_shot",)
+    """Its rows that are the same before training; the seconds of all other rows have the training in them."""
     needs_candidates: ClassVar[bool] = True
     """Whether it trains on candidate sets; otherwise on all support photos, and no labels are asked for."""
     needs_descriptions: ClassVar[bool] = False
@@ -76,6 +79,11 @@ class Method(LightningModule, ABC):
 
         What each took to compute, here or in ``build``, goes into ``classifier_seconds`` under the row's name.
         """
+
+    @property
+    def description_kinds(self) -> tuple[Kind, ...]:
+        """Which descriptions it trains with, of ``image`` and ``group``: ``fit`` asks for no others."""
+        return ("image", "group") if self.needs_descriptions else ()
 
     def train(self, mode: bool = True) -> Self:
         """As always, but a frozen backbone stays in evaluation mode: its dropout and batch norm are not to learn."""
@@ -239,8 +247,8 @@ class Method(LightningModule, ABC):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what a reader needs, plain values only.
 
-        Class names in order, the resolved configuration, which photos were held out of training, and whether true names
-        were allowed to choose.
+        Class names in order, the resolved configuration, which photos were held out of training, whether true names
+        were allowed to choose, and whether it rests on replies that were made up.
         """
         assert self.vocabulary is not None
         checkpoint["fgvr"] = {
@@ -249,6 +257,7 @@ class Method(LightningModule, ABC):
             "config": self.resolved_config,
             "held_out": self.data.held_out_digest,
             "oracle": bool(self.selection.get("oracle")),
+            "simulated": self.data.simulated,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
 import torch
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from PIL import Image
 from torch import Tensor, nn
@@ -108,6 +109,20 @@ class FineTuneMethod(Method):
         self.wise_ft = wise_ft
         self._before: dict[str, Tensor] = {}
         self._trained: dict[str, Tensor] = {}
+
+    def setup(self, stage: str) -> None:
+        """Look whether there is anything to contrast.
+
+        Raises:
+            FgvrError: A step has one photo: the loss of one pair is 0, whatever the weights.
+        """
+        super().setup(stage)
+        if stage == TrainerFn.FITTING and self.data.batch_size < 2:
+            raise FgvrError(
+                f"data.batch_size is {self.data.batch_size}, and {self.row} contrasts the photos of a step with one "
+                "another, so nothing would be learned: give --data.batch_size 2 or more. For less memory, lower "
+                "--model.chunk_size."
+            )
 
     def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:
         """Make the logit scale and thaw the towers; a subclass that makes more calls this first.

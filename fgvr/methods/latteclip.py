@@ -15,6 +15,7 @@ from fgvr.backbones.base import Backbone
 from fgvr.data.batches import Batch
 from fgvr.data.datamodule import run_seed
 from fgvr.descriptions.files import read_descriptions
+from fgvr.descriptions.parts import Kind
 from fgvr.descriptions.pseudo_labels import zero_shot_labels
 from fgvr.descriptions.texts import DescriptionTexts
 from fgvr.errors import FgvrError
@@ -164,6 +165,11 @@ class LatteClipMethod(FineTuneMethod):
         self._photo_texts: PhotoTexts | None = None
         self._step: _Step | None = None
 
+    @property
+    def description_kinds(self) -> tuple[Kind, ...]:
+        """Those of ``texts``."""
+        return tuple(kind for kind in self.texts if kind != "class")
+
     def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:
         """Thaw the towers, and start the prototypes from the class texts."""
         super().build(vocabulary, candidates)
@@ -203,8 +209,9 @@ class LatteClipMethod(FineTuneMethod):
             if missing == len(support):
                 rest = [other for other in self.texts if other != kind] or ["class"]
                 raise FgvrError(
-                    f"model.texts has {kind!r}, but there is no {kind}-description of any photo: ask for them with "
-                    f"`fgvr describe`, or train without: --model.texts '[{', '.join(rest)}]'"
+                    f"model.texts has {kind!r}, but there is no {kind}-description of any photo: give a model that "
+                    "describes with --data.describe.labeler, or texts with --data.describe.file FILE, and start a new "
+                    f"run; or train without: --model.texts '[{', '.join(rest)}]'"
                 )
             if missing:
                 log.warning("%d of %d photos have no %s-description", missing, len(support), kind)

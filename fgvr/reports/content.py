@@ -241,10 +241,11 @@ class Content:
 
     @cached_property
     def simulated(self) -> bool:
-        """Whether anything rests on simulated labels."""
+        """Whether anything rests on simulated labels or descriptions."""
         marked = any(record.get("simulated") for record in self.files.metrics.values())
         # a run that has predicted nothing has marked nothing
-        return marked or (bool(self.files.labels) and simulates(self.files.config))
+        asked = bool(self.files.labels) or self.files.folder.descriptions.is_file()
+        return marked or (asked and simulates(self.files.config))
 
     def note(self, row: str | None = None) -> str:
         """What titles must say of the row, or of everything that comes from the labels."""

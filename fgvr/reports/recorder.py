@@ -112,14 +112,16 @@ class RunRecorder(Callback):
             figures: dict[str, object] = {}
             if known:
                 figures.update(score([prediction.names[row] for prediction in known], truth, closed=closed))
-            own = method.classifier_seconds.get(row, 0.0) + (training if row == method.row and method.trains else 0.0)
+            own = method.classifier_seconds.get(row, 0.0) + (
+                training if method.trains and row not in method.untrained_rows else 0.0
+            )
             figures["seconds"] = round(shared + own, 2)
             figures.update(_paid(method, labels))
             if row == method.row and method.data.candidate_sets is not None:
                 figures["candidates"] = _short_name(type(method.data.candidates))
             if row == method.row:
                 figures.update(method.selection)
-            if method.data.simulated and (method.data.needs_labels(method) or method.needs_descriptions):
+            if method.data.simulated and (method.data.needs_labels(method) or method.description_kinds):
                 figures["simulated"] = True
             if known:
                 figures["ruler"] = ruler(truth, split=method.data.photos.evaluated_split)
@@ -131,7 +133,7 @@ def _paid(method: Method, labels: Sequence[LabelRecord]) -> dict[str, float]:
     """What labels and descriptions took and cost; nothing where that is not known."""
     if not labels and method.data.needs_labels(method):
         return {}  # a checkpoint does not tell what its labels cost
-    if not method.needs_descriptions or method.data.describe is None:
+    if not method.description_kinds:
         return _costs(labels)
     if method.data.described is None:
         return {}

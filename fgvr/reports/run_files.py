@@ -263,10 +263,14 @@ def _read_predictions(path: Path) -> Predictions:
 
 
 def simulates(config: Mapping[str, Any]) -> bool:
-    """Whether the labeler of a configuration, or one that it is made of, says that it makes its replies up."""
+    """Whether who names or describes in a configuration, or a part of it, says that it makes its replies up."""
     data = config.get("data")
-    labeler = data.get("labeler") if isinstance(data, dict) else None
-    return any(map(_class_simulates, [labeler] if isinstance(labeler, str) else _class_paths(labeler)))
+    data = data if isinstance(data, dict) else {}
+    describe = data.get("describe")
+    describe = describe if isinstance(describe, dict) else {}
+    asked = [data.get("labeler"), describe.get("labeler"), describe.get("group_labeler")]
+    paths = [path for each in asked for path in ([each] if isinstance(each, str) else _class_paths(each))]
+    return any(map(_class_simulates, paths))
 
 
 def _class_paths(node: Any) -> Iterator[str]:

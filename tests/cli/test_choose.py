@@ -408,7 +408,7 @@ def test_an_oracle_study_is_marked_wherever_it_is_shown(tiny_run, capsys):
     fit(*oracle, "--trainer.max_epochs", "2")
     out = capsys.readouterr().out
     assert "coop (oracle)" in out
-    assert "(oracle: true names of the split val" in out
+    assert "(oracle: true names were trained on" in out
     assert row()["oracle"] is True
     assert "oracle" not in row(name="zero_shot")
     # the mark stays with the checkpoint, whatever the options are now

@@ -12,10 +12,13 @@ import yaml
 from tiny_run import OPTIONS
 
 from fgvr.cli import main
-from fgvr.cli.compare import check_rows, merge_row, run_compared
+from fgvr.cli.compare import check_rows, compared_args, merge_row, run_compared
+from fgvr.cli.train import ParsedCLI
 from fgvr.errors import FgvrError
+from fgvr.methods.reclip import ReclipMethod
 from fgvr.metrics.files import write_metrics
 from fgvr.runs import RunFolder
+from fgvr.testing.tiny import TinyBackbone
 
 QUICK = [*OPTIONS, "--trainer.max_epochs", "1"]
 ROWS = ["zero_shot", "coop_single", "coop_random", "coop"]
@@ -73,6 +76,47 @@ def test_compared_rows_are_trained_after_the_run_and_are_in_its_files(tiny_run, 
     assert main(["test", *resume]) == 0
     assert list(metrics("runs/run/1")) == ["zero_shot", "coop"]
     assert main(["label", "--config", "runs/run/0/config.yaml"]) == 0
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"model": "reclip", "model.k": 3},
+        {"model": {"class_path": "reclip", "init_args": {"k": 3}}},
+        {"model": "fgvr.methods.reclip.ReclipMethod", "model.init_args.k": 3},
+        {"model.class_path": "reclip", "model.k": 3},
+    ],
+)
+def test_another_method_has_the_backbone_and_the_templates_and_nothing_else(tmp_path, row):
+    own = {"weight_decay": 0.3, "alpha": 0.5, "momentum": 0.1, "templates": ["a {}."]}
+    method = compared_method(tmp_path, "latteclip", own, row)
+    assert (method.k, method.templates, type(method.backbone)) == (3, own["templates"], TinyBackbone)
+    default = ReclipMethod(TinyBackbone())
+    for option in ("weight_decay", "alpha", "momentum"):
+        assert getattr(method, option) == getattr(default, option)
+
+
+@pytest.mark.parametrize(
+    "row", [{}, {"model": "latteclip"}, {"model": {"class_path": "latteclip"}}, {"model": {"init_args": {}}}]
+)
+def test_the_same_method_has_all_options_of_the_run(tmp_path, row):
+    method = compared_method(tmp_path, "latteclip", {"lr": 0.5, "wise_ft": 0.7}, {**row, "model.wise_ft": 0.6})
+    assert (method.lr, method.wise_ft) == (0.5, 0.6)
+
+
+def test_a_method_that_is_none(tmp_path):
+    with pytest.raises(FgvrError, match="Did you mean 'reclip'"):
+        compared_method(tmp_path, "latteclip", {}, {"model": "reclop"})
+
+
+def compared_method(folder, name, own, row):
+    """The method of a row of a run with this one."""
+    options = [f"--model.{key}={json.dumps(value)}" for key, value in own.items()]
+    data = ["--data.dataset=manifest", "--data.dataset.root=birds"]
+    run = ParsedCLI([*data, f"--model={name}", "--model.backbone=fgvr.testing.tiny.TinyBackbone", *options])
+    folder = RunFolder(folder)
+    folder.config.write_text(run.parser.dump(run.config, skip_none=False))
+    return ParsedCLI(compared_args(folder, "row", row)).model
 
 
 def test_a_row_that_fails_leaves_the_others(tiny_run, capfd):

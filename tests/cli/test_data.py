@@ -104,6 +104,8 @@ def test_errors_name_the_options_of_this_command(run, tmp_path):
     assert "with --official true" in err
     assert "--data.dataset" not in err
     assert "--root FOLDER" in run("verify", "folder", "--root", tmp_path / "none", code=2)
+    err = run("verify", "manifest", "--root", tmp_path, code=2)
+    assert "Name the CSV with --manifest FILE, or read the folder itself with fgvr data verify folder." in err
 
 
 def test_what_is_not_there(run, tmp_path):

@@ -5,20 +5,25 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from tiny_run import COLOURS, OPTIONS, SUPPORT
+from tower_run import QUIET
 
 from fgvr.cli import main
 from fgvr.cli.descriptions import describe_before_training
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.data.manifest import ManifestDataset
-from fgvr.descriptions.files import read_descriptions
+from fgvr.descriptions.files import Origin, read_descriptions, write_descriptions
 from fgvr.descriptions.options import DescribeOptions
 from fgvr.errors import FgvrError
 from fgvr.labelers.tasks.name import NameTask
+from fgvr.methods.latteclip import LatteClipMethod
 from fgvr.methods.zero_shot import ZeroShotMethod
+from fgvr.records import Description
 from fgvr.runs import RunFolder
 from fgvr.testing.tiny import TinyBackbone
 from fgvr.testing.tiny_remote import TinyRemoteLabeler
 from fgvr.testing.tiny_server import TinyAnswer, TinyServer
+
+pytestmark = QUIET
 
 PHOTOS = len(COLOURS) * SUPPORT
 KNOWN = [*OPTIONS[:4], *OPTIONS[8:], "--data.class_names", "dataset"]
@@ -126,18 +131,103 @@ def test_help_explains_the_options(capsys, option, shown):
     assert shown in " ".join(capsys.readouterr().out.split())
 
 
-def test_before_training(server, capsys):
-    labeler = TinyRemoteLabeler(server.url, task=NameTask())
-    data = FgvrDataModule(ManifestDataset(Path("birds")), labeler, class_names="dataset")
-    method, folder = ZeroShotMethod(TinyBackbone()), RunFolder(Path("run"))
-    options = DescribeOptions(groups=False)
+def run_of(server, texts=None, **options):
+    labeler = TinyRemoteLabeler(server.url, price_usd=0.01, task=NameTask())
+    options = {"labeler": labeler, "class_names": "dataset", **options}
+    return FgvrDataModule(ManifestDataset(Path("birds")), **options), LatteClipMethod(TinyBackbone(), texts=texts)
+
+
+def test_before_training(server):
+    data, method = run_of(server, ["class", "image"], describe=DescribeOptions())
+    folder = RunFolder(Path("run"))
     with pytest.raises(FgvrError, match=rf"{PHOTOS} descriptions were not asked for yet.*Run `fgvr describe`"):
-        describe_before_training(data, method, options, folder, alone=False)
-    describe_before_training(data, method, options, folder)
+        describe_before_training(data, method, folder, alone=False)
+    origin = describe_before_training(data, method, folder)
+    assert origin == Origin(pytest.approx(0.01 * PHOTOS), simulated=False)
     assert len(read_descriptions(folder.descriptions)) == PHOTOS
     asked = len(server.asked)
-    describe_before_training(data, method, DescribeOptions(domain="bird"), folder)
-    assert len(server.asked) == asked, "a resumed run has its descriptions"
-    describe_before_training(data, method, options, RunFolder(Path("other")), alone=False, asked_before=True)
+    other = run_of(server, describe=DescribeOptions(domain="bird"))
+    assert describe_before_training(*other, folder) == origin, (
+        "a resumed run has its descriptions, and knows their cost"
+    )
+    assert len(server.asked) == asked
+    assert describe_before_training(data, method, RunFolder(Path("other")), alone=False, asked_before=True) == origin
     assert len(server.asked) == asked
     assert data.run_folder is None
+
+
+@pytest.mark.parametrize("texts", [["class"], ["class", "image"], ["group"], None])
+def test_only_what_the_method_trains_with_is_asked_for(server, texts):
+    data, method = run_of(server, texts)
+    folder = RunFolder(Path("run"))
+    origin = describe_before_training(data, method, folder)
+    kinds = {each.kind for each in read_descriptions(folder.descriptions)} if folder.descriptions.is_file() else set()
+    assert kinds == set(method.texts) - {"class"}
+    assert (origin is None) == (not kinds) == (not server.asked)
+    plain = ZeroShotMethod(TinyBackbone())
+    assert describe_before_training(data, plain, RunFolder(Path("plain"))) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"labeler": None}, r"Nobody describes the photos: set data\.describe\.labeler .*--data\.describe\.file FILE"),
+        ({"describe": DescribeOptions(groups=False)}, r"trains with group-descriptions, but data\.describe\.groups is"),
+    ],
+)
+def test_a_run_without_descriptions_is_refused_before_features_are_computed(server, monkeypatch, options, message):
+    data, method = run_of(server, **options)
+    monkeypatch.setattr(data.features, "of", None)
+    with pytest.raises(FgvrError, match=message):
+        describe_before_training(data, method, RunFolder(Path("run")))
+    assert not server.asked
+
+
+MODEL = ["--model", "latteclip", "--model.backbone", "fgvr.testing.tiny.TinyBackbone"]
+FIT = ["fit", "--config", "latteclip.yaml", *KNOWN[:4], *MODEL, "--trainer.accelerator", "cpu"]
+FIT += ["--data.batch_size", "5", "--trainer.max_epochs", "1", "--model.warmup_steps", "0"]
+KNOWN_FIT = [*FIT, "--data.class_names", "dataset"]
+
+
+def metrics_of(out):
+    return json.loads(RunFolder(Path(out.splitlines()[-1])).metrics.read_text())["latteclip"]
+
+
+def test_a_resumed_run_knows_what_its_descriptions_cost_and_a_test_run_does_not(server, capsys):
+    assert main(KNOWN_FIT) == 0
+    first = metrics_of(capsys.readouterr().out)
+    assert first["cost_usd"] == pytest.approx(0.01 * len(server.asked))
+    checkpoint = ["--ckpt_path", "runs/latteclip/0/checkpoints/last.ckpt"]
+    assert main([*KNOWN_FIT, *checkpoint, "--trainer.max_epochs", "2"]) == 0
+    assert metrics_of(capsys.readouterr().out)["cost_usd"] == first["cost_usd"]
+    assert main(["test", "--config", "runs/latteclip/0/config.yaml", *checkpoint]) == 0
+    assert "cost_usd" not in metrics_of(capsys.readouterr().out)
+
+
+def test_a_simulation_is_marked_through_a_file_and_a_checkpoint(server, capsys):
+    said = [
+        Description("image", f"Bird {n}.", sample_id=f"photos/{n}_{i}.png")
+        for n in range(len(COLOURS))
+        for i in range(SUPPORT)
+    ]
+    write_descriptions(said, Path("said.parquet"), Origin(0.5, simulated=True))
+    assert main([*KNOWN_FIT, "--data.describe.file", "said.parquet", "--model.texts", "[class, image]"]) == 0
+    marked = metrics_of(capsys.readouterr().out)
+    assert (marked["simulated"], marked["cost_usd"]) == (True, 0.5)
+    Path("said.parquet").unlink()
+    options = ["--config", "runs/latteclip/0/config.yaml", "--ckpt_path", "runs/latteclip/0/checkpoints/last.ckpt"]
+    assert main(["test", *options]) == 0
+    assert metrics_of(capsys.readouterr().out)["simulated"]
+
+
+def test_descriptions_may_cost_what_labels_left_over(server, capsys):
+    replies = len(COLOURS) * SUPPORT
+    assert main([*FIT, "--data.max_cost_usd", str(0.01 * (replies + 4))]) == 2
+    assert "run the same command again, which may spend --data.max_cost_usd" in capsys.readouterr().err
+    assert replies <= len(server.asked) <= replies + 4
+
+
+def test_views_are_refused_before_anything_is_asked(server, capsys):
+    assert main([*KNOWN_FIT, "--data.augment", "true", "--data.views", "2"]) == 2
+    assert "data.views is 2, but LatteClipMethod changes the image tower" in capsys.readouterr().err
+    assert not server.asked

@@ -138,6 +138,17 @@ def test_the_test_command_repeats_the_table_of_fit(tiny_run, capsys):
         assert second[row]["cacc"] == first[row]["cacc"]
 
 
+def test_an_oracle_is_marked_through_its_checkpoint(tiny_run):
+    flyp = ["--model", "flyp", "--model.backbone", "fgvr.testing.tiny.TinyBackbone", "--trainer.accelerator", "cpu"]
+    known = ["--data.dataset", "manifest", "--data.dataset.root", "birds", "--data.class_names", "dataset", *flyp]
+    assert (
+        main(["fit", *known, "--model.labels", "true", "--trainer.max_epochs", "1", "--model.warmup_steps", "0"]) == 0
+    )
+    assert main(["test", *known, "--ckpt_path", "runs/run/0/checkpoints/last.ckpt"]) == 0
+    for run in (0, 1):
+        assert json.loads(Path(f"runs/run/{run}/metrics.json").read_text())["flyp"]["oracle"] is True
+
+
 def test_augmented_photos_train_another_way_and_the_same_on_any_number_of_workers(tiny_run):
     for options in ([], ["--data.augment", "true"], ["--data.augment", "true", "--data.num_workers", "2"]):
         fit("--trainer.max_epochs", "2", *options)

@@ -208,6 +208,25 @@ def test_an_archive_that_is_cut_off(server, tmp_path, monkeypatch):
     assert names(tmp_path) == [".download"]
 
 
+def test_an_archive_that_would_write_elsewhere(server, tmp_path):
+    entries = {"../../outside.txt": b"1", "fgvc-aircraft-2013b/data/variants.txt": b""}
+    server.expect_request("/outside.tar.gz").respond_with_data(tar(entries))
+    before = vars(tarfile.TarFile)["extraction_filter"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets.FGVCAircraft, "_URL", server.url_for("/outside.tar.gz"))
+        with pytest.raises(FgvrError, match=r"fgvc_aircraft could not be downloaded .*OutsideDestinationError"):
+            get("fgvc_aircraft", tmp_path / "root")
+    assert not (tmp_path / "outside.txt").exists()
+    assert vars(tarfile.TarFile)["extraction_filter"] is before
+
+
+def test_a_python_that_cannot_check_archives(server, tmp_path, monkeypatch):
+    monkeypatch.delattr(tarfile, "data_filter")
+    with pytest.raises(FgvrError, match=r"Use Python 3\.11\.4 or later"):
+        get("dtd", tmp_path)
+    assert not server.log
+
+
 def test_too_little_room(server, tmp_path, monkeypatch):
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1_000_000_000})())
     with pytest.raises(FgvrError, match=r"has 1\.0 GB of room, and dtd needs about 1\.3 GB"):

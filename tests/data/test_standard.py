@@ -1,13 +1,14 @@
 """The data sets with CoOp's splits, each against a small copy in the layout of CoOp's DATASETS.md."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.io import savemat
 
-from fgvr.data.split_file import read_split_file, spaced
+from fgvr.data.split_file import ListedPhoto, read_split_file, spaced
 from fgvr.errors import FgvrError
 from fgvr.registry import DATASETS
 
@@ -191,8 +192,9 @@ def test_where_the_official_lists_are_the_same_photos(name, tmp_path):
             r"train\[0\]: expected \[path, class number, class name\]",
         ),
         ('{"train": [], "val": [], "test": [["a.jpg", 0, " "]]}', r"test\[0\]: expected"),
-        ('{"train": [], "val": [["../a.jpg", 0, "x"]], "test": []}', r"val\[0\]: '../a.jpg' is not below"),
-        ('{"train": [], "val": [["/a.jpg", 0, "x"]], "test": []}', "is not below"),
+        ('{"train": [{"file": "a.jpg"}], "val": [], "test": []}', r"train\[0\]: expected"),
+        ("[" * 100_000, "not a split file"),
+        (f'{{"train": [["a.jpg", {"1" * 10_000}, "x"]], "val": [], "test": []}}', "not a split file"),
     ],
 )
 def test_a_damaged_split_file(tmp_path, content, message):
@@ -200,6 +202,53 @@ def test_a_damaged_split_file(tmp_path, content, message):
     path.write_text(content)
     with pytest.raises(FgvrError, match=message):
         read_split_file(path)
+
+
+def test_lists_in_lists_of_any_depth(tmp_path):
+    """Where one more is too much for the message, but not for reading."""
+    path = tmp_path / "split.json"
+    for depth in range(10, 1100, 7):
+        path.write_text(f'{{"train": [{"[" * depth}{"]" * depth}], "val": [], "test": []}}')
+        with pytest.raises(FgvrError, match=r"train\[0\]: expected|not a split file"):
+            read_split_file(path)
+
+
+NO_PLAIN_PATHS = ["../a.jpg", "/a.jpg", "b/../a.jpg", "./a.jpg", "b/./a.jpg", "b//a.jpg", "b/", ".", ""]
+
+
+@pytest.mark.parametrize("file", [*NO_PLAIN_PATHS, "..\\a.jpg", "a\0.jpg", "a\x1b[2J.jpg", "\ud800.jpg"])
+def test_a_split_file_of_other_paths(tmp_path, file):
+    path = tmp_path / "split.json"
+    path.write_text(json.dumps({"train": [], "val": [["a.jpg", 0, "x"], [file, 0, "x"]], "test": []}))
+    words = "is not a plain path below|has a character that cannot be printed"
+    with pytest.raises(FgvrError, match=rf"val\[1\]: {re.escape(repr(file))} ({words})"):
+        read_split_file(path)
+
+
+def test_a_split_file_of_names_that_cannot_be_printed(tmp_path):
+    path = tmp_path / "split.json"
+    path.write_text(json.dumps({"train": [["a.jpg", 0, "Pug\x1b[2J"]], "val": [], "test": []}))
+    with pytest.raises(FgvrError, match=r"train\[0\]: 'a.jpg' has the class name 'Pug\\x1b\[2J'"):
+        read_split_file(path)
+
+
+@pytest.mark.parametrize("file", NO_PLAIN_PATHS)
+def test_official_lists_of_other_paths(tmp_path, monkeypatch, file):
+    (tmp_path / "2750").mkdir()
+    reader = build("eurosat", tmp_path)
+    monkeypatch.setattr(reader, "listed", lambda: [ListedPhoto("train", file, "Forest")])
+    with pytest.raises(FgvrError, match=rf"name {re.escape(repr(file))} in train, which is not a plain path"):
+        reader.records()
+
+
+def test_official_lists_whose_paths_lead_out(tmp_path):
+    lines(tmp_path / "Training_01.txt", "/a/attic/x.jpg", "/a/../../b.jpg")
+    lines(tmp_path / "Testing_01.txt")
+    with pytest.raises(FgvrError, match=r"name 'a/\.\./\.\./b\.jpg' in train, which is not a plain path"):
+        build("sun397", tmp_path, official=True).records()
+    lines(tmp_path / "Training_01.txt", "/a.jpg")
+    with pytest.raises(FgvrError, match=r"name 'a\.jpg' in train, which has the class name ''"):
+        build("sun397", tmp_path, official=True).records()
 
 
 def test_a_split_file_from_another_system(tmp_path):
@@ -334,6 +383,10 @@ def test_cars_official(tmp_path):
         ("cars_train/00001.jpg", "support", "2000 AM General Hummer SUV"),
         ("cars_train/00002.jpg", "support", "2012 Audi TTS Coupe"),
     ]
+    for number in (0, 3):
+        savemat(tmp_path / "devkit/cars_train_annos.mat", annotations((1, "00001.jpg"), (number, "00002.jpg")))
+        with pytest.raises(FgvrError, match=rf"annos\.mat: the class of '00002\.jpg' is {number}; expected 1 to 2"):
+            build("stanford_cars", tmp_path, official=True).records()
     savemat(tmp_path / "devkit/cars_meta.mat", {"something": [1]})
     with pytest.raises(FgvrError, match=r"cars_meta\.mat: expected a MATLAB file with 'class_names'"):
         build("stanford_cars", tmp_path, official=True).records()

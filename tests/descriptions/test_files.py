@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fgvr.descriptions.files import read_descriptions, write_descriptions
+from fgvr.descriptions.files import Origin, read_descriptions, read_origin, write_descriptions
 from fgvr.errors import FgvrError
 from fgvr.records import Description
 
@@ -20,6 +20,20 @@ def test_there_and_back(tmp_path):
         write_descriptions(given, path)
         assert read_descriptions(path) == given
     assert pq.read_table(path).column_names == ["kind", "sample_id", "class_name", "text", "members"]
+
+
+def test_a_file_says_what_it_cost_and_whether_that_is_made_up(tmp_path):
+    path = tmp_path / "descriptions.parquet"
+    assert read_origin(path) is None
+    write_descriptions([IMAGE], path)
+    assert read_origin(path) is None
+    write_descriptions([IMAGE], path, Origin(0.25, simulated=True))
+    assert read_origin(path) == Origin(0.25, simulated=True)
+    assert read_descriptions(path) == [IMAGE]
+    for said in ("no JSON", "[1]", '{"cost_usd": null, "simulated": false}'):
+        pq.write_table(pq.read_table(path).replace_schema_metadata({"fgvr": said}), path)
+        assert read_origin(path) is None
+    assert read_origin(tmp_path / "descriptions.csv") is None
 
 
 def test_texts_of_classes_alone(tmp_path):

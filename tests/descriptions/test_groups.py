@@ -69,5 +69,19 @@ def test_the_draw_depends_on_bytes_and_seed_alone():
     assert ids(draw_groups(records, other_class, 4, 3, seed=1))[: len(kept)] == kept
 
 
+@pytest.mark.parametrize("per_class", [10, 250, 1000])
+def test_a_photo_that_leaves_changes_few_groups(per_class):
+    """In the mean over photos 1 group of its own and 1/(G-1) + ... + 1 that fill gaps, at most, in each round."""
+    records, labels = photos(1001), np.zeros(1001, np.int64)
+    before = {frozenset(members) for members in ids(draw_groups(records, labels, 4, per_class, seed=0))}
+    kept = []
+    for gone in range(0, 1001, 50):
+        moved = labels.copy()
+        moved[gone] = 1
+        after = draw_groups(records, moved, 4, per_class, seed=0)
+        kept.append(len(before & {frozenset(members) for members in ids(after) if len(members) == 4}) / per_class)
+    assert np.mean(kept) > 0.95
+
+
 def test_no_photos():
     assert draw_groups([], np.zeros(0, np.int64), 4, 4, seed=0) == []

@@ -294,6 +294,14 @@ def test_what_makes_a_run_unlike_its_options_is_said(caplog):
     assert "the rate never falls" in caplog.text
 
 
+def test_steps_of_one_photo_are_refused_before_training(tiny_run):
+    method = built(SmallTowers())
+    with pytest.raises(FgvrError, match=r"data\.batch_size is 1, .* give --data\.batch_size 2 or more"):
+        trainer("mine").fit(method, datamodule=birds(batch_size=1))
+    trainer("mine").test(method, datamodule=birds(batch_size=1), verbose=False)
+    assert len(method.predictions) == 12, "evaluated as ever"
+
+
 def weights(method):
     return {name: tensor.clone() for name, tensor in method.backbone.state_dict().items()}
 

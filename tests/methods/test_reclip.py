@@ -14,7 +14,10 @@ from fgvr.data.manifest import ManifestDataset
 from fgvr.errors import FgvrError
 from fgvr.methods import reclip as module
 from fgvr.methods.reclip import ReclipMethod
+from fgvr.metrics.files import read_metrics
 from fgvr.records import Vocabulary
+from fgvr.reports.recorder import RunRecorder
+from fgvr.runs import RunFolder
 from fgvr.testing.tiny import TinyBackbone
 
 QUIET = [pytest.mark.filterwarnings(f"ignore:{words}") for words in (".*LeafSpec", "Found .* eval mode", ".*workers")]
@@ -93,6 +96,21 @@ def test_both_branches_learn_and_the_backbone_does_not(data, tiny_run):
     run.test(method, datamodule=data, verbose=False)
     assert list(method.predictions[0].names) == ["zero_shot", "reclip_text", "reclip_image", "reclip"]
     assert list(method.classifiers())[-1] == method.row
+
+
+@quiet
+def test_all_rows_but_the_untuned_one_took_the_training(data, tiny_run):
+    recorder = RunRecorder(RunFolder(tiny_run / "mine"))
+    recorder.folder.path.mkdir()
+    run = trainer(tiny_run / "mine", max_epochs=1, callbacks=[recorder])
+    method = ReclipMethod(NormedBackbone(), k=4)
+    run.fit(method, datamodule=data)
+    state = recorder.state_dict()
+    recorder.load_state_dict({"training_seconds": state["training_seconds"] + 1000})
+    run.test(method, datamodule=data, verbose=False)
+    seconds = {row: figures["seconds"] for row, figures in read_metrics(recorder.folder.metrics).items()}
+    assert {row for row, spent in seconds.items() if spent > 1000} == {"reclip_text", "reclip_image", "reclip"}
+    assert next(iter(seconds)) == "zero_shot"
 
 
 @quiet

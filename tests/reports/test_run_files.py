@@ -79,6 +79,8 @@ def test_predictions_of_another_form_are_refused(run):
 )
 def test_the_labeler_says_whether_it_simulates(path, answer):
     assert simulates({"data": {"labeler": {"class_path": path}}}) is answer
+    for who in ("labeler", "group_labeler"):
+        assert simulates({"data": {"labeler": None, "describe": {who: {"class_path": path}}}}) is answer
     assert simulates({}) is False
 
 
