@@ -44,6 +44,6 @@ def test_what_chose_an_epoch_is_said_below_the_table():
     assert table_cells(rows)[-1][0] == "coop (simulated, oracle)"
     assert all(len(cells) == 2 for cells in table_cells(rows)), "how an epoch was chosen is no figure"
     *_, marks, random, own = format_table(rows).splitlines()
-    assert marks.startswith("(oracle: true names of the split val")
+    assert marks.startswith("(oracle: true names were trained on")
     assert random.endswith("on 12 photos that were trained on")
     assert own == "coop: epoch 4 of 6, the one with the highest covering_rate (91.7) on 12 held-out photos"
