@@ -79,7 +79,7 @@ class FgvrCLI(LightningCLI):
             default=None,
             help="fit only: further rows of the result table. Row name -> options in which its run differs, as in "
             "{coop_single: {data.candidates: single}}. Each is trained after the run itself, with its seed, in "
-            "RUN/compare/NAME.",
+            "RUN/compare/NAME. A row with another method has the run's backbone and templates, else its own defaults.",
         )
         if self.flat:
             # fit's own keys, because they are in the config.yaml of a run
