@@ -5,7 +5,7 @@ prefix are one for all suffixes of a length, without copies of the prefix's keys
 batched over heads and suffixes of equal length, so that nothing is padded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -45,16 +45,13 @@ def attend(
     Returns:
         Shape ``(T, d)``, or ``(B, d)`` for the ends; and what ``attend_backward`` needs.
     """
-    rows = chunk.spread(projected)
     outputs, groups = [], []
-    start = end = 0
-    for number, length in chunk.groups:
-        parts = split_heads(rows[start : start + number * length], prefix)
-        query = parts[0] if queries is None else split_heads(queries[end : end + number], prefix)[0]
-        output, weights = _attend_group(query, parts[-2], parts[-1], prefix, number, causal=queries is None)
-        groups.append(AttendedGroup(query, parts[-2], parts[-1], weights))
+    for (number, _), (query, keys, values) in zip(
+        chunk.groups, _by_length(queries, projected, prefix, chunk), strict=True
+    ):
+        output, weights = _attend_group(query, keys, values, prefix, number, causal=queries is None)
+        groups.append(AttendedGroup(query, keys, values, weights))
         outputs.append(output.transpose(0, 1).flatten(1))
-        start, end = start + number * length, end + number
     attended = torch.cat(outputs)
     if queries is None and len(chunk.again):
         attended = attended.index_select(0, chunk.first)
@@ -73,15 +70,21 @@ def attend_again(
         prefix: As there.
         chunk: As there.
     """
+    parts = _by_length(queries, projected, prefix, chunk)
+    return [AttendedGroup(*part, on) for part, on in zip(parts, weights, strict=True)]
+
+
+def _by_length(
+    queries: Tensor | None, projected: Tensor, prefix: Tensor, chunk: SuffixChunk
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Queries, keys and values of the suffixes of each length, with their heads split."""
     rows = chunk.spread(projected)
-    groups = []
     start = end = 0
-    for (number, length), on in zip(chunk.groups, weights, strict=True):
+    for number, length in chunk.groups:
         parts = split_heads(rows[start : start + number * length], prefix)
         query = parts[0] if queries is None else split_heads(queries[end : end + number], prefix)[0]
-        groups.append(AttendedGroup(query, parts[-2], parts[-1], on))
+        yield query, parts[-2], parts[-1]
         start, end = start + number * length, end + number
-    return groups
 
 
 def attend_backward(

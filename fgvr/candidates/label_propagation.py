@@ -8,6 +8,7 @@ from scipy import sparse
 
 from fgvr.candidates.base import CandidateStrategy, FeatureSpace, NamedPhotos
 from fgvr.candidates.features import features_of
+from fgvr.candidates.propagation import conjugate_gradients, normalised_graph
 from fgvr.candidates.search import EXACT_BELOW, search
 from fgvr.candidates.sets import sets_from_names
 from fgvr.candidates.single import own_names
@@ -103,24 +104,13 @@ class LabelPropagationCandidates(CandidateStrategy):
         own = own_names(photos)
         everyone = np.arange(len(own))
         found = search(features_of(photos, self.backbone), everyone, self.k + 1, self.exact_below)
-        graph = _graph(found.photos[:, 1:], found.similarity[:, 1:], self.gamma)  # each photo itself comes first
+        neighbours, similarity = found.photos[:, 1:], found.similarity[:, 1:]  # each photo itself comes first
+        # a similarity of 0 is no edge, whatever the exponent
+        affinities = np.where(similarity > 0, np.maximum(similarity, 0) ** self.gamma, 0)
+        graph = normalised_graph(neighbours, affinities)
         names, shares = _strongest(graph, own, self.alpha, self.m)
         shares /= np.maximum(shares.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
         return sets_from_names(photos.sample_ids, np.where(shares >= _LEAST_SHARE, names, -1), shares)
-
-
-def _graph(neighbours: NDArray[np.int64], similarity: NDArray[np.float64], gamma: float) -> sparse.csr_matrix:
-    """S: the normalised, symmetric affinities, float32, shape ``(N, N)``."""
-    count, k = neighbours.shape
-    # a similarity of 0 is no edge, whatever the exponent
-    values = np.where(similarity > 0, np.maximum(similarity, 0) ** gamma, 0).astype(np.float32)
-    affinities = sparse.csr_matrix(
-        (values.ravel(), neighbours.ravel(), np.arange(count + 1) * k), shape=(count, count), dtype=np.float32
-    )
-    affinities = affinities + affinities.T
-    degrees = np.asarray(affinities.sum(axis=1)).ravel()
-    scale = sparse.diags(np.where(degrees > 0, 1 / np.sqrt(np.where(degrees > 0, degrees, 1)), 0).astype(np.float32))
-    return sparse.csr_matrix(scale @ affinities @ scale, dtype=np.float32)
 
 
 def _strongest(
@@ -139,7 +129,8 @@ def _strongest(
         here = (column >= start) & (column < stop)
         given = np.zeros((count, stop - start), dtype=np.float32)
         given[named[here], column[here] - start] = 1
-        solution, taken = _solve(graph, given, alpha)
+        # from Y, which is the solution of alpha = 0, and of a photo without neighbours
+        solution, taken = conjugate_gradients(graph, given, alpha, _MOST_STEPS, _TOLERANCE, start=given)
         steps = max(steps, taken)
         names, best = _merge(names, best, classes[start:stop], solution)
     log.info("Label propagation: %d photos, %d classes, at most %d steps", count, len(classes), steps)
@@ -161,31 +152,3 @@ def _merge(
     both_names, both = np.hstack([names, block_names]), np.hstack([best, block_best])
     order = np.argsort(-both, axis=1, kind="stable")[:, :m]
     return np.take_along_axis(both_names, order, axis=1), np.take_along_axis(both, order, axis=1)
-
-
-def _solve(graph: sparse.csr_matrix, given: NDArray[np.float32], alpha: float) -> tuple[NDArray[np.float32], int]:
-    """Z of one block of classes by conjugate gradients, a column each; and how many steps it took.
-
-    I - alpha S is symmetric and positive definite, since the eigenvalues of S are in [-1, 1].
-    """
-    solution = given.copy()  # of alpha = 0, and of a photo without neighbours
-    residual = alpha * (graph @ solution)
-    direction = residual.copy()
-    size = _square(residual)
-    goal = _TOLERANCE**2 * _square(given)
-    steps = 0
-    while steps < _MOST_STEPS and (going := size > goal).any():
-        image = direction - alpha * (graph @ direction)
-        length = np.where(going, size / np.maximum(np.einsum("nc,nc->c", direction, image), 1e-30), 0)
-        solution += length * direction
-        residual -= length * image
-        before, size = size, np.where(going, _square(residual), size)
-        direction *= np.where(going, size / np.maximum(before, 1e-30), 0)
-        direction += residual
-        steps += 1
-    return solution, steps
-
-
-def _square(columns: NDArray[np.float32]) -> NDArray[np.float32]:
-    squares: NDArray[np.float32] = np.einsum("nc,nc->c", columns, columns)
-    return squares

@@ -5,11 +5,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from fgvr.candidates.features import unit
-from fgvr.candidates.label_propagation import _graph as normalised_graph
+from fgvr.candidates.propagation import conjugate_gradients, normalised_graph
 from fgvr.candidates.search import EXACT_BELOW, search
 
 _BLOCK_VALUES = 2**24
 """Nodes times classes that are solved for at a time: five float32 arrays of 64 MB each."""
+_TOLERANCE = 1e-6
 _MANY_CLASSES = 500
 _CUT_DIM = 250
 
@@ -87,7 +88,7 @@ def propagate(
     if basis is not None:
         nodes = unit(nodes @ basis)
     found = search(nodes, np.arange(len(nodes)), k + 1, exact_below)  # each node itself comes first
-    graph = normalised_graph(found.photos[:, 1:], (1 + found.similarity[:, 1:]) / 2, 1.0)
+    graph = normalised_graph(found.photos[:, 1:], (1 + found.similarity[:, 1:]) / 2)
     classes, count = len(class_features), len(nodes)
     rows = np.arange(count)
     best, labels = np.zeros(count, dtype=np.float32), np.full(count, -1, dtype=np.int64)
@@ -96,44 +97,12 @@ def propagate(
         stop = min(start + width, classes)
         given = np.zeros((count, stop - start), dtype=np.float32)
         given[rows[start:stop], rows[: stop - start]] = 1
-        shares = conjugate_gradients(graph, given, alpha, cg_steps)
+        shares, _ = conjugate_gradients(graph, given, alpha, cg_steps, _TOLERANCE)
         top = shares.argmax(axis=1)
         share = shares[rows, top]
         labels = np.where(share > best, start + top, labels)
         best = np.maximum(share, best)
     return labels
-
-
-def conjugate_gradients(
-    graph: sparse.csr_matrix, given: NDArray[np.float32], alpha: float, most_steps: int, tolerance: float = 1e-6
-) -> NDArray[np.float32]:
-    r"""The solution Z of :math:`(I - \alpha S) Z = Y`, all columns at once, from Z = 0.
-
-    Args:
-        graph: S, shape ``(N, N)``, symmetric, its eigenvalues in [-1, 1].
-        given: Y, shape ``(N, C)``.
-        alpha: Above 0 and below 1.
-        most_steps: After as many steps the solution is taken as it is.
-        tolerance: Of a column's residual, relative to that of Z = 0; a column that reaches it is left alone.
-
-    Returns:
-        Shape ``(N, C)``.
-    """
-    solution, residual, direction = np.zeros_like(given), given.copy(), given.copy()
-    size = _squares(residual)
-    goal = tolerance**2 * size
-    for _ in range(most_steps):
-        going = size > goal
-        if not going.any():
-            break
-        image = direction - alpha * (graph @ direction)
-        length = np.where(going, size / np.maximum(np.einsum("nc,nc->c", direction, image), 1e-30), 0)
-        solution += length * direction
-        residual -= length * image
-        before, size = size, np.where(going, _squares(residual), size)
-        direction *= np.where(going, size / np.maximum(before, 1e-30), 0)
-        direction += residual
-    return solution
 
 
 def centroids(
@@ -168,8 +137,3 @@ def centroids(
         np.float32
     )
     return means
-
-
-def _squares(columns: NDArray[np.float32]) -> NDArray[np.float32]:
-    squares: NDArray[np.float32] = np.einsum("nc,nc->c", columns, columns)
-    return squares

@@ -65,10 +65,10 @@ def test_the_solution_is_accurate():
     texts, photos = random_features()
     nodes = unit(np.concatenate([texts, photos]) @ projection(texts))
     found = module.search(nodes, np.arange(len(nodes)), 6)
-    graph = module.normalised_graph(found.photos[:, 1:], (1 + found.similarity[:, 1:]) / 2, 1.0)
+    graph = module.normalised_graph(found.photos[:, 1:], (1 + found.similarity[:, 1:]) / 2)
     given = np.eye(len(nodes), dtype=np.float32)[:, : len(texts)]
     for steps in (20, 500):
-        solution = module.conjugate_gradients(graph, given, 0.9, steps)
+        solution, _ = module.conjugate_gradients(graph, given, 0.9, steps, 1e-6)
         expected = reference(texts, photos, 5, 0.9, steps=None if steps == 500 else steps)
         np.testing.assert_allclose(solution, expected, atol=2e-5)
 
