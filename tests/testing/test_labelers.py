@@ -151,7 +151,7 @@ class ReadsText(Local):
         (BlankServer, "server is blank"),
         (KeyInServer, "server holds the value of the environment variable EXAMPLE_API_KEY"),
         (TooDear, r"cost \$0\.5 in 1 attempts, and worst_usd is \$0\.2"),
-        (KeyInReply, r"'0\.png': raw holds the value of the environment variable EXAMPLE_API_KEY"),
+        (KeyInReply, r"'[01]\.png': raw holds the value of the environment variable EXAMPLE_API_KEY"),
         (KeyInUsage, "usage holds the value of the environment variable EXAMPLE_API_KEY"),
         (KeyInModel, "model holds the value of the environment variable EXAMPLE_API_KEY"),
         (KeyInError, r"'1\.png': error holds the value of the environment variable EXAMPLE_API_KEY"),
