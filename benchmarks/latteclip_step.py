@@ -34,6 +34,7 @@ from PIL import Image
 from torch import Tensor
 
 from fgvr.backbones.open_clip import OpenClipBackbone
+from fgvr.cli.allocator import keep_freed_memory
 from fgvr.data.batches import Batch
 from fgvr.descriptions.texts import DescriptionTexts
 from fgvr.fieldguide.species import draw_guide
@@ -174,6 +175,7 @@ def main() -> None:
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    keep_freed_memory()  # as fgvr fit does
     clock = time.perf_counter if options.clock == "wall" else time.process_time
 
     draw = torch.Generator().manual_seed(0)

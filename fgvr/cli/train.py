@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 
 from fgvr.checkpoints.files import read_checkpoint
 from fgvr.checkpoints.true_names import check_callbacks, check_configured
+from fgvr.cli.allocator import keep_freed_memory
 from fgvr.cli.choose import check_resumed, checkpoint_callbacks, take_best, warn_of_best
 from fgvr.cli.compare import check_rows, compared_args, run_compared
 from fgvr.cli.configs import expand_config_names
@@ -380,6 +381,7 @@ def run_trainer(command: str, args: list[str]) -> int:
         FgvrError: Something that the user can fix.
     """
     configure_logging()
+    keep_freed_memory()
     try:
         cli = FgvrCLI(command, args)
     except MisconfigurationException as error:  # Lightning's word for trainer options that do not go together
