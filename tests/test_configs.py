@@ -71,7 +71,13 @@ def test_the_data_sets_and_ablations_of_latteclip_are_there():
     assert len(LATTECLIP) == 12
     ablations = {path.stem: read_grid(path) for path in SWEEPS if path.stem.startswith("latteclip_")}
     runs = {stem: len(grid.variants) for stem, grid in ablations.items()}
-    assert runs == {"latteclip_texts": 7, "latteclip_parts": 6, "latteclip_group_size": 4, "latteclip_data": 10}
+    assert runs == {
+        "latteclip_methods": 5,
+        "latteclip_texts": 7,
+        "latteclip_parts": 6,
+        "latteclip_group_size": 4,
+        "latteclip_data": 10,
+    }
 
 
 def test_the_tables_and_figures_of_the_paper_are_there():

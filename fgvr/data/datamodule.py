@@ -167,6 +167,8 @@ class FgvrDataModule(LightningDataModule):
     @cached_property
     def labels(self) -> PhotoLabels:
         """What the labeler says."""
+        if self.labeler is not None and self.class_names != "labels":
+            self.labeler.take_classes(lambda: self._stated_vocabulary().names)
         return PhotoLabels(self.labeler, self.select, self.label_store, self.max_cost_usd, self.image_features)
 
     @property
@@ -257,13 +259,14 @@ class FgvrDataModule(LightningDataModule):
             labels = self.read_labels()
             write_labels(labels, self._folder().labels)
             log.info("%s", summary(labels, self.simulated))
-        if self.class_names == "labels":
-            vocabulary = build_vocabulary(labels)
-        else:
-            vocabulary = stated_vocabulary(self.class_names, self.photos.known_names)
+        vocabulary = build_vocabulary(labels) if self.class_names == "labels" else self._stated_vocabulary()
         write_vocabulary(vocabulary, self._folder().vocabulary)
         log.info("Label space: %d classes", len(vocabulary))
         return vocabulary
+
+    def _stated_vocabulary(self) -> Vocabulary:
+        assert self.class_names != "labels", "those are known only after all photos are labelled"
+        return stated_vocabulary(self.class_names, self.photos.known_names)
 
     def origin_of(self, text: str) -> str:
         """A sentence that says which photo was given the class name that ``text`` holds; ``""`` if none was."""

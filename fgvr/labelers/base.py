@@ -1,7 +1,7 @@
 """The contract of a labeler: the only file that the author of a labeler plugin must read."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -145,6 +145,13 @@ class Labeler(ABC):
             ``None`` where the replies do not depend on a task, as those of a file. So it is unless overridden.
         """
         return None
+
+    def take_classes(self, names: Callable[[], Sequence[str]]) -> None:  # noqa: B027 - overriding it is optional
+        """Take over the class names of a run that knows them before it asks: for a task that lacks them.
+
+        Args:
+            names: Gives the names. Nothing is done with them unless overridden.
+        """
 
     def read(self, reply: Reply) -> ParsedReply:
         """What a reply says: class names, or the flag that says why there is none.

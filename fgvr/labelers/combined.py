@@ -1,7 +1,7 @@
 """The contract of a labeler that is made of others."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +35,11 @@ class CombinedLabeler(Labeler):
     def identity(self) -> dict[str, Any]:
         """The identities and prompts of the parts; subclasses add how they are combined."""
         return {"parts": [{"prompt": part.prompt, **part.identity()} for part in self.parts]}
+
+    def take_classes(self, names: Callable[[], Sequence[str]]) -> None:
+        """Each part takes them over."""
+        for part in self.parts:
+            part.take_classes(names)
 
     def check_images(self, images: Sequence[ImageRecord]) -> None:
         """Each part checks them, because each may be asked about all."""

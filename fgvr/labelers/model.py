@@ -1,5 +1,6 @@
 """Labelers that show photos to a model: what remote and local ones have in common."""
 
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any, ClassVar, Self
 
@@ -63,6 +64,13 @@ class ModelLabeler(Labeler):
         if not self._length_is_given:
             other.max_output_tokens += task.max_output_tokens - self.task.max_output_tokens
         return other
+
+    def take_classes(self, names: Callable[[], Sequence[str]]) -> None:
+        """See the base class; a prompt of the user's own words stays."""
+        default = self.task.prompt()
+        self.task = self.task.with_classes(names)
+        if self.prompt == default:
+            self.prompt = self.task.prompt()
 
     def read(self, reply: Reply) -> ParsedReply:
         """As the task reads it."""

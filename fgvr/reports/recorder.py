@@ -21,6 +21,7 @@ from fgvr.reports.predictions import write_predictions
 from fgvr.reports.run_files import LABELER
 from fgvr.reports.wandb import log_samples
 from fgvr.runs import RunFolder
+from fgvr.vocabulary.build import fold_name
 
 log = logging.getLogger(__name__)
 
@@ -102,8 +103,7 @@ class RunRecorder(Callback):
     ) -> dict[str, dict[str, object]]:
         known = [prediction for prediction in method.predictions if prediction.true_name is not None]
         truth = [prediction.true_name or "" for prediction in known]
-        assert method.vocabulary is not None, "the method has predicted"
-        closed = method.data.class_names != "labels" and set(truth) <= set(method.vocabulary.names)
+        closed = _is_closed(method, truth)
         shared = evaluation_seconds - method.preparation_seconds
         shared += method.data.seconds.get(f"features/{method.data.photos.evaluated_split}", 0.0)
         training = self._training_seconds + method.data.seconds.get("features/training", 0.0)
@@ -129,6 +129,12 @@ class RunRecorder(Callback):
         return rows
 
 
+def _is_closed(method: Method, truth: Sequence[str]) -> bool:
+    """Whether the label space was stated and holds all true names."""
+    assert method.vocabulary is not None, "the method has predicted"
+    return method.data.class_names != "labels" and set(truth) <= set(method.vocabulary.names)
+
+
 def _paid(method: Method, labels: Sequence[LabelRecord]) -> dict[str, float]:
     """What labels and descriptions took and cost; nothing where that is not known."""
     if not labels and method.data.needs_labels(method):
@@ -146,7 +152,11 @@ def _labeler_row(method: Method, predictions: Sequence[Prediction], asked: Seque
     truth = [prediction.true_name or "" for prediction in known]
     figures: dict[str, object] = {}
     if known:
-        figures.update(score([prediction.names[LABELER] for prediction in known], truth))
+        names, closed = [prediction.names[LABELER] for prediction in known], _is_closed(method, truth)
+        if closed:
+            spelled = {fold_name(name): name for name in truth}  # a labeler that was given no list has its own spelling
+            names = [spelled.get(fold_name(name), name) for name in names]
+        figures.update(score(names, truth, closed=closed))
     figures.update(_costs(asked))
     if method.data.simulated:
         figures["simulated"] = True

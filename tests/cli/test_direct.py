@@ -5,8 +5,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from fgvr.cli import main
+from fgvr.testing.tiny_server import TinyAnswer, TinyServer
 
 SPECIES, SHOTS, TEST = 4, 2, 3
+TINY = "fgvr.testing.tiny_remote.TinyRemoteLabeler"
 OPTIONS = [
     *["--data.dataset", "fieldguide", "--data.dataset.species", f"{SPECIES}", "--data.dataset.support", "3"],
     *["--data.dataset.test", f"{TEST}", "--data.dataset.part", "development"],
@@ -59,6 +61,33 @@ def test_label_asks_about_the_evaluated_photos_too(folder, capsys):
     assert f"{SPECIES * SHOTS} to ask" in capsys.readouterr().out
     assert main(["label", *OPTIONS, "--data.direct", "true", "--dry-run"]) == 0
     assert f"{SPECIES * (SHOTS + TEST)} to ask" in capsys.readouterr().out
+
+
+def test_a_model_chooses_among_the_known_names(folder, capsys):
+    """LatteCLIP's "LLaVA zero-shot": nobody writes the list of names down again."""
+
+    async def answer(body):
+        listed = body["prompt"].partition("options:")[2].partition(". Write")[0].split(", ")
+        assert len(listed) == SPECIES
+        return TinyAnswer({"raw": f"It is a {listed[0].lower()}."})
+
+    with TinyServer(answer) as server:
+        labeler = [
+            "--data.labeler",
+            "fgvr.testing.tiny_remote.TinyRemoteLabeler",
+            "--data.labeler.base_url",
+            server.url,
+        ]
+        zero_shot = ["--model", "zero_shot", "--model.backbone", "fgvr.testing.tiny.TinyBackbone"]
+        options = [*OPTIONS[: OPTIONS.index("--data.labeler")], *labeler, *zero_shot, "--data.class_names", "dataset"]
+        assert main(["fit", *options, "--data.labeler.task", "choose", "--data.direct", "true"]) == 0
+        assert len(server.asked) == SPECIES * TEST
+        metrics = json.loads((folder / "runs/run/0/metrics.json").read_text())
+        assert metrics["labeler"]["accuracy"] == pytest.approx(100 / SPECIES)
+        free = ["--data.labeler.task", "choose", "--data.class_names", "labels"]
+        capsys.readouterr()
+        assert main(["fit", *options, *free]) == 2
+        assert "'choose' has nothing to choose from" in capsys.readouterr().err
 
 
 def test_known_names_are_not_simulated(folder, capsys):

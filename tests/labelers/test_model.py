@@ -12,6 +12,7 @@ from fgvr.labelers.tasks.choose import ChooseTask
 from fgvr.labelers.tasks.describe_image import DescribeImageTask
 from fgvr.labelers.tasks.name import NameTask
 from fgvr.labelers.tasks.names import NamesTask
+from fgvr.labelers.vote import VoteLabeler
 from fgvr.records import ImageRecord
 
 PHOTO = ImageRecord("a.jpg", Path("a.jpg"), "support", digest="0" * 64)
@@ -103,6 +104,25 @@ def test_the_same_model_with_another_task():
     assert (other.prompt, other.answers) == (DescribeImageTask("bird").prompt(), 1)
     assert labeler.for_task(DescribeImageTask(), prompt="What is it?").prompt == "What is it?"
     assert (labeler.identity(), labeler.answers) == (before, 3)
+
+
+def test_a_task_that_lacks_class_names_takes_those_of_the_run():
+    labeler = Model("m", ChooseTask(), answers=3)
+    with pytest.raises(FgvrError, match=r"'choose' has nothing to choose from: .* --data\.class_names"):
+        labeler.identity()
+    own_words = Model("m", ChooseTask(), prompt="Which one?")
+    for each in (labeler, own_words, VoteLabeler([labeler, own_words])):
+        each.take_classes(lambda: ("Pug", "Boxer"))
+    assert labeler.identity() == Model("m", ChooseTask(["Pug", "Boxer"])).identity()
+    assert (labeler.prompt, labeler.answers) == (ChooseTask(["Pug", "Boxer"]).prompt(), 3)
+    assert own_words.prompt == "Which one?"
+    assert own_words.task.names == ("Pug", "Boxer")
+
+
+def test_a_task_that_has_its_own_names_keeps_them():
+    labeler = Model("m", ChooseTask(["Pug", "Boxer"]))
+    labeler.take_classes(pytest.fail)
+    assert labeler.task.names == ("Pug", "Boxer")
 
 
 def test_the_length_of_replies_is_the_new_tasks_unless_one_was_given(monkeypatch):

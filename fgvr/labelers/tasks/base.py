@@ -1,7 +1,7 @@
 """The contract of a task: what a model is asked about photos, and how its reply is read."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from PIL import Image
@@ -46,6 +46,14 @@ class Task(ABC):
     def compose(self, photos: Sequence[Image.Image]) -> list[Image.Image]:
         """The pictures that are shown for the photos of one request: each photo by itself, unless overridden."""
         return list(photos)
+
+    def with_classes(self, names: Callable[[], Sequence[str]]) -> "Task":
+        """The task of a run whose class names are known before anybody is asked; itself, unless it lacks them.
+
+        Args:
+            names: Gives the names; they may have to be read from the data set first.
+        """
+        return self
 
     @abstractmethod
     def read(self, raw: str) -> ParsedReply:

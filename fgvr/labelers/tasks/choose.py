@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -36,20 +37,27 @@ class ChooseTask(Task):
     A reply that names none of them, or several, is flagged; it is never mapped to the nearest one.
 
     Args:
-        options: The class names, or a file with them: a ``vocabulary.json``, or a text with one name per line.
+        options: The class names, or a file with them: a ``vocabulary.json``, or a text with one name per line. Those of
+            the run (``data.class_names``) if not given.
 
     Raises:
-        FgvrError: There are fewer than two names, one is blank or given twice, or the file cannot be read.
+        FgvrError: There are fewer than two names, one is blank or given twice, the file cannot be read, or the run
+            knows no names before it asks.
     """
 
     registry_name: ClassVar[str] = "choose"
 
-    def __init__(self, options: list[str] | Path) -> None:
+    def __init__(self, options: list[str] | Path | None = None) -> None:
         self.options = options
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The class names; read when they are first asked for."""
+        if self.options is None:
+            raise FgvrError(
+                "The task 'choose' has nothing to choose from: give the run's class names with --data.class_names, or "
+                "names with --data.labeler.task.options."
+            )
         if isinstance(self.options, str | Path):
             names = _read_names(Path(self.options))
         else:
@@ -60,8 +68,14 @@ class ChooseTask(Task):
 
     def prompt(self, hint: str | None = None) -> str:
         """LatteCLIP's prompt; a hint is not said."""
+        if self.options is None:
+            return f"{_BEFORE}...{_BEHIND}"  # until the run's names are known; without them, nothing can be asked
         separator = "; " if any("," in name for name in self.names) else ", "
         return f"{_BEFORE}{separator.join(self.names)}{_BEHIND}"
+
+    def with_classes(self, names: Callable[[], Sequence[str]]) -> "ChooseTask":
+        """See the base class."""
+        return ChooseTask(list(names())) if self.options is None else self
 
     @classmethod
     def of_prompt(cls, prompt: str) -> "ChooseTask | None":
