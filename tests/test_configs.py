@@ -72,7 +72,7 @@ def test_the_data_sets_and_ablations_of_latteclip_are_there():
     ablations = {path.stem: read_grid(path) for path in SWEEPS if path.stem.startswith("latteclip_")}
     runs = {stem: len(grid.variants) for stem, grid in ablations.items()}
     assert runs == {
-        "latteclip_methods": 5,
+        "latteclip_methods": 6,
         "latteclip_texts": 7,
         "latteclip_parts": 6,
         "latteclip_group_size": 4,
