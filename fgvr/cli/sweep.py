@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 import torch
 import yaml
@@ -23,8 +23,10 @@ from fgvr.cli.grid import Grid, Variant, read_grid
 from fgvr.cli.launch import ASKED_BEFORE, Launcher, command_line, launching, resume_args
 from fgvr.cli.logs import configure_logging
 from fgvr.cli.train import ParsedCLI
+from fgvr.descriptions.parts import Kind
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
+from fgvr.methods.base import Method
 from fgvr.metrics.files import read_metrics
 from fgvr.reports.sweep import Tidy, format_summary, own_row, tidy_rows, write_tidy
 from fgvr.runs import RunFolder
@@ -41,12 +43,16 @@ class Needs:
 
     Attributes:
         labels: What it must have labelled, as one text; ``""`` where nothing. Equal texts need labelling once.
+        descriptions: The same of descriptions.
+        kinds: Kinds of descriptions that it trains with.
         gpu: Whether it uses GPUs where there are some.
         alone: Whether it uses several devices by itself, so that nothing may run beside it.
         compared: Names of its compared rows.
     """
 
     labels: str
+    descriptions: str
+    kinds: tuple[Kind, ...]
     gpu: bool
     alone: bool
     compared: tuple[str, ...]
@@ -117,17 +123,23 @@ class Sweep:
             *(f"--run.root={self.folder.parent}", f"--run.name={self.folder.name}", f"--run.version={run.name}"),
         ]
 
-    def label_args(self) -> list[list[str]]:
-        """Arguments of ``fgvr`` that label what the runs need which are not done, each need once."""
-        first: dict[str, Run] = {}
+    def asking_args(self) -> list[list[str]]:
+        """Arguments of ``fgvr`` that label, then describe, what the runs need which are not done; each need once."""
+        label: dict[tuple[str, int | None], list[str]] = {}
+        describe: dict[tuple[str, int | None], list[str]] = {}
         for run in self.runs:
-            if run.needs.labels and not run.done:
-                # what is drawn by the seed must be labelled for each of them
-                first.setdefault(f"{run.seed if self.grid.seeded else ''} {run.needs.labels}", run)
-        return [
-            ["label", "--config", str(self.grid.base), *self.grid.options(run.variant, run.seed)]
-            for run in first.values()
-        ]
+            if run.done:
+                continue
+            args = ["--config", str(self.grid.base), *self.grid.options(run.variant, run.seed)]
+            # what is drawn by the seed must be asked about for each of them
+            seed = run.seed if self.grid.seeded else None
+            if run.needs.labels:
+                label.setdefault((run.needs.labels, seed), ["label", *args])
+            if run.needs.descriptions:
+                kinds = (f"--data.describe.{kind}s={str(kind in run.needs.kinds).lower()}" for kind in get_args(Kind))
+                place = (f"--run.root={self.folder}", "--run.name=descriptions")
+                describe.setdefault((run.needs.descriptions, seed), ["describe", *args, *kinds, *place])
+        return [*label.values(), *describe.values()]
 
     def check_begun(self) -> None:
         """Refuse to go on with runs that were begun with other options.
@@ -272,14 +284,15 @@ def _todo(sweep: Sweep) -> list[Run]:
 
 
 def _run(sweep: Sweep, todo: Sequence[Run], devices: Devices) -> dict[Run, str]:
-    """Label, then run what is not done; returns the ends of the logs of those runs that failed."""
+    """Label, describe, then run what is not done; returns the ends of the logs of those runs that failed."""
     failures: dict[Run, str] = {}
     if not todo:
         return failures
     with launching(fork=not devices.gpus, environment=devices.threads) as launcher:
-        for args in sweep.label_args():
+        for args in sweep.asking_args():
             if launcher.run(args, devices.threads) != 0:
-                raise FgvrError(f"Labelling failed, so nothing was run. The same by hand: {command_line(args)}")
+                what = {"label": "Labelling", "describe": "Describing"}[args[0]]
+                raise FgvrError(f"{what} failed, so nothing was run. The same by hand: {command_line(args)}")
         done = len(sweep.runs) - len(todo)
         with (
             tqdm(total=len(sweep.runs), initial=done, desc=sweep.folder.name, unit="run") as bar,
@@ -327,10 +340,24 @@ def _parsed(grid: Grid, variant: Variant) -> Needs:
         labelling["backbone"] = config["model"]["init_args"].get("backbone")
     return Needs(
         labels=json.dumps(labelling, sort_keys=True) if cli.data.needs_labels(cli.method) or data["direct"] else "",
+        descriptions=_describing(config, cli.method),
+        kinds=cli.method.description_kinds,
         gpu=trainer["accelerator"] in ("auto", "gpu", "cuda"),
         alone=trainer["devices"] not in ("auto", 1, "1", [0]) or trainer["num_nodes"] > 1,
         compared=tuple(config["compare"] or ()),
     )
+
+
+def _describing(config: Mapping[str, Any], method: Method) -> str:
+    """What is to be described before the runs, as one text; ``""`` where nothing is."""
+    data, model = config["data"], config["model"]["init_args"]
+    from_file = data["describe"] is not None and data["describe"]["file"] and not data["describe"]["labeler"]
+    if not method.description_kinds or from_file:
+        return ""
+    keys = {key: data[key] for key in (*_LABELLING, "class_names", "describe") if key != "direct"}
+    # groups are of photos with the same pseudo-label
+    pseudo_labels = {key: model.get(key) for key in ("backbone", "templates")}
+    return json.dumps([keys, pseudo_labels, method.description_kinds], sort_keys=True)
 
 
 def _gpus() -> list[str]:

@@ -14,7 +14,7 @@ from unittest.mock import MagicMock
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from tiny_run import OPTIONS
+from tiny_run import COLOURS, OPTIONS, SUPPORT
 from wandb.proto.wandb_internal_pb2 import Record
 
 from fgvr.cli import main
@@ -23,6 +23,7 @@ from fgvr.cli.sweep import Devices, Sweep
 from fgvr.cli.train import _label_before_training
 from fgvr.labelers.asking.plan import LabelPlan
 from fgvr.metrics.files import write_metrics
+from fgvr.testing.tiny_server import TinyAnswer, TinyServer
 
 PATIENCE = 240
 """Seconds to wait for what takes ten on a machine that does nothing else."""
@@ -215,8 +216,50 @@ def test_labelling_that_fails_stops_the_sweep(grid, capfd):
 def test_each_need_is_labelled_once(grid):
     grid(vary={"data.shots": [1, 2], "data.candidates": ["single", "knn"]})
     runs = Sweep(read_grid(Path("grid.yaml")), Path("runs/grid"))
-    shots = [[option for option in args if "shots" in option] for args in runs.label_args()]
+    shots = [[option for option in args if "shots" in option] for args in runs.asking_args()]
     assert shots == [["--data.shots=1"], ["--data.shots=2"]]
+
+
+def test_each_photo_is_described_once_before_the_runs(tiny_run, capfd):
+    async def answer(body):
+        return TinyAnswer({"raw": "A bird on a branch.", "cost_usd": 0.01})
+
+    with TinyServer(answer) as server:
+        labeler = {
+            "class_path": "fgvr.testing.tiny_remote.TinyRemoteLabeler",
+            "init_args": {"base_url": server.url, "price_usd": 0.01},
+        }
+        base = {
+            "data": {
+                "dataset": {"class_path": "manifest", "init_args": {"root": "birds"}},
+                "class_names": "dataset",
+                "labeler": labeler,
+                "describe": {"group_size": 2, "groups_per_class": 2},
+            },
+            "model": {
+                "class_path": "latteclip",
+                "init_args": {"backbone": "fgvr.testing.tiny.TinyBackbone", "warmup_steps": 1, "lr": 0.001},
+            },
+            "trainer": {"accelerator": "cpu", "max_epochs": 1},
+        }
+        Path("base.yaml").write_text(yaml.safe_dump(base))
+        texts = [["class", "image"], ["class", "group"], ["class", "image", "group"]]
+        grid = {"base": "base.yaml", "seeds": [0], "vary": {"model.texts": texts}}
+        Path("grid.yaml").write_text(yaml.safe_dump(grid))
+        kinds = [args[-4:-2] for args in Sweep(read_grid(Path("grid.yaml")), Path("runs/grid")).asking_args()]
+        image, group = "--data.describe.images", "--data.describe.groups"
+        assert kinds == [
+            [f"{image}=true", f"{group}=false"],
+            [f"{image}=false", f"{group}=true"],
+            [f"{image}=true", f"{group}=true"],
+        ]
+        assert sweep("--jobs", "2") == 0
+        assert len(server.asked) == len({json.dumps(body, sort_keys=True) for body in server.asked})
+        photos = [body for body in server.asked if "photos" not in body["prompt"]]
+        assert len(photos) == len(COLOURS) * SUPPORT
+    labeler["init_args"]["model"] = "other"
+    assert sweep("--name", "no_server", "--data.labeler", json.dumps(labeler)) == 2
+    assert "Describing failed, so nothing was run. The same by hand: fgvr describe --config" in capfd.readouterr().err
 
 
 def test_a_run_on_several_devices_has_them_for_itself(grid):
