@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -280,8 +280,8 @@ class LatteClipMethod(FineTuneMethod):
         total = torch.stack([contrastive_loss(images, each, self.scale) for each in texts]).sum()
         return total / 2 if self.released else total
 
-    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Move the prototypes by the photos of all processes."""
+    def on_after_backward(self) -> None:
+        """Move the prototypes by the photos of all processes, before a callback can save the step."""
         assert self._step is not None
         assert self._step.mixed is not None
         labels, mixed = self._step.labels, self._step.mixed

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch import nn
 from tower_run import QUIET, birds, trainer
 
@@ -158,7 +158,7 @@ class Slow:
 
 def step(method, batch):
     loss = method.training_step(batch, 0)
-    method.on_train_batch_end(None, batch, 0)
+    method.on_after_backward()
     return loss.item()
 
 
@@ -237,7 +237,7 @@ def test_a_step_without_any_text_still_reaches_all_parameters():
     before = method.head.prototypes.clone()
     loss = method.training_step(a_batch([0, 4]), 0)
     loss.backward()
-    method.on_train_batch_end(None, None, 0)
+    method.on_after_backward()
     trained = [parameter for parameter in method.parameters() if parameter.requires_grad]
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in trained)
     torch.testing.assert_close(method.head.prototypes, before)
@@ -264,7 +264,7 @@ def test_mixing_stays_in_float32_under_autocast(fidelity):
     method = built(fidelity=fidelity)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss = method.training_step(a_batch(), 0)
-        method.on_train_batch_end(None, None, 0)
+        method.on_after_backward()
     assert loss.dtype == torch.float32
     assert method.head.prototypes.dtype == torch.float32
     plain = built(fidelity=fidelity)
@@ -363,7 +363,7 @@ def trained(rank, world_size, options):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        method.on_train_batch_end(None, batch, number)
+        method.on_after_backward()
         losses.append(loss.item())
     return losses, method.head.prototypes, method.head.counts
 
@@ -414,6 +414,14 @@ def test_a_resumed_run_equals_the_unbroken_one(tiny_run, fidelity):
     for name, tensor in method.state_dict().items():
         assert torch.equal(state[name], tensor), name
     assert method.head.counts.sum() == 4 * 16 * 2
+
+
+def test_the_checkpoint_of_a_step_has_the_prototypes_of_that_step(tiny_run):
+    steps = ModelCheckpoint("steps", "{step}", every_n_train_steps=1, save_top_k=-1)
+    method = LatteClipMethod(TinyBackbone(), texts=["class"], lr=0.003)
+    trainer("mine", max_epochs=1, callbacks=[steps], enable_checkpointing=True).fit(method, datamodule=birds())
+    saved = [torch.load(f"steps/step={number}.ckpt", weights_only=True)["state_dict"] for number in (1, 2)]
+    assert 0 < saved[0]["head.counts"].sum() < saved[1]["head.counts"].sum()
 
 
 def test_prototypes_are_the_classifier(tiny_run):
