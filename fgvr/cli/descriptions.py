@@ -42,7 +42,19 @@ def descriptions_of(
         classes = template_features(method.backbone, vocabulary.names, templates)
         return zero_shot_labels(features, classes.float().cpu().numpy())
 
-    return Descriptions(options, data.labeler, data.support, vocabulary.names, pseudo_labels, data.label_store, left)
+    def true_labels() -> NDArray[np.int64]:
+        number = {name: label for label, name in enumerate(vocabulary.names)}
+        truth = [number.get(data.photos.truth.get(photo.sample_id, ""), -1) for photo in data.support]
+        if max(truth, default=-1) < 0:
+            raise FgvrError(
+                "data.describe.right_in_group needs true names of the support photos that are in the label space, and "
+                "there is none: leave it out, or set --data.class_names dataset."
+            )
+        return np.array(truth, np.int64)
+
+    return Descriptions(
+        options, data.labeler, data.support, vocabulary.names, pseudo_labels, data.label_store, left, true_labels
+    )
 
 
 def known_label_space(data: FgvrDataModule, method: Method) -> Vocabulary:

@@ -187,6 +187,8 @@ class FgvrCLI(LightningCLI):
                 asked_before=ASKED_BEFORE.items() <= os.environ.items(),
                 spent_usd=spent_usd,
             )
+            if data.described is not None and data.described.oracle:
+                method.selection["oracle"] = True
         loggers = [entry for entry in _as_list(self._trainer_options().logger) if isinstance(entry, Logger)]
         # a new version per start, because a CSV logger deletes what it finds in its folder
         loggers.append(CSVLogger(folder.path, name="logs"))

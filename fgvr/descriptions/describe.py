@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgvr.descriptions.files import Origin, read_descriptions, read_origin
-from fgvr.descriptions.groups import draw_groups
+from fgvr.descriptions.groups import draw_groups, draw_groups_by_truth
 from fgvr.descriptions.options import DescribeOptions
 from fgvr.descriptions.parts import DescriptionPart, Kind
 from fgvr.descriptions.summary import DescriptionSummary, ReadDescriptions
@@ -48,6 +48,7 @@ class Descriptions:
             is given. See :func:`~fgvr.descriptions.pseudo_labels.zero_shot_labels`.
         store: SQLite file of the replies.
         max_cost_usd: What one call of ``ask`` or ``ask_batch`` may spend, on both kinds together.
+        true_labels: The same by true names, -1 where there is none; called for ``right_in_group`` alone.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Descriptions:
         pseudo_labels: Callable[[], NDArray[np.int64]],
         store: Path,
         max_cost_usd: float | None = None,
+        true_labels: Callable[[], NDArray[np.int64]] | None = None,
     ) -> None:
         self.options = options
         self.labeler = labeler
@@ -67,6 +69,7 @@ class Descriptions:
         self.store = store
         self.max_cost_usd = max_cost_usd
         self._pseudo_labels = pseudo_labels
+        self._true_labels = true_labels
 
     @cached_property
     def from_file(self) -> list[Description]:
@@ -102,6 +105,12 @@ class Descriptions:
         """What the file says that its descriptions cost and are; nothing and real where it does not say."""
         said = read_origin(Path(self.options.file)) if self.from_file and self.options.file is not None else None
         return said or Origin(0.0, simulated=False)
+
+    @property
+    def oracle(self) -> bool:
+        """Whether true names have chosen the photos of a group, here or for the file."""
+        asked = self.options.right_in_group is not None and any(part.kind == "group" for part in self.parts)
+        return self.file_origin.oracle or asked
 
     @property
     def simulated(self) -> bool:
@@ -224,6 +233,7 @@ class Descriptions:
             ),
             cost_usd=cost_usd,
             simulated=self.simulated,
+            oracle=self.oracle,
         )
         return ReadDescriptions(descriptions, summary)
 
@@ -253,8 +263,15 @@ class Descriptions:
                 "groups out with --data.describe.groups false."
             )
         prompt = options.group_prompt or task.prompt()
-        labels = self._class_of_each
-        groups = draw_groups(self.photos, labels, options.group_size, options.groups_per_class, options.seed)
+        size, per_class = options.group_size, options.groups_per_class
+        if options.right_in_group is None:
+            groups = draw_groups(self.photos, self._class_of_each, size, per_class, options.seed)
+        else:
+            assert self._true_labels is not None, "an oracle needs them"
+            truth = self._true_labels()
+            groups = draw_groups_by_truth(
+                self.photos, self._class_of_each, truth, size, options.right_in_group, per_class, options.seed
+            )
         requests = []
         for group in groups:
             first, *others = map(blind, group.photos)

@@ -45,10 +45,12 @@ class Origin:
     Attributes:
         cost_usd: What the replies cost.
         simulated: Whether replies and dollars are made up.
+        oracle: Whether true names have chosen the photos of a group.
     """
 
     cost_usd: float
     simulated: bool
+    oracle: bool = False
 
 
 def write_descriptions(descriptions: Sequence[Description], path: Path, origin: Origin | None = None) -> None:
@@ -79,7 +81,7 @@ def read_origin(path: Path) -> Origin | None:
         return None
     try:
         said = json.loads((pq.read_schema(path).metadata or {}).get(_METADATA, b""))
-        return Origin(float(said["cost_usd"]), bool(said["simulated"]))
+        return Origin(float(said["cost_usd"]), bool(said["simulated"]), bool(said.get("oracle")))
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, RecursionError):
         return None  # whoever reads the rows says what is wrong with the file
 

@@ -69,6 +69,49 @@ def draw_groups(
     ]
 
 
+def draw_groups_by_truth(
+    photos: Sequence[ImageRecord],
+    labels: NDArray[np.int64],
+    truth: NDArray[np.int64],
+    size: int,
+    right: int,
+    per_class: int,
+    seed: int,
+) -> list[PhotoGroup]:
+    """Draw groups of which so many photos are of the class and the others are not: an oracle, LatteCLIP's table 4.
+
+    Which wrong photos the paper shows is not said. Here they are photos with the class as their pseudo-label as long as
+    there are some, because those are what a group may have by mistake, and any others then.
+
+    Args:
+        photos: The photos, with digests; copies of a file are one photo.
+        labels: Class index of the pseudo-label of each, shape ``(N,)``.
+        truth: Class index of each by its true name, shape ``(N,)``; -1 where it has none, or one of another class.
+        size: Photos in a group.
+        right: How many of them are of the class, from 0 to ``size``.
+        per_class: Groups of a class, or fewer where no other ones are found.
+        seed: Another one draws other groups.
+
+    Returns:
+        By rising class index; a class with fewer than ``right`` photos, or too few others, has none.
+    """
+    rows = np.array(sorted({photo.digest: row for row, photo in enumerate(photos)}.values()), np.int64)
+    keys = np.array([_number(f"{seed}:{photos[row].digest}") for row in rows], np.uint64)
+    groups: list[PhotoGroup] = []
+    for label in np.unique(truth[truth >= 0]).tolist():
+        found: dict[frozenset[int], PhotoGroup] = {}
+        for number in range(4 * per_class):
+            order = rows[np.argsort(_mixed(keys ^ np.uint64(_number(f"{label}:{number}"))))]
+            mine, others = order[truth[order] == label], order[truth[order] != label]
+            others = others[np.argsort(labels[others] != label, kind="stable")]
+            drawn = frozenset([*mine[:right].tolist(), *others[: size - right].tolist()])
+            if len(drawn) == size:
+                members = tuple(photos[row] for row in order.tolist() if row in drawn)
+                found.setdefault(drawn, PhotoGroup(label, members))
+        groups += list(found.values())[:per_class]
+    return groups
+
+
 def _deal(photos: Sequence[ImageRecord], size: int, wanted: int, seed: int) -> list[tuple[ImageRecord, ...]]:
     by_digest: dict[str, ImageRecord] = {}
     for photo in sorted(photos, key=lambda photo: photo.sample_id):

@@ -25,6 +25,8 @@ class DescribeOptions:
             group.
         groups_per_class: Groups of each class, or as many as there are different ones. LatteCLIP makes one for each
             photo; 4 is assumed.
+        right_in_group: Show the model groups with exactly so many photos of the class, by **true names** (table 4 of
+            the LatteCLIP paper). The run is marked as an oracle.
         seed: Another one draws other groups.
         hint: Say the pseudo-label to the model when a photo is described. LatteCLIP's paper does not; its released code
             does for flowers and food.
@@ -45,6 +47,7 @@ class DescribeOptions:
     groups: bool = True
     group_size: int = 4
     groups_per_class: int = 4
+    right_in_group: int | None = None
     seed: int = 0
     hint: bool = False
     templates: list[str] | None = None
@@ -58,5 +61,10 @@ class DescribeOptions:
             raise FgvrError(f"data.describe.group_size is {self.group_size}; expected 2 to {_MOST}.")
         if self.groups_per_class < 1:
             raise FgvrError(f"data.describe.groups_per_class is {self.groups_per_class}; expected 1 or more.")
+        if self.right_in_group is not None and not 0 <= self.right_in_group <= self.group_size:
+            raise FgvrError(
+                f"data.describe.right_in_group is {self.right_in_group}; expected 0 to {self.group_size}, which is "
+                "data.describe.group_size."
+            )
         if not (self.images or self.groups):
             raise FgvrError("data.describe.images and data.describe.groups are both false: leave out data.describe.")

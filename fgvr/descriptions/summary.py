@@ -18,17 +18,19 @@ class DescriptionSummary:
         missing: Photos and classes without a text, in a sentence; ``""`` where all have one.
         cost_usd: What the replies cost, failures included, and what a file says that its own did.
         simulated: Whether replies and dollars are made up.
+        oracle: Whether true names have chosen the photos of a group.
     """
 
     counts: Mapping[str, Mapping[str, int]]
     missing: str
     cost_usd: float
     simulated: bool = False
+    oracle: bool = False
 
     @property
     def origin(self) -> Origin:
         """What a file of these descriptions says of them."""
-        return Origin(self.cost_usd, self.simulated)
+        return Origin(self.cost_usd, self.simulated, self.oracle)
 
     def __str__(self) -> str:
         parts = []

@@ -108,6 +108,7 @@ def test_the_label_space_may_be_that_of_labels(tiny_run, server, capsys):
         (["--batch"], "TinyRemoteLabeler cannot be asked by batch"),
         (["--data.describe.group_size", "1"], "data.describe.group_size is 1; expected 2 to 16"),
         (["--data.describe.group_sice", "4"], "group_sice"),
+        (["--data.describe.right_in_group", "3"], "data.describe.right_in_group is 3; expected 0 to 2"),
         (["--data.describe.file", "no.csv"], "There is no 'no.csv'"),
     ],
 )
@@ -218,6 +219,22 @@ def test_a_simulation_is_marked_through_a_file_and_a_checkpoint(server, capsys):
     options = ["--config", "runs/latteclip/0/config.yaml", "--ckpt_path", "runs/latteclip/0/checkpoints/last.ckpt"]
     assert main(["test", *options]) == 0
     assert metrics_of(capsys.readouterr().out)["simulated"]
+
+
+def test_groups_by_true_names_are_an_oracle_through_a_file_and_a_checkpoint(server, capsys):
+    groups = ["--model.texts", "[class, group]", "--data.describe.right_in_group", "1"]
+    assert main([*KNOWN_FIT, *groups]) == 0
+    out = capsys.readouterr().out
+    assert "latteclip (oracle)" in out
+    assert metrics_of(out)["oracle"]
+    run = Path("runs/latteclip/0")
+    assert main(["test", "--config", str(run / "config.yaml"), "--ckpt_path", str(run / "checkpoints/last.ckpt")]) == 0
+    assert metrics_of(capsys.readouterr().out)["oracle"]
+    said = ["--data.describe.file", str(run / "descriptions.parquet"), "--model.texts", "[class, group]"]
+    assert main([*KNOWN_FIT, *said]) == 0
+    assert metrics_of(capsys.readouterr().out)["oracle"]
+    assert main([*KNOWN_FIT, *groups, "--data.class_names", "[a, b]"]) == 2
+    assert "data.describe.right_in_group needs true names" in capsys.readouterr().err
 
 
 def test_descriptions_may_cost_what_labels_left_over(server, capsys):

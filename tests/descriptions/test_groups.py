@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fgvr.descriptions.groups import draw_groups
+from fgvr.descriptions.groups import draw_groups, draw_groups_by_truth
 from fgvr.records import ImageRecord
 
 
@@ -85,3 +85,37 @@ def test_a_photo_that_leaves_changes_few_groups(per_class):
 
 def test_no_photos():
     assert draw_groups([], np.zeros(0, np.int64), 4, 4, seed=0) == []
+
+
+@pytest.mark.parametrize("right", [0, 1, 3, 4])
+def test_so_many_photos_of_a_group_are_right_by_their_true_names(right):
+    records = photos(40)
+    truth, labels = np.repeat([0, 1, 2, -1], 10), np.tile([0, 1], 20)
+    true_of = {record.sample_id: label for record, label in zip(records, truth, strict=True)}
+    label_of = {record.sample_id: label for record, label in zip(records, labels, strict=True)}
+    groups = draw_groups_by_truth(records, labels, truth, 4, right, 3, seed=0)
+    assert Counter(group.label for group in groups) == {0: 3, 1: 3, 2: 3}
+    assert len({frozenset(members) for members in ids(groups) if right}) == (9 if right else 0)
+    for group, members in zip(groups, ids(groups), strict=True):
+        assert len(set(members)) == 4
+        assert sum(true_of[member] == group.label for member in members) == right
+        wrong = [member for member in members if true_of[member] != group.label]
+        if group.label < 2:
+            assert {label_of[member] for member in wrong} <= {group.label}, "what a group may have by mistake"
+    firsts = {true_of[members[0]] == group.label for group, members in zip(groups, ids(groups), strict=True)}
+    assert firsts == {right == 4} or (0 < right < 4 and firsts == {True, False}), "the place says nothing"
+    backwards = draw_groups_by_truth(records[::-1], labels[::-1], truth[::-1], 4, right, 3, seed=0)
+    assert ids(backwards) == ids(groups)
+    assert ids(draw_groups_by_truth(records, labels, truth, 4, right, 3, seed=1)) != ids(groups)
+
+
+def test_a_class_with_too_few_photos_has_no_group_by_truth():
+    records, truth = photos(9), np.array([0, 0, 0, 0, 0, 0, 0, 1, 1])
+    drawn = draw_groups_by_truth(records, np.zeros(9, np.int64), truth, 4, 3, 2, seed=0)
+    assert [group.label for group in drawn] == [0, 0]
+    all_right = draw_groups_by_truth(records[:4], np.zeros(4, np.int64), truth[:4], 4, 4, 2, seed=0)
+    assert [group.label for group in all_right] == [0], "there is one such group"
+    assert draw_groups_by_truth(records[:4], np.zeros(4, np.int64), truth[:4], 4, 3, 2, seed=0) == []
+    copies = [ImageRecord(f"copy/{n}.jpg", Path("c"), "support", digest=f"digest{n}") for n in range(9)]
+    twice = draw_groups_by_truth([*records, *copies], np.zeros(18, np.int64), np.tile(truth, 2), 4, 3, 2, seed=0)
+    assert [len({photo.digest for photo in group.photos}) for group in twice] == [4, 4]
