@@ -3,8 +3,9 @@
     python scripts/naming_limit.py --config grocery81_latteclip.yaml --data.dataset.root FOLDER
 
 The rest are options of fgvr fit: they say which photos, class names, templates, backbone and file of descriptions. True
-names are used, to explain a result; they choose nothing. Ends with one line of JSON. The texts of a class are its name
-under the templates and, where there is a file, the mean of this and its group-descriptions. Figures:
+names are used, to explain a result; they choose nothing. Photos whose true name is no class are left out. Ends with one
+line of JSON. The texts of a class are its name under the templates and, where there is a file, the mean of this and its
+group-descriptions. Figures:
 
 - right: percent of support photos whose nearest text is that of their class (the zero-shot pseudo-labels).
 - classes given: classes that any photo has as its pseudo-label.
@@ -29,6 +30,7 @@ from fgvr.data.class_names import stated_vocabulary
 from fgvr.descriptions.files import read_descriptions
 from fgvr.descriptions.pseudo_labels import zero_shot_labels
 from fgvr.descriptions.texts import DescriptionTexts, matched
+from fgvr.errors import FgvrError
 from fgvr.images import open_image
 from fgvr.methods.zero_shot import template_features
 from fgvr.records import ImageRecord
@@ -76,8 +78,13 @@ def main(args: list[str]) -> None:
     cli = ParsedCLI(args)
     data, backbone = cli.datamodule, cli.model.backbone
     backbone.load()
+    if data.class_names == "labels":
+        raise FgvrError("This is about known class names: give --data.class_names dataset, or a file of names.")
     names = stated_vocabulary(data.class_names, data.photos.known_names).names
-    support, number = data.support, {name: i for i, name in enumerate(names)}
+    number = {name: i for i, name in enumerate(names)}
+    support = [record for record in data.support if data.photos.truth.get(record.sample_id) in number]
+    if not support:
+        raise FgvrError("No support photo has a true name that is among the class names (data.class_names).")
     truth = torch.tensor([number[data.photos.truth[record.sample_id]] for record in support])
     features = torch.from_numpy(data.image_features(support, backbone))
     texts = {"names": template_features(backbone, names, cli.model.templates)}
@@ -98,4 +105,7 @@ def main(args: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except FgvrError as error:
+        sys.exit(f"naming_limit: {error}")

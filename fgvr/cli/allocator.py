@@ -5,15 +5,16 @@ import os
 import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of glibc's malloc.h
-_OWN_MAPPING = 2**30
+_OWN_MAPPING = (2**30, 2**25)  # glibc before 2.35 takes no more than the second
 
 
 def keep_freed_memory() -> bool:
     """Keep what is freed, for this process.
 
     A step on the CPU allocates and frees the same gigabytes as the step before. glibc returns them to the system in
-    between, which then clears every page anew: with LatteCLIP, a third of all seconds. Tensors of a gigabyte and more
-    are returned as ever, and the user's own ``MALLOC_TRIM_THRESHOLD_`` and the like are left alone.
+    between, which then clears every page anew: with LatteCLIP, a third of all seconds. The price is that the process
+    stays as large as it was at its largest. Tensors of a gigabyte and more are returned as ever, and the user's own
+    ``MALLOC_TRIM_THRESHOLD_`` and the like are left alone.
 
     Returns:
         Whether anything was changed: there is another allocator, or the user has settings, if not.
@@ -25,4 +26,6 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
     if mallopt is None:
         return False
-    return bool(mallopt(_TRIM_THRESHOLD, -1) and mallopt(_MMAP_THRESHOLD, _OWN_MAPPING))
+    # in this order: either one switches off glibc's adapting of the other, and with the threshold of mappings left at
+    # its 128 KB, each tensor would be returned at once
+    return any(mallopt(_MMAP_THRESHOLD, size) for size in _OWN_MAPPING) and bool(mallopt(_TRIM_THRESHOLD, -1))

@@ -18,6 +18,7 @@ from fgvr.methods.base import Method
 from fgvr.methods.zero_shot import ZeroShotMethod, template_features
 from fgvr.records import Vocabulary
 from fgvr.runs import RunFolder
+from fgvr.vocabulary.build import fold_name
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +44,22 @@ def descriptions_of(
         return zero_shot_labels(features, classes.float().cpu().numpy())
 
     def true_labels() -> NDArray[np.int64]:
-        number = {name: label for label, name in enumerate(vocabulary.names)}
-        truth = [number.get(data.photos.truth.get(photo.sample_id, ""), -1) for photo in data.support]
-        if max(truth, default=-1) < 0:
+        number = {fold_name(name): label for label, name in enumerate(vocabulary.names)}
+        names = [data.photos.truth.get(photo.sample_id) for photo in data.support]
+        truth = np.array([-1 if name is None else number.get(fold_name(name), -1) for name in names], np.int64)
+        outside = int((truth < 0).sum())
+        if outside == len(truth):
             raise FgvrError(
                 "data.describe.right_in_group needs true names of the support photos that are in the label space, and "
                 "there is none: leave it out, or set --data.class_names dataset."
             )
-        return np.array(truth, np.int64)
+        if outside:
+            log.warning(
+                "%d of %d support photos have no true name in the label space: they are wrong in every group",
+                outside,
+                len(truth),
+            )
+        return truth
 
     return Descriptions(
         options, data.labeler, data.support, vocabulary.names, pseudo_labels, data.label_store, left, true_labels
@@ -105,7 +114,7 @@ def describe_before_training(
     if folder.descriptions.is_file():
         log.info("Taking descriptions from %s", folder.path)
         return read_origin(folder.descriptions)
-    options = _of_kinds(data.describe or DescribeOptions(), method)
+    options = of_kinds(data.describe or DescribeOptions(), method)
     descriptions = descriptions_of(data, method, options, known_label_space(data, method), spent_usd)
     plans = descriptions.plan()
     for kind, plan in plans.items():
@@ -124,8 +133,12 @@ def describe_before_training(
     return known.summary.origin
 
 
-def _of_kinds(options: DescribeOptions, method: Method) -> DescribeOptions:
-    """The options without what the method does not train with."""
+def of_kinds(options: DescribeOptions, method: Method) -> DescribeOptions:
+    """The options without what the method does not train with.
+
+    Raises:
+        FgvrError: They leave out a kind that it trains with.
+    """
     wanted = {"image": options.images, "group": options.groups}
     if lacking := [kind for kind in method.description_kinds if not wanted[kind]]:
         raise FgvrError(

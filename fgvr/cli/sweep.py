@@ -19,10 +19,12 @@ import yaml
 from tqdm import tqdm
 
 from fgvr.cli.configs import find_config
+from fgvr.cli.descriptions import of_kinds
 from fgvr.cli.grid import Grid, Variant, read_grid
 from fgvr.cli.launch import ASKED_BEFORE, Launcher, command_line, launching, resume_args
 from fgvr.cli.logs import configure_logging
 from fgvr.cli.train import ParsedCLI
+from fgvr.descriptions.options import DescribeOptions
 from fgvr.descriptions.parts import Kind
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
@@ -135,10 +137,12 @@ class Sweep:
             seed = run.seed if self.grid.seeded else None
             if run.needs.labels:
                 label.setdefault((run.needs.labels, seed), ["label", *args])
-            if run.needs.descriptions:
-                kinds = (f"--data.describe.{kind}s={str(kind in run.needs.kinds).lower()}" for kind in get_args(Kind))
+            # a run that goes on has its descriptions
+            goes_on = run.folder.descriptions.is_file() and resume_args(run.folder) is not None
+            if run.needs.descriptions and not goes_on:
+                unused = (f"--data.describe.{kind}s=false" for kind in get_args(Kind) if kind not in run.needs.kinds)
                 place = (f"--run.root={self.folder}", "--run.name=descriptions")
-                describe.setdefault((run.needs.descriptions, seed), ["describe", *args, *kinds, *place])
+                describe.setdefault((run.needs.descriptions, seed), ["describe", *args, *unused, *place])
         return [*label.values(), *describe.values()]
 
     def check_begun(self) -> None:
@@ -331,6 +335,8 @@ def _run_one(launcher: Launcher, sweep: Sweep, run: Run, devices: Devices) -> in
 def _parsed(grid: Grid, variant: Variant) -> Needs:
     try:
         cli = ParsedCLI(["--config", str(grid.base), *grid.options(variant, grid.seeds[0])])
+        if cli.method.description_kinds:
+            of_kinds(cli.data.describe or DescribeOptions(), cli.method)  # refuses kinds that it lacks
     except FgvrError as error:
         raise FgvrError(f"The variant {variant.slug!r} cannot be run: {error}") from error
     config = yaml.safe_load(cli.parser.dump(cli.config, skip_none=False))
@@ -351,8 +357,9 @@ def _parsed(grid: Grid, variant: Variant) -> Needs:
 def _describing(config: Mapping[str, Any], method: Method) -> str:
     """What is to be described before the runs, as one text; ``""`` where nothing is."""
     data, model = config["data"], config["model"]["init_args"]
-    from_file = data["describe"] is not None and data["describe"]["file"] and not data["describe"]["labeler"]
-    if not method.description_kinds or from_file:
+    describe = data["describe"] or {}
+    asks = not describe.get("file") or describe["labeler"] or describe["group_labeler"]
+    if not method.description_kinds or not asks:
         return ""
     keys = {key: data[key] for key in (*_LABELLING, "class_names", "describe") if key != "direct"}
     # groups are of photos with the same pseudo-label

@@ -167,9 +167,15 @@ class FgvrDataModule(LightningDataModule):
     @cached_property
     def labels(self) -> PhotoLabels:
         """What the labeler says."""
-        if self.labeler is not None and self.class_names != "labels":
-            self.labeler.take_classes(lambda: self._stated_vocabulary().names)
-        return PhotoLabels(self.labeler, self.select, self.label_store, self.max_cost_usd, self.image_features)
+        known = self.vocabulary is not None or self.class_names != "labels"
+        return PhotoLabels(
+            self.labeler,
+            self.select,
+            self.label_store,
+            self.max_cost_usd,
+            self.image_features,
+            (lambda: (self.vocabulary or self._stated_vocabulary()).names) if known else None,
+        )
 
     @property
     def asked_groups(self) -> tuple[tuple[ImageRecord, ...], ...]:

@@ -1,7 +1,8 @@
 """What a labeler says of photos: whom it is asked about, and its replies, through the label store."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,8 @@ class PhotoLabels:
         store: SQLite file of the replies.
         max_cost_usd: What one call of ``ask`` may spend.
         features: Gives image features, to a selection or a labeler that looks at them.
+        class_names: Gives the label space, to a task that chooses from it; ``None`` where it is made of labels. Called
+            when the labeler is first needed, as it may have to be read from the data set.
     """
 
     def __init__(
@@ -41,15 +44,17 @@ class PhotoLabels:
         store: Path,
         max_cost_usd: float | None,
         features: Features,
+        class_names: Callable[[], Sequence[str]] | None = None,
     ) -> None:
         self._labeler = labeler
+        self._class_names = class_names
         self.select = select
         self.store = store
         self.max_cost_usd = max_cost_usd
         self._features = features
         self._chosen: dict[tuple[str, ...], tuple[ImageRecord, ...]] = {}
 
-    @property
+    @cached_property
     def labeler(self) -> Labeler:
         """Who names the photos.
 
@@ -61,7 +66,7 @@ class PhotoLabels:
                 "No labeler is set, and this run needs names for its support photos: set data.labeler "
                 "(`fgvr list labelers` shows what there is), or give known names with data.class_names."
             )
-        return self._labeler
+        return self._labeler if self._class_names is None else self._labeler.with_classes(self._class_names)
 
     def require_names(self) -> None:
         """Refuse a labeler that describes photos where class names are needed.

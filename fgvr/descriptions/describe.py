@@ -89,7 +89,8 @@ class Descriptions:
         """What is to be asked, of whom; nothing where a file says it.
 
         Raises:
-            FgvrError: Nobody is there to be asked, or a labeler cannot describe photos or groups.
+            FgvrError: Nobody is there to be asked, a labeler cannot describe photos or groups, or there are no groups
+                that ``right_in_group`` could be about.
         """
         parts: list[DescriptionPart] = []
         said = {each.kind for each in self.from_file}
@@ -98,6 +99,12 @@ class Descriptions:
             parts.append(self._image_part())
         if self.options.groups and "group" not in said and (asks or self.options.group_labeler is not None):
             parts.append(self._group_part())
+        elif self.options.right_in_group is not None:
+            raise FgvrError(
+                f"data.describe.right_in_group is {self.options.right_in_group}, but no groups are shown to a model: "
+                "their texts are those of data.describe.file, are not trained with (model.texts), or not wanted "
+                "(data.describe.groups). Leave it out, or have groups described."
+            )
         return tuple(parts)
 
     @cached_property
@@ -109,8 +116,8 @@ class Descriptions:
     @property
     def oracle(self) -> bool:
         """Whether true names have chosen the photos of a group, here or for the file."""
-        asked = self.options.right_in_group is not None and any(part.kind == "group" for part in self.parts)
-        return self.file_origin.oracle or asked
+        brought = self.file_origin.oracle and any(each.kind == "group" for each in self.from_file)
+        return brought or self.options.right_in_group is not None
 
     @property
     def simulated(self) -> bool:

@@ -86,7 +86,8 @@ def draw_groups_by_truth(
     Args:
         photos: The photos, with digests; copies of a file are one photo.
         labels: Class index of the pseudo-label of each, shape ``(N,)``.
-        truth: Class index of each by its true name, shape ``(N,)``; -1 where it has none, or one of another class.
+        truth: Class index of each by its true name, shape ``(N,)``; -1 where it has none, or one of no class:
+            such photos are wrong in every group.
         size: Photos in a group.
         right: How many of them are of the class, from 0 to ``size``.
         per_class: Groups of a class, or fewer where no other ones are found.

@@ -38,7 +38,8 @@ class DescriptionSummary:
             numbers = ", ".join(f"{number} {flag or 'usable'}" for flag, number in flags.items())
             parts.append(f"{kind} descriptions: {numbers}")
         kinds = "; ".join(parts)
-        said = f"{kinds or 'no descriptions'}; ${self.cost_usd:.4f}{' (simulated)' * self.simulated}"
+        marks = f"{' (simulated)' * self.simulated}{' (oracle)' * self.oracle}"
+        said = f"{kinds or 'no descriptions'}; ${self.cost_usd:.4f}{marks}"
         return f"{said}\n{self.missing}" if self.missing else said
 
 

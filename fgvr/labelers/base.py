@@ -146,12 +146,16 @@ class Labeler(ABC):
         """
         return None
 
-    def take_classes(self, names: Callable[[], Sequence[str]]) -> None:  # noqa: B027 - overriding it is optional
-        """Take over the class names of a run that knows them before it asks: for a task that lacks them.
+    def with_classes(self, names: Callable[[], Sequence[str]]) -> "Labeler":
+        """The labeler of a run that knows its class names before it asks: for a task that lacks them.
 
         Args:
-            names: Gives the names. Nothing is done with them unless overridden.
+            names: Gives the names; they may have to be read from the data set first.
+
+        Returns:
+            A copy that has them, or itself where none lack. So it is unless overridden.
         """
+        return self
 
     def read(self, reply: Reply) -> ParsedReply:
         """What a reply says: class names, or the flag that says why there is none.

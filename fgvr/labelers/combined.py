@@ -2,8 +2,9 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,10 +37,14 @@ class CombinedLabeler(Labeler):
         """The identities and prompts of the parts; subclasses add how they are combined."""
         return {"parts": [{"prompt": part.prompt, **part.identity()} for part in self.parts]}
 
-    def take_classes(self, names: Callable[[], Sequence[str]]) -> None:
-        """Each part takes them over."""
-        for part in self.parts:
-            part.take_classes(names)
+    def with_classes(self, names: Callable[[], Sequence[str]]) -> Self:
+        """See the base class: of each part."""
+        parts = tuple(part.with_classes(names) for part in self.parts)
+        if all(part is before for part, before in zip(parts, self.parts, strict=True)):
+            return self
+        other = copy(self)
+        other.parts = parts
+        return other
 
     def check_images(self, images: Sequence[ImageRecord]) -> None:
         """Each part checks them, because each may be asked about all."""

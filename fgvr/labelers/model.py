@@ -65,12 +65,16 @@ class ModelLabeler(Labeler):
             other.max_output_tokens += task.max_output_tokens - self.task.max_output_tokens
         return other
 
-    def take_classes(self, names: Callable[[], Sequence[str]]) -> None:
+    def with_classes(self, names: Callable[[], Sequence[str]]) -> Self:
         """See the base class; a prompt of the user's own words stays."""
-        default = self.task.prompt()
-        self.task = self.task.with_classes(names)
-        if self.prompt == default:
-            self.prompt = self.task.prompt()
+        task = self.task.with_classes(names)
+        if task is self.task:
+            return self
+        other = copy(self)
+        other.task = task
+        if self.prompt == self.task.prompt():
+            other.prompt = task.prompt()
+        return other
 
     def read(self, reply: Reply) -> ParsedReply:
         """As the task reads it."""

@@ -19,7 +19,7 @@ COLUMNS = {
 
 SIMULATED = "simulated: the names come from a labeler that is a simulation, and so do its costs and times"
 
-ORACLE = "oracle: true names were trained on, or were allowed to choose what was trained; no label-free result"
+ORACLE = "oracle: true names were trained on, or chose what was described or trained; no label-free result"
 
 
 def row_title(name: str, row: Mapping[str, Any]) -> str:

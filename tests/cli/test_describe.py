@@ -233,6 +233,9 @@ def test_groups_by_true_names_are_an_oracle_through_a_file_and_a_checkpoint(serv
     said = ["--data.describe.file", str(run / "descriptions.parquet"), "--model.texts", "[class, group]"]
     assert main([*KNOWN_FIT, *said]) == 0
     assert metrics_of(capsys.readouterr().out)["oracle"]
+    images = ["--data.describe.file", str(run / "descriptions.parquet"), "--model.texts", "[class, image]"]
+    assert main([*KNOWN_FIT, *images, "--data.describe.right_in_group", "1"]) == 2
+    assert "data.describe.right_in_group is 1, but no groups are shown to a model" in capsys.readouterr().err
     assert main([*KNOWN_FIT, *groups, "--data.class_names", "[a, b]"]) == 2
     assert "data.describe.right_in_group needs true names" in capsys.readouterr().err
 

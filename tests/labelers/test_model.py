@@ -110,19 +110,22 @@ def test_a_task_that_lacks_class_names_takes_those_of_the_run():
     labeler = Model("m", ChooseTask(), answers=3)
     with pytest.raises(FgvrError, match=r"'choose' has nothing to choose from: .* --data\.class_names"):
         labeler.identity()
-    own_words = Model("m", ChooseTask(), prompt="Which one?")
-    for each in (labeler, own_words, VoteLabeler([labeler, own_words])):
-        each.take_classes(lambda: ("Pug", "Boxer"))
-    assert labeler.identity() == Model("m", ChooseTask(["Pug", "Boxer"])).identity()
-    assert (labeler.prompt, labeler.answers) == (ChooseTask(["Pug", "Boxer"]).prompt(), 3)
-    assert own_words.prompt == "Which one?"
-    assert own_words.task.names == ("Pug", "Boxer")
+    chooser = labeler.with_classes(lambda: ("Pug", "Boxer"))
+    assert chooser.identity() == Model("m", ChooseTask(["Pug", "Boxer"])).identity()
+    assert (chooser.prompt, chooser.answers) == (ChooseTask(["Pug", "Boxer"]).prompt(), 3)
+    own_words = Model("m", ChooseTask(), prompt="Which one?").with_classes(lambda: ("Pug", "Boxer"))
+    assert (own_words.prompt, own_words.task.names) == ("Which one?", ("Pug", "Boxer"))
+    vote = VoteLabeler([labeler, Model("other")])
+    parts = vote.with_classes(lambda: ("Beagle", "Borzoi")).parts
+    assert (parts[0].task.names, parts[1]) == (("Beagle", "Borzoi"), vote.parts[1])
+    assert labeler.task.options is None, "another run has other classes"
 
 
 def test_a_task_that_has_its_own_names_keeps_them():
     labeler = Model("m", ChooseTask(["Pug", "Boxer"]))
-    labeler.take_classes(pytest.fail)
-    assert labeler.task.names == ("Pug", "Boxer")
+    assert labeler.with_classes(pytest.fail) is labeler
+    vote = VoteLabeler([labeler, Model("m")])
+    assert vote.with_classes(pytest.fail) is vote
 
 
 def test_the_length_of_replies_is_the_new_tasks_unless_one_was_given(monkeypatch):

@@ -55,8 +55,8 @@ class ChooseTask(Task):
         """The class names; read when they are first asked for."""
         if self.options is None:
             raise FgvrError(
-                "The task 'choose' has nothing to choose from: give the run's class names with --data.class_names, or "
-                "names with --data.labeler.task.options."
+                "The task 'choose' has nothing to choose from: give the run's class names with --data.class_names, "
+                "names with --data.labeler.task.options, or let the model name freely with --data.labeler.task name."
             )
         if isinstance(self.options, str | Path):
             names = _read_names(Path(self.options))
