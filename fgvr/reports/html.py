@@ -15,9 +15,11 @@ from markupsafe import Markup
 
 from fgvr.data.photos import Photos
 from fgvr.files import replacing
-from fgvr.reports.content import MINUS, Column, Content
+from fgvr.reports.content import Content
 from fgvr.reports.printable import printable
 from fgvr.reports.run_files import read_run
+from fgvr.reports.sections.reported_run import ReportedRun
+from fgvr.reports.sections.sortable_table import MINUS, Column
 from fgvr.runs import RunFolder
 
 _TEMPLATE = "template"
@@ -34,7 +36,7 @@ def write_report(folder: RunFolder, photos: Photos) -> None:
     Raises:
         FgvrError: A file of the run is damaged.
     """
-    page = render(Content(read_run(folder), photos))
+    page = render(Content(ReportedRun(read_run(folder), photos)))
     with replacing(folder.report) as path:
         path.write_text(page, encoding="utf-8")
 

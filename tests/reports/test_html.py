@@ -16,6 +16,7 @@ from fgvr.records import Prediction
 from fgvr.reports import content
 from fgvr.reports.html import write_report
 from fgvr.reports.predictions import write_predictions
+from fgvr.reports.sections import candidates
 from fgvr.runs import RunFolder
 
 NOTHING = Photos({}, {}, (), {})
@@ -137,7 +138,7 @@ def test_the_same_run_gives_the_same_page(run):
 
 
 def test_too_many_photos_are_shown_evenly_and_the_page_says_so(make_run, monkeypatch):
-    monkeypatch.setattr(content, "MOST_CARDS", 10)
+    monkeypatch.setattr(candidates, "MOST_CARDS", 10)
     run = make_run(photos=8)
     text = run.report()
     assert "10 of 24 support photos are shown, evenly spread" in Page(text).texts["candidates"]
@@ -146,7 +147,7 @@ def test_too_many_photos_are_shown_evenly_and_the_page_says_so(make_run, monkeyp
 
 
 def test_of_too_many_photos_those_that_are_shown_have_neighbours(make_run, monkeypatch):
-    monkeypatch.setattr(content, "MOST_CARDS", 10)
+    monkeypatch.setattr(candidates, "MOST_CARDS", 10)
     run = make_run(photos=8)
     ids = run.ids["support"]
     features = np.random.default_rng(0).normal(size=(len(ids), 8)).astype(np.float32)

@@ -1,0 +1,127 @@
+"""Section "Summary": the figures that matter, and the table that the run printed.
+
+It gathers from labels and candidates, so it stands above their sections.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from fgvr.reports import plots
+from fgvr.reports.sections.candidates import Candidates
+from fgvr.reports.sections.labels import Labels
+from fgvr.reports.sections.reported_run import SIMULATED, ReportedRun
+from fgvr.reports.sections.sortable_table import MINUS, Column, Table, table
+from fgvr.reports.table import COLUMNS, table_cells
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A figure that matters.
+
+    Attributes:
+        label: What it is.
+        value: The figure.
+        note: What to compare it with.
+    """
+
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The run in short.
+
+    Attributes:
+        run: The run.
+        labels: Its labels.
+        candidates: Its candidate sets.
+    """
+
+    run: ReportedRun
+    labels: Labels
+    candidates: Candidates
+
+    @cached_property
+    def fixed_and_broken(self) -> tuple[int, int] | None:
+        """Photos that are right in the own row alone, and those that are right in the baseline alone."""
+        if self.run.judged is None or self.run.judged_baseline is None:
+            return None
+        now, before = self.run.judged.right, self.run.judged_baseline.right
+        return int((now & ~before).sum()), int((before & ~now).sum())
+
+    @cached_property
+    def result_table(self) -> Table | None:
+        """The table that the run printed."""
+        if not self.run.files.metrics:
+            return None
+        head, *body = table_cells(self.run.files.metrics)
+        columns = [Column(head[0] or "row")]
+        for number, title in enumerate(head[1:], start=1):
+            columns.append(Column(title, "text" if any(_figure(cells[number]) is None for cells in body) else "number"))
+        return table("Result", columns, body)
+
+    @cached_property
+    def result_plot(self) -> str:
+        """The figures as a plot."""
+        figures: dict[str, dict[str, float]] = {}
+        for key, heading in COLUMNS.items():
+            for row, record in self.run.files.metrics.items():
+                value = record.get(key)
+                if key.startswith(("accuracy", "sacc", "cacc", "siou")) and isinstance(value, int | float):
+                    figures.setdefault(heading, {})[row] = value
+        note = SIMULATED if any(self.run.note(row) for row in self.run.files.metrics) else ""
+        return plots.result_plot(figures, self.run.own or "", note) if figures else ""
+
+    @cached_property
+    def predicted(self) -> int:
+        """How many photos were given a name."""
+        return len(self.run.files.predictions.sample_ids) if self.run.files.predictions else 0
+
+    @cached_property
+    def tiles(self) -> list[Tile]:
+        """The figures that matter, the most important first."""
+        tiles = []
+        own = self.run.files.metrics.get(self.run.own or "", {})
+        for key in (key for key in COLUMNS if key.startswith(("sacc", "cacc"))):
+            if isinstance(own.get(key), int | float):
+                tiles.append(Tile(COLUMNS[key], f"{own[key]:.1f}", self._against(key)))
+        row = self.run.own_predictions
+        if row is not None:
+            if self.run.judged is None and np.isfinite(row.scores).any():
+                tiles.append(Tile("mean score", f"{np.nanmean(row.scores):.0%}", "how sure the run is of its names"))
+            known = f"{len(set(self.run.judged.truth)):,} true classes" if self.run.judged else "true names unknown"
+            tiles.append(Tile("photos named", f"{self.predicted:,}", f"{len(set(row.names)):,} names; {known}"))
+        if self.run.files.labels:
+            share = self.labels.usable / max(1, len(self.labels.asked))
+            tiles.append(Tile("usable replies", f"{share:.0%}", f"of {len(self.labels.asked):,} support photos"))
+        if self.candidates.quality is not None:
+            note = f"{self.candidates.quality.mean_size:.1f} names in a set"
+            if self.candidates.quality.coverage is not None:
+                tiles.append(Tile("candidate coverage", f"{self.candidates.quality.coverage:.0%}", note))
+            else:
+                tiles.append(
+                    Tile("candidate names", f"{self.candidates.quality.mean_size:.1f}", "in a set, on average")
+                )
+        if self.run.files.labels:
+            tiles.append(
+                Tile("labels, US$", f"{self.labels.cost_usd:.2f}", f"{self.labels.label_seconds:,.0f} s of requests")
+            )
+        return tiles
+
+    def _against(self, key: str) -> str:
+        own, other = (self.run.files.metrics.get(row or "", {}).get(key) for row in (self.run.own, self.run.baseline))
+        if not isinstance(own, int | float) or not isinstance(other, int | float):
+            return "of 100"
+        return f"{own - other:+.1f} against {self.run.baseline}".replace("-", MINUS)
+
+
+def _figure(cell: str) -> float | None:
+    """The number in a cell of the result table; a dash counts as none that is known."""
+    try:
+        return float("nan") if cell == "-" else float(cell)
+    except ValueError:
+        return None
