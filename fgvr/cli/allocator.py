@@ -5,7 +5,7 @@ import os
 import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of glibc's malloc.h
-_OWN_MAPPING = (2**30, 2**25)  # glibc before 2.35 takes no more than the second
+_OWN_MAPPING = (2**30, 2**25)  # an old glibc takes no more than the second
 
 
 def keep_freed_memory() -> bool:

@@ -12,52 +12,23 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, NoReturn
 
 import torch
-import yaml
 from tqdm import tqdm
 
 from fgvr.cli.configs import find_config
-from fgvr.cli.descriptions import of_kinds
 from fgvr.cli.grid import Grid, Variant, read_grid
 from fgvr.cli.launch import ASKED_BEFORE, Launcher, command_line, launching, resume_args
 from fgvr.cli.logs import configure_logging
-from fgvr.cli.train import ParsedCLI
-from fgvr.descriptions.options import DescribeOptions
-from fgvr.descriptions.parts import Kind
+from fgvr.cli.needs import Needs, needs_of
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
-from fgvr.methods.base import Method
 from fgvr.metrics.files import read_metrics
 from fgvr.reports.sweep import Tidy, format_summary, own_row, tidy_rows, write_tidy
 from fgvr.runs import RunFolder
 
-_LABELLING = ("dataset", "labeler", "shots", "support_size", "support_seed", "select", "label_store", "direct")
-"""Keys of the data module that decide which photos a labeler is asked about."""
-
 _TAIL_LINES = 6
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What the parsed options of a variant say of its runs.
-
-    Attributes:
-        labels: What it must have labelled, as one text; ``""`` where nothing. Equal texts need labelling once.
-        descriptions: The same of descriptions.
-        kinds: Kinds of descriptions that it trains with.
-        gpu: Whether it uses GPUs where there are some.
-        alone: Whether it uses several devices by itself, so that nothing may run beside it.
-        compared: Names of its compared rows.
-    """
-
-    labels: str
-    descriptions: str
-    kinds: tuple[Kind, ...]
-    gpu: bool
-    alone: bool
-    compared: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +84,7 @@ class Sweep:
         self.folder = folder
         self.runs = [
             Run(variant, seed, RunFolder(folder / f"{variant.slug}-seed{seed}"), needs)
-            for variant, needs in [(variant, _parsed(grid, variant)) for variant in grid.variants]
+            for variant, needs in [(variant, needs_of(grid, variant)) for variant in grid.variants]
             for seed in grid.seeds
         ]
         self._rows: dict[Run, list[dict[str, Any]]] = {}
@@ -140,9 +111,9 @@ class Sweep:
             # a run that goes on has its descriptions
             goes_on = run.folder.descriptions.is_file() and resume_args(run.folder) is not None
             if run.needs.descriptions and not goes_on:
-                unused = (f"--data.describe.{kind}s=false" for kind in get_args(Kind) if kind not in run.needs.kinds)
                 place = (f"--run.root={self.folder}", "--run.name=descriptions")
-                describe.setdefault((run.needs.descriptions, seed), ["describe", *args, *unused, *place])
+                options = (*run.needs.describe_options, *place)
+                describe.setdefault((run.needs.descriptions, seed), ["describe", *args, *options])
         return [*label.values(), *describe.values()]
 
     def check_begun(self) -> None:
@@ -330,41 +301,6 @@ def _run_one(launcher: Launcher, sweep: Sweep, run: Run, devices: Devices) -> in
     group = {"WANDB_RUN_GROUP": sweep.folder.name, "WANDB_JOB_TYPE": "fit", "WANDB_NAME": run.name}
     with devices.taken(run.needs.alone) as place:
         return launcher.run(sweep.prepare(run), {**place, **group, **ASKED_BEFORE}, run.log, fresh=run.needs.alone)
-
-
-def _parsed(grid: Grid, variant: Variant) -> Needs:
-    try:
-        cli = ParsedCLI(["--config", str(grid.base), *grid.options(variant, grid.seeds[0])])
-        if cli.method.description_kinds:
-            of_kinds(cli.data.describe or DescribeOptions(), cli.method)  # refuses kinds that it lacks
-    except FgvrError as error:
-        raise FgvrError(f"The variant {variant.slug!r} cannot be run: {error}") from error
-    config = yaml.safe_load(cli.parser.dump(cli.config, skip_none=False))
-    data, trainer = config["data"], config["trainer"]
-    labelling = {key: data[key] for key in _LABELLING}
-    if cli.data.labels.needs_features:
-        labelling["backbone"] = config["model"]["init_args"].get("backbone")
-    return Needs(
-        labels=json.dumps(labelling, sort_keys=True) if cli.data.needs_labels(cli.method) or data["direct"] else "",
-        descriptions=_describing(config, cli.method),
-        kinds=cli.method.description_kinds,
-        gpu=trainer["accelerator"] in ("auto", "gpu", "cuda"),
-        alone=trainer["devices"] not in ("auto", 1, "1", [0]) or trainer["num_nodes"] > 1,
-        compared=tuple(config["compare"] or ()),
-    )
-
-
-def _describing(config: Mapping[str, Any], method: Method) -> str:
-    """What is to be described before the runs, as one text; ``""`` where nothing is."""
-    data, model = config["data"], config["model"]["init_args"]
-    describe = data["describe"] or {}
-    asks = not describe.get("file") or describe["labeler"] or describe["group_labeler"]
-    if not method.description_kinds or not asks:
-        return ""
-    keys = {key: data[key] for key in (*_LABELLING, "class_names", "describe") if key != "direct"}
-    # groups are of photos with the same pseudo-label
-    pseudo_labels = {key: model.get(key) for key in ("backbone", "templates")}
-    return json.dumps([keys, pseudo_labels, method.description_kinds], sort_keys=True)
 
 
 def _gpus() -> list[str]:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from fgvr.records import ImageRecord
 
+_DRAWS = 4  # for each group by true names, until no other one is looked for: few photos have few groups
+
 
 @dataclass(frozen=True, slots=True)
 class PhotoGroup:
@@ -101,7 +103,9 @@ def draw_groups_by_truth(
     groups: list[PhotoGroup] = []
     for label in np.unique(truth[truth >= 0]).tolist():
         found: dict[frozenset[int], PhotoGroup] = {}
-        for number in range(4 * per_class):
+        for number in range(_DRAWS * per_class):
+            if len(found) == per_class:
+                break
             order = rows[np.argsort(_mixed(keys ^ np.uint64(_number(f"{label}:{number}"))))]
             mine, others = order[truth[order] == label], order[truth[order] != label]
             others = others[np.argsort(labels[others] != label, kind="stable")]
@@ -109,7 +113,7 @@ def draw_groups_by_truth(
             if len(drawn) == size:
                 members = tuple(photos[row] for row in order.tolist() if row in drawn)
                 found.setdefault(drawn, PhotoGroup(label, members))
-        groups += list(found.values())[:per_class]
+        groups += found.values()
     return groups
 
 
