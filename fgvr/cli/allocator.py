@@ -12,9 +12,9 @@ def keep_freed_memory() -> bool:
     """Keep what is freed, for this process.
 
     A step on the CPU allocates and frees the same gigabytes as the step before. glibc returns them to the system in
-    between, which then clears every page anew: with LatteCLIP, a third of all seconds. The price is that the process
-    stays as large as it was at its largest. Tensors of a gigabyte and more are returned as ever, and the user's own
-    ``MALLOC_TRIM_THRESHOLD_`` and the like are left alone.
+    between, which then clears every page anew. The price is that the process stays as large as it was at its largest.
+    Tensors of a gigabyte and more are returned as ever, and the user's own ``MALLOC_TRIM_THRESHOLD_`` and the like are
+    left alone.
 
     Returns:
         Whether anything was changed: there is another allocator, or the user has settings, if not.
