@@ -6,12 +6,30 @@ Predictions and metrics speak class-name strings, because the predicted vocabula
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fgvr.errors import FgvrError
+
+Space = Literal["joint", "visual"]
+"""A space of image features: the one that images share with texts, or the one in which images are compared."""
+
+
+def check_space(key: str, space: Space) -> Space:
+    """``space`` as given.
+
+    Args:
+        key: Of the option, for the message.
+        space: Its value.
+
+    Raises:
+        FgvrError: It is no space.
+    """
+    if space not in get_args(Space):
+        raise FgvrError(f"{key} is {space!r}; expected 'visual' or 'joint'.")
+    return space
 
 
 @dataclass(frozen=True, slots=True)

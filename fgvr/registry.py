@@ -188,6 +188,7 @@ BACKBONES = Registry(
     {
         "lite": "fgvr.backbones.lite.LiteBackbone",
         "open_clip": "fgvr.backbones.open_clip.OpenClipBackbone",
+        "paired": "fgvr.backbones.paired.PairedBackbone",
     },
 )
 HEADS = Registry("heads", {"prompt": "fgvr.heads.prompt.PromptHead", "prototype": "fgvr.heads.prototype.PrototypeHead"})
@@ -240,6 +241,8 @@ SLOTS: dict[str, Registry] = {
     "candidates": CANDIDATES,
     "strategies": CANDIDATES,
     "backbone": BACKBONES,
+    "joint_backbone": BACKBONES,
+    "visual_backbone": BACKBONES,
     "head": HEADS,
     "loss": LOSSES,
 }

@@ -19,6 +19,7 @@ ORDER = [
         "candidates",
         "losses",
         "backbones",
+        "classifiers",
         "heads",
         "data",
         "metrics",

@@ -4,12 +4,46 @@ import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
 from fgvr.errors import FgvrError, TextTooLongError
+from fgvr.records import Space
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFeatures:
+    """Image features of a batch in both spaces.
+
+    Attributes:
+        joint: In the space that images share with texts, L2-normalised, shape ``(B, embed_dim)``.
+        visual: In the space in which images are compared, L2-normalised, shape ``(B, visual_dim)``; ``None`` where
+            nobody has asked for it.
+    """
+
+    joint: Tensor
+    visual: Tensor | None = None
+
+    def of(self, space: Space) -> Tensor:
+        """The features of one space.
+
+        Raises:
+            FgvrError: They are the visual ones, and were not computed.
+        """
+        if space == "joint":
+            return self.joint
+        if self.visual is None:
+            raise FgvrError(
+                "A classifier reads visual features, and this method computes none: add 'visual' to its 'spaces', or "
+                "choose a backbone whose visual space comes from its own tower."
+            )
+        return self.visual
+
+    def __len__(self) -> int:
+        return len(self.joint)
 
 
 class PromptEncoder(nn.Module, ABC):
@@ -51,7 +85,11 @@ class PromptEncoder(nn.Module, ABC):
 
 
 class Backbone(nn.Module, ABC):
-    """A frozen image tower and text tower into one space.
+    """A frozen image tower and text tower into one space, and the image tower's own space before that.
+
+    The joint space is where images and texts meet. What tells two images apart is often lost on the way there, so a
+    backbone may have a second, visual space for comparing images with each other: what its tower computes before the
+    projection. A backbone without one compares images in the joint space; it need not know of any of this.
 
     A constructor is pure: ``load()`` reads the weights, and is called by the first stage that needs them. All
     parameters are frozen (``requires_grad=False``) and in evaluation mode after ``load()``; methods that train a tower
@@ -78,7 +116,7 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """A short string that changes whenever ``encode_image`` of the same file would: model, weights, transform.
+        """A short string that changes whenever the features of a file would: model, weights, transform, visual space.
 
         Features are cached under it. Called after ``load()``.
         """
@@ -89,6 +127,29 @@ class Backbone(nn.Module, ABC):
 
         Differentiable in the image tower's weights, where a method that trains them makes them need a gradient.
         """
+
+    @property
+    def has_visual_space(self) -> bool:
+        """Whether ``encode_spaces`` gives visual features that are not the joint ones."""
+        return False
+
+    @property
+    def visual_dim(self) -> int:
+        """Width of the visual space, after ``load()``; that of the joint space where there is no other."""
+        return self.embed_dim
+
+    def encode_spaces(self, pixels: Tensor) -> ImageFeatures:
+        """Features in both spaces by one pass of the tower, ``(B, 3, H, W)`` -> L2-normalised float32.
+
+        ``joint`` is what ``encode_image`` gives. A backbone with a visual space overrides this, ``has_visual_space``
+        and ``visual_dim``.
+        """
+        joint = self.encode_image(pixels)
+        return ImageFeatures(joint, joint)
+
+    def tower_of(self, space: Space) -> "Backbone":
+        """The backbone whose pass gives the features of ``space``: this one, unless it borrows that of another."""
+        return self
 
     @abstractmethod
     def encode_text(self, texts: Sequence[str], truncate: bool = False) -> Tensor:

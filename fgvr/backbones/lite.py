@@ -1,13 +1,13 @@
 """EfficientNet-Lite0 and MiniLM: an image and a text tower that come with ``pip``, for machines without a model hub."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fgvr.backbones.base import Backbone, check_lengths, tower_fingerprint
+from fgvr.backbones.base import Backbone, ImageFeatures, check_lengths, tower_fingerprint
 from fgvr.backbones.prompts import TokenPromptEncoder
 from fgvr.errors import FgvrError
 from fgvr.packaged import MINILM, efficientnet_lite0, imagenet_names
@@ -25,6 +25,9 @@ class LiteBackbone(Backbone):
     A text's feature is its all-MiniLM-L6-v2 sentence embedding. A photo's feature is the mean of the embeddings of the
     1,000 ImageNet class names, weighted by EfficientNet-Lite0's softmax over them (ConSE, Norouzi et al. 2014, with all
     classes), and normalised. So the image tower knows what ImageNet knows: breeds of dogs well, products hardly.
+
+    The visual space is what EfficientNet-Lite0 computes before its classifier, 1,280 numbers. It tells things apart for
+    which ImageNet has no name.
 
     Args:
         logit_scale: Factor on cosines before a softmax. Assumed: 20 is sentence-transformers' own
@@ -80,11 +83,30 @@ class LiteBackbone(Backbone):
         # the file's hash instead of the embeddings' values, whose last bits differ from machine to machine
         return f"lite-{tower_fingerprint(self.image_tower, self.transform, MINILM.sha256, names)}"
 
+    @property
+    def has_visual_space(self) -> bool:
+        """See the base class."""
+        return True
+
+    @property
+    def visual_dim(self) -> int:
+        """See the base class."""
+        width: Any = self.image_tower.num_features
+        return int(width)
+
     def encode_image(self, pixels: Tensor) -> Tensor:
         """See the base class."""
-        logits = self.image_tower(pixels.to(memory_format=torch.channels_last))
+        return self.encode_spaces(pixels).joint
+
+    def encode_spaces(self, pixels: Tensor) -> ImageFeatures:
+        """See the base class."""
+        tower: Any = self.image_tower
+        maps = tower.forward_features(pixels.to(memory_format=torch.channels_last))
+        pooled = tower.forward_head(maps, pre_logits=True)
+        logits = tower.get_classifier()(pooled)
         with torch.autocast(pixels.device.type, enabled=False):
-            return F.normalize(logits.float().softmax(-1) @ self.name_embeddings, dim=-1)
+            joint = F.normalize(logits.float().softmax(-1) @ self.name_embeddings, dim=-1)
+            return ImageFeatures(joint, F.normalize(pooled.float(), dim=-1))
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str], truncate: bool = False) -> Tensor:

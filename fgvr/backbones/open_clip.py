@@ -6,14 +6,16 @@ import logging
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
 
-from fgvr.backbones.base import Backbone, check_lengths, tower_fingerprint
+from fgvr.backbones.base import Backbone, ImageFeatures, check_lengths, tower_fingerprint
 from fgvr.backbones.open_clip_blocks import unknown_part
+from fgvr.backbones.open_clip_visual import UnprojectedTower, iso_clip, unprojected_tower
 from fgvr.backbones.prefix import PrefixSharedTower
 from fgvr.backbones.prompts import TokenPromptEncoder
 from fgvr.errors import FgvrError
@@ -49,7 +51,16 @@ class OpenClipBackbone(Backbone):
         text_memory_gb: Gigabytes (1e9 bytes) of activations of prompts that share their beginning to keep for the
             backward pass. What does not fit is computed again, which takes up to half the time more. 1,000 classes
             need 1.1 with ViT-B/32.
+        visual_space: In which features photos are compared with each other. ``pre_projection``: what the image tower
+            computes before its projection into the space of texts (of a tower without one, that space).
+            ``projected``: the space of texts. ``iso_clip``: without the directions that all pairs of an image and a
+            text share (IsoCLIP, CVPR 2026). On drawn birds the first is the best (docs/results.md).
+
+    Raises:
+        FgvrError: An option is out of its range.
     """
+
+    iso_projection: Tensor
 
     def __init__(
         self,
@@ -59,8 +70,11 @@ class OpenClipBackbone(Backbone):
         cache_dir: str | None = None,
         text_batch_size: int = 256,
         text_memory_gb: float = 2.2,
+        visual_space: Literal["pre_projection", "projected", "iso_clip"] = "pre_projection",
     ) -> None:
         super().__init__()
+        if visual_space not in ("pre_projection", "projected", "iso_clip"):
+            raise FgvrError(f"visual_space is {visual_space!r}; expected 'pre_projection', 'projected' or 'iso_clip'.")
         if text_memory_gb < 0:
             raise FgvrError(f"text_memory_gb is {text_memory_gb}; expected 0 or more, for instance 2.2.")
         self.model_name = model
@@ -69,6 +83,8 @@ class OpenClipBackbone(Backbone):
         self.cache_dir = cache_dir
         self.text_batch_size = text_batch_size
         self.text_memory_gb = text_memory_gb
+        self.visual_space = visual_space
+        self._unprojected: UnprojectedTower | None = None
         self._loaded = False
 
     def load(self) -> None:
@@ -102,15 +118,53 @@ class OpenClipBackbone(Backbone):
         self._tokenizer = tokenizer
         self.embed_dim = self.encode_text([""]).shape[1]
         self.logit_scale = model.logit_scale.exp().item()
+        self._load_visual_space()
         self._loaded = True
+
+    def _load_visual_space(self) -> None:
+        if self.visual_space == "projected":
+            return
+        if self.visual_space == "iso_clip":
+            self.register_buffer("iso_projection", iso_clip(self.clip), persistent=False)
+        with torch.device("cpu"):
+            pixels = self.transform(Image.new("RGB", (64, 64), "grey")).unsqueeze(0)
+        self._unprojected = unprojected_tower(self.clip, pixels)
+        if self._unprojected is None:
+            _LOG.info("%s has no features before a projection: photos are compared in the joint space", self.model_name)
+            return
+        self._visual_dim = self._unprojected(pixels)[0].shape[1]
+        if self.visual_space == "iso_clip":
+            self._visual_dim = self.embed_dim
 
     def fingerprint(self) -> str:
         """See the base class."""
-        return f"open_clip-{tower_fingerprint(self.clip.visual, self.transform, self.model_name)}"
+        space = f"-{self.visual_space}" if self.has_visual_space else ""
+        return f"open_clip-{tower_fingerprint(self.clip.visual, self.transform, self.model_name)}{space}"
+
+    @property
+    def has_visual_space(self) -> bool:
+        """See the base class."""
+        return self._unprojected is not None
+
+    @property
+    def visual_dim(self) -> int:
+        """See the base class."""
+        return self._visual_dim if self.has_visual_space else self.embed_dim
 
     def encode_image(self, pixels: Tensor) -> Tensor:
         """See the base class."""
         return F.normalize(self.clip.encode_image(pixels).float(), dim=-1)
+
+    def encode_spaces(self, pixels: Tensor) -> ImageFeatures:
+        """See the base class."""
+        if self._unprojected is None:
+            return super().encode_spaces(pixels)
+        before, projected = self._unprojected(pixels)
+        with torch.autocast(pixels.device.type, enabled=False):
+            before = before.float()
+            if self.visual_space == "iso_clip":
+                before = before @ self.iso_projection
+            return ImageFeatures(F.normalize(projected.float(), dim=-1), F.normalize(before, dim=-1))
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str], truncate: bool = False) -> Tensor:

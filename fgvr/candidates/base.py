@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fgvr.records import CandidateSets
+from fgvr.records import CandidateSets, Space
 
 
 class FeatureSpace(Protocol):
@@ -29,11 +29,12 @@ class NamedPhotos:
         sample_ids: The N photos. An id is a path, which may hold a true name (class folders): do not read it.
         labels: One entry per photo: class indices that the labeler gave it, best first; empty where it gave none.
         num_classes: Size of the vocabulary.
-        features: L2-normalised float32 image features of the run's backbone, shape ``(N, D)``, where the strategy asked
-            for them.
+        features: L2-normalised float32 image features of the run's backbone, shape ``(N, D)``, in the strategy's
+            ``space``, where it asked for them.
         seed: For strategies that draw.
-        features_in: Gives the photos' features in another backbone, in the same form; ``None`` where there is no way to
-            compute them.
+        features_in: Gives the photos' features in another backbone (``None``: the run's) and a space, in the same form;
+            ``None`` where there is no way to compute them.
+        space: Which space ``features`` are of; ``None`` where they serve for any.
     """
 
     sample_ids: tuple[str, ...]
@@ -41,7 +42,8 @@ class NamedPhotos:
     num_classes: int
     features: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
     seed: int = 0
-    features_in: Callable[[FeatureSpace], NDArray[np.float32]] | None = None
+    features_in: Callable[[FeatureSpace | None, Space], NDArray[np.float32]] | None = None
+    space: Space | None = None
 
 
 class CandidateStrategy(ABC):
@@ -53,6 +55,11 @@ class CandidateStrategy(ABC):
 
     needs_features: bool = False
     """Whether ``photos.features`` must be there; of the class, or of the object where it depends on the options."""
+    space: Space = "visual"
+    """Which image features these are; of the class, or of the object where it is an option."""
+    own_names_alone: bool = False
+    """Whether a photo's set depends on its own names and on no other photo's: then leaving a photo out changes no other
+    set."""
 
     @abstractmethod
     def build(self, photos: NamedPhotos) -> CandidateSets:

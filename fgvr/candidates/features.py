@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from fgvr.candidates.base import FeatureSpace, NamedPhotos
 from fgvr.errors import FgvrError
+from fgvr.records import Space
 
 _FAR_FROM_UNIT = 0.01
 """Lengths that are off by this much are no rounding: the features were not normalised."""
@@ -12,25 +13,29 @@ _UNIT = 1e-5
 """Lengths within this of 1 are as good as 1: well below the margin that neighbours are searched with."""
 
 
-def features_of(photos: NamedPhotos, backbone: FeatureSpace | None = None) -> NDArray[np.float32]:
+def features_of(
+    photos: NamedPhotos, backbone: FeatureSpace | None = None, space: Space = "visual"
+) -> NDArray[np.float32]:
     """L2-normalised image features of ``photos``, shape ``(N, D)``.
 
     Args:
         photos: The support photos.
         backbone: Whose features; those of the run's backbone if not given.
+        space: Its joint or its visual space.
 
     Raises:
         FgvrError: The features are not there, or not of unit length.
     """
-    if backbone is None:
+    if backbone is None and photos.space in (None, space):
         features = photos.features
     elif photos.features_in is None:
+        whose = "the run's backbone" if backbone is None else type(backbone).__name__
         raise FgvrError(
-            f"candidates.backbone is {type(backbone).__name__}, but only features of the run's backbone are at hand "
-            "here: leave candidates.backbone out, or give NamedPhotos a features_in."
+            f"Candidates need features of {whose} in its {space} space, but only others are at hand here: leave "
+            "candidates.backbone and candidates.space out, or give NamedPhotos a features_in."
         )
     else:
-        features = photos.features_in(backbone)
+        features = photos.features_in(backbone, space)
     count = len(photos.sample_ids)
     if len(features) != count or not (np.abs(lengths_of(features) - 1) < _FAR_FROM_UNIT).all():  # also refuses NaN
         raise FgvrError(

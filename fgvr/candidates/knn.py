@@ -10,7 +10,7 @@ from fgvr.candidates.search import EXACT_BELOW, search
 from fgvr.candidates.sets import sets_from_names
 from fgvr.candidates.single import own_names
 from fgvr.errors import FgvrError
-from fgvr.records import CandidateSets
+from fgvr.records import CandidateSets, Space, check_space
 
 
 class KnnCandidates(CandidateStrategy):
@@ -37,6 +37,8 @@ class KnnCandidates(CandidateStrategy):
         temperature: :math:`\tau` of ``similarity``, above 0; 0.07 is theirs. The larger, the more uniform.
         backbone: Another backbone, in whose features neighbours are searched; the run's own if not given.
         exact_below: Most photos for the exact search, whose time grows with their square.
+        space: Its ``visual`` space, in which photos of one kind are nearer to each other, or the ``joint`` one, which
+            images share with texts, as in the paper.
 
     Raises:
         FgvrError: ``k`` is below 1, or ``temperature`` is not above 0.
@@ -62,6 +64,7 @@ class KnnCandidates(CandidateStrategy):
         temperature: float = 0.07,
         backbone: FeatureSpace | None = None,
         exact_below: int = EXACT_BELOW,
+        space: Space = "visual",
     ) -> None:
         if k < 1:
             raise FgvrError(f"candidates.k is {k}: it must be at least 1 (the photo itself).")
@@ -74,6 +77,7 @@ class KnnCandidates(CandidateStrategy):
         self.temperature = temperature
         self.backbone = backbone
         self.exact_below = exact_below
+        self.space = check_space("candidates.space", space)
         self.needs_features = backbone is None
 
     def build(self, photos: NamedPhotos) -> CandidateSets:
@@ -83,7 +87,9 @@ class KnnCandidates(CandidateStrategy):
             FgvrError: No photo has a name, or the features are not there or not of unit length.
         """
         own = own_names(photos)
-        found = search(features_of(photos, self.backbone), np.flatnonzero(own >= 0), self.k, self.exact_below)
+        found = search(
+            features_of(photos, self.backbone, self.space), np.flatnonzero(own >= 0), self.k, self.exact_below
+        )
         shares = None
         if self.weights == "count":
             shares = np.ones(found.photos.shape)

@@ -13,7 +13,7 @@ from fgvr.candidates.search import EXACT_BELOW, search
 from fgvr.candidates.sets import sets_from_names
 from fgvr.candidates.single import own_names
 from fgvr.errors import FgvrError
-from fgvr.records import CandidateSets
+from fgvr.records import CandidateSets, Space, check_space
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ class LabelPropagationCandidates(CandidateStrategy):
         gamma: Exponent of the similarities, at least 0; 3 as in Iscen et al.
         backbone: Another backbone, in whose features neighbours are searched; the run's own if not given.
         exact_below: Most photos for the exact search, whose time grows with their square.
+        space: Its ``visual`` or its ``joint`` space; see ``knn``.
 
     Raises:
         FgvrError: An option is out of its range.
@@ -79,6 +80,7 @@ class LabelPropagationCandidates(CandidateStrategy):
         gamma: float = 3.0,
         backbone: FeatureSpace | None = None,
         exact_below: int = EXACT_BELOW,
+        space: Space = "visual",
     ) -> None:
         for name, value in (("m", m), ("k", k)):
             if value < 1:
@@ -93,6 +95,7 @@ class LabelPropagationCandidates(CandidateStrategy):
         self.gamma = gamma
         self.backbone = backbone
         self.exact_below = exact_below
+        self.space = check_space("candidates.space", space)
         self.needs_features = backbone is None
 
     def build(self, photos: NamedPhotos) -> CandidateSets:
@@ -103,7 +106,7 @@ class LabelPropagationCandidates(CandidateStrategy):
         """
         own = own_names(photos)
         everyone = np.arange(len(own))
-        found = search(features_of(photos, self.backbone), everyone, self.k + 1, self.exact_below)
+        found = search(features_of(photos, self.backbone, self.space), everyone, self.k + 1, self.exact_below)
         neighbours, similarity = found.photos[:, 1:], found.similarity[:, 1:]  # each photo itself comes first
         # a similarity of 0 is no edge, whatever the exponent
         affinities = np.where(similarity > 0, np.maximum(similarity, 0) ** self.gamma, 0)

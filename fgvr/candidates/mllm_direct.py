@@ -20,6 +20,8 @@ class MllmDirectCandidates(CandidateStrategy):
         (('a.jpg', 'c.jpg'), [[2, 0], [1]])
     """
 
+    own_names_alone = True
+
     def build(self, photos: NamedPhotos) -> CandidateSets:
         """One set for each photo that has a name.
 

@@ -9,7 +9,7 @@ from fgvr.candidates.search import EXACT_BELOW, Neighbourhoods, search
 from fgvr.candidates.sets import sets_from_names
 from fgvr.candidates.single import own_names
 from fgvr.errors import FgvrError
-from fgvr.records import CandidateSets
+from fgvr.records import CandidateSets, Space, check_space
 
 
 class MutualKnnCandidates(CandidateStrategy):
@@ -28,6 +28,7 @@ class MutualKnnCandidates(CandidateStrategy):
             neighbours are mutual.
         backbone: Another backbone, in whose features neighbours are searched; the run's own if not given.
         exact_below: Most photos for the exact search, whose time grows with their square.
+        space: Its ``visual`` or its ``joint`` space; see ``knn``.
 
     Raises:
         FgvrError: ``k`` is below 1.
@@ -46,12 +47,19 @@ class MutualKnnCandidates(CandidateStrategy):
 
     needs_features = True
 
-    def __init__(self, k: int = 5, backbone: FeatureSpace | None = None, exact_below: int = EXACT_BELOW) -> None:
+    def __init__(
+        self,
+        k: int = 5,
+        backbone: FeatureSpace | None = None,
+        exact_below: int = EXACT_BELOW,
+        space: Space = "visual",
+    ) -> None:
         if k < 1:
             raise FgvrError(f"candidates.k is {k}: it must be at least 1 (the photo itself).")
         self.k = k
         self.backbone = backbone
         self.exact_below = exact_below
+        self.space = check_space("candidates.space", space)
         self.needs_features = backbone is None
 
     def build(self, photos: NamedPhotos) -> CandidateSets:
@@ -62,7 +70,7 @@ class MutualKnnCandidates(CandidateStrategy):
         """
         own = own_names(photos)
         named = np.flatnonzero(own >= 0)
-        found = search(features_of(photos, self.backbone), named, self.k, self.exact_below)
+        found = search(features_of(photos, self.backbone, self.space), named, self.k, self.exact_below)
         mutual = _mutual(found) if self.k <= len(named) else np.ones(found.photos.shape, dtype=bool)
         return sets_from_names(photos.sample_ids, np.where(mutual, own[found.photos], -1))
 

@@ -5,7 +5,7 @@ import numpy as np
 from fgvr.candidates.base import CandidateStrategy, NamedPhotos
 from fgvr.candidates.knn import KnnCandidates
 from fgvr.candidates.single import own_names
-from fgvr.records import CandidateSets
+from fgvr.records import CandidateSets, Space
 
 
 class RandomCandidates(CandidateStrategy):
@@ -17,6 +17,7 @@ class RandomCandidates(CandidateStrategy):
 
     Args:
         k: As for ``knn``.
+        space: As for ``knn``.
 
     Raises:
         FgvrError: ``k`` is below 1.
@@ -36,8 +37,9 @@ class RandomCandidates(CandidateStrategy):
 
     needs_features = True
 
-    def __init__(self, k: int = 3) -> None:
-        self._knn = KnnCandidates(k)
+    def __init__(self, k: int = 3, space: Space = "visual") -> None:
+        self._knn = KnnCandidates(k, space=space)
+        self.space = space
 
     def build(self, photos: NamedPhotos) -> CandidateSets:
         """One set for each photo.

@@ -38,6 +38,8 @@ class SingleCandidates(CandidateStrategy):
         (('a.jpg', 'c.jpg'), [2, 1])
     """
 
+    own_names_alone = True
+
     def build(self, photos: NamedPhotos) -> CandidateSets:
         """One candidate for each photo that has a name.
 

@@ -1,11 +1,13 @@
 """The candidates of several strategies together."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fgvr.candidates.base import CandidateStrategy, NamedPhotos
+from fgvr.candidates.features import features_of
 from fgvr.errors import FgvrError
 from fgvr.records import CandidateSets
 
@@ -48,7 +50,10 @@ class UnionCandidates(CandidateStrategy):
         if len(strategies) < 2:
             raise FgvrError(f"candidates.strategies has {len(strategies)}; a union needs 2 or more.")
         self.strategies = strategies
-        self.needs_features = any(strategy.needs_features for strategy in strategies)
+        self.own_names_alone = all(strategy.own_names_alone for strategy in strategies)
+        searching = [strategy for strategy in strategies if strategy.needs_features]
+        self.needs_features = bool(searching)
+        self.space = searching[0].space if searching else "visual"
 
     def build(self, photos: NamedPhotos) -> CandidateSets:
         """One set for each photo that a strategy has one for.
@@ -57,7 +62,7 @@ class UnionCandidates(CandidateStrategy):
             FgvrError: As for the strategies.
         """
         number = {sample_id: row for row, sample_id in enumerate(photos.sample_ids)}
-        parts = [strategy.build(photos) for strategy in self.strategies]
+        parts = [strategy.build(_in_space_of(strategy, photos)) for strategy in self.strategies]
         owners = [_owners(sets, number) for sets in parts]
         owner, indices = np.concatenate(owners), np.concatenate([sets.indices for sets in parts])
         weights = np.concatenate([sets.weights for sets in parts]).astype(np.float64)
@@ -76,6 +81,13 @@ class UnionCandidates(CandidateStrategy):
             indices=indices[kept],
             weights=(totals[order] / np.repeat(sums, sizes)).astype(np.float32),
         )
+
+
+def _in_space_of(strategy: CandidateStrategy, photos: NamedPhotos) -> NamedPhotos:
+    """The photos with the features that the strategy asks for."""
+    if not strategy.needs_features or photos.space in (None, strategy.space):
+        return photos
+    return replace(photos, features=features_of(photos, space=strategy.space), space=strategy.space)
 
 
 def _owners(sets: CandidateSets, number: dict[str, int]) -> NDArray[np.int64]:

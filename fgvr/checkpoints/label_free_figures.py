@@ -51,11 +51,11 @@ class LabelFreeFigures(Callback):
         assert self._batches is not None, "fitting has started"
         metrics = MetricCollection({"covering_rate": CoveringRate(), "approximated_accuracy": ApproximatedAccuracy()})
         metrics.to(method.device)
-        classes = method.classifiers()[method.row].unsqueeze(0)
+        classifier = method.as_classifiers()[method.row]
         with trainer.precision_plugin.val_step_context():
             for batch in self._batches:
                 labels = self._labels[batch.sample_index].to(method.device)
-                logits = method.class_logits(batch.to(method.device).images, classes)[:, 0]
+                logits = classifier(method.features(batch.to(method.device)))
                 metrics.update(logits, labels.candidates, labels.mask)
         figures: dict[str, torch.Tensor] = metrics.compute()
         return figures

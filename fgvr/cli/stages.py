@@ -104,7 +104,7 @@ class StageCLI(FgvrCLI):
         vocabulary = data.make_vocabulary(method)
         method.backbone.load()
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        data.make_candidates(vocabulary, method.backbone, device)
+        data.make_candidates(vocabulary, method, device)
         print(folder.path)
 
 

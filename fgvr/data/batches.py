@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
@@ -19,20 +20,33 @@ class Batch:
     """What a method's step gets.
 
     Attributes:
-        images: Image features of shape ``(B, embed_dim)``, or pixels of shape ``(B, 3, H, W)``.
+        images: Image features of the joint space, shape ``(B, embed_dim)``, or pixels of shape ``(B, 3, H, W)``.
         sample_index: int64, shape ``(B,)``: the photo's row in its split.
-        views: Further augmented views of the same photos, image features of shape ``(V, B, embed_dim)``; ``None``
-            where each photo has one view.
+        views: Further augmented views of the same photos, image features of the joint space, shape
+            ``(V, B, embed_dim)``; ``None`` where each photo has one view.
+        visual: Image features of the visual space, shape ``(B, visual_dim)``, where the method has asked for them.
+        visual_views: ``views`` in the visual space, shape ``(V, B, visual_dim)``.
     """
 
     images: Tensor
     sample_index: Tensor
     views: Tensor | None = None
+    visual: Tensor | None = None
+    visual_views: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """The same on another device."""
-        views = None if self.views is None else self.views.to(device, non_blocking=True)
-        return Batch(self.images.to(device, non_blocking=True), self.sample_index.to(device, non_blocking=True), views)
+
+        def moved(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor.to(device, non_blocking=True)
+
+        return Batch(
+            self.images.to(device, non_blocking=True),
+            self.sample_index.to(device, non_blocking=True),
+            moved(self.views),
+            moved(self.visual),
+            moved(self.visual_views),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +101,17 @@ class FeatureBatches(Dataset[Batch]):
     photo's views are drawn on their own, so view 3 of one has nothing to do with view 3 of another.
 
     Args:
-        features: Of all photos of the split, in V views.
+        features: Of all photos of the split, in V views: those of the joint space.
         further_views: Whether ``Batch.views`` shall hold the other V - 1 views, for a loss that looks at them.
+        visual: The same photos and views in the visual space, for methods that read it.
     """
 
-    def __init__(self, features: StoredFeatures, further_views: bool = False) -> None:
+    def __init__(
+        self, features: StoredFeatures, further_views: bool = False, visual: StoredFeatures | None = None
+    ) -> None:
         self.features = features
         self.views = features.views if further_views else 1
+        self.visual = visual
 
     def __len__(self) -> int:
         return len(self.features)
@@ -101,8 +119,15 @@ class FeatureBatches(Dataset[Batch]):
     def __getitem__(self, key: BatchKey) -> Batch:
         index = np.array(key.indices, dtype=np.int64)
         views = (key.epoch + np.arange(self.views)) % self.features.views
-        features = torch.from_numpy(self.features.gather(index, views))
-        return Batch(features[0], torch.from_numpy(index), features[1:] if self.views > 1 else None)
+        features, further = self._gather(self.features, index, views)
+        visual, visual_further = (None, None) if self.visual is None else self._gather(self.visual, index, views)
+        return Batch(features, torch.from_numpy(index), further, visual, visual_further)
+
+    def _gather(
+        self, stored: StoredFeatures, index: NDArray[np.int64], views: NDArray[np.int64]
+    ) -> tuple[Tensor, Tensor | None]:
+        features = torch.from_numpy(stored.gather(index, views))
+        return features[0], features[1:] if self.views > 1 else None
 
 
 class PixelBatches(Dataset[Batch]):

@@ -18,7 +18,6 @@ from torch.utils.data import DataLoader
 from fgvr.backbones.base import Backbone
 from fgvr.candidates.base import CandidateStrategy, FeatureSpace, NamedPhotos
 from fgvr.candidates.files import read_candidates, write_candidates
-from fgvr.candidates.knn import KnnCandidates
 from fgvr.candidates.neighbours import find_neighbours, write_neighbours
 from fgvr.candidates.quality import CandidateQuality, measure
 from fgvr.data.augmentation import AugmentKind
@@ -34,6 +33,7 @@ from fgvr.data.holdout import (
     held_out_digest,
     split_held_out,
 )
+from fgvr.data.honest_folds import honest_folds
 from fgvr.data.labels import PhotoLabels
 from fgvr.data.learner import Learner
 from fgvr.data.photo_features import TRAINING, PhotoFeatures
@@ -44,8 +44,9 @@ from fgvr.errors import FgvrError
 from fgvr.labelers.asking.plan import LabelPlan, summary
 from fgvr.labelers.asking.requests import Asker
 from fgvr.labelers.base import Labeler
-from fgvr.labelers.files import write_labels
-from fgvr.records import CandidateSets, ImageRecord, LabelRecord, Vocabulary
+from fgvr.labelers.files import read_labels_file, write_labels
+from fgvr.records import CandidateSets, ImageRecord, LabelRecord, Space, Vocabulary
+from fgvr.registry import CANDIDATES
 from fgvr.runs import RunFolder
 from fgvr.selections.base import Selection
 from fgvr.vocabulary.build import build_vocabulary, labels_as_indices
@@ -64,7 +65,8 @@ class FgvrDataModule(LightningDataModule):
     Args:
         dataset: Reader of the photos.
         labeler: Who names the support photos. Not needed where the class names are known and nothing is trained.
-        candidates: How names become candidate sets; ``knn`` with k = 3, as in the FGVR paper, if not given.
+        candidates: How names become candidate sets. If not given, what the method is best with: ``knn`` with k = 3, as
+            in the FGVR paper, for prompts, and ``single`` for visual classifiers.
         class_names: The label space: ``labels`` (all names that the labeler gave), ``dataset`` (the true names, as a
             list: for the setting in which classes are known and photos are not), a list of names, or a file: an edited
             ``vocabulary.json`` of a run, or a text with one name per line.
@@ -117,7 +119,7 @@ class FgvrDataModule(LightningDataModule):
         super().__init__()
         self.dataset = dataset
         self.labeler = labeler
-        self.candidates = candidates or KnnCandidates()
+        self.candidates = candidates
         self.class_names = class_names
         self.shots = shots
         self.support_size = support_size
@@ -173,7 +175,7 @@ class FgvrDataModule(LightningDataModule):
             self.select,
             self.label_store,
             self.max_cost_usd,
-            self.image_features,
+            lambda photos, space: self.image_features(photos, space=space),
             (lambda: (self.vocabulary or self._stated_vocabulary()).names) if known else None,
         )
 
@@ -216,17 +218,20 @@ class FgvrDataModule(LightningDataModule):
             return self.labels.read_support(self.support, self.asked_groups)
         return self.labels.read(photos, self.asked_groups)
 
-    def image_features(self, photos: Sequence[ImageRecord], backbone: Backbone | None = None) -> NDArray[np.float32]:
+    def image_features(
+        self, photos: Sequence[ImageRecord], backbone: Backbone | None = None, space: Space = "joint"
+    ) -> NDArray[np.float32]:
         """Image features of ``photos``, from the feature store or computed now: before there is a trainer.
 
         Args:
             photos: Any photos.
             backbone: Whose features; those of the run's backbone if not given.
+            space: Its joint or its visual space.
 
         Returns:
-            L2-normalised float32, shape ``(len(photos), embed_dim)``.
+            L2-normalised float32, shape ``(len(photos), embed_dim)`` or ``(len(photos), visual_dim)``.
         """
-        return self.features.of(photos, backbone or self.backbone or self._learner().backbone).to_numpy()
+        return self.features.of(photos, backbone or self.backbone or self._learner().backbone, space).to_numpy()
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -282,9 +287,34 @@ class FgvrDataModule(LightningDataModule):
                 return f" It is the name of {label_record.sample_id!r} in {str(self._folder().labels)!r}."
         return ""
 
-    def make_candidates(self, vocabulary: Vocabulary, backbone: Backbone, device: torch.device) -> CandidateSets:
+    def strategy(self, learner: Learner) -> CandidateStrategy:
+        """How names become candidate sets: as configured, or as the method is best with."""
+        if self.candidates is None:
+            self.candidates = CANDIDATES.load(learner.default_candidates)()
+        return self.candidates
+
+    def make_candidates(self, vocabulary: Vocabulary, learner: Learner, device: torch.device) -> CandidateSets:
         """The candidate sets, and their file in the run folder."""
-        labels = self.read_labels()
+        labels, strategy = self.read_labels(), self.strategy(learner)
+        photos = self._named_photos(labels, vocabulary, learner, device)
+        outside = sum(not given for given in photos.labels) - sum(not record.names for record in labels)
+        if outside:
+            log.warning("%d photos were given names that are not in the label space; they count as unnamed", outside)
+        stored = self.trainer is not None and self.features.trains_on_stored(learner)
+        if strategy.needs_features or stored:
+            features = self.features.of_group(TRAINING, learner.backbone, device, space=strategy.space).to_numpy()
+            write_neighbours(find_neighbours(photos.sample_ids, features), self._folder().neighbours)
+        sets = strategy.build(photos)
+        write_candidates(sets, vocabulary.names, self._folder().candidates)
+        self.quality = measure(sets, vocabulary, self.photos.truth)
+        log.info("Candidate sets (%s): %s", type(strategy).__name__, self.quality)
+        return sets
+
+    def _named_photos(
+        self, labels: Sequence[LabelRecord], vocabulary: Vocabulary, learner: Learner, device: torch.device
+    ) -> NamedPhotos:
+        """What a candidate strategy gets: the support photos, and what the labeler said of them."""
+        strategy = self.strategy(learner)
         photos = NamedPhotos(
             sample_ids=tuple(record.sample_id for record in self.support),
             labels=labels_as_indices(labels, vocabulary),
@@ -292,26 +322,47 @@ class FgvrDataModule(LightningDataModule):
             seed=run_seed(),
             features_in=self._features_in,
         )
-        outside = sum(not given for given in photos.labels) - sum(not record.names for record in labels)
-        if outside:
-            log.warning("%d photos were given names that are not in the label space; they count as unnamed", outside)
-        stored = self.trainer is not None and self.features.trains_on_stored(self._learner())
-        if self.candidates.needs_features or stored:
-            features = self.features.of_group(TRAINING, backbone, device).to_numpy()
-            write_neighbours(find_neighbours(photos.sample_ids, features), self._folder().neighbours)
-            if self.candidates.needs_features:
-                photos = replace(photos, features=features)
-        sets = self.candidates.build(photos)
-        write_candidates(sets, vocabulary.names, self._folder().candidates)
-        self.quality = measure(sets, vocabulary, self.photos.truth)
-        log.info("Candidate sets (%s): %s", type(self.candidates).__name__, self.quality)
-        return sets
+        if not strategy.needs_features:
+            return photos
+        features = self.features.of_group(TRAINING, learner.backbone, device, space=strategy.space).to_numpy()
+        return replace(photos, features=features, space=strategy.space)
 
-    def _features_in(self, space: FeatureSpace) -> NDArray[np.float32]:
-        """Image features of the support photos in a backbone that a candidate strategy brings along."""
-        if not isinstance(space, Backbone):
-            raise FgvrError(f"candidates.backbone is {type(space).__name__}, which is no backbone: fgvr list backbones")
-        return self.image_features(self.support, space)
+    def own_classes(self) -> NDArray[np.int64]:
+        """The class of the labeler's first name of each support photo, -1 where it gave none: while training."""
+        assert self.vocabulary is not None, "training comes after setup"
+        given = labels_as_indices(self._labels_of_the_run(), self.vocabulary)
+        return np.array([names[0] if names else -1 for names in given], dtype=np.int64)
+
+    def honest_folds(self) -> list[tuple[NDArray[np.int64], CandidateSets]] | None:
+        """Candidate sets without the names of some photos; ``None`` where leaving out a photo's own set is the same.
+
+        See :func:`fgvr.data.honest_folds.honest_folds`.
+        """
+        assert self.vocabulary is not None, "training comes after setup"
+        learner = self._learner()
+        strategy = self.strategy(learner)
+        if strategy.own_names_alone:
+            return None
+        device = self._trainer().strategy.root_device
+        return honest_folds(strategy, self._named_photos(self._labels_of_the_run(), self.vocabulary, learner, device))
+
+    def support_features(self, space: Space) -> NDArray[np.float32]:
+        """Plain image features of the support photos, L2-normalised, shape ``(N, D)``: while there is a trainer."""
+        device = self._trainer().strategy.root_device
+        return self.features.of_group(TRAINING, self._learner().backbone, device, space=space).to_numpy()
+
+    def _labels_of_the_run(self) -> list[LabelRecord]:
+        """The labels that the run's files were made from, one for each support photo."""
+        known = {record.sample_id: record for record in read_labels_file(self._folder().labels)}
+        return [known.get(photo.sample_id, LabelRecord(photo.sample_id, names=())) for photo in self.support]
+
+    def _features_in(self, backbone: FeatureSpace | None, space: Space) -> NDArray[np.float32]:
+        """Image features of the support photos, of the run's backbone or one that a candidate strategy brings along."""
+        if backbone is not None and not isinstance(backbone, Backbone):
+            raise FgvrError(
+                f"candidates.backbone is {type(backbone).__name__}, which is no backbone: fgvr list backbones"
+            )
+        return self.image_features(self.support, backbone, space)
 
     def prepare_data(self) -> None:
         """Make vocabulary, candidate sets and image features: on process 0, while the others wait."""
@@ -328,7 +379,7 @@ class FgvrDataModule(LightningDataModule):
         elif self.vocabulary is None:
             vocabulary = self.make_vocabulary(learner)
             if fitting and _needs_sets(learner):
-                self.make_candidates(vocabulary, learner.backbone, device)
+                self.make_candidates(vocabulary, learner, device)
         self.features.prepare(self._feature_groups(), learner, device, self.judges_support)
         self._prepared.add(stage)
 
@@ -355,6 +406,11 @@ class FgvrDataModule(LightningDataModule):
         learner = self._learner()
         if not learner.trains:
             return []
+        if learner.closed_form:
+            # everything is learned when the model is configured; one step, in which nothing happens, has Lightning
+            # call its hooks and write checkpoints
+            nothing = Batch(torch.zeros(1, 0), torch.zeros(1, dtype=torch.int64))
+            return DataLoader([nothing], batch_size=None)  # type: ignore[arg-type]  # a list is a data set, too
         if not learner.needs_candidates:
             batches = self.features.training_batches(range(len(self.support)), learner, run_seed())
             return self._loader(batches, shuffle=True)

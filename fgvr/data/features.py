@@ -18,7 +18,7 @@ from fgvr.data.augmentation import Augmentation, AugmentKind
 from fgvr.data.feature_store import FeatureStore
 from fgvr.errors import FgvrError
 from fgvr.images import open_image
-from fgvr.records import ImageRecord
+from fgvr.records import ImageRecord, Space
 
 log = logging.getLogger(__name__)
 
@@ -33,19 +33,24 @@ class StoredFeatures:
     before it.
 
     Args:
-        vectors: float16, shape ``(rows, D)``: all of a store, mapped.
+        vectors: float16, shape ``(rows, width)``: all of a store, mapped.
         rows: int64, shape ``(V, N)``: the row of each view of each photo.
+        columns: First and last (excluded) of the D columns of a vector that are meant; all of them if not given.
     """
 
-    def __init__(self, vectors: NDArray[np.float16], rows: NDArray[np.int64]) -> None:
+    def __init__(
+        self, vectors: NDArray[np.float16], rows: NDArray[np.int64], columns: tuple[int, int] | None = None
+    ) -> None:
         self._vectors = vectors
         self._rows = rows
+        self._columns = columns or (0, vectors.shape[1])
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A mapped file is mapped again by who unpickles, and not sent number by number."""
         if isinstance(self._vectors, np.memmap):
-            return _mapped, (str(self._vectors.filename), self._vectors.dtype, self._vectors.shape, self._rows)
-        return StoredFeatures, (self._vectors, self._rows)
+            file = (str(self._vectors.filename), self._vectors.dtype, self._vectors.shape)
+            return _mapped, (*file, self._rows, self._columns)
+        return StoredFeatures, (self._vectors, self._rows, self._columns)
 
     def __len__(self) -> int:
         return int(self._rows.shape[1])
@@ -57,17 +62,18 @@ class StoredFeatures:
 
     def gather(self, photos: NDArray[np.int64], views: NDArray[np.int64]) -> NDArray[np.float32]:
         """Features of ``photos`` (indices, shape ``(B,)``) in ``views`` (numbers, shape ``(W,)``): ``(W, B, D)``."""
-        vectors = self._vectors[self._rows[views[:, None], photos]].astype(np.float32)
+        columns = slice(*self._columns)
+        vectors = self._vectors[:, columns][self._rows[views[:, None], photos]].astype(np.float32)
         vectors /= np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), np.float32(1e-12))
         return vectors
 
     def select(self, photos: Sequence[int]) -> "StoredFeatures":
         """The features of these photos alone, in this order."""
-        return StoredFeatures(self._vectors, self._rows[:, list(photos)])
+        return StoredFeatures(self._vectors, self._rows[:, list(photos)], self._columns)
 
     def to_numpy(self) -> NDArray[np.float32]:
         """View 0 of all photos in memory, shape ``(N, D)``."""
-        features = np.empty((len(self), self._vectors.shape[1]), dtype=np.float32)
+        features = np.empty((len(self), self._columns[1] - self._columns[0]), dtype=np.float32)
         view = np.zeros(1, dtype=np.int64)
         # in parts, so that there is never a second array of this size
         for start in range(0, len(self), _PHOTOS_A_PART):
@@ -76,8 +82,14 @@ class StoredFeatures:
         return features
 
 
-def _mapped(path: str, dtype: np.dtype[np.float16], shape: tuple[int, ...], rows: NDArray[np.int64]) -> StoredFeatures:
-    return StoredFeatures(np.memmap(path, dtype, mode="r", shape=shape), rows)
+def _mapped(
+    path: str,
+    dtype: np.dtype[np.float16],
+    shape: tuple[int, ...],
+    rows: NDArray[np.int64],
+    columns: tuple[int, int],
+) -> StoredFeatures:
+    return StoredFeatures(np.memmap(path, dtype, mode="r", shape=shape), rows, columns)
 
 
 def extract_features(
@@ -90,13 +102,14 @@ def extract_features(
     progress: bool = True,
     views: int | None = None,
     augment: AugmentKind = "coop",
-) -> StoredFeatures:
+) -> dict[Space, StoredFeatures]:
     """Features of ``records`` from the store, computing and storing those that are missing.
 
-    The store is opened for writing only if something is missing.
+    One pass of the tower gives the features of both spaces, which are one entry of the store. The store is opened for
+    writing only if something is missing.
 
     Args:
-        backbone: A loaded backbone; it is moved to ``device`` if there is something to compute.
+        backbone: A loaded backbone with a tower of its own; it is moved to ``device`` if there is something to compute.
         records: Photos with digests; equal digests are computed once.
         folder: Folder of the feature stores.
         device: Where to compute; the backbone's own device if not given.
@@ -108,7 +121,8 @@ def extract_features(
         augment: How views are drawn.
 
     Returns:
-        The features of each record, in the order of ``records``.
+        Space -> the features of each record, in the order of ``records``; the same ones for both spaces where the
+        tower has one only.
 
     Raises:
         FgvrError: The store is damaged, something is missing and it cannot be written, or the backbone gives a photo
@@ -116,7 +130,10 @@ def extract_features(
     """
     augmentation = None if views is None else Augmentation(backbone.transform, augment)
     key = backbone.fingerprint() if augmentation is None else f"{backbone.fingerprint()}\n{augmentation!r}"
-    store = FeatureStore(folder, key, backbone.embed_dim)
+    width = backbone.embed_dim
+    if backbone.has_visual_space:
+        key, width = f"{key}\njoint and visual space", width + backbone.visual_dim
+    store = FeatureStore(folder, key, width)
     digests = [record.digest for record in records]
     rows = store.rows(digests, views or 1)
     missing = _missing(records, rows)
@@ -136,14 +153,29 @@ def extract_features(
         ):
             for number, pixels in enumerate(loader):
                 part = missing[number * batch_size : (number + 1) * batch_size]
-                features = backbone.encode_image(pixels.to(backbone.device)).float().cpu().numpy()
+                features = _encode(backbone, pixels.to(backbone.device))
                 _require_finite(features, part, backbone)
                 store.put({(record.digest, view): row for (record, view), row in zip(part, features, strict=True)})
                 bar.update(len(part))
         rows = store.rows(digests, views or 1)
         if (rows < 0).any():
             raise FgvrError(f"{str(store.folder)!r} was deleted while it was written. Start the same command again.")
-    return StoredFeatures(store.read(), rows)
+    vectors, joint = store.read(), (0, backbone.embed_dim)
+    visual = (backbone.embed_dim, width) if backbone.has_visual_space else joint
+    return {"joint": StoredFeatures(vectors, rows, joint), "visual": StoredFeatures(vectors, rows, visual)}
+
+
+def _encode(backbone: Backbone, pixels: Tensor) -> NDArray[np.float32]:
+    """Features of both spaces side by side, of the joint one alone where there is no other."""
+    if not backbone.has_visual_space:
+        return _array(backbone.encode_image(pixels))
+    spaces = backbone.encode_spaces(pixels)
+    return np.concatenate([_array(spaces.joint), _array(spaces.of("visual"))], axis=1)
+
+
+def _array(features: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = features.float().cpu().numpy()
+    return array
 
 
 def _require_finite(features: NDArray[np.float32], part: Sequence[tuple[ImageRecord, int]], backbone: Backbone) -> None:

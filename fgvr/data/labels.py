@@ -93,7 +93,11 @@ class PhotoLabels:
             return tuple(support)
         sample_ids = tuple(record.sample_id for record in support)
         if sample_ids not in self._chosen:
-            features = self._features(support) if self.select.needs_features else np.zeros((0, 0), np.float32)
+            features = (
+                self._features(support, self.select.space)
+                if self.select.needs_features
+                else np.zeros((0, 0), np.float32)
+            )
             numbers = self.select.choose(sample_ids, features)
             log.info(
                 "Asking about %d of %d support photos (%s)", len(numbers), len(support), type(self.select).__name__

@@ -3,6 +3,7 @@
 from typing import ClassVar, Protocol
 
 from fgvr.backbones.base import Backbone
+from fgvr.records import Space
 
 
 class Learner(Protocol):
@@ -13,12 +14,18 @@ class Learner(Protocol):
         trains: Whether there is anything to train.
         needs_candidates: Whether it trains on candidate sets, and so on labels; otherwise on all support photos.
         needs_pixels: Whether photos must be read in evaluation too, because the image tower changes.
+        spaces: In which spaces it needs image features, where it needs features.
+        closed_form: Whether it learns everything at once when it is configured, and nothing from batches.
+        default_candidates: Candidate strategy where none is configured: a short name.
     """
 
     backbone: Backbone
     trains: ClassVar[bool]
     needs_candidates: ClassVar[bool]
     needs_pixels: ClassVar[bool]
+    spaces: frozenset[Space]
+    closed_form: ClassVar[bool]
+    default_candidates: ClassVar[str]
 
 
 def needs_views(learner: Learner) -> bool:

@@ -12,7 +12,7 @@ from fgvr.data.batches import FeatureBatches, PixelBatches
 from fgvr.data.features import StoredFeatures, extract_features
 from fgvr.data.learner import Learner, needs_views
 from fgvr.errors import FgvrError
-from fgvr.records import ImageRecord
+from fgvr.records import ImageRecord, Space
 
 TRAINING = "training"
 """The support photos that were drawn; the other groups of photos are named like their split."""
@@ -58,7 +58,7 @@ class PhotoFeatures:
         self.num_workers = num_workers
         self.seconds: dict[str, float] = {}
         """``"features/GROUP"`` -> what its features took to get in this process."""
-        self._stored: dict[tuple[str, int | None], StoredFeatures] = {}
+        self._stored: dict[tuple[str, int | None, int], dict[Space, StoredFeatures]] = {}
 
     def trains_on_stored(self, learner: Learner) -> bool:
         """Whether training takes stored features, in one view or more.
@@ -73,11 +73,12 @@ class PhotoFeatures:
             )
         return not learner.needs_pixels and (self.views is not None or self.augment is None)
 
-    def of(self, photos: Sequence[ImageRecord], backbone: Backbone) -> StoredFeatures:
+    def of(self, photos: Sequence[ImageRecord], backbone: Backbone, space: Space = "joint") -> StoredFeatures:
         """Plain features of any photos, before there is a trainer; the backbone is loaded if it was not."""
         backbone.load()
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return extract_features(backbone, photos, self.folder, device, num_workers=self.num_workers)
+        tower = backbone.tower_of(space)
+        return extract_features(tower, photos, self.folder, device, num_workers=self.num_workers)[space]
 
     def prepare(
         self, groups: Sequence[str], learner: Learner, device: torch.device, judges_training: bool = False
@@ -90,23 +91,30 @@ class PhotoFeatures:
             device: Where to compute.
             judges_training: Whether photos of ``TRAINING`` are evaluated too, which takes their plain view.
         """
-        for group in groups:
-            if group == TRAINING:
-                if learner.trains and self.trains_on_stored(learner):
-                    self.of_group(group, learner.backbone, device, self.views)
-                if learner.trains and judges_training and not learner.needs_pixels:
-                    self.of_group(group, learner.backbone, device)
-            elif not learner.needs_pixels and self.photos(group):
-                self.of_group(group, learner.backbone, device)
+        for space in sorted(learner.spaces):
+            for group in groups:
+                if group == TRAINING:
+                    if learner.trains and self.trains_on_stored(learner):
+                        self.of_group(group, learner.backbone, device, self.views, space)
+                    if learner.trains and judges_training and not learner.needs_pixels:
+                        self.of_group(group, learner.backbone, device, space=space)
+                elif not learner.needs_pixels and self.photos(group):
+                    self.of_group(group, learner.backbone, device, space=space)
 
     def of_group(
-        self, group: str, backbone: Backbone, device: torch.device, views: int | None = None
+        self,
+        group: str,
+        backbone: Backbone,
+        device: torch.device,
+        views: int | None = None,
+        space: Space = "joint",
     ) -> StoredFeatures:
-        """Features of a group of photos: plain, or of this many augmented views; looked up once."""
-        if (group, views) not in self._stored:
+        """Features of a group of photos: plain, or of this many augmented views; looked up once for each tower."""
+        tower = backbone.tower_of(space)
+        if (group, views, id(tower)) not in self._stored:
             start = time.perf_counter()
-            self._stored[group, views] = extract_features(
-                backbone,
+            self._stored[group, views, id(tower)] = extract_features(
+                tower,
                 self.photos(group),
                 self.folder,
                 device,
@@ -116,7 +124,7 @@ class PhotoFeatures:
             )
             key = f"features/{group}"
             self.seconds[key] = self.seconds.get(key, 0.0) + time.perf_counter() - start
-        return self._stored[group, views]
+        return self._stored[group, views, id(tower)][space]
 
     def training_batches(self, rows: Sequence[int], learner: Learner, seed: int) -> FeatureBatches | PixelBatches:
         """Batches of support photos, after ``prepare``.
@@ -127,7 +135,11 @@ class PhotoFeatures:
             seed: Of views that are drawn anew in every epoch.
         """
         if self.trains_on_stored(learner):
-            return FeatureBatches(self._stored[TRAINING, self.views].select(rows), needs_views(learner))
+            stored = {
+                space: features.select(rows)
+                for space, features in self._prepared(TRAINING, learner, self.views).items()
+            }
+            return FeatureBatches(stored["joint"], needs_views(learner), stored.get("visual"))
         transform = learner.backbone.transform
         records = self.photos(TRAINING)
         view = transform if self.augment is None else Augmentation(transform, self.augment)
@@ -137,4 +149,10 @@ class PhotoFeatures:
         """Batches of all photos of a group in their plain view, after ``prepare``."""
         if learner.needs_pixels:
             return PixelBatches(self.photos(group), learner.backbone.transform)
-        return FeatureBatches(self._stored[group, None])
+        stored = self._prepared(group, learner, views=None)
+        return FeatureBatches(stored["joint"], visual=stored.get("visual"))
+
+    def _prepared(self, group: str, learner: Learner, views: int | None) -> dict[Space, StoredFeatures]:
+        return {
+            space: self._stored[group, views, id(learner.backbone.tower_of(space))][space] for space in learner.spaces
+        }

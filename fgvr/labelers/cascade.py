@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.combined import CombinedLabeler, first_classes
-from fgvr.records import LabelRecord
+from fgvr.records import LabelRecord, Space, check_space
 
 _BLOCK_VALUES = 2**24
 """Feature values that are gathered at a time (float64: 128 MB)."""
@@ -31,12 +31,20 @@ class CascadeLabeler(CombinedLabeler):
         neighbours: Nearest named photos that are looked at; all of them where there are fewer. 0 asks the dear labeler
             only where the cheap one gives no name, and needs no image features.
         min_confirmed: How many of them must have the same name.
+        space: Image features in which photos are near: ``visual``, or ``joint``, which images share with texts.
 
     Raises:
         FgvrError: ``neighbours`` is below 0, or ``min_confirmed`` is not in 1 to ``neighbours``.
     """
 
-    def __init__(self, cheap: Labeler, dear: Labeler, neighbours: int = 5, min_confirmed: int = 1) -> None:
+    def __init__(
+        self,
+        cheap: Labeler,
+        dear: Labeler,
+        neighbours: int = 5,
+        min_confirmed: int = 1,
+        space: Space = "visual",
+    ) -> None:
         super().__init__([cheap, dear])
         if neighbours < 0:
             raise FgvrError(f"data.labeler.neighbours is {neighbours}; expected 0 or more.")
@@ -48,11 +56,12 @@ class CascadeLabeler(CombinedLabeler):
         self.dear = dear
         self.neighbours = neighbours
         self.min_confirmed = min_confirmed
+        self.space = check_space("data.labeler.space", space)
         self.needs_features = neighbours > 0
 
     def identity(self) -> dict[str, Any]:
         """The parts, and when the second is asked."""
-        rule = {"neighbours": self.neighbours, "min_confirmed": self.min_confirmed}
+        rule = {"neighbours": self.neighbours, "min_confirmed": self.min_confirmed, "space": self.space}
         return {"labeler": "cascade", **super().identity(), **rule}
 
     def wanted(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgvr.labelers.base import Labeler, LabelRequest, Reply
-from fgvr.records import ImageRecord, LabelRecord
+from fgvr.records import ImageRecord, LabelRecord, Space
 from fgvr.vocabulary.build import build_vocabulary, fold_name, labels_as_indices
 
 
@@ -26,6 +26,8 @@ class CombinedLabeler(Labeler):
 
     needs_features: bool = False
     """Whether ``wanted`` looks at image features."""
+    space: Space = "visual"
+    """Which image features these are."""
 
     def __init__(self, parts: Sequence[Labeler]) -> None:
         super().__init__()

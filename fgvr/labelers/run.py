@@ -21,10 +21,10 @@ from fgvr.labelers.base import Labeler, Reply
 from fgvr.labelers.combined import CombinedLabeler
 from fgvr.labelers.storage.corrections import correct
 from fgvr.labelers.storage.store import LabelStore, request_keys
-from fgvr.records import ImageRecord, LabelRecord
+from fgvr.records import ImageRecord, LabelRecord, Space
 
-Features = Callable[[Sequence[ImageRecord]], NDArray[np.float32]]
-"""L2-normalised image features of photos, shape ``(N, D)``, for labelers that look at neighbours."""
+Features = Callable[[Sequence[ImageRecord], Space], NDArray[np.float32]]
+"""L2-normalised image features of photos in a space, shape ``(N, D)``, for labelers that look at neighbours."""
 
 
 def plan(
@@ -186,7 +186,7 @@ def _wanted_rows(
     """Numbers of the photos that a part is asked about."""
     if number == 0 or not images:
         return list(range(len(images)))
-    vectors = features(images) if features is not None and labeler.needs_features else None
+    vectors = features(images, labeler.space) if features is not None and labeler.needs_features else None
     return [row for row, wanted in enumerate(labeler.wanted(number, columns, vectors)) if wanted]
 
 

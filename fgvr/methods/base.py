@@ -13,14 +13,16 @@ from torch import Tensor, nn
 from torchmetrics.utilities.distributed import gather_all_tensors
 
 from fgvr import __version__
-from fgvr.backbones.base import Backbone
+from fgvr.backbones.base import Backbone, ImageFeatures
+from fgvr.classifiers.base import Classifier
+from fgvr.classifiers.cosine import CosineClassifier
 from fgvr.data.batches import Batch
 from fgvr.data.datamodule import FgvrDataModule, run_seed
 from fgvr.data.holdout import NOTHING_HELD_OUT
 from fgvr.descriptions.parts import Kind
 from fgvr.errors import FgvrError, TextTooLongError
 from fgvr.metrics.protocol import score
-from fgvr.records import CandidateSets, Prediction, Vocabulary
+from fgvr.records import CandidateSets, Prediction, Space, Vocabulary
 
 _BACKBONE_PREFIX = "backbone."
 
@@ -37,7 +39,7 @@ class Method(LightningModule, ABC):
         backbone: Image and text tower.
     """
 
-    row: ClassVar[str]
+    row: str
     """The method's own row in the result table; its figures are also logged as ``test/cacc`` and so on."""
     trains: ClassVar[bool] = True
     """Whether there is anything to train; without, ``fit`` only evaluates."""
@@ -49,6 +51,12 @@ class Method(LightningModule, ABC):
     """Whether it trains with descriptions of photos, which ``fit`` asks for beforehand."""
     needs_pixels: ClassVar[bool] = False
     """Whether evaluation must read photos, because the image tower changes; otherwise image features are cached."""
+    closed_form: ClassVar[bool] = False
+    """Whether ``build`` learns everything at once, and nothing is learned from batches; see ``ClosedFormMethod``."""
+    default_candidates: ClassVar[str] = "knn"
+    """Candidate strategy where the configuration names none: a short name."""
+    spaces: frozenset[Space] = frozenset({"joint"})
+    """In which spaces its classifiers read image features; of the class, or of the object where options decide."""
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
@@ -60,7 +68,7 @@ class Method(LightningModule, ABC):
         self.preparation_seconds = 0.0
         # what metrics.json says of how the parameters were chosen, beside the figures
         self.selection: dict[str, object] = {}
-        self._classifiers: Mapping[str, Tensor] = {}
+        self._classifiers: Mapping[str, Classifier] = {}
         self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
         self.register_state_dict_post_hook(_drop_frozen_backbone)
 
@@ -74,11 +82,24 @@ class Method(LightningModule, ABC):
         """
 
     @abstractmethod
-    def classifiers(self) -> dict[str, Tensor]:
-        """Row name -> L2-normalised class features, float32, shape ``(C, embed_dim)``; the method's own row is last.
+    def classifiers(self) -> Mapping[str, Classifier | Tensor]:
+        """Row name -> classifier; the method's own row is last.
 
-        What each took to compute, here or in ``build``, goes into ``classifier_seconds`` under the row's name.
+        L2-normalised class features of the joint space, float32, shape ``(C, embed_dim)``, stand for the cosines with
+        them times the backbone's logit scale. What each took to compute, here or in ``build``, goes into
+        ``classifier_seconds`` under the row's name.
         """
+
+    def unseen_predictions(self) -> Mapping[str, Tensor]:
+        """Row name -> class of each candidate set's photo by a classifier that did not learn from that photo.
+
+        Called on process 0 after training. For the agreement with the labeler, which is worth nothing where the
+        classifier has learned the very name that it is compared with. Rows of ``untrained_rows`` need not be here.
+
+        Returns:
+            int64, shape ``(N,)``, -1 where such a classifier has nothing to say.
+        """
+        return {}
 
     @property
     def description_kinds(self) -> tuple[Kind, ...]:
@@ -123,20 +144,29 @@ class Method(LightningModule, ABC):
         """L2-normalised image features of a batch: as they are if they are features, else encoded from pixels."""
         return images if images.ndim == 2 else self.backbone.encode_image(images)
 
-    def class_logits(self, images: Tensor, classes: Tensor) -> Tensor:
-        """Logits of a batch under R classifiers.
+    def features(self, batch: Batch) -> ImageFeatures:
+        """Image features of a batch, stored or computed now, in the method's ``spaces``."""
+        if batch.images.ndim > 2 and "visual" in self.spaces:
+            return self.backbone.encode_spaces(batch.images)
+        return ImageFeatures(self.image_features(batch.images), batch.visual)
 
-        Args:
-            images: Image features, or pixels; see ``Batch``.
-            classes: L2-normalised class features, shape ``(R, C, embed_dim)``.
+    def as_classifiers(self) -> dict[str, Classifier]:
+        """``classifiers()``, with class features made into classifiers, on the device of the method.
 
-        Returns:
-            float32, shape ``(B, R, C)``.
+        Raises:
+            TypeError: A row is neither.
         """
-        features = self.image_features(images).float()
-        with torch.autocast(features.device.type, enabled=False):
-            logits: Tensor = self.backbone.logit_scale * torch.einsum("bd,rcd->brc", features, classes)
-        return logits
+        made: dict[str, Classifier] = {}
+        for row, classifier in self.classifiers().items():
+            if isinstance(classifier, Tensor):
+                classifier = CosineClassifier(classifier, self.backbone.logit_scale)
+            if not isinstance(classifier, Classifier):
+                raise TypeError(
+                    f"{type(self).__name__}.classifiers() has a {type(classifier).__name__} for the row {row!r}; "
+                    "expected a fgvr.classifiers.base.Classifier, or class features as a tensor."
+                )
+            made[row] = classifier.to(self.device).eval()
+        return made
 
     def on_train_start(self) -> None:
         """Log what the candidate sets are worth, where true names are known."""
@@ -150,12 +180,13 @@ class Method(LightningModule, ABC):
         """Compute the classifiers, once for all batches."""
         self._outputs = []
         start = time.perf_counter()
-        self._classifiers = self.classifiers()
+        self._classifiers = self.as_classifiers()
         self.preparation_seconds = time.perf_counter() - start
 
     def evaluation_step(self, batch: Batch) -> None:
         """Classify a batch with every row's classifier."""
-        logits = self.class_logits(batch.images, torch.stack(list(self._classifiers.values())))
+        features = self.features(batch)
+        logits = torch.stack([classifier(features) for classifier in self._classifiers.values()], dim=1)
         scores, classes = logits.softmax(-1).max(-1)
         self._outputs.append((batch.sample_index, classes, scores))
 

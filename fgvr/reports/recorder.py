@@ -118,7 +118,7 @@ class RunRecorder(Callback):
             figures["seconds"] = round(shared + own, 2)
             figures.update(_paid(method, labels))
             if row == method.row and method.data.candidate_sets is not None:
-                figures["candidates"] = _short_name(type(method.data.candidates))
+                figures["candidates"] = _short_name(type(method.data.strategy(method)))
             if row == method.row:
                 figures.update(method.selection)
             if method.data.simulated and (method.data.needs_labels(method) or method.description_kinds):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgvr.errors import FgvrError
+from fgvr.records import Space
 
 
 class Selection(ABC):
@@ -26,6 +27,8 @@ class Selection(ABC):
 
     needs_features: ClassVar[bool] = True
     """Whether ``features`` must be there."""
+    space: Space = "visual"
+    """Which image features these are; of the class, or of the object where it is an option."""
 
     def __init__(self, n: int, seed: int = 0) -> None:
         if n < 1:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fgvr.records import Space, check_space
 from fgvr.selections.base import Selection
 from fgvr.selections.order import draw_order, unit_features
 
@@ -21,12 +22,17 @@ class KCentreSelection(Selection):
     Args:
         n: Photos to ask about.
         seed: Decides among photos that are equally far; the choice is the same otherwise.
+        space: Image features that distances are measured in: ``visual``, or ``joint``, which images share with texts.
 
     Example:
         >>> features = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [0.96, 0.28]], dtype=np.float32)
         >>> KCentreSelection(3).choose(["a.jpg", "b.jpg", "c.jpg", "d.jpg"], features).tolist()
         [0, 1, 2]
     """
+
+    def __init__(self, n: int, seed: int = 0, space: Space = "visual") -> None:
+        super().__init__(n, seed)
+        self.space = check_space("data.select.space", space)
 
     def choose(self, sample_ids: Sequence[str], features: NDArray[np.float32]) -> NDArray[np.intp]:
         """See the base class.

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgvr.errors import FgvrError
+from fgvr.records import Space, check_space
 from fgvr.selections.base import Selection
 from fgvr.selections.order import draw_order, unit_features
 
@@ -24,16 +25,18 @@ class TypicalSelection(Selection):
         n: Photos to ask about.
         seed: Where k-means begins; another one makes somewhat other clusters.
         neighbours: Nearest photos that a photo's density is measured with; the paper's 20.
+        space: Image features that distances are measured in: ``visual``, or ``joint``, which images share with texts.
 
     Raises:
         FgvrError: ``n`` or ``neighbours`` is below 1.
     """
 
-    def __init__(self, n: int, seed: int = 0, neighbours: int = 20) -> None:
+    def __init__(self, n: int, seed: int = 0, neighbours: int = 20, space: Space = "visual") -> None:
         super().__init__(n, seed)
         if neighbours < 1:
             raise FgvrError(f"data.select.neighbours is {neighbours}; expected 1 or more.")
         self.neighbours = neighbours
+        self.space = check_space("data.select.space", space)
 
     def choose(self, sample_ids: Sequence[str], features: NDArray[np.float32]) -> NDArray[np.intp]:
         """See the base class.

@@ -19,6 +19,9 @@ def check_backbone(backbone: Backbone, prompts: bool = True, hard_words: str | N
     - ``load`` can be called twice, and leaves every parameter frozen and every module in evaluation mode.
     - The transform makes photos of any size and mode the same float32 shape. Image and text features are L2-normalised
       float32 of ``embed_dim``, the same each time, do not depend on the rest of the batch, and texts leave no graph.
+    - One pass gives both spaces: the joint features are those of ``encode_image``, the visual ones are L2-normalised
+      float32 of ``visual_dim`` and do not depend on the rest of the batch. Without a visual space of its own, both are
+      the same.
     - The fingerprint stays as it is until the weights change.
     - With ``embed_text``, both towers can be trained: where weights need a gradient, they get a finite one from the
       features of their tower and none from those of the other; features are those of the frozen towers, and of too long
@@ -94,7 +97,23 @@ def _check_images(backbone: Backbone) -> None:
         check_features(features, (3, backbone.embed_dim), "encode_image")
         assert torch.equal(backbone.encode_image(batch), features), "encode_image: other features for the same photos"
         alone = torch.cat([backbone.encode_image(image.unsqueeze(0)) for image in batch])
-    _check_close(alone, features, "encode_image: a photo's features depend on the rest of the batch")
+        _check_close(alone, features, "encode_image: a photo's features depend on the rest of the batch")
+        _check_spaces(backbone, batch, features)
+
+
+def _check_spaces(backbone: Backbone, batch: Tensor, features: Tensor) -> None:
+    spaces = backbone.encode_spaces(batch)
+    _check_close(spaces.joint, features, "encode_spaces: the joint features are not those of encode_image")
+    if spaces.visual is None:
+        tower = backbone.tower_of("visual")
+        assert tower is not backbone, "encode_spaces: no visual features, although they are of this tower"
+        _check_images(tower)
+        return
+    check_features(spaces.visual, (len(batch), backbone.visual_dim), "encode_spaces, visual")
+    alone = torch.cat([backbone.encode_spaces(image.unsqueeze(0)).of("visual") for image in batch])
+    _check_close(alone, spaces.visual, "encode_spaces: a photo's visual features depend on the rest of the batch")
+    if not backbone.has_visual_space:
+        _check_close(spaces.visual, spaces.joint, "encode_spaces: other visual features, but has_visual_space is false")
 
 
 def _check_texts(backbone: Backbone) -> None:

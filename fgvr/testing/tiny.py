@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms.functional import pil_to_tensor
 
-from fgvr.backbones.base import Backbone, check_lengths, tower_fingerprint
+from fgvr.backbones.base import Backbone, ImageFeatures, check_lengths, tower_fingerprint
 from fgvr.backbones.prompts import TokenPromptEncoder
 
 _GRID = 8
@@ -23,23 +23,31 @@ class TinyBackbone(Backbone):
 
     A photo's feature is a projection of its colours on an 8 x 8 grid; a text's is a projection of its words' character
     trigrams, hashed into buckets, each with its place in the text. The two know nothing of each other, so zero-shot
-    accuracy is chance; equal photos, and equal texts, are near each other.
+    accuracy is chance; equal photos, and equal texts, are near each other. The visual space is another projection of
+    the same colours.
 
     Args:
-        embed_dim: Width of the common space.
+        embed_dim: Width of the joint space.
         logit_scale: Factor on cosines before a softmax.
         seed: Of the weights.
         text_batch_size: Prompts per forward pass.
+        visual_width: Width of the visual space; without, photos are compared in the joint space.
     """
 
     def __init__(
-        self, embed_dim: int = 16, logit_scale: float = 20.0, seed: int = 0, text_batch_size: int = 256
+        self,
+        embed_dim: int = 16,
+        logit_scale: float = 20.0,
+        seed: int = 0,
+        text_batch_size: int = 256,
+        visual_width: int | None = 24,
     ) -> None:
         super().__init__()
         self.embed_dim = embed_dim
         self.logit_scale = logit_scale
         self.seed = seed
         self.text_batch_size = text_batch_size
+        self.visual_width = visual_width
         self.transform = _to_pixels
         self._loaded = False
 
@@ -57,6 +65,9 @@ class TinyBackbone(Backbone):
         self.token_embedding = nn.Embedding(_BUCKETS, dim, _weight=draw(_BUCKETS, dim))
         self.positions = draw(_MAX_TOKENS, dim)
         self.text_projection = draw(dim, dim)
+        if self.visual_width is not None:
+            # last, so that the other weights do not depend on it
+            self.image_tower["visual"] = draw(colours, self.visual_width)
         self.eval().requires_grad_(False)
         self._loaded = True
 
@@ -64,11 +75,28 @@ class TinyBackbone(Backbone):
         """See the base class."""
         return f"tiny-{tower_fingerprint(self.image_tower, self.transform)}"
 
+    @property
+    def has_visual_space(self) -> bool:
+        """See the base class."""
+        return self.visual_width is not None
+
+    @property
+    def visual_dim(self) -> int:
+        """See the base class."""
+        return self.visual_width or self.embed_dim
+
     def encode_image(self, pixels: Tensor) -> Tensor:
         """See the base class."""
-        colours = F.adaptive_avg_pool2d(pixels.float(), _GRID).flatten(1)
         with torch.autocast(pixels.device.type, enabled=False):
-            return F.normalize(colours @ self.image_tower["weight"] + self.image_tower["bias"], dim=-1)
+            return F.normalize(_colours(pixels) @ self.image_tower["weight"] + self.image_tower["bias"], dim=-1)
+
+    def encode_spaces(self, pixels: Tensor) -> ImageFeatures:
+        """See the base class."""
+        if self.visual_width is None:
+            return super().encode_spaces(pixels)
+        with torch.autocast(pixels.device.type, enabled=False):
+            visual = F.normalize(_colours(pixels) @ self.image_tower["visual"], dim=-1)
+        return ImageFeatures(self.encode_image(pixels), visual)
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str], truncate: bool = False) -> Tensor:
@@ -120,6 +148,10 @@ class TinyPromptEncoder(TokenPromptEncoder):
     def encode(self, embeddings: Tensor, last: Tensor) -> Tensor:
         """See the base class."""
         return self.backbone.pool(embeddings, last)
+
+
+def _colours(pixels: Tensor) -> Tensor:
+    return F.adaptive_avg_pool2d(pixels.float(), _GRID).flatten(1)
 
 
 def _to_pixels(photo: Image.Image) -> Tensor:

@@ -47,8 +47,12 @@ def noise(tmp_path):
     return scan(FolderDataset(tmp_path / "noise").records(), tmp_path).readable
 
 
+def joint(*args, **options):
+    return extract_features(*args, **options)["joint"]
+
+
 def plain(backbone, photos, folder, **options):
-    return extract_features(backbone, photos, folder / "features", progress=False, **options).to_numpy()
+    return joint(backbone, photos, folder / "features", progress=False, **options).to_numpy()
 
 
 def all_views(stored):
@@ -122,7 +126,7 @@ def test_other_weights_have_other_features(photos, backbone, tmp_path):
 
 def test_no_photos(backbone, tmp_path):
     assert plain(backbone, [], tmp_path).shape == (0, backbone.embed_dim)
-    assert all_views(extract_features(backbone, [], tmp_path, views=2)).shape == (2, 0, backbone.embed_dim)
+    assert all_views(joint(backbone, [], tmp_path, views=2)).shape == (2, 0, backbone.embed_dim)
 
 
 def test_views_are_drawn_from_the_photo_and_their_number_alone(noise, backbone, tmp_path):
@@ -130,30 +134,30 @@ def test_views_are_drawn_from_the_photo_and_their_number_alone(noise, backbone, 
     pixels = [draw.view(open_image(record.path), record.digest, v) for v in range(3) for record in noise]
     expected = backbone.encode_image(torch.stack(pixels)).view(3, len(noise), -1)
     torch.manual_seed(1)
-    here = extract_features(backbone, noise, tmp_path / "a", progress=False, views=3, batch_size=2)
+    here = joint(backbone, noise, tmp_path / "a", progress=False, views=3, batch_size=2)
     assert here.views == 3
     np.testing.assert_allclose(all_views(here), expected, atol=1e-3)
     assert abs(expected[0] - expected[1]).max() > 0.01
     torch.manual_seed(2)
-    there = extract_features(backbone, noise[::-1], tmp_path / "b", progress=False, views=3, num_workers=2)
+    there = joint(backbone, noise[::-1], tmp_path / "b", progress=False, views=3, num_workers=2)
     # the batches are others, so that the last bit before rounding may be another
     np.testing.assert_allclose(all_views(there)[:, ::-1], all_views(here), atol=1e-3)
 
 
 def test_more_views_later_compute_the_new_ones_alone(noise, backbone, tmp_path):
-    two = extract_features(backbone, noise, tmp_path, progress=False, views=2)
+    two = joint(backbone, noise, tmp_path, progress=False, views=2)
     assert backbone.encoded == 6
-    three = extract_features(backbone, noise, tmp_path, progress=False, views=3)
+    three = joint(backbone, noise, tmp_path, progress=False, views=3)
     assert backbone.encoded == 9
     np.testing.assert_array_equal(all_views(three)[:2], all_views(two))
-    assert extract_features(backbone, noise, tmp_path, progress=False, views=1).views == 1
+    assert joint(backbone, noise, tmp_path, progress=False, views=1).views == 1
     assert backbone.encoded == 9
-    extract_features(backbone, noise, tmp_path, progress=False)
+    joint(backbone, noise, tmp_path, progress=False)
     assert backbone.encoded == 12, "the plain view is none of them"
 
 
 def test_some_of_the_photos_in_some_of_the_views(noise, backbone, tmp_path):
-    stored = extract_features(backbone, noise, tmp_path, progress=False, views=3)
+    stored = joint(backbone, noise, tmp_path, progress=False, views=3)
     everything = all_views(stored)
     some = stored.select([2, 0])
     assert len(some) == 2
@@ -177,11 +181,34 @@ def test_features_that_are_not_finite_name_their_photo(photos, backbone, tmp_pat
 
 
 def test_a_pickle_maps_the_file_again(noise, backbone, tmp_path):
-    store = FeatureStore(tmp_path, backbone.fingerprint(), backbone.embed_dim)
-    store.put({(str(n), 0): np.ones(backbone.embed_dim, dtype=np.float32) for n in range(5000)})
-    stored = extract_features(backbone, noise, tmp_path, progress=False).select([2, 0])
+    width = backbone.embed_dim + backbone.visual_dim
+    store = FeatureStore(tmp_path, f"{backbone.fingerprint()}\njoint and visual space", width)
+    store.put({(str(n), 0): np.ones(width, dtype=np.float32) for n in range(5000)})
+    stored = joint(backbone, noise, tmp_path, progress=False).select([2, 0])
     sent = pickle.dumps(stored)
     assert len(sent) < 1000 < store.vectors_file.stat().st_size
     np.testing.assert_array_equal(pickle.loads(sent).to_numpy(), stored.to_numpy())
     alone = StoredFeatures(np.ones((2, 3), dtype=np.float16), np.array([[0, 1]]))
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(alone)).to_numpy(), alone.to_numpy())
+
+
+def test_both_spaces_by_one_pass_and_from_one_entry_of_the_store(noise, backbone, tmp_path):
+    spaces = extract_features(backbone, noise, tmp_path, progress=False)
+    assert backbone.encoded == len(noise)
+    pixels = torch.stack([backbone.transform(open_image(record.path)) for record in noise])
+    expected = backbone.encode_spaces(pixels)
+    for space in ("joint", "visual"):
+        found = spaces[space].to_numpy()
+        np.testing.assert_allclose(found, expected.of(space), atol=1e-3)
+        np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
+        np.testing.assert_array_equal(pickle.loads(pickle.dumps(spaces[space])).to_numpy(), found)
+    assert len(list(tmp_path.glob("*/vectors.f16"))) == 1
+
+
+def test_a_tower_of_one_space_keeps_the_entry_that_it_always_had(noise, tmp_path):
+    backbone = TinyBackbone(visual_width=None)
+    backbone.load()
+    spaces = extract_features(backbone, noise, tmp_path, progress=False)
+    np.testing.assert_array_equal(spaces["joint"].to_numpy(), spaces["visual"].to_numpy())
+    store = FeatureStore(tmp_path, backbone.fingerprint(), backbone.embed_dim)
+    assert store.read().shape == (len(noise), backbone.embed_dim)

@@ -30,7 +30,8 @@ class LastSelection(Selection):
 def labels_of(tmp_path, select=None, labeler=None):
     asked = []
 
-    def features(photos):
+    def features(photos, space):
+        assert space == "visual"
         asked.append(len(photos))
         return np.arange(len(photos), dtype=np.float32)[:, None]
 
@@ -74,7 +75,7 @@ def test_another_asker_stores_the_same(tmp_path):
 
 
 def test_without_a_labeler_the_error_says_what_to_set(tmp_path):
-    labels = PhotoLabels(None, None, tmp_path / "labels.sqlite", None, lambda photos: np.zeros((len(photos), 1)))
+    labels = PhotoLabels(None, None, tmp_path / "labels.sqlite", None, lambda photos, space: np.zeros((len(photos), 1)))
     with pytest.raises(FgvrError, match=r"set data\.labeler"):
         labels.plan([PHOTOS])
     assert json.dumps(labels.needs_features) == "false"
@@ -88,7 +89,7 @@ def cascade():
     return CascadeLabeler(cheap, dear, neighbours=2)
 
 
-def beside_the_first(photos):
+def beside_the_first(photos, space):
     beside = {"0.jpg": [1, 0, 0, 0], "4.jpg": [0.99, 0.141, 0, 0], "5.jpg": [0.98, 0.199, 0, 0]}
     apart = {"1.jpg": [0, 1, 0, 0], "2.jpg": [0, 0, 1, 0], "3.jpg": [0, 0, 0, 1]}
     return np.array([{**beside, **apart}[photo.sample_id] for photo in photos], dtype=np.float32)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 
+from fgvr.backbones.paired import PairedBackbone
 from fgvr.data.augmentation import Augmentation
 from fgvr.data.batches import BatchKey, FeatureBatches, PixelBatches
 from fgvr.data.datamodule import FgvrDataModule
@@ -29,9 +30,10 @@ class Frozen:
 
     trains = True
     needs_pixels = False
+    spaces = frozenset({"joint"})
 
-    def __init__(self):
-        self.backbone = TinyBackbone()
+    def __init__(self, backbone=None):
+        self.backbone = backbone or TinyBackbone()
         self.backbone.load()
 
 
@@ -62,6 +64,50 @@ def test_plain_features_serve_training_and_evaluation(make):
     same = training[BatchKey(3, (1,))], evaluation[BatchKey(0, (0,))]
     torch.testing.assert_close(same[0].images, same[1].images, rtol=0, atol=0)
     np.testing.assert_array_equal(features.of(features.photos("val"), learner.backbone).to_numpy(), same[1].images)
+
+
+class Visual(Frozen):
+    """A method that reads both spaces."""
+
+    spaces = frozenset({"joint", "visual"})
+
+
+def test_both_spaces_are_read_where_they_are_asked_for(make):
+    features, learner = make(), Visual()
+    features.prepare([TRAINING, "val"], learner, CPU)
+    batch = features.training_batches([2, 0], learner, 0)[BatchKey(0, (1, 0))]
+    pixels = torch.stack(
+        [learner.backbone.transform(open_image(features.photos(TRAINING)[row].path)) for row in (0, 2)]
+    )
+    expected = learner.backbone.encode_spaces(pixels)
+    torch.testing.assert_close(batch.images, expected.joint, atol=1e-3, rtol=0)
+    torch.testing.assert_close(batch.visual, expected.visual, atol=1e-3, rtol=0)
+    assert features.evaluation_batches("val", learner)[BatchKey(0, (0,))].visual.shape == (1, 24)
+    assert batch.to(CPU).visual is batch.visual
+
+
+def test_views_of_both_spaces(make):
+    features, learner = make(augment=True, views=3), Visual()
+    learner.loss = CrdpllLoss()
+    features.prepare([TRAINING], learner, CPU)
+    batch = features.training_batches([2, 0], learner, 0)[BatchKey(1, (1,))]
+    assert batch.views.shape == (2, 1, 16)
+    assert batch.visual_views.shape == (2, 1, 24)
+
+
+def test_the_visual_space_of_another_tower_is_an_entry_of_its_own(make, tmp_path):
+    paired = PairedBackbone(TinyBackbone(), TinyBackbone(seed=1, visual_width=7))
+    features, learner = make(), Visual(paired)
+    features.prepare([TRAINING], learner, CPU)
+    batch = features.training_batches([0], learner, 0)[BatchKey(0, (0,))]
+    assert (batch.images.shape, batch.visual.shape) == ((1, 16), (1, 7))
+    assert len(list((tmp_path / "features").glob("*/vectors.f16"))) == 2
+    alone = Frozen(TinyBackbone(seed=1, visual_width=7))
+    expected = features.of(features.photos(TRAINING), alone.backbone, "visual").to_numpy()
+    np.testing.assert_array_equal(expected[0], batch.visual[0])
+    joint_only = make()
+    joint_only.prepare([TRAINING], Frozen(paired), CPU)
+    assert joint_only.training_batches([0], Frozen(paired), 0)[BatchKey(0, (0,))].visual is None
 
 
 def test_with_augmentation_alone_photos_are_read_anew(make):

@@ -159,9 +159,10 @@ def test_neighbours_decide_whom_the_dear_one_is_asked_about(tmp_path):
     vectors = dict(zip("abcde", unit([[1, 0], [1, 0.1], [0, 1], [0.1, 1], [1, 0.2]]), strict=True))
     cheap = TinyLabeler({"a": "Pug", "b": "pug", "c": "Boxer", "d": "Beagle", "e": "I cannot tell."}, price_usd=0.25)
     dear = TinyLabeler(dict.fromkeys("abcde", "Whippet"), price_usd=4.0)
-    both = CascadeLabeler(cheap, dear, neighbours=1)
+    both = CascadeLabeler(cheap, dear, neighbours=1, space="joint")
 
-    def features(photos):
+    def features(photos, space):
+        assert space == "joint"
         return np.stack([vectors[photo.sample_id] for photo in photos])
 
     with LabelStore(tmp_path / "labels.sqlite") as store:

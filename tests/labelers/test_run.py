@@ -326,7 +326,9 @@ def test_a_combined_labeler_gets_image_features_where_it_looks_at_them(store):
             return super().wanted(part, labels, features)
 
     labeler = Looking(second_opinion().parts)
-    label(labeler, photos(), store, progress=False, features=lambda images: np.ones((len(images), 3), np.float32))
+    label(
+        labeler, photos(), store, progress=False, features=lambda images, space: np.ones((len(images), 3), np.float32)
+    )
     label(labeler, photos(), store, progress=False)
     assert seen[0] == (10, 3)
     assert set(seen[1:]) == {None}
