@@ -191,7 +191,14 @@ BACKBONES = Registry(
         "paired": "fgvr.backbones.paired.PairedBackbone",
     },
 )
-HEADS = Registry("heads", {"prompt": "fgvr.heads.prompt.PromptHead", "prototype": "fgvr.heads.prototype.PrototypeHead"})
+HEADS = Registry(
+    "heads",
+    {
+        "linear": "fgvr.heads.linear.LinearHead",
+        "prompt": "fgvr.heads.prompt.PromptHead",
+        "prototype": "fgvr.heads.prototype.PrototypeHead",
+    },
+)
 LOSSES = Registry(
     "losses",
     {
@@ -216,9 +223,11 @@ LOSSES = Registry(
 METHODS = Registry(
     "methods",
     {
+        "class_means": "fgvr.methods.class_means.ClassMeansMethod",
         "coop": "fgvr.methods.coop.CoOpMethod",
         "flyp": "fgvr.methods.flyp.FlypMethod",
         "latteclip": "fgvr.methods.latteclip.LatteClipMethod",
+        "linear": "fgvr.methods.linear.LinearMethod",
         "reclip": "fgvr.methods.reclip.ReclipMethod",
         "zero_shot": "fgvr.methods.zero_shot.ZeroShotMethod",
     },

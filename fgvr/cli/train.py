@@ -24,11 +24,14 @@ from fgvr.cli.logs import configure_logging, external_processes, is_rank_zero
 from fgvr.cli.names import PARSER_MODE, expand_argv
 from fgvr.cli.options import CheckpointOptions, RunOptions
 from fgvr.cli.parser import FgvrParser
+from fgvr.cli.time_estimate import TimeEstimate
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
 from fgvr.methods.base import Method
+from fgvr.methods.schedules import default_epochs
 from fgvr.metrics.files import read_metrics
+from fgvr.registry import BACKBONES, METHODS
 from fgvr.reports.recorder import RunRecorder
 from fgvr.reports.run_files import simulates
 from fgvr.reports.table import format_table
@@ -36,6 +39,13 @@ from fgvr.runs import RunFolder, new_run_folder
 from fgvr.vocabulary.build import known_vocabulary
 
 log = logging.getLogger(__name__)
+
+
+DEFAULT_MODEL = {
+    "class_path": METHODS.resolve("class_means"),
+    "init_args": {"backbone": {"class_path": BACKBONES.resolve("lite")}},
+}
+"""What runs where no model is given: seconds on a CPU, no hub, and the best of what was measured."""
 
 
 class FgvrCLI(LightningCLI):
@@ -65,13 +75,14 @@ class FgvrCLI(LightningCLI):
             seed_everything_default=0,
             parser_class=FgvrParser,
             parser_kwargs={**mode, **dict.fromkeys(self.subcommands(), mode)} if run else mode,
-            trainer_defaults={"max_epochs": 50, "use_distributed_sampler": False, "log_every_n_steps": 1},
+            trainer_defaults={"use_distributed_sampler": False, "log_every_n_steps": 1},
             args=[command, *argv] if run else argv,
             run=run,
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the keys that are fgvr's own."""
+        """Add the keys that are fgvr's own, and the model where none is given."""
+        parser.set_defaults({"model": DEFAULT_MODEL})
         parser.add_class_arguments(RunOptions, "run")
         parser.add_class_arguments(CheckpointOptions, "checkpoint")
         parser.add_argument(
@@ -164,7 +175,8 @@ class FgvrCLI(LightningCLI):
             self.added = checkpoint_callbacks(
                 self._checkpoint_options, self._callbacks, method, data, folder, self._trainer_options()
             )
-            callbacks += self.added
+            callbacks += [*self.added, TimeEstimate()]
+            kwargs["max_epochs"] = self._epochs()
         else:
             kwargs["enable_checkpointing"] = False
         self.write_config()
@@ -325,6 +337,19 @@ class FgvrCLI(LightningCLI):
         """Print the run folder alone on a line."""
         if self.trainer.is_global_zero and self.run_folder is not None:
             print(self.run_folder.path)
+
+    def _epochs(self) -> int | None:
+        """The epochs that are asked for; where none are, enough for few photos to be learned from, too."""
+        options, data = self._trainer_options(), self.data
+        if self.method.closed_form:
+            return 1
+        if options.max_epochs is not None or options.max_steps != -1 or options.max_time is not None:
+            given: int | None = options.max_epochs
+            return given
+        if not self.method.trains:
+            return None
+        photos = round(len(data.support) * (1 - data.holdout))
+        return default_epochs(max(round(photos / data.batch_size), 1))
 
     def _options(self) -> Any:
         return self.config[self.subcommand] if self.subcommand else self.config

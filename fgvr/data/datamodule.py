@@ -46,7 +46,6 @@ from fgvr.labelers.asking.requests import Asker
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.files import read_labels_file, write_labels
 from fgvr.records import CandidateSets, ImageRecord, LabelRecord, Space, Vocabulary
-from fgvr.registry import CANDIDATES
 from fgvr.runs import RunFolder
 from fgvr.selections.base import Selection
 from fgvr.vocabulary.build import build_vocabulary, labels_as_indices
@@ -273,6 +272,8 @@ class FgvrDataModule(LightningDataModule):
         vocabulary = build_vocabulary(labels) if self.class_names == "labels" else self._stated_vocabulary()
         write_vocabulary(vocabulary, self._folder().vocabulary)
         log.info("Label space: %d classes", len(vocabulary))
+        if len(vocabulary) == 1:
+            log.warning("There is one class, so every photo will be given the name %r", vocabulary.names[0])
         return vocabulary
 
     def _stated_vocabulary(self) -> Vocabulary:
@@ -290,7 +291,7 @@ class FgvrDataModule(LightningDataModule):
     def strategy(self, learner: Learner) -> CandidateStrategy:
         """How names become candidate sets: as configured, or as the method is best with."""
         if self.candidates is None:
-            self.candidates = CANDIDATES.load(learner.default_candidates)()
+            self.candidates = learner.default_candidates()
         return self.candidates
 
     def make_candidates(self, vocabulary: Vocabulary, learner: Learner, device: torch.device) -> CandidateSets:
@@ -327,6 +328,11 @@ class FgvrDataModule(LightningDataModule):
         features = self.features.of_group(TRAINING, learner.backbone, device, space=strategy.space).to_numpy()
         return replace(photos, features=features, space=strategy.space)
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether the run knows what the labeler said of its support photos: after they were prepared."""
+        return self.run_folder is not None and self.run_folder.labels.is_file()
+
     def own_classes(self) -> NDArray[np.int64]:
         """The class of the labeler's first name of each support photo, -1 where it gave none: while training."""
         assert self.vocabulary is not None, "training comes after setup"
@@ -350,6 +356,11 @@ class FgvrDataModule(LightningDataModule):
         """Plain image features of the support photos, L2-normalised, shape ``(N, D)``: while there is a trainer."""
         device = self._trainer().strategy.root_device
         return self.features.of_group(TRAINING, self._learner().backbone, device, space=space).to_numpy()
+
+    def evaluated_features(self, space: Space) -> NDArray[np.float32]:
+        """The same of the photos of the evaluated split."""
+        device, split = self._trainer().strategy.root_device, self.photos.evaluated_split
+        return self.features.of_group(split, self._learner().backbone, device, space=space).to_numpy()
 
     def _labels_of_the_run(self) -> list[LabelRecord]:
         """The labels that the run's files were made from, one for each support photo."""
@@ -438,6 +449,11 @@ class FgvrDataModule(LightningDataModule):
         assert self.candidate_sets is not None, "photos are held out of training, for which there are candidate sets"
         drawn = draw_held_out([record.sample_id for record in self.support], self.holdout, run_seed())
         return split_held_out(self.candidate_sets.sample_ids, drawn)
+
+    def support_held_out(self) -> NDArray[np.bool_]:
+        """For each support photo, whether it is held out of training, shape ``(N,)``."""
+        drawn = draw_held_out([record.sample_id for record in self.support], self.holdout, run_seed())
+        return np.array([record.sample_id in drawn for record in self.support], dtype=np.bool_)
 
     @property
     def held_out_digest(self) -> str:

@@ -3,6 +3,7 @@
 from typing import ClassVar, Protocol
 
 from fgvr.backbones.base import Backbone
+from fgvr.candidates.base import CandidateStrategy
 from fgvr.records import Space
 
 
@@ -16,7 +17,6 @@ class Learner(Protocol):
         needs_pixels: Whether photos must be read in evaluation too, because the image tower changes.
         spaces: In which spaces it needs image features, where it needs features.
         closed_form: Whether it learns everything at once when it is configured, and nothing from batches.
-        default_candidates: Candidate strategy where none is configured: a short name.
     """
 
     backbone: Backbone
@@ -25,7 +25,9 @@ class Learner(Protocol):
     needs_pixels: ClassVar[bool]
     spaces: frozenset[Space]
     closed_form: ClassVar[bool]
-    default_candidates: ClassVar[str]
+
+    def default_candidates(self) -> CandidateStrategy:
+        """The candidate strategy where none is configured."""
 
 
 def needs_views(learner: Learner) -> bool:

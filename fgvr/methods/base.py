@@ -14,6 +14,8 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 
 from fgvr import __version__
 from fgvr.backbones.base import Backbone, ImageFeatures
+from fgvr.candidates.base import CandidateStrategy
+from fgvr.candidates.knn import KnnCandidates
 from fgvr.classifiers.base import Classifier
 from fgvr.classifiers.cosine import CosineClassifier
 from fgvr.data.batches import Batch
@@ -53,8 +55,6 @@ class Method(LightningModule, ABC):
     """Whether evaluation must read photos, because the image tower changes; otherwise image features are cached."""
     closed_form: ClassVar[bool] = False
     """Whether ``build`` learns everything at once, and nothing is learned from batches; see ``ClosedFormMethod``."""
-    default_candidates: ClassVar[str] = "knn"
-    """Candidate strategy where the configuration names none: a short name."""
     spaces: frozenset[Space] = frozenset({"joint"})
     """In which spaces its classifiers read image features; of the class, or of the object where options decide."""
 
@@ -100,6 +100,10 @@ class Method(LightningModule, ABC):
             int64, shape ``(N,)``, -1 where such a classifier has nothing to say.
         """
         return {}
+
+    def default_candidates(self) -> CandidateStrategy:
+        """The candidate strategy where the configuration names none."""
+        return KnnCandidates()
 
     @property
     def description_kinds(self) -> tuple[Kind, ...]:

@@ -19,6 +19,7 @@ from fgvr.data.batches import Batch, BatchSampler, PixelBatches
 from fgvr.errors import FgvrError
 from fgvr.methods.base import Method
 from fgvr.methods.contrastive import gather_rows
+from fgvr.methods.schedules import warn_of_schedule
 from fgvr.records import CandidateSets, Vocabulary
 
 log = logging.getLogger(__name__)
@@ -275,8 +276,7 @@ class FineTuneMethod(Method):
         if not math.isfinite(steps):
             raise FgvrError("The cosine schedule needs --trainer.max_epochs or --trainer.max_steps: 1 or more.")
         warmup, total = self.warmup_steps, int(steps)
-        if warmup >= total:
-            log.warning("model.warmup_steps is %d, but there are %d steps: the rate never falls", warmup, total)
+        warn_of_schedule(self.trainer, warmup, total, "steps", "model.warmup_steps")
         if self.trainer.accumulate_grad_batches > 1:
             log.warning(
                 "trainer.accumulate_grad_batches is %d: photos are contrasted within each of these batches only. For "

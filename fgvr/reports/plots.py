@@ -5,6 +5,7 @@ text by the browser, in the page's font.
 """
 
 import io
+import textwrap
 import warnings
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from fgvr.reports.analysis import Calibration, ClassResult
 from fgvr.reports.printable import printable
@@ -58,6 +59,7 @@ _STYLE: dict[Any, Any] = {
 }
 
 _LONGEST_NAME = 24
+_LONGEST_LINE = 48
 _DASHES = ("-", "--", ":", "-.")
 _WIDTH = 4.5
 
@@ -201,7 +203,12 @@ def label_space_plot(before: Sequence[int], after: Sequence[int], note: str = ""
                 range(1, len(ordered) + 1), ordered, where="mid", color=colour, linestyle=dashes, lw=1.8, label=label
             )
         plot.axes.set(xlabel="rank of the name", ylabel="photos", yscale="log")
+        # a logarithmic axis labels its minor ticks with formulas where there are few major ones
+        plot.axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         plot.axes.yaxis.set_major_formatter("{x:g}")
+        plot.axes.yaxis.set_minor_formatter(NullFormatter())
+        plot.axes.set_ylim(bottom=0.9)
+        plot.axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         _title(plot.axes, "Photos per name, before and after cleaning", note)
         plot.axes.legend(loc="upper right")
     return plot.svg
@@ -239,7 +246,7 @@ def set_size_plot(sizes: Sequence[int], covered: Sequence[bool | None], note: st
         plot.axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         plot.axes.grid(visible=False, axis="x")
         _title(plot.axes, "Candidate sets by size", note)
-        plot.figure.legend(loc="outside lower center", ncols=3)
+        plot.figure.legend(loc="outside lower center", ncols=2)
     return plot.svg
 
 
@@ -313,8 +320,12 @@ def calibration_plot(bins: Calibration, row: str, note: str = "") -> str:
 
 
 def _title(axes: Axes, title: str, note: str) -> None:
-    text = f"{title}\n({note})" if note else title
-    axes.set_title(text, loc="left", fontsize=9.5, fontweight="bold", color=_INK)
+    """A title of the whole figure: beside wide labels of an axis, one of the axes would run out of the figure."""
+    lines = [part for line in title.splitlines() for part in textwrap.wrap(line, _LONGEST_LINE)]
+    text = "\n".join([*lines, f"({note})"] if note else lines)
+    figure = axes.figure
+    assert isinstance(figure, Figure), "axes of a figure"
+    figure.suptitle(text, x=0.01, ha="left", fontsize=9.5, fontweight="bold", color=_INK)
 
 
 def _short(name: str) -> str:

@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import CSVLogger, WandbLogger
 
 from fgvr.labelers.files import read_labels_file
 from fgvr.methods.base import Method
+from fgvr.methods.support_figures import support_figures, warn_of_disagreement
 from fgvr.metrics.files import write_metrics
 from fgvr.metrics.protocol import ruler, score
 from fgvr.records import LabelRecord, Prediction
@@ -75,6 +76,11 @@ class RunRecorder(Callback):
         method = _method(pl_module)
         labels = read_labels_file(self.folder.labels) if self.folder.labels.is_file() else []
         rows = self._rows(method, labels, seconds)
+        for row, figures in support_figures(method).items():
+            rows[row].update(figures)
+        if warning := warn_of_disagreement(rows, method.row):
+            rows[method.row]["warning"] = warning
+            log.warning("%s", warning)
         predictions = method.predictions
         if method.data.direct:
             asked = method.data.read_labels(method.data.records_of("test"))

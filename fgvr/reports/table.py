@@ -11,13 +11,27 @@ COLUMNS = {
     "cacc": "cACC",
     "siou": "sIOU",
     "siou_hyphen": "sIOU (hyphens split)",
+    "agreement": "agreement",
+    "neighbour_agreement": "with neighbours",
+    "covering_rate": "covering rate",
+    "left_candidates": "left candidates",
     "label_seconds": "labelling s",
     "seconds": "computing s",
     "cost_usd": "US$",
 }
 """Key of a row in ``metrics.json`` -> heading."""
 
+_WITHOUT_TRUTH = ("neighbour_agreement", "covering_rate", "left_candidates")
+"""Shown where true names say nothing; ``metrics.json`` has them always."""
+_NOT_SHOWN = ("class_means_agreement",)
+
 SIMULATED = "simulated: the names come from a labeler that is a simulation, and so do its costs and times"
+
+AGREEMENT = (
+    "agreement: support photos that get the labeler's name from a classifier that did not learn from them, in percent; "
+    "no true names are needed"
+)
+SEEN_AGREEMENT = "*: by a classifier that has learned from these very names, which flatters it"
 
 ORACLE = "oracle: true names were trained on, or chose what was described or trained; no label-free result"
 
@@ -47,10 +61,15 @@ def table_cells(rows: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
         rows: Row name -> figures, as in ``metrics.json``.
     """
     found = {key for row in rows.values() for key, value in row.items() if _is_figure(value) or key == "candidates"}
+    found -= set(_NOT_SHOWN)
+    if any(row.get("ruler") for row in rows.values()):
+        found -= set(_WITHOUT_TRUTH)
     shown = {key: COLUMNS.get(key, key) for key in [*COLUMNS, *sorted(found - COLUMNS.keys())] if key in found}
     cells = [["", *shown.values()]]
     for name, row in rows.items():
-        cells.append([row_title(name, row), *(_cell(key, row.get(key)) for key in shown)])
+        seen = "*" if row.get("agreement_of") == "seen" else ""
+        found_cells = (_cell(key, row.get(key)) + (seen if key == "agreement" else "") for key in shown)
+        cells.append([row_title(name, row), *found_cells])
     return cells
 
 
@@ -73,8 +92,33 @@ def format_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
         lines.append(f"({SIMULATED})")
     if any(row.get("oracle") for row in rows.values()):
         lines.append(f"({ORACLE})")
+    if any("agreement" in row for row in rows.values()):
+        lines.append(f"({AGREEMENT})")
+    if any(row.get("agreement_of") == "seen" for row in rows.values()):
+        lines.append(f"({SEEN_AGREEMENT})")
     lines += [f"{name}: {_choice(row['selected'])}" for name, row in rows.items() if row.get("selected")]
+    lines += [f"warning: {row['warning']}" for row in rows.values() if row.get("warning")]
+    lines += [f"{name}: {fusion_said(row['fusion'])}" for name, row in rows.items() if row.get("fusion")]
     return "\n".join(lines)
+
+
+def fusion_said(fusion: Mapping[str, Any]) -> str:
+    """What was put together, and how much the text counts.
+
+    Args:
+        fusion: ``fusion`` of a row.
+
+    Example:
+        >>> fusion_said({"visual": "class_means", "text_weight": 0.1})
+        'class means, and the text with weight 0.1 (0: photos alone)'
+        >>> fusion_said({"visual": "gaussian", "text_weight": "infinite"})
+        'the text alone'
+    """
+    visual = {"class_means": "class means", "ridge": "ridge regression", "gaussian": "a Gaussian discriminant"}
+    weight, kind = fusion["text_weight"], visual.get(fusion["visual"], fusion["visual"])
+    if weight == "infinite":
+        return "the text alone"
+    return f"{kind} alone" if weight == 0 else f"{kind}, and the text with weight {weight:g} (0: photos alone)"
 
 
 def _choice(selected: Mapping[str, Any]) -> str:

@@ -16,8 +16,8 @@ _NAMES = ("tabby cat", "Great Pyrenees", "1967 Ford Mustang Convertible", "oat m
 def check_head(head: Head, backbone: Backbone) -> None:
     """Check a head against the contract in :mod:`fgvr.heads.base`, on the CPU.
 
-    - Class features are L2-normalised float32; logits are float32, under autocast too, and a photo's do not depend on
-      the rest of the batch; class features that the caller has already give the same logits.
+    - Class features are L2-normalised float32, as wide as the head's space; logits are float32, under autocast too, and
+      a photo's do not depend on the rest of the batch; class features that the caller has already give the same logits.
     - All of the head's parameters get a gradient, none of the backbone's does.
     - The state dict holds the head's own parameters and nothing of the backbone, and brings back the same features.
     - The order of the classes makes no difference (checked where no parameter belongs to one class).
@@ -35,18 +35,22 @@ def check_head(head: Head, backbone: Backbone) -> None:
         >>> check_head(PromptHead(n_ctx=4), TinyBackbone())
     """
     backbone.load()
-    images = F.normalize(torch.randn(6, backbone.embed_dim, generator=torch.Generator().manual_seed(0)), dim=-1)
+    images = F.normalize(torch.randn(6, _dim(head, backbone), generator=torch.Generator().manual_seed(0)), dim=-1)
     _check_logits(head, backbone, images)
     _check_gradients(head, backbone, images)
     _check_state(head, backbone)
     _check_order_of_classes(head, backbone, images)
 
 
+def _dim(head: Head, backbone: Backbone) -> int:
+    return backbone.embed_dim if head.space == "joint" else backbone.visual_dim
+
+
 def _check_logits(head: Head, backbone: Backbone, images: Tensor) -> None:
     _build(head, backbone, _NAMES)
     with torch.no_grad():
         features = head.class_features()
-        check_features(features, (len(_NAMES), backbone.embed_dim), "class_features")
+        check_features(features, (len(_NAMES), _dim(head, backbone)), "class_features")
         logits = head(images)
         assert logits.shape == (6, len(_NAMES)), f"logits: shape {tuple(logits.shape)} instead of (6, {len(_NAMES)})"
         _check_close(head(images, features), logits, "logits differ when class_features are given")

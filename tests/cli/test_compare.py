@@ -38,7 +38,7 @@ def test_compared_rows_are_trained_after_the_run_and_are_in_its_files(tiny_run, 
     assert compare(coop_single={"data.candidates": "single"}, coop_random=random) == 0
     out = capfd.readouterr().out.splitlines()
     assert out[-1] == "runs/run/0"
-    assert [line.split()[0] for line in out[-6:-2]] == ROWS
+    assert [line.split()[0] for line in out[-8:-4]] == ROWS
     assert list(metrics()) == ROWS
     table = pq.read_table("runs/run/0/predictions.parquet")
     assert table.column_names[3:] == [f"{row}_{part}" for row in ROWS for part in ("name", "score")]

@@ -291,7 +291,10 @@ def test_what_makes_a_run_unlike_its_options_is_said(caplog):
     assert "for one large batch, set data.batch_size to it and model.chunk_size" in caplog.text.replace("For", "for")
     caplog.clear()
     scheduled(10, warmup_steps=10)
-    assert "the rate never falls" in caplog.text
+    assert "the rate never leaves its warm-up" in caplog.text
+    caplog.clear()
+    scheduled(9, warmup_steps=2)
+    assert "There are 9 training steps" in caplog.text
 
 
 def test_steps_of_one_photo_are_refused_before_training(tiny_run):

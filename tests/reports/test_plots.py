@@ -2,6 +2,8 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextToPath
 
 from fgvr.reports import plots
 from fgvr.reports.analysis import Calibration, ClassResult
@@ -44,6 +46,49 @@ def test_plots_are_elements_of_a_page(name):
 def test_a_note_is_in_the_title(name):
     assert "(simulated labels)" in texts(DRAWN[name]("simulated labels"))
     assert "(simulated labels)" not in texts(DRAWN[name]())
+
+
+def extents(svg):
+    """Left and right end of each text that is not turned, and the width of the plot, in points."""
+    root = ElementTree.fromstring(svg)
+    width = float(root.get("viewBox").split()[2])
+    found = []
+    for element in root.iter("{http://www.w3.org/2000/svg}text"):
+        style = element.get("style")
+        turned = re.search(r"rotate\((-?[\d.]+)", element.get("transform", ""))
+        if turned and abs(float(turned[1])) > 1:
+            continue
+        size = float(re.search(r"([\d.]+)px", style)[1])
+        font = FontProperties(size=size, weight="bold" if "700" in style or "bold" in style else "normal")
+        length, _, _ = TextToPath().get_text_width_height_descent(element.text, font, ismath=False)
+        place = re.search(r"translate\((-?[\d.]+)", element.get("transform", ""))
+        x = float(place[1]) if place else float(element.get("x"))
+        anchor = (re.search(r"text-anchor: (\w+)", style) or [None, "start"])[1]
+        left = x - {"start": 0, "middle": length / 2, "end": length}[anchor]
+        found.append((element.text, left, left + length))
+    return found, width
+
+
+EDGES = {
+    "one photo a name": lambda: plots.label_space_plot([1, 1], [1, 1]),
+    "few photos a name": lambda: plots.label_space_plot([6, 5, 4, 2, 1], [6, 5, 4, 3]),
+    "thousands of photos a name": lambda: plots.label_space_plot([30000, 200, 1], [30000, 201]),
+    "long rows": lambda: plots.change_plot(CLASSES, "a_row_with_a_very_long_name", "another_very_long_name", "note"),
+    "many rows": lambda: plots.result_plot(dict.fromkeys(("sACC (mpnet)", "sIOU (split)"), MANY), "row_0"),
+}
+MANY = {f"row_{number}": 10.0 * number for number in range(7)}
+
+
+@pytest.mark.parametrize("name", [*DRAWN, *EDGES])
+def test_every_text_of_a_plot_is_plain_and_inside_it(name):
+    svg = DRAWN[name]("simulated labels") if name in DRAWN else EDGES[name]()
+    found, width = extents(svg)
+    assert found
+    for text, left, right in found:
+        assert not re.search(r"[$\\{}]|mathdefault", text), text
+        # the browser's font is not quite matplotlib's
+        assert left > -0.03 * width, f"{text!r} begins left of the plot"
+        assert right < 1.03 * width, f"{text!r} ends {right - width:.0f} points right of the plot"
 
 
 def test_names_of_rows_are_text():

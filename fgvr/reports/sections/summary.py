@@ -3,8 +3,10 @@
 It gathers from labels and candidates, so it stands above their sections.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from fgvr.reports.sections.candidates import Candidates
 from fgvr.reports.sections.labels import Labels
 from fgvr.reports.sections.reported_run import SIMULATED, ReportedRun
 from fgvr.reports.sections.sortable_table import MINUS, Column, Table, table
-from fgvr.reports.table import COLUMNS, table_cells
+from fgvr.reports.table import AGREEMENT, COLUMNS, SEEN_AGREEMENT, fusion_said, table_cells
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,25 @@ class Summary:
         note = SIMULATED if any(self.run.note(row) for row in self.run.files.metrics) else ""
         return plots.result_plot(figures, self.run.own or "", note) if figures else ""
 
+    @property
+    def agreement_notes(self) -> list[str]:
+        """What the column "agreement" of the result table means."""
+        rows = self.run.files.metrics.values()
+        notes = [AGREEMENT] if any("agreement" in row for row in rows) else []
+        return notes + ([SEEN_AGREEMENT] if any(row.get("agreement_of") == "seen" for row in rows) else [])
+
+    @property
+    def warning(self) -> str:
+        """What is to be said of the own row, where it agrees less with the names than it could."""
+        warning = self.run.files.metrics.get(self.run.own or "", {}).get("warning", "")
+        return warning if isinstance(warning, str) else ""
+
+    @property
+    def fusion(self) -> str:
+        """What the own row is made of, where that was chosen."""
+        fusion = self.run.files.metrics.get(self.run.own or "", {}).get("fusion")
+        return fusion_said(fusion) if isinstance(fusion, dict) else ""
+
     @cached_property
     def predicted(self) -> int:
         """How many photos were given a name."""
@@ -89,6 +110,8 @@ class Summary:
         for key in (key for key in COLUMNS if key.startswith(("sacc", "cacc"))):
             if isinstance(own.get(key), int | float):
                 tiles.append(Tile(COLUMNS[key], f"{own[key]:.1f}", self._against(key)))
+        if self.run.judged is None:
+            tiles += self._without_truth(own)
         row = self.run.own_predictions
         if row is not None:
             if self.run.judged is None and np.isfinite(row.scores).any():
@@ -112,6 +135,27 @@ class Summary:
             )
         return tiles
 
+    def _without_truth(self, own: Mapping[str, Any]) -> list[Tile]:
+        """What can be said of the own row without any true name."""
+        tiles = []
+        if isinstance(own.get("agreement"), int | float):
+            notes = {
+                "unseen": "get the labeler's name, by what did not learn from them",
+                "held out": "that were held out get the labeler's name",
+                "seen": "get the labeler's name; it has learned them, which flatters it",
+            }
+            share = f"{own['agreement']:.0f}%"
+            tiles.append(Tile("support photos", share, notes.get(str(own.get("agreement_of")), "")))
+        if isinstance(own.get("neighbour_agreement"), int | float):
+            share = f"{own['neighbour_agreement']:.0f}%"
+            tiles.append(
+                Tile("like their neighbours", share, "of the photos get the name of the nearest support photo")
+            )
+        if isinstance(own.get("left_candidates"), int | float):
+            share = f"{own['left_candidates']:.0f}%"
+            tiles.append(Tile("outside their candidates", share, "of the support photos are named otherwise"))
+        return tiles
+
     def _against(self, key: str) -> str:
         own, other = (self.run.files.metrics.get(row or "", {}).get(key) for row in (self.run.own, self.run.baseline))
         if not isinstance(own, int | float) or not isinstance(other, int | float):
@@ -120,8 +164,8 @@ class Summary:
 
 
 def _figure(cell: str) -> float | None:
-    """The number in a cell of the result table; a dash counts as none that is known."""
+    """The number in a cell of the result table; a dash counts as none that is known, and a star is a mark."""
     try:
-        return float("nan") if cell == "-" else float(cell)
+        return float("nan") if cell == "-" else float(cell.removesuffix("*"))
     except ValueError:
         return None
