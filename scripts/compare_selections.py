@@ -3,11 +3,11 @@
     python scripts/compare_selections.py --config quickstart.yaml --data.shots null
     python scripts/compare_selections.py --config dogs120_recorded.yaml --data.dataset.root FOLDER
 
-The photos to choose from are the support photos of the configuration. Its backbone looks at them, and its labeler is
-asked about all of them, so take one that costs nothing: simulated or recorded. True names serve the figures alone. With
---imbalance 20 the commonest class has 20 times as many photos as the rarest; the others lie exponentially between them.
-The second table says what the cascade's look at the neighbours finds. With the simulated labeler there is a third one,
-of votes between labelers that differ in their seed alone.
+The photos to choose from are the support photos of the configuration. Its backbone looks at them, in the space that
+--space says, and its labeler is asked about all of them, so take one that costs nothing: simulated or recorded. True
+names serve the figures alone. With --imbalance 20 the commonest class has 20 times as many photos as the rarest; the
+others lie exponentially between them. The second table says what the cascade's look at the neighbours finds. With the
+simulated labeler there is a third one, of votes between labelers that differ in their seed alone.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import hashlib
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 
@@ -28,7 +29,7 @@ from fgvr.labelers.fieldguide import FieldguideLabeler
 from fgvr.labelers.run import label, read_labels
 from fgvr.labelers.storage.store import LabelStore
 from fgvr.labelers.vote import VoteLabeler
-from fgvr.records import ImageRecord, LabelRecord
+from fgvr.records import ImageRecord, LabelRecord, Space
 from fgvr.registry import SELECTIONS
 from fgvr.vocabulary.build import build_vocabulary, labels_as_indices
 
@@ -149,13 +150,14 @@ def main() -> None:
     parser.add_argument("--budgets", type=int, nargs="+", default=[20, 40, 80, 160])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--imbalance", type=float, default=1.0)
+    parser.add_argument("--space", choices=get_args(Space), default="visual")
     args, extra = parser.parse_known_args()
     cli = ParsedCLI(["--config", args.config, *extra])
     data, backbone = cli.data, cli.method.backbone
     truth = {photo.sample_id: data.photos.truth[photo.sample_id] for photo in data.support}
     photos = thinned(data.support, truth, args.imbalance)
     backbone.load()
-    features = data.image_features(photos, backbone)
+    features = data.image_features(photos, backbone, args.space)
     with LabelStore(data.label_store) as store:
         label(data.labeler, photos, store, progress=False)
         labels = read_labels(data.labeler, photos, store)

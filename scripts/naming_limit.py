@@ -9,31 +9,27 @@ group-descriptions. Figures:
 
 - right: percent of support photos whose nearest text is that of their class (the zero-shot pseudo-labels).
 - classes given: classes that any photo has as its pseudo-label.
-- same neighbour: percent of photos whose nearest photo is of their class; of the image tower before its classifier too,
-  if the backbone is "lite", whose features are a mixture of ImageNet's names.
+- same neighbour: percent of photos whose nearest photo is of their class, in the joint space; in the visual space too,
+  if the backbone has one of its own.
 - named by the mean: classes whose mean photo is nearest to the class's text, if the photos of a class were known.
 - named one to one: the same, if in addition no two classes may have the same name (the assignment of the largest sum).
 """
 
 import json
 import sys
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from fgvr.backbones.lite import LiteBackbone
 from fgvr.cli.train import ParsedCLI
 from fgvr.data.class_names import stated_vocabulary
 from fgvr.descriptions.files import read_descriptions
 from fgvr.descriptions.pseudo_labels import zero_shot_labels
 from fgvr.descriptions.texts import DescriptionTexts, matched
 from fgvr.errors import FgvrError
-from fgvr.images import open_image
 from fgvr.methods.zero_shot import template_features
-from fgvr.records import ImageRecord
 
 
 def named(features: Tensor, truth: Tensor, texts: Tensor) -> dict[str, float]:
@@ -55,15 +51,6 @@ def same_neighbour(features: Tensor, truth: Tensor) -> float:
     """Percent of rows whose nearest other row is of the same class."""
     cosines = F.normalize(features, dim=-1) @ F.normalize(features, dim=-1).T
     return percent(truth[cosines.fill_diagonal_(-2).argmax(1)] == truth)
-
-
-def before_classifier(backbone: LiteBackbone, photos: Sequence[ImageRecord], batch_size: int = 64) -> Tensor:
-    """What the image tower's last layer classifies, shape ``(N, 1280)``."""
-    tower, found = backbone.image_tower, []
-    for start in range(0, len(photos), batch_size):
-        views = [backbone.transform(open_image(photo.path)) for photo in photos[start : start + batch_size]]
-        found.append(tower.forward_head(tower.forward_features(torch.stack(views)), pre_logits=True))
-    return torch.cat(found)
 
 
 def percent(right: Tensor) -> float:
@@ -97,8 +84,9 @@ def main(args: list[str]) -> None:
         texts["names and descriptions"] = F.normalize(means, dim=-1)
     figures: dict[str, object] = {kind: named(features, truth, each) for kind, each in texts.items()}
     figures["same neighbour"] = same_neighbour(features, truth)
-    if isinstance(backbone, LiteBackbone):
-        figures["same neighbour, before the classifier"] = same_neighbour(before_classifier(backbone, support), truth)
+    if backbone.has_visual_space:
+        visual = torch.from_numpy(data.image_features(support, backbone, "visual"))
+        figures["same neighbour, visual space"] = same_neighbour(visual, truth)
     for kind, values in figures.items():
         print(f"{kind}: {values}")
     print(json.dumps({"photos": len(support), "classes": len(names), **figures}))
