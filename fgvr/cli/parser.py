@@ -4,7 +4,7 @@ import difflib
 import importlib
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
@@ -18,7 +18,14 @@ _TOP_OPTION = re.compile(r"^Option '(?P<option>\w+)[\w.]*' is not accepted")
 _REQUIRED = re.compile(
     r"Problem with given class_path '(?P<path>[\w.]+)':\s+the following arguments are required: (?P<options>[\w, ]+)"
 )
+_NO_MODEL = re.compile(r"the following arguments are required: (?P<command>\w+)\.model$")
 _KEY = re.compile(r'[Pp]arser key "([\w.]+)"')
+_NO_CLASS = re.compile(r"Problem with given class_path '(?P<path>[\w.]+)':\n\s+(?P<why>(?![Pp]arser key)[^\n]+)\n")
+_WRONG_VALUE = re.compile(r"Expected an? (?P<kind>[^\n]+)\. Got value: (?P<value>[^\n]*)")
+_WRONG_UNION = re.compile(
+    r"- Expected an? (?P<kind>[^\n]+)\n(?:\s+- Expected [^\n]+\n)*\s+Given value type: [^\n]+\n"
+    r"\s+Given value: (?P<value>(?!NestedArg)[^\n]*)"
+)
 _OPTION_OF_NOTHING = re.compile(r"NestedArg\(key='(?P<option>[\w.]+)'")
 _FLAG = re.compile(r"[Uu]nrecognized arguments: --(?P<option>[\w.-]+)")
 
@@ -39,8 +46,9 @@ class FgvrParser(LightningArgumentParser):
         if not self.exit_on_error:
             super().error(message, ex)
         command = self.prog.replace(" [options]", "")
-        message = _in_short(message)
-        raise FgvrError(f"{message.rstrip()}{self._hint(message)}\nTo see every option: {command} --help") from ex
+        raise FgvrError(
+            f"{_in_short(message).rstrip()}{self._hint(message)}\nTo see every option: {command} --help"
+        ) from ex
 
     def _hint(self, message: str) -> str:
         if match := _CLASS_OPTION.search(message):
@@ -59,19 +67,74 @@ class FgvrParser(LightningArgumentParser):
 
 
 def _in_short(message: str) -> str:
-    """What jsonargparse says of a plugin in a page, in a line: which option it lacks, or which plugin the option."""
+    """What jsonargparse says in a page, in a line: which option a plugin lacks or has not, or which value is wrong."""
     if match := _REQUIRED.search(message):
-        name = match["path"].rpartition(".")[2]
-        plugins = ((kind, short, path) for kind, registry in KINDS.items() for short, path in registry.items())
-        shown = (
-            f" It is explained by: fgvr show {kind} {short}" for kind, short, path in plugins if path == match["path"]
+        where = next((f" It is explained by: {command}" for command in _shown_by(match["path"])), "")
+        return f"{_key(message)}: {_name(match['path'])} needs {match['options'].strip()}.{where}"
+    if match := _NO_MODEL.search(message):
+        return f"fgvr {match['command']} is told no model: give --config RUN/config.yaml, of the run of the checkpoint."
+    if match := _CLASS_OPTION.search(message):
+        others = _others_with(match["path"], match["option"])
+        instead = f" It is one of {', '.join(others)}: name that first." if others else ""
+        return f"{_key(message)}: {_name(match['path'])} has no option {match['option']!r}.{instead}"
+    given = _OPTION_OF_NOTHING.findall(message)
+    if not given and (match := _NO_CLASS.search(message)):
+        return f"{_key(message)}: {match['path']!r} cannot be used: {match['why'].strip().rstrip('.')}."
+    values = _WRONG_VALUE.findall(message) or [(kind, value) for kind, value in _WRONG_UNION.findall(message)]
+    keys = _KEY.findall(message)
+    # the keys of one path, and not of several attempts
+    if values and (len(keys) == 1 if not given else _key(message) == f"{keys[0]}.{given[-1]}"):
+        kind, value = values[0]
+        return f"{_key(message)} is {value.strip()!r}; expected {_expected(kind)}."
+    if given:
+        return (
+            f"--{_key(message)}.{given[0]} is an option of what is given with --{_key(message)} NAME; give that first."
         )
-        where = next(shown, "")
-        return f"{'.'.join(_KEY.findall(message))}: {name} needs {match['options'].strip()}.{where}"
-    if not _CLASS_OPTION.search(message) and (match := _OPTION_OF_NOTHING.search(message)):
-        key = ".".join(_KEY.findall(message))
-        return f"--{key}.{match['option']} is an option of what is given with --{key} NAME; give that first."
     return message
+
+
+def _key(message: str) -> str:
+    return ".".join(_KEY.findall(message))
+
+
+def _name(path: str) -> str:
+    return path.rpartition(".")[2]
+
+
+def _shown_by(path: str) -> Iterator[str]:
+    """The command that explains the plugin of a class path, if it is one."""
+    for kind, registry in KINDS.items():
+        yield from (f"fgvr show {kind} {short}" for short, known in registry.items() if known == path)
+
+
+def _others_with(path: str, option: str) -> list[str]:
+    """Short names of the plugins of the same kind that have the option."""
+    registry = next((registry for registry in KINDS.values() if path in registry.values()), None)
+    found = []
+    for short, other in ({} if registry is None else registry).items():
+        module, _, name = other.rpartition(".")
+        try:
+            parameters = inspect.signature(getattr(importlib.import_module(module), name)).parameters
+        except ImportError:  # a plugin whose packages are not installed
+            continue
+        if option in parameters and other != path:
+            found.append(short)
+    return found
+
+
+def _expected(kind: str) -> str:
+    """A type as jsonargparse prints it, in words."""
+    if literals := re.search(r"Literal\[(.*)\]", kind):
+        return "one of " + literals[1].replace("'", "")
+    words = {
+        "float": "a number (.inf is infinite)",
+        "int": "a whole number",
+        "bool": "true or false",
+        "str": "a text",
+        "list": "a list",
+    }
+    bare = re.sub(r"<class '(.*)'>", r"\1", kind.strip())
+    return words.get(bare, bare)
 
 
 def _did_you_mean(wrong: str, known: Iterable[str], dashes: str = "") -> str:

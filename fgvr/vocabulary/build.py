@@ -184,6 +184,11 @@ def _no_names(labels: Sequence[LabelRecord]) -> FgvrError:
             f"None of the {len(labels)} photos has a reply: fgvr labels stats says why. To ask again: fgvr labels "
             "retry-failed, then fgvr label with the same options."
         )
+    if labels and all(label.flag == "empty" for label in labels):
+        return FgvrError(
+            f"None of the {len(labels)} photos has a name: all replies are empty. Look into the labeler's file, or at "
+            "what fgvr labels show prints."
+        )
     counted = ", ".join(f"{flag}: {count}" for flag, count in sorted(flags.items())) or "there are no replies"
     return FgvrError(
         f"None of the {len(labels)} replies gives a class name ({counted}). Read some of the raw replies, then ask "

@@ -193,7 +193,16 @@ def test_weights_and_biases_offline(tiny_run, monkeypatch):
         (["--model.loss", "prodenn"], "Did you mean 'proden'"),
         (["--model.loss", "proden", "--model.loss.momentm", "1"], "Did you mean 'momentum'"),
         (["--data.batchsize", "3"], "Did you mean '--data.batch_size'"),
-        (["--data.batch_size", "three"], "Got value: three"),
+        (["--data.shots", "2.5"], "data.shots is '2.5'; expected a whole number."),
+        (["--model.lr", "abc"], "model.lr is 'abc'; expected a number (.inf is infinite)."),
+        (["--model.fuse", "maybe"], "model.fuse is 'maybe'; expected true or false."),
+        (["--data.candidates", "knn", "--data.candidates.space", "x"], "space is 'x'; expected one of joint, visual."),
+        (
+            ["--model.head", "linear", "--model.head.start", "x"],
+            "head.start is 'x'; expected one of class_means, text,",
+        ),
+        (["--model.text_weight", "3"], "model: CoOpMethod has no option 'text_weight'. It is one of class_means: name"),
+        (["--data.batch_size", "three"], "data.batch_size is 'three'; expected a whole number."),
         (["--data.dataset.root", "no_such_folder"], "no folder 'no_such_folder'"),
         (["--data.labeler.path", "no_such.jsonl"], "There is no file"),
         (["--data.labeler", "null"], "No labeler is set"),
@@ -210,6 +219,7 @@ def test_weights_and_biases_offline(tiny_run, monkeypatch):
         (["--model.lr", "0"], "model.lr is 0"),
         (["--trainer.strategy", "no_such"], "The trainer cannot be built: You selected an invalid strategy"),
         (["--data.class_names", "no_such.txt"], "'no_such.txt', which is no file"),
+        (["--data.labeler", "no_such.Labeler"], "data.labeler: 'no_such.Labeler' cannot be used: No module named"),
     ],
 )
 def test_mistakes_are_answered_with_what_was_meant(tiny_run, capsys, options, message):
@@ -220,6 +230,13 @@ def test_mistakes_are_answered_with_what_was_meant(tiny_run, capsys, options, me
     assert not list(Path("runs").glob("*/*/checkpoints")), "found before anything was trained"
     folders = [run for run in Path("runs").glob("*/*") if run.is_dir()]
     assert not [run for run in folders if len(list(run.iterdir())) < 2], "no empty folder is left"
+
+
+@pytest.mark.parametrize("command", ["test", "predict", "validate"])
+def test_what_is_used_again_is_not_guessed(tiny_run, capsys, command):
+    """The default model may be another one than the checkpoint's."""
+    assert main([command, *OPTIONS[:4], "--ckpt_path", "no_such.ckpt"]) == 2
+    assert f"fgvr {command} is told no model: give --config RUN/config.yaml" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["test", "predict", "validate"])
