@@ -78,19 +78,25 @@ class Clock:
         self.total_batch_idx = 1
 
 
-def test_how_long_it_will_take_is_said_once_from_the_second_step(monkeypatch, caplog):
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        pytest.param((30, 0.4, 0.4, 9, 0.4, 0.4, 0.4), "takes 400 ms, and there are 999 more: about 7 min", id="short"),
+        pytest.param((30, 3, 0.4), "takes 3 s, and there are 999 more: about 50 min", id="long"),
+    ],
+)
+def test_how_long_it_will_take_is_said_once_and_soon(monkeypatch, caplog, steps, said):
+    """By the median of a few steps but the first, and of one where it is long."""
     now = [0.0]
     monkeypatch.setattr("fgvr.cli.time_estimate.time.perf_counter", lambda: now[0])
     estimate, trainer = TimeEstimate(), Clock()
     estimate.on_train_start(trainer, None)
     with caplog.at_level(logging.INFO):
-        for seconds in (30.0, 0.4, 0.4, 0.4):
+        for seconds in steps:
             estimate.on_train_batch_start(trainer, None, None, 0)
             now[0] += seconds
             estimate.on_train_batch_end(trainer, None, None, None, 0)
-    assert [record.getMessage() for record in caplog.records] == [
-        "A training step takes 400 ms, and there are 999 more: about 7 min"
-    ]
+    assert [record.getMessage() for record in caplog.records] == [f"A training step {said}"]
 
 
 def test_short_trainings_are_not_announced(caplog):
