@@ -3,7 +3,7 @@
 import logging
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -28,12 +28,12 @@ _ROW = re.compile(r"[a-z0-9_]+")
 _GIVEN_BY_FIT = dict.fromkeys(("config", "ckpt_path", "run", "compare"), "fgvr fit gives it to the run of this row")
 
 
-def check_rows(entries: Mapping[str, Mapping[str, Any]], own: str) -> None:
+def check_rows(entries: Mapping[str, Mapping[str, Any]], own: Collection[str]) -> None:
     """Refuse row names that cannot be, and keys that are not the row's to give.
 
     Args:
         entries: Row name -> the options in which its run differs.
-        own: Name of the run's own row.
+        own: Names of the run's own rows.
 
     Raises:
         FgvrError: A name is not made of lower-case letters, digits and underscores, or another row has it.
@@ -41,7 +41,7 @@ def check_rows(entries: Mapping[str, Mapping[str, Any]], own: str) -> None:
     for row, options in entries.items():
         if not _ROW.fullmatch(row):
             raise FgvrError(f"compare: the row name {row!r} is not made of the characters a-z, 0-9 and _ alone.")
-        if row in ("zero_shot", LABELER, own):
+        if row in ("zero_shot", LABELER, *own):
             raise FgvrError(f"compare: another row is called {row!r} already; choose another name.")
         named_options(options, f"compare: {row!r}", _GIVEN_BY_FIT)
 

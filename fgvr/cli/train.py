@@ -82,7 +82,8 @@ class FgvrCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the keys that are fgvr's own, and the model where none is given."""
-        parser.set_defaults({"model": DEFAULT_MODEL})
+        if self.command not in ("validate", "test", "predict"):  # a checkpoint has its model in its config.yaml
+            parser.set_defaults({"model": DEFAULT_MODEL})
         parser.add_class_arguments(RunOptions, "run")
         parser.add_class_arguments(CheckpointOptions, "checkpoint")
         parser.add_argument(
@@ -183,6 +184,8 @@ class FgvrCLI(LightningCLI):
         self.check_compare()
         if self.command == "fit" and method.trains:
             data.features.trains_on_stored(method)  # refuses views before anything is paid for
+            if method.closed_form and data.features.augment is not None:
+                log.warning("data.augment and data.views change nothing: %s learns from plain photos", method.row)
         # where nothing is scored, nothing is compared with the labeler either
         data.direct = data.direct and self.command in ("fit", "test")
         data.asks_support = data.vocabulary is None and not data.resuming and data.needs_labels(method)
@@ -238,7 +241,7 @@ class FgvrCLI(LightningCLI):
                 "A job of several processes trains no compared rows: give --compare null, and run the rows side by "
                 "side with fgvr sweep."
             )
-        check_rows(entries, self.method.row)
+        check_rows(entries, self.method.row_names())
         assert self.run_folder is not None, "before_instantiate_classes has made it"
         if self.checkpoint is not None:
             then = yaml.safe_load(self.run_folder.config.read_text(encoding="utf-8"))
@@ -349,7 +352,9 @@ class FgvrCLI(LightningCLI):
         if not self.method.trains:
             return None
         photos = round(len(data.support) * (1 - data.holdout))
-        return default_epochs(max(round(photos / data.batch_size), 1))
+        epochs = default_epochs(max(round(photos / data.batch_size), 1))
+        log.info("Training for %d epochs; trainer.max_epochs states another number", epochs)
+        return epochs
 
     def _options(self) -> Any:
         return self.config[self.subcommand] if self.subcommand else self.config

@@ -301,7 +301,7 @@ class FgvrDataModule(LightningDataModule):
         outside = sum(not given for given in photos.labels) - sum(not record.names for record in labels)
         if outside:
             log.warning("%d photos were given names that are not in the label space; they count as unnamed", outside)
-        stored = self.trainer is not None and self.features.trains_on_stored(learner)
+        stored = self.trainer is not None and (learner.looks_at_support or self.features.trains_on_stored(learner))
         if strategy.needs_features or stored:
             features = self.features.of_group(TRAINING, learner.backbone, device, space=strategy.space).to_numpy()
             write_neighbours(find_neighbours(photos.sample_ids, features), self._folder().neighbours)
@@ -430,13 +430,7 @@ class FgvrDataModule(LightningDataModule):
 
     def selection_dataloader(self) -> DataLoader[Batch]:
         """The photos of ``selection_rows`` in their plain view; ``sample_index`` is the row in the candidate sets."""
-        learner, rows = self._learner(), self._support_rows()
-        batches: FeatureBatches | PixelBatches
-        if learner.needs_pixels:
-            batches = PixelBatches([self.support[row] for row in rows], learner.backbone.transform)
-        else:
-            device = self._trainer().strategy.root_device
-            batches = FeatureBatches(self.features.of_group(TRAINING, learner.backbone, device).select(rows))
+        batches = self.features.plain_batches(TRAINING, self._support_rows(), self._learner())
         return self._loader(batches, shuffle=False, rows=self.selection_rows)
 
     @cached_property

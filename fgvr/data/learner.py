@@ -17,6 +17,7 @@ class Learner(Protocol):
         needs_pixels: Whether photos must be read in evaluation too, because the image tower changes.
         spaces: In which spaces it needs image features, where it needs features.
         closed_form: Whether it learns everything at once when it is configured, and nothing from batches.
+        looks_at_support: Whether it looks at the plain features of all support photos when it is configured.
     """
 
     backbone: Backbone
@@ -25,6 +26,7 @@ class Learner(Protocol):
     needs_pixels: ClassVar[bool]
     spaces: frozenset[Space]
     closed_form: ClassVar[bool]
+    looks_at_support: bool
 
     def default_candidates(self) -> CandidateStrategy:
         """The candidate strategy where none is configured."""

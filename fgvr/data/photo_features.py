@@ -64,14 +64,22 @@ class PhotoFeatures:
         """Whether training takes stored features, in one view or more.
 
         Raises:
-            FgvrError: Views are to be stored for an image tower that changes.
+            FgvrError: Views are to be stored for an image tower that changes, or photos to be read in each step for two
+                towers.
         """
         if learner.needs_pixels and self.views is not None:
             raise FgvrError(
                 f"data.views is {self.views}, but {type(learner).__name__} changes the image tower, so that features "
                 "cannot be stored: leave data.views out."
             )
-        return not learner.needs_pixels and (self.views is not None or self.augment is None)
+        stored = not learner.needs_pixels and (self.views is not None or self.augment is None)
+        if not stored and not learner.closed_form and _has_two_towers(learner):
+            raise FgvrError(
+                f"data.augment reads photos anew in each step, and {type(learner.backbone).__name__} has two image "
+                "towers, each with pixels of its own: give --data.views 8, which stores features, or leave "
+                "data.augment out."
+            )
+        return stored
 
     def of(self, photos: Sequence[ImageRecord], backbone: Backbone, space: Space = "joint") -> StoredFeatures:
         """Plain features of any photos, before there is a trainer; the backbone is loaded if it was not."""
@@ -91,12 +99,13 @@ class PhotoFeatures:
             device: Where to compute.
             judges_training: Whether photos of ``TRAINING`` are evaluated too, which takes their plain view.
         """
-        for space in sorted(learner.spaces):
+        for space in _spaces(learner):
             for group in groups:
                 if group == TRAINING:
-                    if learner.trains and self.trains_on_stored(learner):
+                    if learner.trains and not learner.closed_form and self.trains_on_stored(learner):
                         self.of_group(group, learner.backbone, device, self.views, space)
-                    if learner.trains and judges_training and not learner.needs_pixels:
+                    looked_at = judges_training or learner.looks_at_support
+                    if learner.trains and looked_at and not learner.needs_pixels:
                         self.of_group(group, learner.backbone, device, space=space)
                 elif not learner.needs_pixels and self.photos(group):
                     self.of_group(group, learner.backbone, device, space=space)
@@ -135,11 +144,7 @@ class PhotoFeatures:
             seed: Of views that are drawn anew in every epoch.
         """
         if self.trains_on_stored(learner):
-            stored = {
-                space: features.select(rows)
-                for space, features in self._prepared(TRAINING, learner, self.views).items()
-            }
-            return FeatureBatches(stored["joint"], needs_views(learner), stored.get("visual"))
+            return self._stored_batches(TRAINING, learner, self.views, rows, needs_views(learner))
         transform = learner.backbone.transform
         records = self.photos(TRAINING)
         view = transform if self.augment is None else Augmentation(transform, self.augment)
@@ -147,12 +152,35 @@ class PhotoFeatures:
 
     def evaluation_batches(self, group: str, learner: Learner) -> FeatureBatches | PixelBatches:
         """Batches of all photos of a group in their plain view, after ``prepare``."""
-        if learner.needs_pixels:
-            return PixelBatches(self.photos(group), learner.backbone.transform)
-        stored = self._prepared(group, learner, views=None)
-        return FeatureBatches(stored["joint"], visual=stored.get("visual"))
+        return self.plain_batches(group, range(len(self.photos(group))), learner)
 
-    def _prepared(self, group: str, learner: Learner, views: int | None) -> dict[Space, StoredFeatures]:
-        return {
-            space: self._stored[group, views, id(learner.backbone.tower_of(space))][space] for space in learner.spaces
+    def plain_batches(self, group: str, rows: Sequence[int], learner: Learner) -> FeatureBatches | PixelBatches:
+        """Batches of some photos of a group in their plain view, after ``prepare``.
+
+        Args:
+            group: ``TRAINING``, which ``prepare`` must have been told, or the name of a split.
+            rows: Which photos, in the order of ``Batch.sample_index``.
+            learner: The method.
+        """
+        if learner.needs_pixels:
+            records = self.photos(group)
+            return PixelBatches([records[row] for row in rows], learner.backbone.transform)
+        return self._stored_batches(group, learner, None, rows)
+
+    def _stored_batches(
+        self, group: str, learner: Learner, views: int | None, rows: Sequence[int], further_views: bool = False
+    ) -> FeatureBatches:
+        stored = {
+            space: self._stored[group, views, id(learner.backbone.tower_of(space))][space].select(rows)
+            for space in _spaces(learner)
         }
+        return FeatureBatches(stored["joint"], further_views, stored.get("visual"))
+
+
+def _spaces(learner: Learner) -> list[Space]:
+    """The spaces of the features that the method gets, the one of texts always among them."""
+    return sorted({"joint", *learner.spaces})
+
+
+def _has_two_towers(learner: Learner) -> bool:
+    return len({id(learner.backbone.tower_of(space)) for space in _spaces(learner)}) > 1

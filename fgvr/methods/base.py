@@ -1,9 +1,11 @@
 """The contract of a method: the only file that the author of a method plugin must read."""
 
+import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import torch
@@ -25,6 +27,8 @@ from fgvr.descriptions.parts import Kind
 from fgvr.errors import FgvrError, TextTooLongError
 from fgvr.metrics.protocol import score
 from fgvr.records import CandidateSets, Prediction, Space, Vocabulary
+
+log = logging.getLogger(__name__)
 
 _BACKBONE_PREFIX = "backbone."
 
@@ -57,6 +61,8 @@ class Method(LightningModule, ABC):
     """Whether ``build`` learns everything at once, and nothing is learned from batches; see ``ClosedFormMethod``."""
     spaces: frozenset[Space] = frozenset({"joint"})
     """In which spaces its classifiers read image features; of the class, or of the object where options decide."""
+    looks_at_support: bool = False
+    """Whether ``build`` reads ``data.support_features``, which are then ready."""
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
@@ -91,15 +97,19 @@ class Method(LightningModule, ABC):
         """
 
     def unseen_predictions(self) -> Mapping[str, Tensor]:
-        """Row name -> class of each candidate set's photo by a classifier that did not learn from that photo.
+        """Row name -> class of each support photo by a classifier that did not learn from that photo.
 
         Called on process 0 after training. For the agreement with the labeler, which is worth nothing where the
         classifier has learned the very name that it is compared with. Rows of ``untrained_rows`` need not be here.
 
         Returns:
-            int64, shape ``(N,)``, -1 where such a classifier has nothing to say.
+            int64, one for each of ``data.support``, shape ``(N,)``; -1 where such a classifier has nothing to say.
         """
         return {}
+
+    def row_names(self) -> tuple[str, ...]:
+        """The names that ``classifiers()`` may have, known before anything is built; no compared row can have them."""
+        return tuple(dict.fromkeys((*self.untrained_rows, self.row)))
 
     def default_candidates(self) -> CandidateStrategy:
         """The candidate strategy where the configuration names none."""
@@ -148,9 +158,14 @@ class Method(LightningModule, ABC):
         """L2-normalised image features of a batch: as they are if they are features, else encoded from pixels."""
         return images if images.ndim == 2 else self.backbone.encode_image(images)
 
-    def features(self, batch: Batch) -> ImageFeatures:
-        """Image features of a batch, stored or computed now, in the method's ``spaces``."""
-        if batch.images.ndim > 2 and "visual" in self.spaces:
+    def features(self, batch: Batch, space: Space | None = None) -> ImageFeatures:
+        """Image features of a batch, stored or computed now, in the method's ``spaces``.
+
+        Args:
+            batch: Features or pixels.
+            space: The one that is read, where others need not be computed.
+        """
+        if batch.images.ndim > 2 and (space == "visual" or (space is None and "visual" in self.spaces)):
             return self.backbone.encode_spaces(batch.images)
         return ImageFeatures(self.image_features(batch.images), batch.visual)
 
@@ -262,28 +277,30 @@ class Method(LightningModule, ABC):
         """Take a state back; only a frozen backbone's weights may be missing.
 
         Raises:
-            FgvrError: Anything else is missing or left over.
+            FgvrError: Anything else is missing or left over, or is of another shape.
         """
-        try:
-            result = super().load_state_dict(state_dict, strict=False, assign=assign)
-        except RuntimeError as error:  # torch's word for tensors of other shapes
-            raise FgvrError(
-                f"The checkpoint does not fit this configuration: {error}. Use the config.yaml of the checkpoint's own "
-                "run folder."
-            ) from error
+        mine = self.state_dict()
+        for key, found in state_dict.items():
+            if isinstance(found, Tensor) and key in mine and found.shape != mine[key].shape:
+                raise FgvrError(
+                    f"The checkpoint has {key} of shape {tuple(found.shape)}, and here it is {tuple(mine[key].shape)} "
+                    f"({len(self.vocabulary or ())} classes, {type(self.backbone).__name__}): it was made with another "
+                    "backbone, space or head. Use the config.yaml of the checkpoint's own run folder."
+                )
+        result = super().load_state_dict(state_dict, strict=False, assign=assign)
         missing = [key for key in result.missing_keys if self.needs_pixels or not key.startswith(_BACKBONE_PREFIX)]
         if strict and (missing or result.unexpected_keys):
             raise FgvrError(
-                f"The checkpoint does not fit {type(self).__name__}: missing {missing}, "
-                f"left over {result.unexpected_keys}. Use the config.yaml of the checkpoint's own run folder."
+                f"The checkpoint does not fit {type(self).__name__}: missing {_some(missing)}, left over "
+                f"{_some(result.unexpected_keys)}. Use the config.yaml of the checkpoint's own run folder."
             )
         return result
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what a reader needs, plain values only.
 
-        Class names in order, the resolved configuration, which photos were held out of training, whether true names
-        were allowed to choose, and whether it rests on replies that were made up.
+        Class names in order, the resolved configuration, which photos were held out of training, of which image towers
+        the features were, whether true names were allowed to choose, and whether it rests on replies that were made up.
         """
         assert self.vocabulary is not None
         checkpoint["fgvr"] = {
@@ -291,6 +308,7 @@ class Method(LightningModule, ABC):
             "class_names": list(self.vocabulary.names),
             "config": self.resolved_config,
             "held_out": self.data.held_out_digest,
+            "towers": self.towers,
             "oracle": bool(self.selection.get("oracle")),
             "simulated": self.data.simulated,
         }
@@ -298,18 +316,39 @@ class Method(LightningModule, ABC):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the mark of what true names were allowed to choose; go on training with the same photos held out only.
 
+        Another image tower than that of the training is warned of: what was learned means nothing to it.
+
         Raises:
             FgvrError: Training is to go on, and the run was begun with other held-out photos.
         """
         written = checkpoint.get("fgvr", {})
         if written.get("oracle"):
             self.selection["oracle"] = True
+        if (towers := written.get("towers")) is not None and towers != self.towers:
+            log.warning(
+                "The checkpoint was learned from features of another image tower, or with another visual space, than "
+                "%s has here: unless these are alike, what it says of photos is worth nothing. Use the config.yaml of "
+                "its own run folder",
+                type(self.backbone).__name__,
+            )
         resuming = self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING
         if resuming and written.get("held_out", NOTHING_HELD_OUT) != self.data.held_out_digest:
             raise FgvrError(
                 "data.holdout: the run was begun with other held-out photos than these; photos that were trained on "
                 "cannot judge. Go on with data.holdout and seed_everything of its own config.yaml, or start a new run."
             )
+
+    @cached_property
+    def towers(self) -> dict[str, str]:
+        """Space -> fingerprint of the frozen image tower whose features it reads; after ``configure_model``."""
+        if self.needs_pixels:
+            return {}
+        return {space: self.backbone.tower_of(space).fingerprint() for space in sorted(self.spaces)}
+
+
+def _some(keys: Sequence[str]) -> str:
+    shown = ", ".join(keys[:3]) or "nothing"
+    return f"{shown} and {len(keys) - 3} more" if len(keys) > 3 else shown
 
 
 def _drop_frozen_backbone(module: nn.Module, state: dict[str, Any], prefix: str, _: object) -> None:

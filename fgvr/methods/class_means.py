@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from fgvr.backbones.base import Backbone
@@ -70,6 +71,10 @@ class ClassMeansMethod(ClosedFormMethod):
         self.spaces = frozenset({"joint", space})
         self._fit: VisualFit | None = None
 
+    def row_names(self) -> tuple[str, ...]:
+        """See the base class."""
+        return ("zero_shot", "class_means", self.row)
+
     def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:
         """Fit everything, or make room for a checkpoint's values."""
         start = time.perf_counter()
@@ -86,13 +91,15 @@ class ClassMeansMethod(ClosedFormMethod):
             self.classifier_seconds["class_means"] = self.classifier_seconds[self.row]
 
     def _learn(self, vocabulary: Vocabulary, candidates: CandidateSets, texts: Tensor) -> None:
-        support = SupportNames.of_run(self.data, candidates, len(vocabulary), self.space)
-        text = text_scores(self.data, texts, self.backbone.logit_scale)
-        anchors = centred(texts, texts.mean(0)) if self.anchor else None
-        fit = fit_visual(support, text, self.classifier, self.text_weight, anchors, self.anchor)
-        self.means = fit.classifier(fit.means, self.space)
-        self.visual = fit.classifier(fit.chosen, self.space)
-        self.fused = fit.fused(self.visual, self.zero_shot)
+        # Lightning makes a GPU the default device while it configures a model
+        with torch.device("cpu"):
+            support = SupportNames.of_run(self.data, candidates, len(vocabulary), self.space)
+            text = text_scores(self.data, texts, self.backbone.logit_scale)
+            anchors = centred(texts, texts.mean(0)) if self.anchor else None
+            fit = fit_visual(support, text, self.classifier, self.text_weight, anchors, self.anchor)
+            self.means = fit.classifier(fit.means, self.space)
+            self.visual = fit.classifier(fit.chosen, self.space)
+            self.fused = fit.fused(self.visual, self.zero_shot)
         self.selection["fusion"] = fit.described()
         self._fit = fit
 
@@ -114,14 +121,21 @@ class ClassMeansMethod(ClosedFormMethod):
         """Take a state back.
 
         Raises:
-            FgvrError: It is of other classes, or of a backbone with another visual space.
+            FgvrError: It does not fit, or the run goes on and has learned something else.
         """
-        found = state_dict.get("means.weight")
-        if isinstance(found, Tensor) and found.shape != self.means.weight.shape:
-            classes, width = found.shape
-            raise FgvrError(
-                f"The checkpoint has {classes} classes in a {self.space} space of {width} numbers, and this run has "
-                f"{len(self.means.weight)} in one of {self.means.weight.shape[1]} ({type(self.backbone).__name__}). "
-                "Use the config.yaml of the checkpoint's own run folder, with its backbone and model.space."
-            )
-        return super().load_state_dict(state_dict, strict, assign)
+        learned = {key: tensor.clone() for key, tensor in self.state_dict().items()}
+        result = super().load_state_dict(state_dict, strict, assign)
+        if self._fit is not None:
+            other = [key for key, tensor in learned.items() if not _alike(tensor, self.state_dict()[key])]
+            if other:
+                raise FgvrError(
+                    f"The checkpoint has learned other values than this run does now ({other[0]} for one): options "
+                    "under 'model', names or features are not those of then. Go on with the config.yaml of its own run "
+                    "folder, or start a new run."
+                )
+        return result
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    """Whether they are equal but for rounding, which differs from machine to machine."""
+    return torch.allclose(one.float(), other.float().to(one.device), rtol=1e-3, atol=1e-4, equal_nan=True)

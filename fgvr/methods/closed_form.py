@@ -14,14 +14,15 @@ class ClosedFormMethod(Method):
     """A method whose ``build`` learns everything; training is one step in which nothing happens.
 
     Lightning then does around it what it does for every method: processes, loggers, checkpoints. A resumed run learns
-    the same again, from the files of its folder, and takes the checkpoint's values. What is learned is in buffers, so
-    all processes have those of process 0.
+    the same again, from the files of its folder, and refuses a checkpoint that has learned something else. What is
+    learned is in buffers, so all processes have those of process 0.
 
     Args:
         backbone: Image and text tower.
     """
 
     closed_form: ClassVar[bool] = True
+    looks_at_support = True
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__(backbone)
@@ -32,6 +33,8 @@ class ClosedFormMethod(Method):
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """Count a step, without which Lightning writes no checkpoint; everything was learned before."""
         optimizer: Any = self.optimizers()
+        # a gradient of no numbers: the scaler of 16-bit training steps nothing that has none
+        self.manual_backward(self.no_gradient.sum())
         optimizer.step()
 
     def on_train_epoch_end(self) -> None:

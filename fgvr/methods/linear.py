@@ -3,8 +3,10 @@
 from fgvr.backbones.base import Backbone
 from fgvr.candidates.base import CandidateStrategy
 from fgvr.candidates.knn import KnnCandidates
+from fgvr.errors import FgvrError
 from fgvr.heads.base import Head
 from fgvr.heads.linear import LinearHead
+from fgvr.heads.prompt import PromptHead
 from fgvr.losses.base import Loss
 from fgvr.methods.partial_label import PartialLabelMethod
 
@@ -28,6 +30,9 @@ class LinearMethod(PartialLabelMethod):
         weight_decay: Of SGD.
         warmup_epochs: First epochs, at ``warmup_lr``; a cosine to zero over the remaining ones follows.
         warmup_lr: Learning rate of the warm-up.
+
+    Raises:
+        FgvrError: ``head`` is ``prompt``.
     """
 
     row = "linear"
@@ -45,6 +50,10 @@ class LinearMethod(PartialLabelMethod):
         warmup_epochs: int = 1,
         warmup_lr: float = 1e-5,
     ) -> None:
+        if isinstance(head, PromptHead):  # what is left of a configuration of coop
+            raise FgvrError(
+                "model.head is prompt, and linear learns no prompts: give --model.head linear, or --model coop."
+            )
         super().__init__(
             backbone,
             head or LinearHead(),

@@ -82,9 +82,14 @@ class PartialLabelMethod(Method):
         if fuse:
             self.row = f"{self.row}_fused"
         self.spaces = frozenset({"joint", head.space, *(("visual",) if fuse else ())})
+        self.looks_at_support = fuse or _starts_from_support(head)
         self.partial_labels: PartialLabels | None = None
         self._step: tuple[Tensor, Tensor | None, Tensor, PartialLabels] | None = None
         self._fit: VisualFit | None = None
+
+    def row_names(self) -> tuple[str, ...]:
+        """See the base class."""
+        return tuple(dict.fromkeys(("zero_shot", self.trained_row, self.row)))
 
     @abstractmethod
     def default_candidates(self) -> CandidateStrategy:
@@ -107,22 +112,24 @@ class PartialLabelMethod(Method):
             return
         self.partial_labels = PartialLabels.from_sets(candidates)
         self.loss.setup(self.partial_labels, state_key(candidates, vocabulary.names))
-        if type(self.head).start_from is not Head.start_from or self.fuse:
+        if self.looks_at_support:
             self._look_at_support(candidates, texts.cpu())
 
     def _look_at_support(self, candidates: CandidateSets, texts: Tensor) -> None:
-        classes = len(texts)
-        if type(self.head).start_from is not Head.start_from:
-            own = SupportNames.of_run(self.data, candidates, classes, self.head.space)
-            self.head.start_from(own.images, own.names, texts)
-        if self.fuse:
-            support = SupportNames.of_own_names(self.data, classes)
-            text = text_scores(self.data, texts, self.backbone.logit_scale)
-            # a head of the visual space takes the place of class means
-            self._fit = fit_visual(support, text, "auto" if self.head.space == "joint" else "class_means")
-            self.visual = self._fit.classifier(self._fit.chosen, "visual")
-            self.fused = self._fit.fused(self.visual, self.fused.text)
-            self.selection["fusion"] = self._fit.described()
+        # Lightning makes a GPU the default device while it configures a model
+        with torch.device("cpu"):
+            if _starts_from_support(self.head):
+                own = SupportNames.of_run(self.data, candidates, len(texts), self.head.space, judged=False)
+                self.head.start_from(own.images, own.names, texts)
+            if self.fuse:
+                support = SupportNames.of_own_names(self.data, len(texts))
+                text = text_scores(self.data, texts, self.backbone.logit_scale)
+                # a head of the visual space takes the place of class means
+                self._fit = fit_visual(support, text, "auto" if self.head.space == "joint" else "class_means")
+                self.visual = self._fit.classifier(self._fit.chosen, "visual")
+                self.fused = self._fit.fused(self.visual, self.fused.text)
+                part = {"text" if self.head.space == "joint" else "visual": self.trained_row}
+                self.selection["fusion"] = self._fit.described() | part
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss over the global batch, so that processes with unequal shares weigh every photo alike."""
@@ -130,7 +137,7 @@ class PartialLabelMethod(Method):
         if self.partial_labels.mask.device != self.device:
             self.partial_labels = self.partial_labels.to(self.device)
         labels = self.partial_labels[batch.sample_index]
-        features = self.features(batch).of(self.head.space)
+        features = self.features(batch, self.head.space).of(self.head.space)
         self.loss.step = StepContext(epoch=self.current_epoch, epochs=self.trainer.max_epochs or 1)
         views = self._views(batch)
         logits = self._logits(features, views)
@@ -241,3 +248,7 @@ class PartialLabelMethod(Method):
             return 0.5 * (1 + math.cos(math.pi * min((epoch - self.warmup_epochs) / epochs, 1)))
 
         return {"optimizer": optimizer, "lr_scheduler": torch.optim.lr_scheduler.LambdaLR(optimizer, factor)}
+
+
+def _starts_from_support(head: Head) -> bool:
+    return type(head).start_from is not Head.start_from

@@ -213,6 +213,10 @@ class ReclipMethod(Method):
         """Features of the untuned and of the tuned tower side by side, of length 1, shape ``(B, 2 * embed_dim)``."""
         return torch.cat([self.backbone.encode_image(images), self._encode_image(images)], dim=-1) / math.sqrt(2)
 
+    def row_names(self) -> tuple[str, ...]:
+        """See the base class."""
+        return ("zero_shot", "reclip_text", "reclip_image", self.row)
+
     def classifiers(self) -> dict[str, Tensor]:
         """One for the untuned towers, one for each branch, and both side by side, so that their logits are averaged.
 

@@ -15,7 +15,7 @@ from fgvr.classifiers.choice import hits
 from fgvr.classifiers.closed_form.class_means import ClassMeans
 from fgvr.losses.base import PartialLabels
 from fgvr.methods.base import Method
-from fgvr.methods.visual import SupportNames
+from fgvr.methods.visual import NOTHING_SHARED, SupportNames
 from fgvr.records import CandidateSets
 
 log = logging.getLogger(__name__)
@@ -32,14 +32,19 @@ def support_figures(method: Method) -> dict[str, dict[str, Any]]:
     """The figures of each row, from 0 to 100; none where the run has no labels, or its image tower changes.
 
     - ``agreement``: share of the named support photos that get the labeler's first name, by a classifier that did not
-      learn from the photo where there is one; ``agreement_of`` says which photos they are.
+      learn from the photo where there is one; ``agreement_of`` says which photos they are. Held-out photos count as
+      seen where candidate sets come from neighbours: these have been given their names.
     - ``neighbour_agreement``: share of the evaluated photos that get the labeler's name of their nearest named support
       photo in the visual space, of at most 2,000 evenly spread.
     - ``covering_rate``: share of the support photos whose predicted name is in their candidate set.
-    - ``left_candidates``: share of those whose name is outside it when it comes from a classifier that did not learn
-      from the photo (where there is none, the rest of the covering rate). Both for runs with candidate sets only.
+    - ``left_candidates``: share of the support photos whose name is outside it when it comes from a classifier that did
+      not learn from the photo; of those of which there is one (where there is none, the rest of the covering rate).
+      Both for runs with candidate sets only.
 
-    And for the method's own row ``class_means_agreement``: the agreement of class means of the labeler's own names.
+    And for the method's own row, of the photos that its ``agreement`` is of:
+
+    - ``class_means_agreement``: the agreement of class means of the labeler's own names.
+    - ``shared_names``: share of them whose name another of them has; without the text, no others can get theirs.
 
     Args:
         method: After its test.
@@ -55,50 +60,62 @@ def support_figures(method: Method) -> dict[str, dict[str, Any]]:
     seen = _predictions(method, classifiers)
     unseen = {row: classes.cpu() for row, classes in method.unseen_predictions().items()}
     unseen |= {row: seen[row] for row in method.untrained_rows if row in seen}
-    held_out = torch.from_numpy(data.support_held_out())
+    held_out = named & torch.from_numpy(data.support_held_out())
+    # names of neighbours are names of held-out photos, too
+    if not data.strategy(method).own_names_alone:
+        held_out = torch.zeros_like(held_out)
     members = None if data.candidate_sets is None else _members(method, data.candidate_sets)
     nearest = _nearest_names(method, own)
     figures: dict[str, dict[str, Any]] = {}
     for row in classifiers:
         judged, of = named, UNSEEN
         if row not in unseen:
-            judged, of = (named & held_out, HELD_OUT) if (named & held_out).any() else (named, SEEN)
+            judged, of = (held_out, HELD_OUT) if held_out.any() else (named, SEEN)
         found = unseen.get(row, seen[row])
         figures[row] = {"agreement": _percent((found == own)[judged]), "agreement_of": of}
         if members is not None:
             figures[row]["covering_rate"] = _percent(_inside(seen[row], members))
-            figures[row]["left_candidates"] = _percent(~_inside(found, members))
+            figures[row]["left_candidates"] = _percent(~_inside(found, members)[found[members[0]] >= 0])
         same = [p.names[row] == nearest[p.sample_id] for p in method.predictions if p.sample_id in nearest]
         if same:
             figures[row]["neighbour_agreement"] = _percent(torch.tensor(same))
-    figures[method.row]["class_means_agreement"] = _class_means_agreement(method)
+        if row == method.row:
+            figures[row]["class_means_agreement"] = _class_means_agreement(method, judged)
+            figures[row]["shared_names"] = _percent(own[judged].bincount()[own[judged]] > 1)
     return figures
 
 
 def warn_of_disagreement(figures: Mapping[str, Mapping[str, Any]], row: str) -> str:
     """What is to be said of a row that agrees clearly less with the names than class means would; ``""`` if nothing is.
 
-    Clearly is by a quarter, and by 5 points. That the row has seen the names only flatters it.
+    Clearly is by a quarter, and by 5 points. That the row has seen the names only flatters it. Something is said, too,
+    of a row in which nothing could judge how much the text counts.
 
     Args:
         figures: Of :func:`support_figures`.
         row: The method's own row.
     """
     record = figures.get(row, {})
+    if (record.get("fusion") or {}).get("weight_by") == "nothing":
+        return NOTHING_SHARED
     mine, means = record.get("agreement"), record.get("class_means_agreement")
     if mine is None or means is None or mine > min(0.75 * means, means - 5):
         return ""
+    hint = (
+        "Leave out what you have set under model and data.candidates"
+        if record.get("fusion")
+        else "Try --model class_means, or coop with --model.fuse true"
+    )
     return (
         f"{row} gives {mine:.0f} % of the support photos the labeler's name, and class means of the same photos would "
-        f"give {means:.0f} % of them theirs, unseen: the photos are told apart better than {row} has learned. Try "
-        "--model class_means, or --model.fuse true with coop"
+        f"give {means:.0f} % of them theirs, unseen: what tells the photos apart is not used. {hint}"
     )
 
 
 @torch.no_grad()
 def _predictions(method: Method, classifiers: Mapping[str, Classifier]) -> dict[str, Tensor]:
     """Class of each support photo by each row, int64, shape ``(N,)``."""
-    images = {space: torch.from_numpy(method.data.support_features(space)) for space in method.spaces}
+    images = {space: torch.from_numpy(method.data.support_features(space)) for space in {"joint", *method.spaces}}
     count = len(method.data.support)
     found: dict[str, list[Tensor]] = {row: [] for row in classifiers}
     for start in range(0, count, _BATCH):
@@ -146,10 +163,11 @@ def _nearest_names(method: Method, own: Tensor) -> dict[str, str]:
     return nearest_names
 
 
-def _class_means_agreement(method: Method) -> float:
+def _class_means_agreement(method: Method, judged: Tensor) -> float:
     assert method.vocabulary is not None, "the method has predicted"
     support = SupportNames.of_own_names(method.data, len(method.vocabulary))
-    return _percent(hits(ClassMeans(support.features, support.names).leave_one_out, support.own))
+    own = torch.where(judged, support.own, -1)
+    return _percent(hits(ClassMeans(support.features, support.names).leave_one_out, own))
 
 
 def _percent(right: Tensor) -> float:

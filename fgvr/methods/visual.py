@@ -23,6 +23,7 @@ from fgvr.classifiers.choice import (
     fit_scale,
     fuse_unseen,
     hits,
+    may_choose_form,
     predict,
 )
 from fgvr.classifiers.closed_form.base import ClosedForm
@@ -36,6 +37,11 @@ from fgvr.errors import FgvrError
 from fgvr.records import CandidateSets, Space
 
 log = logging.getLogger(__name__)
+
+NOTHING_SHARED = (
+    "No two photos were given the same name, so nothing can say how much what photos look like is worth: it counts as "
+    "much as the text (model.text_weight)"
+)
 
 VisualKind = Literal["auto", "class_means", "ridge", "gaussian"]
 
@@ -70,8 +76,17 @@ class SupportNames:
     folds: Sequence[tuple[Tensor, SoftNames]] | None = None
 
     @classmethod
-    def of_run(cls, data: FgvrDataModule, candidates: CandidateSets, num_classes: int, space: Space) -> "SupportNames":
+    def of_run(
+        cls, data: FgvrDataModule, candidates: CandidateSets, num_classes: int, space: Space, judged: bool = True
+    ) -> "SupportNames":
         """Those of the run that the data module is of, while it is fitted.
+
+        Args:
+            data: The data module.
+            candidates: Its candidate sets.
+            num_classes: Size of the label space.
+            space: Of the features.
+            judged: Whether what is learned will be judged by these photos, for which names may have to be hidden.
 
         Raises:
             FgvrError: Nothing is left to learn from.
@@ -84,12 +99,19 @@ class SupportNames:
         def names_of(sets: CandidateSets) -> SoftNames:
             return SoftNames.from_sets(sets, ids, num_classes).without(out)
 
-        folds = data.honest_folds()
+        names = names_of(candidates)
+        if not names.weights.any():
+            raise FgvrError(
+                f"None of the {len(ids)} support photos has a name to learn from that is in the label space"
+                + (", other than those that data.holdout holds out" if len(out) else "")
+                + ": see labels.parquet in the run folder, and data.class_names."
+            )
+        folds = data.honest_folds() if judged else None
         return cls(
             images=images,
             centre=centre,
             features=centred(images, centre),
-            names=names_of(candidates),
+            names=names,
             own=torch.from_numpy(data.own_classes()),
             folds=None if folds is None else [(torch.from_numpy(rows), names_of(sets)) for rows, sets in folds],
         )
@@ -114,7 +136,7 @@ class SupportNames:
         """What the fitted form says of photos that it has not learned from."""
         if self.folds is None:
             return form.leave_one_out
-        return Folds(lambda names: make(self.features, names), self.features, self.folds)
+        return Folds(lambda names: make(self.features, names), self.features, self.folds, self.names.num_classes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +171,7 @@ class VisualFit:
         unseen: Row -> scores of photos not learned from: ``class_means``, and ``fused``.
         support: The photos.
         agreements: Kind -> agreement with the labeler, in [0, 1].
+        weight_by: What the weight of the text is by: ``leave-one-out``, ``option``, or ``nothing`` that could judge.
     """
 
     means: ClosedForm
@@ -158,6 +181,7 @@ class VisualFit:
     unseen: Mapping[str, Unseen]
     support: SupportNames
     agreements: Mapping[str, float]
+    weight_by: Literal["leave-one-out", "option", "nothing"]
 
     def classifier(self, form: ClosedForm, space: Space) -> CentredClassifier:
         """One of the two as a classifier whose softmax fits the labeler's names."""
@@ -182,8 +206,17 @@ class VisualFit:
         )
 
     def unseen_classes(self, row: str) -> Tensor:
-        """The class of each support photo by what has not learned from it, int64, shape ``(N,)``; -1 for none."""
-        return predict(self.unseen[row], len(self.support.own))
+        """The class of each support photo by what has not learned from it, int64, shape ``(N,)``; -1 for none.
+
+        None for a photo in no fold, either: nothing was learned without it.
+        """
+        classes = predict(self.unseen[row], len(self.support.own))
+        if self.support.folds is None:
+            return classes
+        judged = torch.zeros(len(classes), dtype=torch.bool)
+        for rows, _ in self.support.folds:
+            judged[rows] = True
+        return torch.where(judged, classes, -1)
 
     def described(self) -> dict[str, Any]:
         """The choices, for ``metrics.json``: shares as percent."""
@@ -191,6 +224,8 @@ class VisualFit:
         weight = self.fusion.weight
         return {
             "visual": self.kind,
+            "text": "zero_shot",
+            "weight_by": self.weight_by,
             "text_weight": "infinite" if math.isinf(weight) else weight,
             "agreement_by_kind": {kind: round(100 * share, 2) for kind, share in self.agreements.items()},
             "agreement_by_weight": {
@@ -218,23 +253,24 @@ def fit_visual(
         anchor: Photos that the text of a class counts as among its class means.
     """
     fitted: dict[str, FittedForm] = {}
+    others = may_choose_form(support.own) if kind == "auto" else False
     for name, makes in _KINDS.items():
-        if name != "class_means" and kind not in ("auto", name):
+        if name not in ("class_means", kind) and not others:
             continue
         if name == "class_means":
             makes = (partial(ClassMeans, texts=texts, anchor=anchor),)
         tried = [_fitted(support, make) for make in makes]
         fitted[name] = max(tried, key=lambda one: one.agreement)
     means = fitted["class_means"]
-    chosen_kind: str = kind
-    if kind == "auto":
-        chosen_kind = choose_form({name: one.hits for name, one in fitted.items()}, support.own)
+    chosen_kind = choose_form({name: one.hits for name, one in fitted.items()}) if kind == "auto" else kind
     chosen = fitted[chosen_kind]
     fusion = choose_fusion(chosen.unseen, text, support.own, text_weight)
     agreements = {name: one.agreement for name, one in fitted.items()}
     if empty := int(chosen.form.missing.sum()):
-        log.warning("%d of %d classes have no photo: the text alone can name them", empty, len(chosen.form.missing))
-    _report(agreements, chosen_kind, fusion, chosen_by=kind == "auto", weight_chosen=text_weight is None)
+        said = "nothing can name them" if fusion.weight == 0 else "the text alone can name them"
+        log.warning("%d of %d classes have no photo: %s", empty, len(chosen.form.missing), said)
+    by = f"; {chosen_kind} is taken" if others else "; so few photos a name allow nothing but means"
+    _report(agreements, by if kind == "auto" else "", fusion, weight_chosen=text_weight is None)
     return VisualFit(
         means=means.form,
         chosen=chosen.form,
@@ -247,6 +283,7 @@ def fit_visual(
         },
         support=support,
         agreements=agreements,
+        weight_by="option" if text_weight is not None else "leave-one-out" if fusion.shared else "nothing",
     )
 
 
@@ -294,18 +331,15 @@ def _fitted(support: SupportNames, make: _Make) -> FittedForm:
     return FittedForm(form, unseen, hits(unseen, support.own))
 
 
-def _report(agreements: Mapping[str, float], kind: str, fusion: Fusion, chosen_by: bool, weight_chosen: bool) -> None:
+def _report(agreements: Mapping[str, float], chosen: str, fusion: Fusion, weight_chosen: bool) -> None:
     if not fusion.photos:
         return
     shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in agreements.items())
     log.info(
         "Agreement with the labeler's names on %d photos that were not learned from: %s%s",
-        *(fusion.photos, shares, f"; {kind} is taken" if chosen_by else ""),
+        *(fusion.photos, shares, chosen),
     )
     curve = ", ".join(f"{weight:g}: {100 * share:.1f}" for weight, share in zip(WEIGHTS, fusion.agreement, strict=True))
     log.info("The same by the weight of the text: %s; weight %g", curve, fusion.weight)
     if weight_chosen and not fusion.shared:
-        log.warning(
-            "No two photos were given the same name, so nothing can say how much what photos look like is worth: it "
-            "counts as much as the text (model.text_weight)"
-        )
+        log.warning("%s", NOTHING_SHARED)

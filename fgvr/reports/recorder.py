@@ -76,11 +76,6 @@ class RunRecorder(Callback):
         method = _method(pl_module)
         labels = read_labels_file(self.folder.labels) if self.folder.labels.is_file() else []
         rows = self._rows(method, labels, seconds)
-        for row, figures in support_figures(method).items():
-            rows[row].update(figures)
-        if warning := warn_of_disagreement(rows, method.row):
-            rows[method.row]["warning"] = warning
-            log.warning("%s", warning)
         predictions = method.predictions
         if method.data.direct:
             asked = method.data.read_labels(method.data.records_of("test"))
@@ -88,6 +83,7 @@ class RunRecorder(Callback):
             rows[LABELER] = _labeler_row(method, predictions, asked)
         write_predictions(predictions, self.folder.predictions)
         write_metrics(self.folder.metrics, rows)
+        self._add_support_figures(method, rows)
         for logger in trainer.loggers:
             logger.log_metrics(_figures(rows, method.row), step=trainer.global_step)
             if isinstance(logger, WandbLogger):
@@ -96,6 +92,22 @@ class RunRecorder(Callback):
             write_report(self.folder, method.data.photos)
         except Exception:  # the page is made of files that are there already; nothing computed may be lost for its sake
             log.exception("The report was not written. To write it: fgvr report %s", self.folder.path)
+
+    def _add_support_figures(self, method: Method, rows: dict[str, dict[str, object]]) -> None:
+        """Add the figures that need no true names, which look at the support photos again."""
+        try:
+            found = support_figures(method)
+        except Exception:  # they are beside the table, which is there already
+            log.exception(
+                "The figures without true names could not be computed; all others are in %s", self.folder.path
+            )
+            return
+        for row, figures in found.items():
+            rows[row].update(figures)
+        if warning := warn_of_disagreement(rows, method.row):
+            rows[method.row]["warning"] = warning
+            log.warning("%s", warning)
+        write_metrics(self.folder.metrics, rows)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write ``predictions.parquet``, and ``predictions.csv`` for a spreadsheet."""

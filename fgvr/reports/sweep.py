@@ -27,7 +27,7 @@ QUALITY = ("coverage", "purity", "mean_size")
 """What a run logs of its candidate sets, and the tidy table has for the run's own row."""
 
 _SCORES = ("accuracy", "sacc_all_mpnet_base_v2", "sacc_all_minilm_l6_v2", "cacc", "siou")
-_HEADINGS = {key: COLUMNS[key] for key in (*_SCORES, "label_seconds", "seconds", "cost_usd")}
+_HEADINGS = {key: COLUMNS[key] for key in (*_SCORES, "agreement", "label_seconds", "seconds", "cost_usd")}
 _HEADINGS |= {"coverage": "coverage (%)", "classes": "classes"}
 _COSTS = ("label_seconds", "cost_usd")
 # colours that people with any kind of colour vision tell apart (Okabe and Ito)

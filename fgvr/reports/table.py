@@ -23,15 +23,18 @@ COLUMNS = {
 
 _WITHOUT_TRUTH = ("neighbour_agreement", "covering_rate", "left_candidates")
 """Shown where true names say nothing; ``metrics.json`` has them always."""
-_NOT_SHOWN = ("class_means_agreement",)
+_NOT_SHOWN = ("class_means_agreement", "shared_names")
 
 SIMULATED = "simulated: the names come from a labeler that is a simulation, and so do its costs and times"
 
-AGREEMENT = (
-    "agreement: support photos that get the labeler's name from a classifier that did not learn from them, in percent; "
-    "no true names are needed"
-)
-SEEN_AGREEMENT = "*: by a classifier that has learned from these very names, which flatters it"
+_NOTES = {
+    "agreement": "support photos that get the labeler's name from a classifier that did not learn from them, in "
+    "percent; no true names are needed",
+    "neighbour_agreement": "photos that get the labeler's name of the support photo that is nearest to them",
+    "covering_rate": "support photos that get a name of their candidate set from the classifier that has learned them",
+    "left_candidates": "support photos that get a name outside their candidate set when they are left out",
+}
+"""Figures that need no true names -> what they are."""
 
 ORACLE = "oracle: true names were trained on, or chose what was described or trained; no label-free result"
 
@@ -92,33 +95,63 @@ def format_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
         lines.append(f"({SIMULATED})")
     if any(row.get("oracle") for row in rows.values()):
         lines.append(f"({ORACLE})")
-    if any("agreement" in row for row in rows.values()):
-        lines.append(f"({AGREEMENT})")
-    if any(row.get("agreement_of") == "seen" for row in rows.values()):
-        lines.append(f"({SEEN_AGREEMENT})")
+    lines += [f"({note})" for note in figure_notes(rows)]
     lines += [f"{name}: {_choice(row['selected'])}" for name, row in rows.items() if row.get("selected")]
     lines += [f"warning: {row['warning']}" for row in rows.values() if row.get("warning")]
     lines += [f"{name}: {fusion_said(row['fusion'])}" for name, row in rows.items() if row.get("fusion")]
     return "\n".join(lines)
 
 
+def figure_notes(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What the figures in the table mean that need no true names, a line each.
+
+    Args:
+        rows: Row name -> figures, as in ``metrics.json``.
+    """
+    shown = {key for row in rows.values() for key in row} & _NOTES.keys()
+    if any(row.get("ruler") for row in rows.values()):
+        shown -= set(_WITHOUT_TRUTH)
+    notes = [f"{COLUMNS[key]}: {note}" for key, note in _NOTES.items() if key in shown]
+    shared = next((row["shared_names"] for row in rows.values() if "shared_names" in row), None)
+    if shared is not None and shared < 100:
+        notes.append(
+            f"of these photos, {shared:.0f} % were given a name that another one was given, too; from photos alone, no "
+            "others can get theirs"
+        )
+    if any(row.get("agreement_of") == "seen" for row in rows.values()):
+        means = next((row["class_means_agreement"] for row in rows.values() if "class_means_agreement" in row), None)
+        beside = "" if means is None else f"; class means, which have not, agree in {means:.1f} %"
+        notes.append(f"*: by a classifier that has learned from these very names, which flatters it{beside}")
+    return notes
+
+
 def fusion_said(fusion: Mapping[str, Any]) -> str:
-    """What was put together, and how much the text counts.
+    """What was put together, how much the text counts, and who has said so.
 
     Args:
         fusion: ``fusion`` of a row.
 
     Example:
-        >>> fusion_said({"visual": "class_means", "text_weight": 0.1})
-        'class means, and the text with weight 0.1 (0: photos alone)'
-        >>> fusion_said({"visual": "gaussian", "text_weight": "infinite"})
-        'the text alone'
+        >>> leave_one_out = {"visual": "class_means", "text": "zero_shot", "weight_by": "leave-one-out"}
+        >>> fusion_said({**leave_one_out, "text_weight": 0.1})
+        'class means, and zero-shot with weight 0.1 (0: photos alone), chosen by leave-one-out'
+        >>> fusion_said({"visual": "gaussian", "text": "coop", "text_weight": "infinite", "weight_by": "option"})
+        'coop alone, as model.text_weight says'
     """
-    visual = {"class_means": "class means", "ridge": "ridge regression", "gaussian": "a Gaussian discriminant"}
-    weight, kind = fusion["text_weight"], visual.get(fusion["visual"], fusion["visual"])
+    names = {"class_means": "class means", "ridge": "ridge regression", "gaussian": "a Gaussian discriminant"}
+    names["zero_shot"] = "zero-shot"
+    visual, text = (names.get(fusion[part], fusion[part]) for part in ("visual", "text"))
+    weight = fusion["text_weight"]
+    chosen = {
+        "leave-one-out": ", chosen by leave-one-out",
+        "option": ", as model.text_weight says",
+        "nothing": "; no two photos share a name, by which it could be chosen",
+    }[fusion["weight_by"]]
     if weight == "infinite":
-        return "the text alone"
-    return f"{kind} alone" if weight == 0 else f"{kind}, and the text with weight {weight:g} (0: photos alone)"
+        return f"{text} alone{chosen}"
+    if weight == 0:
+        return f"{visual} alone{chosen}"
+    return f"{visual}, and {text} with weight {weight:g} (0: photos alone){chosen}"
 
 
 def _choice(selected: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from fgvr.backbones.base import ImageFeatures
 from fgvr.classifiers.centred import CentredClassifier
-from fgvr.classifiers.choice import WEIGHTS, Folds, choose_form, choose_fusion, fit_scale, hits
+from fgvr.classifiers.choice import WEIGHTS, Folds, choose_form, choose_fusion, fit_scale, hits, may_choose_form
 from fgvr.classifiers.closed_form.class_means import ClassMeans
 from fgvr.classifiers.closed_form.ridge import Ridge
 from fgvr.classifiers.closed_form.soft_names import SoftNames
@@ -53,7 +53,7 @@ def test_agreement_never_exceeds_the_share_of_photos_whose_name_another_photo_ha
         return SoftNames(indices.clamp(min=0), weights / weights.sum(1, keepdim=True).clamp(min=1), 25)
 
     folds = [(rows, spread(rows)) for rows in torch.arange(len(x)).chunk(10)]
-    found = hits(Folds(lambda names: kind(x, names), x, folds), own)
+    found = hits(Folds(lambda names: kind(x, names), x, folds, 25), own)
     assert float(found.double().mean()) <= share
 
 
@@ -61,7 +61,7 @@ def test_folds_score_each_photo_by_what_its_own_fold_did_not_see():
     x, _, own = world()
     names = named(own, 6)
     folds = [(rows, names) for rows in torch.arange(len(x)).chunk(len(x))]
-    unseen = Folds(lambda soft: ClassMeans(x, soft), x, folds)
+    unseen = Folds(lambda soft: ClassMeans(x, soft), x, folds, 6)
     rows = torch.tensor([7, 0, 29])
     torch.testing.assert_close(unseen(rows), ClassMeans(x, names).leave_one_out(rows))
 
@@ -92,6 +92,23 @@ def test_of_equal_weights_the_middle_is_taken_and_of_two_the_one_nearer_to_the_t
     assert fusion.weight == WEIGHTS[len(WEIGHTS) // 2]
 
 
+def test_the_weight_is_one_of_those_within_the_noise():
+    """Agreement 0.5 at both ends and less between, where the two sides are wrong together."""
+    own = torch.zeros(100, dtype=torch.int64)
+    half = torch.arange(100) < 50
+    # right photos win alone, right texts win alone, and class 1 wins where they meet
+    visual = torch.where(half[:, None], torch.tensor([3.0, 2.0, -5.0]), torch.tensor([-5.0, 2.0, 3.0])).double()
+    text = torch.where(half[:, None], torch.tensor([-5.0, 2.0, 3.0]), torch.tensor([3.0, 2.0, -5.0])).double()
+    fusion = choose_fusion(lambda rows: visual[rows], lambda rows: text[rows], own)
+    assert fusion.agreement[WEIGHTS.index(1)] == 0
+    assert fusion.agreement[WEIGHTS.index(fusion.weight)] == max(fusion.agreement) == 0.5
+
+
+def test_folds_of_nothing_say_nothing():
+    x, _, _ = world()
+    assert Folds(lambda soft: ClassMeans(x, soft), x, [], 6)(torch.arange(3)).isinf().all()
+
+
 def test_where_no_two_photos_share_a_name_both_sides_count_alike():
     x, _, _ = world()
     own = torch.arange(len(x))
@@ -116,15 +133,15 @@ def test_one_class_and_no_named_photo():
 
 
 def test_another_kind_must_be_better_beyond_the_noise_and_have_enough_photos():
-    own = torch.arange(20).repeat(10)
     first = torch.arange(200) % 2 == 0
     slightly = first.clone()
     slightly[1] = True
     much = torch.arange(200) % 4 != 1
-    assert choose_form({"class_means": first, "ridge": slightly}, own) == "class_means"
-    assert choose_form({"class_means": first, "ridge": much, "gaussian": slightly}, own) == "ridge"
-    few = torch.arange(100).repeat(2)
-    assert choose_form({"class_means": first, "ridge": much}, few) == "class_means"
+    assert choose_form({"class_means": first, "ridge": slightly}) == "class_means"
+    assert choose_form({"class_means": first, "ridge": much, "gaussian": slightly}) == "ridge"
+    assert may_choose_form(torch.arange(20).repeat(4))
+    assert not may_choose_form(torch.arange(20).repeat(3))
+    assert not may_choose_form(torch.full((9,), -1))
 
 
 def test_the_fused_classifier_is_what_was_chosen():

@@ -52,6 +52,17 @@ def logged(folder="runs/run/0"):
     return values
 
 
+@pytest.mark.parametrize("select", [[], ["--checkpoint.select", "covering_rate"]])
+@pytest.mark.parametrize("model", [["class_means"], ["linear"], ["coop", "--model.fuse", "true"]])
+def test_methods_that_read_the_visual_space_are_judged_too(tiny_run, model, select):
+    options = [*OPTIONS[:10], "--model", *model, "--model.backbone", "fgvr.testing.tiny.TinyBackbone"]
+    assert main(["fit", *options, "--trainer.accelerator", "cpu", "--trainer.max_epochs", "2", *HOLDOUT, *select]) == 0
+    assert set(logged()) == set(FIGURES)
+    fused = row(name=f"{model[0]}_fused")
+    assert 0 <= fused["agreement"] <= 100
+    assert Path("runs/run/0/checkpoints/best.ckpt").is_file() == bool(select)
+
+
 def test_held_out_photos_have_candidates_and_are_not_trained_on(tiny_run):
     fit(*HOLDOUT, "--trainer.max_epochs", "3")
     sets = pq.read_table("runs/run/0/candidates.parquet").to_pylist()

@@ -38,7 +38,7 @@ def test_compared_rows_are_trained_after_the_run_and_are_in_its_files(tiny_run, 
     assert compare(coop_single={"data.candidates": "single"}, coop_random=random) == 0
     out = capfd.readouterr().out.splitlines()
     assert out[-1] == "runs/run/0"
-    assert [line.split()[0] for line in out[-8:-4]] == ROWS
+    assert [words[0] for line in out if (words := line.split()) and words[0] in ROWS][-4:] == ROWS
     assert list(metrics()) == ROWS
     table = pq.read_table("runs/run/0/predictions.parquet")
     assert table.column_names[3:] == [f"{row}_{part}" for row in ROWS for part in ("name", "score")]
@@ -245,5 +245,13 @@ def test_compared_rows_do_not_ask_again_for_what_failed(runs, monkeypatch):
     assert given == [{"FGVR_ASK_AGAIN": "0"}]
 
 
+def test_no_row_may_be_named_like_one_of_the_run(tiny_run, capsys):
+    rows = {"class_means": {"model.classifier": "class_means"}}
+    Path("compare.yaml").write_text(yaml.safe_dump({"compare": rows}))
+    assert main(["fit", *QUICK, "--model", "class_means", "--config", "compare.yaml"]) == 2
+    assert "another row is called 'class_means' already" in capsys.readouterr().err
+    assert not Path("runs/run/0").exists()
+
+
 def test_rows_may_be_named_like_a_strategy():
-    check_rows({"coop_single_2": {"data.candidates": "single"}}, "coop")
+    check_rows({"coop_single_2": {"data.candidates": "single"}}, ["coop"])

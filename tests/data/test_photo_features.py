@@ -30,6 +30,8 @@ class Frozen:
 
     trains = True
     needs_pixels = False
+    closed_form = False
+    looks_at_support = False
     spaces = frozenset({"joint"})
 
     def __init__(self, backbone=None):
@@ -67,9 +69,38 @@ def test_plain_features_serve_training_and_evaluation(make):
 
 
 class Visual(Frozen):
-    """A method that reads both spaces."""
+    """A method that reads the visual space, and so gets both."""
 
-    spaces = frozenset({"joint", "visual"})
+    spaces = frozenset({"visual"})
+
+
+class Means(Visual):
+    """A method that learns from the plain features of the support photos alone."""
+
+    closed_form = True
+    looks_at_support = True
+
+
+def test_what_is_learned_without_batches_takes_the_plain_view_alone(make, caplog):
+    features, learner = make(augment=True, views=3), Means()
+    with caplog.at_level("INFO"):
+        features.prepare([TRAINING], learner, CPU)
+    assert "3 views" not in caplog.text
+    features.plain_batches(TRAINING, [1], learner)
+    stepwise = make(augment=True)
+    stepwise.prepare([TRAINING], learner, CPU)
+    batch = stepwise.plain_batches(TRAINING, [1, 0], learner)[BatchKey(0, (0,))]
+    whole = stepwise.of(stepwise.photos(TRAINING), learner.backbone, "visual").to_numpy()
+    np.testing.assert_array_equal(batch.visual, whole[[1]])
+
+
+def test_photos_are_not_read_in_each_step_for_two_towers(make):
+    paired = PairedBackbone(TinyBackbone(), TinyBackbone(seed=1))
+    with pytest.raises(FgvrError, match=r"PairedBackbone has two image towers.*data\.views 8"):
+        make(augment=True).trains_on_stored(Visual(paired))
+    assert make(augment=True, views=2).trains_on_stored(Visual(paired))
+    assert not make(augment=True).trains_on_stored(Frozen(paired))
+    assert not make(augment=True).trains_on_stored(Means(paired))
 
 
 def test_both_spaces_are_read_where_they_are_asked_for(make):

@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import Trainer
+from lightning.pytorch.plugins import MixedPrecision
 from tiny_run import COLOURS, SUPPORT
 
 from fgvr.candidates.knn import KnnCandidates
@@ -21,6 +22,7 @@ from fgvr.errors import FgvrError
 from fgvr.labelers.fixed import FixedLabeler
 from fgvr.labelers.recorded import RecordedLabeler
 from fgvr.methods.class_means import ClassMeansMethod
+from fgvr.methods.linear import LinearMethod
 from fgvr.testing.tiny import TinyBackbone
 
 DATA = [
@@ -36,7 +38,7 @@ OPTIONS = [
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec", "ignore:Found .* eval mode", "ignore:.*many workers")
 
 
-def fitted(folder, labeler=None, method=None, **options):
+def fitted(folder, labeler=None, method=None, plugins=(), **options):
     """A method that was fitted and tested from Python, and its data module."""
     labeler = labeler or RecordedLabeler(Path("replies.jsonl"))
     data = FgvrDataModule(ManifestDataset(Path("birds")), labeler, **options)
@@ -50,10 +52,11 @@ def fitted(folder, labeler=None, method=None, **options):
         enable_progress_bar=False,
         enable_model_summary=False,
         limit_val_batches=0,
-        max_epochs=50,
+        plugins=list(plugins),
+        max_epochs=3,
     )
     trainer.fit(method, datamodule=data)
-    assert trainer.current_epoch == 1
+    assert trainer.current_epoch == (1 if method.closed_form else 3)
     trainer.test(method, datamodule=data, verbose=False)
     return method, data
 
@@ -123,6 +126,13 @@ def test_given_weights_and_the_space(tiny_run):
     assert text.selection["fusion"]["text_weight"] == "infinite"
 
 
+def test_training_in_16_bits(tiny_run):
+    """Its scaler takes no step without a gradient."""
+    half = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))
+    found, plain = fitted(tiny_run / "mine", plugins=[half])[0], fitted(tiny_run / "plain")[0]
+    assert [p.names for p in found.predictions] == [p.names for p in plain.predictions]
+
+
 def test_a_backbone_of_one_space(tiny_run):
     method, _ = fitted(tiny_run / "mine", method=ClassMeansMethod(TinyBackbone(visual_width=None)))
     assert method.means.weight.shape == (len(COLOURS), 16)
@@ -143,11 +153,13 @@ def test_the_command_line_leaves_every_file_and_a_checkpoint_that_names_photos(t
     assert main(["fit", *OPTIONS]) == 0
     out = capsys.readouterr().out
     run = Path(out.splitlines()[-1])
-    assert "class_means_fused: class means, and the text with weight" in out
+    assert "class_means_fused: class means, and zero-shot with weight" in out
     metrics = json.loads((run / "metrics.json").read_text())
     assert list(metrics) == ["zero_shot", "class_means", "class_means_fused"]
     fusion = metrics["class_means_fused"]["fusion"]
-    assert set(fusion) == {"visual", "text_weight", "agreement_by_kind", "agreement_by_weight"}
+    by = {"agreement_by_kind", "agreement_by_weight"}
+    assert set(fusion) == {"visual", "text", "text_weight", "weight_by", *by}
+    assert fusion["weight_by"] == "leave-one-out"
     assert metrics["class_means_fused"]["candidates"] == "single"
     assert metrics["class_means_fused"]["agreement_of"] == "unseen"
     assert metrics["class_means"]["agreement"] == fusion["agreement_by_kind"]["class_means"]
@@ -167,6 +179,37 @@ def test_a_run_goes_on_with_the_same_result(tiny_run, capsys):
     assert capsys.readouterr().out.splitlines()[-1] == "runs/run/0"
     assert pq.read_table("runs/run/0/predictions.parquet").equals(before)
     assert Path("runs/run/0/metrics.json").is_file()
+
+
+def test_a_run_does_not_go_on_with_other_options(tiny_run, capsys):
+    assert main(["fit", *OPTIONS]) == 0
+    checkpoint = ["--ckpt_path", "runs/run/0/checkpoints/last.ckpt"]
+    assert main(["fit", *OPTIONS, *checkpoint, "--model.text_weight", "5"]) == 2
+    assert "has learned other values than this run does now (fused.weight for one)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", [ClassMeansMethod, LinearMethod])
+def test_it_is_learned_on_the_cpu_whatever_the_default_device_is(tiny_run, monkeypatch, method):
+    """Lightning makes the GPU the default device around ``build``; here it is a device that computes nothing."""
+    monkeypatch.setattr(method, "build", built_beside(method.build))
+    found, _ = fitted(tiny_run / "mine", method=method(TinyBackbone()))
+    assert len(found.predictions) == 12
+
+
+def built_beside(build):
+    """``build``, but that what is learned from the support photos is learned while "meta" is the default device."""
+
+    def built(self, vocabulary, candidates):
+        look = self._learn if isinstance(self, ClassMeansMethod) else self._look_at_support
+
+        def looked(*args):
+            with torch.device("meta"):
+                look(*args)
+
+        self._learn = self._look_at_support = looked
+        build(self, vocabulary, candidates)
+
+    return built
 
 
 @pytest.mark.parametrize("method", ["class_means", "linear"])
@@ -197,7 +240,19 @@ def test_a_checkpoint_of_a_backbone_with_another_visual_width(tiny_run, capsys):
     other = ["--config", str(run / "config.yaml"), "--ckpt_path", str(run / "checkpoints/last.ckpt")]
     assert main(["predict", *other, "--model.backbone.visual_width", "7"]) == 2
     said = capsys.readouterr().err
-    assert "4 classes in a visual space of 24 numbers, and this run has 4 in one of 7 (TinyBackbone)" in said
+    assert "of shape (24,), and here it is (7,) (4 classes, TinyBackbone): it was made with another backbone" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("method", ["class_means", "linear", "coop"])
+def test_a_checkpoint_of_another_image_tower_is_warned_of(tiny_run, caplog, capsys, method):
+    assert main(["fit", *OPTIONS, "--model", method, "--trainer.max_epochs", "2"]) == 0
+    run = Path(capsys.readouterr().out.splitlines()[-1])
+    other = ["--config", str(run / "config.yaml"), "--ckpt_path", str(run / "checkpoints/last.ckpt")]
+    assert main(["predict", *other]) == 0
+    assert "of another image tower" not in caplog.text
+    assert main(["predict", *other, "--model.backbone.seed", "3"]) == 0
+    assert "features of another image tower, or with another visual space, than TinyBackbone has here" in caplog.text
 
 
 def test_all_names_equal(tiny_run, caplog):
@@ -224,6 +279,21 @@ def test_more_classes_than_photos_and_classes_without_a_photo(tiny_run):
     assert len(method.vocabulary) > len(data.support)
     assert {p.names["class_means"] for p in method.predictions} <= set(COLOURS)
     assert int(method.means.missing.sum()) == 30
+
+
+def test_one_photo_with_a_name_and_sets_of_neighbours(tiny_run):
+    labeler = names_file(tiny_run / "names.csv", lambda name, number, i: "Bird" if (number, i) == (0, 0) else "")
+    method, data = fitted(tiny_run / "mine", labeler, candidates=KnnCandidates(3))
+    assert data.honest_folds() == []
+    assert set(method.unseen_predictions()["class_means_fused"].tolist()) == {-1}
+
+
+def test_no_name_that_can_be_learned_from(tiny_run):
+    """Those that have one are held out, and the others are given none by a neighbour."""
+    out = fitted(tiny_run / "first", holdout=0.3)[1].support_held_out()
+    labeler = names_file(tiny_run / "names.csv", lambda name, number, i: name if out[number * SUPPORT + i] else "")
+    with pytest.raises(FgvrError, match="None of the 16 support photos has a name to learn from"):
+        fitted(tiny_run / "mine", labeler, holdout=0.3)
 
 
 def test_a_candidate_strategy_that_wants_more_neighbours_than_there_are(tiny_run):

@@ -8,6 +8,8 @@ import torch
 from lightning.pytorch import Trainer
 from tiny_run import COLOURS, OPTIONS, SUPPORT
 
+from fgvr.candidates.knn import KnnCandidates
+from fgvr.candidates.single import SingleCandidates
 from fgvr.cli import main
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.data.folder import FolderDataset
@@ -15,6 +17,7 @@ from fgvr.data.manifest import ManifestDataset
 from fgvr.labelers.recorded import RecordedLabeler
 from fgvr.methods.class_means import ClassMeansMethod
 from fgvr.methods.coop import CoOpMethod
+from fgvr.methods.linear import LinearMethod
 from fgvr.methods.support_figures import support_figures, warn_of_disagreement
 from fgvr.methods.zero_shot import ZeroShotMethod
 from fgvr.testing.tiny import TinyBackbone
@@ -74,16 +77,70 @@ def test_a_trained_row_has_seen_the_names_and_zero_shot_has_not(tiny_run):
 
 
 def test_held_out_photos_are_judged_where_there_are_some(tiny_run):
-    _, data, figures = run_of(CoOpMethod(TinyBackbone(), lr=0.1), holdout=0.4)
+    _, data, figures = run_of(CoOpMethod(TinyBackbone(), lr=0.1), holdout=0.4, candidates=SingleCandidates())
     assert figures["coop"]["agreement_of"] == "held out"
     out = data.support_held_out() & (data.own_classes() >= 0)
     share = figures["coop"]["agreement"] / 100 * out.sum()
     assert share == pytest.approx(round(share), abs=0.01)
 
 
+@pytest.mark.parametrize("method", [LinearMethod, CoOpMethod])
+def test_held_out_photos_whose_names_neighbours_were_given_count_as_seen(tiny_run, method):
+    """With a name of its own for each photo, nothing that has not seen a photo's name can agree with it."""
+    replies = [json.loads(line) for line in Path("replies.jsonl").read_text().splitlines()]
+    named = [
+        {**reply, "raw": f"The bird is a **{4 * chr(65 + number)} Finch**."} for number, reply in enumerate(replies)
+    ]
+    Path("replies.jsonl").write_text("".join(json.dumps(reply) + "\n" for reply in named))
+    row = method.row
+    _, _, figures = run_of(method(TinyBackbone()), holdout=0.3, candidates=KnnCandidates(3))
+    assert figures[row]["agreement_of"] == "seen"
+    _, _, figures = run_of(method(TinyBackbone()), holdout=0.3, candidates=SingleCandidates())
+    assert figures[row]["agreement_of"] == "held out"
+    assert list(figures.values())[-1]["class_means_agreement"] == 0
+    if method is LinearMethod:  # prompts may guess a name that they have not seen
+        assert figures["linear"]["agreement"] == 0
+
+
+def test_photos_of_which_nothing_is_known_have_not_left_their_sets(tiny_run):
+    labels = Path("replies.jsonl").read_text().splitlines()
+    silent = [json.dumps({**json.loads(line), "raw": "I cannot say."}) for line in labels[1::2]]
+    Path("replies.jsonl").write_text("\n".join(labels[::2] + silent) + "\n")
+    method, data, figures = run_of(ClassMeansMethod(TinyBackbone()), candidates=KnnCandidates(3))
+    judged = method.unseen_predictions()["class_means_fused"].numpy() >= 0
+    assert np.array_equal(judged, data.own_classes() >= 0)
+    sets = dict(zip(data.candidate_sets.sample_ids, data.candidate_sets, strict=True))
+    for row in ("class_means", "class_means_fused"):
+        unseen = method.unseen_predictions()[row].numpy()
+        inside = [
+            int(unseen[number]) in set(np.asarray(sets[photo.sample_id][0]).tolist())
+            for number, photo in enumerate(data.support)
+            if judged[number]
+        ]
+        assert figures[row]["left_candidates"] == pytest.approx(100 * (1 - np.mean(inside)), abs=0.01)
+
+
+def test_what_is_computed_is_kept_where_the_figures_fail(tiny_run, monkeypatch, caplog):
+    def broken(method):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr("fgvr.reports.recorder.support_figures", broken)
+    assert main(["fit", *OPTIONS, "--trainer.max_epochs", "2"]) == 0
+    metrics = json.loads(Path("runs/run/0/metrics.json").read_text())
+    assert metrics["coop"]["cacc"] > 0
+    assert "The figures without true names could not be computed" in caplog.text
+
+
 def test_a_method_that_learns_nothing_agrees_too(tiny_run):
     _, _, figures = run_of(ZeroShotMethod(TinyBackbone()))
-    assert set(figures["zero_shot"]) == {"agreement", "agreement_of", "neighbour_agreement", "class_means_agreement"}
+    row = figures["zero_shot"]
+    assert row.keys() == {
+        "agreement",
+        "agreement_of",
+        "shared_names",
+        "neighbour_agreement",
+        "class_means_agreement",
+    }
 
 
 def test_a_photo_is_not_its_own_neighbour(tiny_run):

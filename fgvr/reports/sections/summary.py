@@ -15,7 +15,8 @@ from fgvr.reports.sections.candidates import Candidates
 from fgvr.reports.sections.labels import Labels
 from fgvr.reports.sections.reported_run import SIMULATED, ReportedRun
 from fgvr.reports.sections.sortable_table import MINUS, Column, Table, table
-from fgvr.reports.table import AGREEMENT, COLUMNS, SEEN_AGREEMENT, fusion_said, table_cells
+from fgvr.reports.table import COLUMNS, figure_notes, fusion_said, table_cells
+from fgvr.vocabulary.build import labels_as_indices
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,8 @@ class Summary:
 
     @property
     def agreement_notes(self) -> list[str]:
-        """What the column "agreement" of the result table means."""
-        rows = self.run.files.metrics.values()
-        notes = [AGREEMENT] if any("agreement" in row for row in rows) else []
-        return notes + ([SEEN_AGREEMENT] if any(row.get("agreement_of") == "seen" for row in rows) else [])
+        """What the columns of the result table mean that need no true names."""
+        return figure_notes(self.run.files.metrics)
 
     @property
     def warning(self) -> str:
@@ -135,17 +134,36 @@ class Summary:
             )
         return tiles
 
+    @cached_property
+    def renamed(self) -> int | None:
+        """Support photos that the run names otherwise than the labeler has, where it names support photos."""
+        predictions, row, vocabulary = self.run.files.predictions, self.run.own_predictions, self.run.files.vocabulary
+        if predictions is None or row is None or vocabulary is None:
+            return None
+        labels = self.run.files.labels
+        given = {
+            label.sample_id: vocabulary.names[classes[0]]
+            for label, classes in zip(labels, labels_as_indices(labels, vocabulary), strict=True)
+            if classes
+        }
+        both = [
+            (given[sample_id], name)
+            for sample_id, name in zip(predictions.sample_ids, row.names, strict=True)
+            if sample_id in given
+        ]
+        return sum(name != predicted for name, predicted in both) if both else None
+
     def _without_truth(self, own: Mapping[str, Any]) -> list[Tile]:
         """What can be said of the own row without any true name."""
         tiles = []
         if isinstance(own.get("agreement"), int | float):
             notes = {
-                "unseen": "get the labeler's name, by what did not learn from them",
-                "held out": "that were held out get the labeler's name",
-                "seen": "get the labeler's name; it has learned them, which flatters it",
+                "unseen": "of the support photos get the labeler's name when they are left out",
+                "held out": "of the photos that were held out get the labeler's name",
+                "seen": "of the support photos get the labeler's name, which was learned",
             }
             share = f"{own['agreement']:.0f}%"
-            tiles.append(Tile("support photos", share, notes.get(str(own.get("agreement_of")), "")))
+            tiles.append(Tile("agreement", share, notes.get(str(own.get("agreement_of")), "")))
         if isinstance(own.get("neighbour_agreement"), int | float):
             share = f"{own['neighbour_agreement']:.0f}%"
             tiles.append(
@@ -153,7 +171,10 @@ class Summary:
             )
         if isinstance(own.get("left_candidates"), int | float):
             share = f"{own['left_candidates']:.0f}%"
-            tiles.append(Tile("outside their candidates", share, "of the support photos are named otherwise"))
+            tiles.append(Tile("outside their candidates", share, "of the support photos, when they are left out"))
+        if self.renamed is not None:
+            note = "support photos got another name than the labeler's"
+            tiles.append(Tile("renamed", f"{self.renamed:,}", note))
         return tiles
 
     def _against(self, key: str) -> str:
