@@ -37,18 +37,24 @@ FORMS: dict[str, Callable[[Tensor, SoftNames], ClosedForm]] = {
 
 
 def compared(make: Callable[[Tensor, SoftNames], ClosedForm], images: Tensor, own: Tensor) -> dict[str, float]:
-    """The figures of one closed form; L2-normalised float64 ``images`` of photos that all have a name."""
-    names = SoftNames(own[:, None], torch.ones((len(own), 1), dtype=torch.float64), int(own.max()) + 1)
-    centre = images.mean(0)
-    closed = make(centred(images, centre), names).leave_one_out(torch.arange(len(own)))
+    """The figures of one closed form.
+
+    Args:
+        make: Fits it.
+        images: L2-normalised features of all support photos, float64, shape ``(N, D)``.
+        own: Class of the name of each photo, -1 for none, shape ``(N,)``.
+    """
+    names = SoftNames(own.clamp(min=0)[:, None], (own >= 0).double()[:, None], int(own.max()) + 1)
+    centre, named = images.mean(0), (own >= 0).nonzero().squeeze(1)
+    closed = make(centred(images, centre), names).leave_one_out(named)
     ways: dict[str, list[Tensor]] = {"same centre": [], "new centre": []}
-    for row in range(len(own)):
-        rest = torch.arange(len(own)) != row
-        others = SoftNames(own[rest][:, None], torch.ones((len(own) - 1, 1), dtype=torch.float64), names.num_classes)
-        for way, point in (("same centre", centre), ("new centre", images[rest].mean(0))):
-            form = make(centred(images[rest], point), others)
-            ways[way].append(form.scores(centred(images[row : row + 1], point))[0])
+    for row in named:
+        others = names.without(row[None])
+        for way, point in (("same centre", centre), ("new centre", (images.sum(0) - images[row]) / (len(images) - 1))):
+            form = make(centred(images, point), others)
+            ways[way].append(form.scores(centred(images[row][None], point))[0])
     same, new = (torch.stack(found) for found in ways.values())
+    own = own[named]
     known = closed.isfinite()
     if not torch.equal(known, same.isfinite()):
         raise AssertionError("the closed form knows other classes than a fit without the photo")
@@ -84,11 +90,11 @@ def main(args: Sequence[str]) -> None:
     own = torch.tensor([sets[0] if sets else -1 for sets in labels_as_indices(labels, build_vocabulary(labels))])
     backbone.load()
     images = torch.from_numpy(data.image_features(data.support, backbone, "visual")).double()
-    named = own >= 0
-    figures = {name: compared(make, images[named], own[named]) for name, make in FORMS.items()}
+    figures = {name: compared(make, images, own) for name, make in FORMS.items()}
     for name, found in figures.items():
         print(f"{name}: {found}")
-    print(json.dumps({"photos": int(named.sum()), "names": len(own[named].unique()), **figures}))
+    named = own[own >= 0]
+    print(json.dumps({"photos": len(named), "names": len(named.unique()), **figures}))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ Puts, between the lines '<!-- begin visual_closed -->' and '<!-- end visual_clos
 zero-shot to the oracle that each row has closed: (x - zero-shot) / (oracle - zero-shot), where the oracle is the best
 row that learned from true names. It is counted in accuracy where the label space was given, else in cACC. And between
 'visual_agreement' how well the agreement of a row ranks it: Spearman's rank correlation with the same figure. Rows
-that learned from true names are left out of that. Ends with one line of JSON.
+that learned from true names are left out of that. Between 'visual_choices': what leave-one-out chose in the runs of
+class means. Ends with one line of JSON.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import json
 import re
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,12 @@ from scipy.stats import spearmanr
 
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
+from fgvr.metrics.files import read_metrics
 from fgvr.reports.sweep import read_tidy
 
 DOCS = Path(__file__).parents[1] / "docs"
 ORACLE = "oracle"
+KINDS = ("class_means", "ridge", "gaussian")
 ROWS = ("class_means", "class_means_fused", "linear", "linear_fused", "coop", "coop_fused")
 
 Line = dict[str, Any]
@@ -62,6 +65,21 @@ def select(lines: Sequence[Line], names: str, row: str) -> list[Line]:
     return [line for line in lines if line["names"] == names and line["row"] == row]
 
 
+def choices(name: str, folder: Path, lines: Sequence[Line]) -> list[list[str]]:
+    """A line for each kind of names and choice: in how many seeds, and the mean agreement of each kind there."""
+    found: dict[tuple[str, str, str], list[Mapping[str, float]]] = {}
+    for line in lines:
+        if line["row"] == "class_means_fused":
+            fusion = read_metrics(folder / line["run"] / "metrics.json")[line["row"]]["fusion"]
+            key = line["names"], fusion["visual"], str(fusion["text_weight"])
+            found.setdefault(key, []).append(fusion["agreement_by_kind"])
+    return [
+        [name, names, str(len(kinds)), visual, weight]
+        + [f"{statistics.mean(kind[each] for kind in kinds):.1f}" for each in KINDS]
+        for (names, visual, weight), kinds in found.items()
+    ]
+
+
 def correlation(pairs: Sequence[tuple[float, float]]) -> float | None:
     if len({first for first, _ in pairs}) < 2 or len({second for _, second in pairs}) < 2:
         return None
@@ -87,12 +105,14 @@ def put(block: str, text: str, docs: Path) -> None:
 def main(folders: Sequence[Path], docs: Path) -> None:
     body: list[list[str]] = []
     ranks: list[list[str]] = []
+    chosen: list[list[str]] = []
     pooled: list[tuple[float, float]] = []
     answer: dict[str, Any] = {}
     for folder in folders:
         name = folder.resolve().name.removeprefix("visual_")
         lines = list(read_tidy(folder).rows)
         body += closed(name, lines)
+        chosen += choices(name, folder, lines)
         figure = figure_of(lines)
         for names in dict.fromkeys(line["names"] for line in lines):
             judged = [line for line in lines if line["names"] == names and line.get("agreement") is not None]
@@ -106,6 +126,7 @@ def main(folders: Sequence[Path], docs: Path) -> None:
             answer[f"{name}/{names}"] = found
     answer["pooled"] = correlation(pooled)
     ranks.append(["all of them", "", str(len(pooled)), f"{answer['pooled']:.2f}", ""])
+    put("visual_choices", table(["photos", "names", "seeds", "visual", "weight of the text", *KINDS], chosen), docs)
     put("visual_closed", table(["photos", "names", "figure", "zero-shot", *ROWS], body), docs)
     heads = ["photos", "names", "rows of runs", "rank correlation", "of the rows that have not seen the names"]
     put("visual_agreement", table(heads, ranks), docs)

@@ -38,12 +38,20 @@ def write_sweep(folder):
             rows.append({"names": "labeler", **common, "run": f"l{seed}", "accuracy": learned, "agreement": agreement})
             rows.append({"names": "oracle", **common, "run": f"o{seed}", "accuracy": oracle, "agreement": 99.0})
     write_tidy(Tidy(("names",), tuple(rows)), folder)
+    for run, weight in (("l0", 0.2), ("l1", 1.0), ("o0", 0), ("o1", 0)):
+        by_kind = {"class_means": 33.0, "ridge": 30.0 + weight, "gaussian": 20.0}
+        fusion = {"visual": "class_means", "text_weight": weight, "agreement_by_kind": by_kind}
+        (folder / run).mkdir()
+        (folder / run / "metrics.json").write_text(json.dumps({"class_means_fused": {"fusion": fusion}}))
 
 
-def test_the_share_that_is_closed_and_the_rank_correlation(script, tmp_path, capsys):
+def test_shares_closed_choices_and_rank_correlation(script, tmp_path, capsys):
     write_sweep(tmp_path / "visual_mine")
     results = tmp_path / "results.md"
-    blocks = [f"<!-- begin {name} -->\nold\n<!-- end {name} -->" for name in ("visual_closed", "visual_agreement")]
+    blocks = [
+        f"<!-- begin {name} -->\nold\n<!-- end {name} -->"
+        for name in ("visual_closed", "visual_choices", "visual_agreement")
+    ]
     results.write_text("\n".join(["before", *blocks, "after"]))
     script.main([tmp_path / "visual_mine"], tmp_path)
     text = results.read_text()
@@ -51,6 +59,8 @@ def test_the_share_that_is_closed_and_the_rank_correlation(script, tmp_path, cap
     # the oracle is class_means_fused with true names, 50: 25 of 40 points are 62 %
     assert "| mine | labeler | accuracy | 10.0 | 30.0 (50 %) | 35.0 (62 %) | 28.0 (45 %) |" in text
     assert "| mine | oracle | accuracy | 10.0 | 48.0 | 50.0 |" in text
+    assert "| mine | labeler | 1 | class_means | 1.0 | 33.0 | 31.0 | 20.0 |" in text
+    assert "| mine | oracle | 2 | class_means | 0 | 33.0 | 30.0 | 20.0 |" in text
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     everything, unseen = found["mine/labeler"]
     assert unseen == pytest.approx(1.0)
@@ -61,5 +71,5 @@ def test_the_share_that_is_closed_and_the_rank_correlation(script, tmp_path, cap
 def test_a_place_that_is_missing_is_named(script, tmp_path):
     write_sweep(tmp_path / "visual_mine")
     (tmp_path / "results.md").write_text("nothing")
-    with pytest.raises(FgvrError, match="has 0 pairs of the lines '<!-- begin visual_closed -->'"):
+    with pytest.raises(FgvrError, match="has 0 pairs of the lines '<!-- begin visual_choices -->'"):
         script.main([tmp_path / "visual_mine"], tmp_path)
