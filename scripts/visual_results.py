@@ -75,9 +75,14 @@ def choices(name: str, folder: Path, lines: Sequence[Line]) -> list[list[str]]:
             found.setdefault(key, []).append(fusion["agreement_by_kind"])
     return [
         [name, names, str(len(kinds)), visual, weight]
-        + [f"{statistics.mean(kind[each] for kind in kinds):.1f}" for each in KINDS]
+        + [_mean([kind[each] for kind in kinds if each in kind]) for each in KINDS]
         for (names, visual, weight), kinds in found.items()
     ]
+
+
+def _mean(agreements: Sequence[float]) -> str:
+    """Empty for a kind that was not tried: there are too few photos a name."""
+    return f"{statistics.mean(agreements):.1f}" if agreements else ""
 
 
 def correlation(pairs: Sequence[tuple[float, float]]) -> float | None:
