@@ -20,7 +20,6 @@ from fgvr.registry import CANDIDATES
 from fgvr.reports.html import write_report
 from fgvr.reports.predictions import write_predictions
 from fgvr.reports.run_files import LABELER
-from fgvr.reports.wandb import log_samples
 from fgvr.runs import RunFolder
 from fgvr.vocabulary.build import fold_name
 
@@ -87,6 +86,8 @@ class RunRecorder(Callback):
         for logger in trainer.loggers:
             logger.log_metrics(_figures(rows, method.row), step=trainer.global_step)
             if isinstance(logger, WandbLogger):
+                from fgvr.reports.wandb import log_samples  # wandb takes half a second to import
+
                 log_samples(logger, method, labels)
         try:
             write_report(self.folder, method.data.photos)
