@@ -9,7 +9,14 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 # Lightning calls what jsonargparse 5 will remove; the pin in pyproject.toml keeps 5 away
 os.environ["JSONARGPARSE_DEPRECATION_WARNINGS"] = "off"
 
+import pytest
+import torch
 from ddp_pool import ddp_pool
 from tiny_run import tiny_run
 
 __all__ = ["ddp_pool", "tiny_run"]
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs a GPU")

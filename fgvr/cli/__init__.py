@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
         return _dispatch(argv[0] if argv else "--help", argv[1:])
     except FgvrError as error:
         # file names and replies in it are untrusted
-        print(f"fgvr: error: {visible(str(error), lines=True)}", file=sys.stderr)
+        print(f"fgvr: error: {visible(_own_words(error), lines=True)}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         # whoever read the output, such as head, has seen enough; Python must not write the rest when it ends
@@ -84,6 +84,14 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("fgvr: stopped; what was labelled and computed so far is kept.", file=sys.stderr)
         return 130
+
+
+def _own_words(error: FgvrError) -> str:
+    """What the error says, without the traceback that PyTorch puts before it where a loader process has raised it."""
+    message = str(error)
+    if not message.startswith(f"Caught {type(error).__name__} in DataLoader worker process"):
+        return message
+    return message.rpartition(f"{type(error).__module__}.{type(error).__name__}: ")[2].strip()
 
 
 def _dispatch(command: str, args: list[str]) -> int:

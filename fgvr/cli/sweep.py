@@ -22,6 +22,7 @@ from fgvr.cli.grid import Grid, Variant, read_grid
 from fgvr.cli.launch import ASKED_BEFORE, Launcher, command_line, launching, resume_args
 from fgvr.cli.logs import configure_logging
 from fgvr.cli.needs import Needs, needs_of
+from fgvr.data.loader_processes import usable_cores
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
 from fgvr.metrics.files import read_metrics
@@ -183,10 +184,11 @@ class Devices:
     """
 
     def __init__(self, gpus: Sequence[str], jobs: int | None = None) -> None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = usable_cores()
         self.gpus = tuple(gpus)
         self.jobs = jobs or len(gpus) or max(1, cores // 2)
-        self._threads = {} if gpus else {"OMP_NUM_THREADS": str(max(1, cores // self.jobs))}
+        share = str(max(1, cores // self.jobs))
+        self._threads = {"FGVR_CORES": share, **({} if gpus else {"OMP_NUM_THREADS": share})}
         self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
         for job in range(self.jobs):
             self._free.put(job)

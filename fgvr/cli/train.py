@@ -84,6 +84,7 @@ class FgvrCLI(LightningCLI):
         """Add the keys that are fgvr's own, and the model where none is given."""
         if self.command not in ("validate", "test", "predict"):  # a checkpoint has its model in its config.yaml
             parser.set_defaults({"model": DEFAULT_MODEL})
+        parser.set_defaults({"data.num_workers": "auto"})  # here is a main guard
         parser.add_class_arguments(RunOptions, "run")
         parser.add_class_arguments(CheckpointOptions, "checkpoint")
         parser.add_argument(

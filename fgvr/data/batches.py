@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,7 +12,8 @@ from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
 from fgvr.data.features import StoredFeatures
-from fgvr.images import open_image
+from fgvr.errors import FgvrError
+from fgvr.images import UnreadableImageError, open_image
 from fgvr.records import ImageRecord
 
 
@@ -154,5 +156,12 @@ class PixelBatches(Dataset[Batch]):
         with torch.random.fork_rng(devices=[]):
             for index in key.indices:
                 torch.manual_seed(hash((self.seed, key.epoch, index)))
-                views.append(self.transform(open_image(self.paths[index])))
+                views.append(self.transform(_opened(self.paths[index])))
         return Batch(torch.stack(views), torch.tensor(key.indices, dtype=torch.int64))
+
+
+def _opened(path: Path) -> Image.Image:
+    try:
+        return open_image(path)
+    except UnreadableImageError as error:
+        raise FgvrError(f"{str(path)!r} cannot be read any more ({error}). Start the same command again.") from error

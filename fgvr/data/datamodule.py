@@ -25,6 +25,7 @@ from fgvr.data.base import ImageDataset
 from fgvr.data.batches import Batch, FeatureBatches, PixelBatches
 from fgvr.data.cache import default_cache_dir
 from fgvr.data.class_names import stated_vocabulary
+from fgvr.data.extraction import Precision
 from fgvr.data.holdout import (
     NOTHING_HELD_OUT,
     RowSampler,
@@ -36,8 +37,10 @@ from fgvr.data.holdout import (
 from fgvr.data.honest_folds import honest_folds
 from fgvr.data.labels import PhotoLabels
 from fgvr.data.learner import Learner
+from fgvr.data.loader_processes import LoaderProcesses, loader_processes
 from fgvr.data.photo_features import TRAINING, PhotoFeatures
 from fgvr.data.photos import Photos, read_photos
+from fgvr.data.together import Processes, together
 from fgvr.descriptions.files import Origin
 from fgvr.descriptions.options import DescribeOptions
 from fgvr.errors import FgvrError
@@ -58,8 +61,9 @@ class FgvrDataModule(LightningDataModule):
     """From photos to batches with candidate sets, for any method.
 
     Labelling is never done by a hook of this class: ``label`` is called by ``fgvr label`` and, before the trainer
-    exists, by ``fgvr fit``. Vocabulary, candidate sets and image features are made by process 0 in ``prepare_data`` and
-    left in the run folder and the feature store, where every process reads them.
+    exists, by ``fgvr fit``. The vocabulary is made by process 0 in ``prepare_data``; image features by all processes in
+    ``setup``, each a share, and candidate sets from them by process 0. They are left in the run folder and the feature
+    store, where every process reads them.
 
     Args:
         dataset: Reader of the photos.
@@ -89,7 +93,10 @@ class FgvrDataModule(LightningDataModule):
         views: With ``augment``, compute and store this many random views of each support photo, and show one after the
             other, epoch by epoch: training is then as fast as without. A view depends on the photo's file and its
             number alone, so runs with more views later compute only the difference.
-        num_workers: Loader processes, for steps that read photos from disk.
+        num_workers: Processes that open photos for each process that computes: a number, or ``auto`` for as many as
+            help, which is the command line's default. From Python none is started unless asked for.
+        feature_precision: In which numbers image features are computed: ``auto`` is ``float16`` on a GPU, which is
+            within 2e-3 of ``float32``, and ``float32`` elsewhere. Each has its own entries in the feature store.
         cache_dir: Folder of features and scans; ``$FGVR_CACHE`` or ``fgvr`` in the user's cache folder if not given.
         describe: Descriptions of the support photos and of groups of them, for methods that train with them.
     """
@@ -111,7 +118,8 @@ class FgvrDataModule(LightningDataModule):
         batch_size: int = 32,
         augment: bool | AugmentKind = False,
         views: int | None = None,
-        num_workers: int = 0,
+        num_workers: LoaderProcesses = 0,
+        feature_precision: Precision = "auto",
         cache_dir: Path | None = None,
         describe: DescribeOptions | None = None,
     ) -> None:
@@ -131,11 +139,15 @@ class FgvrDataModule(LightningDataModule):
         if batch_size < 1:
             raise FgvrError(f"data.batch_size is {batch_size}; expected 1 or more.")
         self.batch_size = batch_size
-        self.num_workers = num_workers
+        if num_workers != "auto" and num_workers < 0:
+            raise FgvrError(f"data.num_workers is {num_workers}; expected 0 or more, or auto.")
+        self.num_workers: LoaderProcesses = num_workers
         self.cache_dir = Path(cache_dir) if cache_dir else default_cache_dir()
         self.describe = describe
         self.described: Origin | None = None
-        self.features = PhotoFeatures(self.cache_dir / "features", self._group, augment, views, num_workers)
+        self.features = PhotoFeatures(
+            self.cache_dir / "features", self._group, augment, views, num_workers, feature_precision
+        )
         # one process prepares for all nodes: the run folder is expected on a disk that they share
         self.prepare_data_per_node = False
 
@@ -149,7 +161,7 @@ class FgvrDataModule(LightningDataModule):
         self.vocabulary: Vocabulary | None = None
         self.candidate_sets: CandidateSets | None = None
         self.quality: CandidateQuality | None = None
-        self._prepared: set[str] = set()
+        self._makes_candidates = True
 
     @cached_property
     def photos(self) -> Photos:
@@ -230,7 +242,9 @@ class FgvrDataModule(LightningDataModule):
         Returns:
             L2-normalised float32, shape ``(len(photos), embed_dim)`` or ``(len(photos), visual_dim)``.
         """
-        return self.features.of(photos, backbone or self.backbone or self._learner().backbone, space).to_numpy()
+        device = None if self.trainer is None else self.trainer.strategy.root_device
+        backbone = backbone or self.backbone or self._learner().backbone
+        return self.features.of(photos, backbone, space, device).to_numpy()
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -301,8 +315,7 @@ class FgvrDataModule(LightningDataModule):
         outside = sum(not given for given in photos.labels) - sum(not record.names for record in labels)
         if outside:
             log.warning("%d photos were given names that are not in the label space; they count as unnamed", outside)
-        stored = self.trainer is not None and (learner.looks_at_support or self.features.trains_on_stored(learner))
-        if strategy.needs_features or stored:
+        if self._compares_support(learner):
             features = self.features.of_group(TRAINING, learner.backbone, device, space=strategy.space).to_numpy()
             write_neighbours(find_neighbours(photos.sample_ids, features), self._folder().neighbours)
         sets = strategy.build(photos)
@@ -310,6 +323,11 @@ class FgvrDataModule(LightningDataModule):
         self.quality = measure(sets, vocabulary, self.photos.truth)
         log.info("Candidate sets (%s): %s", type(strategy).__name__, self.quality)
         return sets
+
+    def _compares_support(self, learner: Learner) -> bool:
+        """Whether plain features of the support photos are there anyway, or candidate sets need them."""
+        stored = self.trainer is not None and (learner.looks_at_support or self.features.trains_on_stored(learner))
+        return stored or self.strategy(learner).needs_features
 
     def _named_photos(
         self, labels: Sequence[LabelRecord], vocabulary: Vocabulary, learner: Learner, device: torch.device
@@ -376,37 +394,43 @@ class FgvrDataModule(LightningDataModule):
         return self.image_features(self.support, backbone, space)
 
     def prepare_data(self) -> None:
-        """Make vocabulary, candidate sets and image features: on process 0, while the others wait."""
-        trainer = self._trainer()
-        stage, learner, device = self._stage(), self._learner(), trainer.strategy.root_device
-        if stage in self._prepared:
-            return
-        learner.backbone.load()
-        folder = self._folder()
-        fitting = trainer.state.fn == TrainerFn.FITTING
+        """Make the vocabulary: on process 0, while the others wait."""
+        learner, folder = self._learner(), self._folder()
+        learner.backbone.load()  # which may download it, before the others read it
         made = folder.vocabulary.is_file() and (folder.candidates.is_file() or not _needs_sets(learner))
-        if fitting and self.resuming and made:
+        if self._stage() == "fit" and self.resuming and made:
             log.info("Taking vocabulary and candidate sets from %s", folder.path)
+            self._makes_candidates = False
         elif self.vocabulary is None:
-            vocabulary = self.make_vocabulary(learner)
-            if fitting and _needs_sets(learner):
-                self.make_candidates(vocabulary, learner, device)
-        self.features.prepare(self._feature_groups(), learner, device, self.judges_support)
-        self._prepared.add(stage)
+            self.make_vocabulary(learner)
 
     def setup(self, stage: str) -> None:
-        """Read what process 0 has made: on every process."""
-        learner = self._learner()
+        """Compute image features, each process a share, and candidate sets from them, on process 0."""
+        learner, strategy = self._learner(), self._trainer().strategy
         # process 0 has made the folder, and only it knows the name where a scheduler has started the others
-        folder = self.run_folder = RunFolder(Path(self._trainer().strategy.broadcast(str(self._folder().path))))
+        folder = self.run_folder = RunFolder(Path(strategy.broadcast(str(self._folder().path))))
         learner.backbone.load()
         if self.vocabulary is None:
             self.vocabulary = read_vocabulary(folder.vocabulary)
-        if stage == "fit" and _needs_sets(learner) and self.candidate_sets is None:
-            self.candidate_sets = read_candidates(folder.candidates, self.vocabulary.names)
-            self.quality = measure(self.candidate_sets, self.vocabulary, self.photos.truth)
+        with together(self._trainer().num_nodes) as processes:
+            if stage == "fit" and _needs_sets(learner) and self.candidate_sets is None:
+                self._share_candidates(self.vocabulary, learner, processes)
+                self.candidate_sets = read_candidates(folder.candidates, self.vocabulary.names)
+                self.quality = measure(self.candidate_sets, self.vocabulary, self.photos.truth)
+            device = strategy.root_device
+            self.features.prepare(self._feature_groups(), learner, device, self.judges_support, processes)
+
+    def _share_candidates(self, vocabulary: Vocabulary, learner: Learner, processes: Processes) -> None:
+        """The candidate sets of the run, made if they have to be: their features by all processes."""
+        if not processes.agree(self._makes_candidates):
+            return
         device = self._trainer().strategy.root_device
-        self.features.prepare(self._feature_groups(), learner, device, self.judges_support)
+        if self._compares_support(learner):
+            space = self.strategy(learner).space
+            self.features.of_group(TRAINING, learner.backbone, device, space=space, processes=processes)
+        if processes.rank == 0:
+            self.make_candidates(vocabulary, learner, device)
+        processes.wait()
 
     def train_dataloader(self) -> DataLoader[Batch] | list[Batch]:
         """Global batches of the support photos that have a candidate set and are not held out.
@@ -497,13 +521,29 @@ class FgvrDataModule(LightningDataModule):
         trainer = self._trainer()
         rows = np.arange(len(dataset)) if rows is None else rows
         sampler = RowSampler(rows, self.batch_size, trainer.global_rank, trainer.world_size, shuffle, seed=run_seed())
-        workers = self.num_workers if isinstance(dataset, PixelBatches) else 0
+        epochs = abs(trainer.max_epochs or 1) if shuffle else 1
+        workers = self.processes_for(dataset, len(rows) * epochs) if isinstance(dataset, PixelBatches) else 0
         return DataLoader(
             dataset,
             sampler=sampler,
             batch_size=None,
             num_workers=workers,
             persistent_workers=workers > 0,
+        )
+
+    def processes_for(self, dataset: PixelBatches, pictures: int) -> int:
+        """Loader processes for batches that are read from photos.
+
+        Args:
+            dataset: Reads them.
+            pictures: How many, over all processes that compute.
+        """
+        trainer = self._trainer()
+        here = max(1, trainer.world_size // trainer.num_nodes)
+        batch = -(-self.batch_size // trainer.world_size)
+        device = trainer.strategy.root_device
+        return loader_processes(
+            self.num_workers, pictures // trainer.world_size, batch, dataset.transform, device, here
         )
 
     def _group(self, name: str) -> Sequence[ImageRecord]:

@@ -9,8 +9,11 @@ import torch
 from fgvr.backbones.base import Backbone
 from fgvr.data.augmentation import Augmentation, AugmentKind
 from fgvr.data.batches import FeatureBatches, PixelBatches
-from fgvr.data.features import StoredFeatures, extract_features
+from fgvr.data.extraction import Precision, extract_features
+from fgvr.data.features import StoredFeatures
 from fgvr.data.learner import Learner, needs_views
+from fgvr.data.loader_processes import LoaderProcesses
+from fgvr.data.together import ALONE, Processes
 from fgvr.errors import FgvrError
 from fgvr.records import ImageRecord, Space
 
@@ -30,7 +33,8 @@ class PhotoFeatures:
         photos: Gives the photos of a group: ``TRAINING``, or the name of a split.
         augment: Which random views training shows, if any; true is ``coop``.
         views: How many views of a photo are stored.
-        num_workers: Loader processes.
+        num_workers: Loader processes, ``auto`` for as many as help.
+        precision: In which numbers a tower computes features.
 
     Raises:
         FgvrError: ``views`` is not positive, or is given without ``augment``.
@@ -42,7 +46,8 @@ class PhotoFeatures:
         photos: Callable[[str], Sequence[ImageRecord]],
         augment: bool | AugmentKind = False,
         views: int | None = None,
-        num_workers: int = 0,
+        num_workers: LoaderProcesses = 0,
+        precision: Precision = "auto",
     ) -> None:
         if views is not None and views < 1:
             raise FgvrError(f"data.views is {views}; expected 1 or more, or null for new views in every epoch.")
@@ -55,7 +60,8 @@ class PhotoFeatures:
         self.photos = photos
         self.augment: AugmentKind | None = "coop" if augment is True else (augment or None)
         self.views = views
-        self.num_workers = num_workers
+        self.num_workers: LoaderProcesses = num_workers
+        self.precision: Precision = precision
         self.seconds: dict[str, float] = {}
         """``"features/GROUP"`` -> what its features took to get in this process."""
         self._stored: dict[tuple[str, int | None, int], dict[Space, StoredFeatures]] = {}
@@ -81,15 +87,36 @@ class PhotoFeatures:
             )
         return stored
 
-    def of(self, photos: Sequence[ImageRecord], backbone: Backbone, space: Space = "joint") -> StoredFeatures:
-        """Plain features of any photos, before there is a trainer; the backbone is loaded if it was not."""
+    def of(
+        self,
+        photos: Sequence[ImageRecord],
+        backbone: Backbone,
+        space: Space = "joint",
+        device: torch.device | None = None,
+        processes: Processes = ALONE,
+    ) -> StoredFeatures:
+        """Plain features of any photos; the backbone is loaded if it was not. On a GPU, if no device is given."""
         backbone.load()
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         tower = backbone.tower_of(space)
-        return extract_features(tower, photos, self.folder, device, num_workers=self.num_workers)[space]
+        stored = extract_features(
+            tower,
+            photos,
+            self.folder,
+            device,
+            num_workers=self.num_workers,
+            precision=self.precision,
+            processes=processes,
+        )
+        return stored[space]
 
     def prepare(
-        self, groups: Sequence[str], learner: Learner, device: torch.device, judges_training: bool = False
+        self,
+        groups: Sequence[str],
+        learner: Learner,
+        device: torch.device,
+        judges_training: bool = False,
+        processes: Processes = ALONE,
     ) -> None:
         """Look up or compute what batches of these groups of photos are made of, if that is features.
 
@@ -98,17 +125,18 @@ class PhotoFeatures:
             learner: The method.
             device: Where to compute.
             judges_training: Whether photos of ``TRAINING`` are evaluated too, which takes their plain view.
+            processes: Those that compute together.
         """
         for space in _spaces(learner):
             for group in groups:
                 if group == TRAINING:
                     if learner.trains and not learner.closed_form and self.trains_on_stored(learner):
-                        self.of_group(group, learner.backbone, device, self.views, space)
+                        self.of_group(group, learner.backbone, device, self.views, space, processes)
                     looked_at = judges_training or learner.looks_at_support
                     if learner.trains and looked_at and not learner.needs_pixels:
-                        self.of_group(group, learner.backbone, device, space=space)
+                        self.of_group(group, learner.backbone, device, space=space, processes=processes)
                 elif not learner.needs_pixels and self.photos(group):
-                    self.of_group(group, learner.backbone, device, space=space)
+                    self.of_group(group, learner.backbone, device, space=space, processes=processes)
 
     def of_group(
         self,
@@ -117,6 +145,7 @@ class PhotoFeatures:
         device: torch.device,
         views: int | None = None,
         space: Space = "joint",
+        processes: Processes = ALONE,
     ) -> StoredFeatures:
         """Features of a group of photos: plain, or of this many augmented views; looked up once for each tower."""
         tower = backbone.tower_of(space)
@@ -130,6 +159,8 @@ class PhotoFeatures:
                 num_workers=self.num_workers,
                 views=views,
                 augment=self.augment or "coop",
+                precision=self.precision,
+                processes=processes,
             )
             key = f"features/{group}"
             self.seconds[key] = self.seconds.get(key, 0.0) + time.perf_counter() - start

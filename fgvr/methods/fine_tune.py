@@ -249,7 +249,8 @@ class FineTuneMethod(Method):
         views = PixelBatches(data.support, self.backbone.transform)
         shares = BatchSampler(len(views), data.batch_size, trainer.global_rank, trainer.world_size, shuffle=False)
         rows, classes = [], []
-        for batch in DataLoader(views, sampler=shares, batch_size=None, num_workers=data.num_workers):
+        workers = data.processes_for(views, len(views))
+        for batch in DataLoader(views, sampler=shares, batch_size=None, num_workers=workers):
             with trainer.precision_plugin.forward_context():
                 features = self.encode_images(batch.images.to(self.device))
             rows.append(batch.sample_index.to(self.device))

@@ -14,6 +14,7 @@ from torch import Tensor
 from fgvr.backbones.base import Backbone
 from fgvr.data.batches import Batch
 from fgvr.data.datamodule import run_seed
+from fgvr.data.together import together
 from fgvr.descriptions.files import read_descriptions
 from fgvr.descriptions.parts import Kind
 from fgvr.descriptions.pseudo_labels import zero_shot_labels
@@ -161,7 +162,6 @@ class LatteClipMethod(FineTuneMethod):
         else:
             self.head = PrototypeHead(momentum=0.99 if momentum is None else momentum)
         self.descriptions: DescriptionTexts | None = None
-        self.prepare_data_per_node = False  # the feature store is on a disk that all nodes share
         self._photo_texts: PhotoTexts | None = None
         self._step: _Step | None = None
 
@@ -170,17 +170,20 @@ class LatteClipMethod(FineTuneMethod):
         """Those of ``texts``."""
         return tuple(kind for kind in self.texts if kind != "class")
 
+    def setup(self, stage: str) -> None:
+        """See the base class; then compute the support photos' features, each process a share."""
+        super().setup(stage)
+        if self.trainer.state.fn == TrainerFn.FITTING and self._photo_texts is None:
+            device = self.trainer.strategy.root_device
+            with together(self.trainer.num_nodes) as processes:
+                self.data.features.of(self.data.support, self.backbone, device=device, processes=processes)
+
     def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:
         """Thaw the towers, and start the prototypes from the class texts."""
         super().build(vocabulary, candidates)
         self.head.start(template_features(self.backbone, vocabulary.names, self.templates), self.backbone.logit_scale)
         if self.released:
             self.register_buffer("epoch_prototypes", self.head.prototypes.clone())
-
-    def prepare_data(self) -> None:
-        """Compute the support photos' features, on process 0 while the others wait."""
-        if self.trainer.state.fn == TrainerFn.FITTING and self._photo_texts is None:
-            self.data.image_features(self.data.support)
 
     def configure_model(self) -> None:
         """See the base class; then find the zero-shot pseudo-labels, before a checkpoint's weights are taken."""

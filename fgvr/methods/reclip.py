@@ -272,7 +272,7 @@ class ReclipMethod(Method):
             self.data.batch_size,
             self.trainer.global_rank,
             self.trainer.world_size,
-            self.data.num_workers,
+            self.data.processes_for(photos, len(photos)),
         )
         if self._photos is None:
             self._photos = features[:, 1].contiguous()

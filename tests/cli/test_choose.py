@@ -255,14 +255,14 @@ def test_only_the_checkpoint_that_fgvr_keeps_itself_is_taken(tiny_run, monkeypat
 
 
 @pytest.mark.parametrize("strategy", ["single", "knn"])
-def test_what_the_figures_look_at_is_made_by_one_process_before_the_others_go_on(tiny_run, monkeypatch, strategy):
+def test_what_the_figures_look_at_is_made_by_all_processes_before_one_goes_on(tiny_run, monkeypatch, strategy):
     prepared = []
 
-    def prepare_data(self, original=FgvrDataModule.prepare_data):
-        original(self)
+    def setup(self, stage, original=FgvrDataModule.setup):
+        original(self, stage)
         prepared.append("features/training" in self.seconds)
 
-    monkeypatch.setattr(FgvrDataModule, "prepare_data", prepare_data)
+    monkeypatch.setattr(FgvrDataModule, "setup", setup)
     options = ["--data.augment", "true", "--data.candidates", strategy, "--trainer.max_epochs", "1"]
     fit(*BEST, *options)
     fit(*HOLDOUT, "--checkpoint.log_figures", "false", *options)

@@ -357,14 +357,15 @@ def offline_records(path):
 
 def test_every_job_has_a_gpu_and_the_cores_are_shared(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("fgvr.cli.sweep.usable_cores", lambda: 6)
     devices = Devices(["3", "GPU-5"])
     assert devices.jobs == 2
     with devices.taken(False) as first, devices.taken(False) as second:
-        assert [first, second] == [{"CUDA_VISIBLE_DEVICES": "3"}, {"CUDA_VISIBLE_DEVICES": "GPU-5"}]
+        places = [{"FGVR_CORES": "3", "CUDA_VISIBLE_DEVICES": gpu} for gpu in ("3", "GPU-5")]
+        assert [first, second] == places
     with devices.taken(alone=True) as variables:
         assert variables == {}
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)))
     assert Devices([]).jobs == 3
-    assert Devices([], jobs=2).threads == {"OMP_NUM_THREADS": "3"}
+    assert Devices([], jobs=2).threads == {"FGVR_CORES": "3", "OMP_NUM_THREADS": "3"}
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert Devices([], jobs=2).threads == {}
+    assert Devices([], jobs=2).threads == {"FGVR_CORES": "3"}

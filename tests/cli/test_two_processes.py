@@ -49,7 +49,8 @@ def test_weights_and_candidate_sets_do_not_depend_on_the_number_of_processes(los
     options = [*OPTIONS, "--model.loss", loss, *LOSSES[loss]]
     assert main(["fit", *options, "--run.name", "one"]) == 0
     two = [*options, "--run.name", "two", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    # with features that they compute themselves
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "FGVR_CACHE": str(tmp_path / "cache of two")}
     subprocess.run([sys.executable, "-m", "fgvr", "fit", *two], check=True, timeout=300, env=environment)
 
     sets = [pq.read_table(Path("runs") / name / "0/candidates.parquet") for name in ("one", "two")]

@@ -1,16 +1,25 @@
+import os
 import pickle
 import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from fgvr.backbones.open_clip import OpenClipBackbone
+from fgvr.data import extraction
 from fgvr.data.augmentation import Augmentation
+from fgvr.data.extraction import extract_features
 from fgvr.data.feature_store import FeatureStore
-from fgvr.data.features import StoredFeatures, extract_features
+from fgvr.data.features import StoredFeatures
 from fgvr.data.folder import FolderDataset
 from fgvr.data.scan import scan
+from fgvr.data.together import together
 from fgvr.errors import FgvrError
 from fgvr.images import open_image
 from fgvr.testing.tiny import TinyBackbone
@@ -45,6 +54,14 @@ def noise(tmp_path):
         (tmp_path / "noise").mkdir(exist_ok=True)
         Image.effect_noise((40, 40), 80).convert("RGB").save(tmp_path / f"noise/{number}.png")
     return scan(FolderDataset(tmp_path / "noise").records(), tmp_path).readable
+
+
+@pytest.fixture
+def many(tmp_path):
+    for number in range(7):
+        (tmp_path / "many").mkdir(exist_ok=True)
+        Image.effect_noise((40, 40), 20 + 10 * number).convert("RGB").save(tmp_path / f"many/{number}.png")
+    return scan(FolderDataset(tmp_path / "many").records(), tmp_path).readable
 
 
 def joint(*args, **options):
@@ -90,6 +107,7 @@ def test_an_interrupted_extraction_keeps_what_is_done(photos, backbone, tmp_path
         monkeypatch.setattr(FeatureStore, "put", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
         put(self, vectors)
 
+    monkeypatch.setattr(extraction, "_SECONDS_KEPT", 0)
     monkeypatch.setattr(FeatureStore, "put", put_once)
     with pytest.raises(KeyboardInterrupt):
         plain(backbone, photos, tmp_path, batch_size=2)
@@ -212,3 +230,126 @@ def test_a_tower_of_one_space_keeps_the_entry_that_it_always_had(noise, tmp_path
     np.testing.assert_array_equal(spaces["joint"].to_numpy(), spaces["visual"].to_numpy())
     store = FeatureStore(tmp_path, backbone.fingerprint(), backbone.embed_dim)
     assert store.read().shape == (len(noise), backbone.embed_dim)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_photo_that_is_gone_is_named_and_what_was_computed_before_is_kept(noise, backbone, tmp_path, workers):
+    gone = [*noise[:2], replace(noise[2], path=tmp_path / "gone.png")]
+    with pytest.raises(FgvrError, match=r"gone\.png' cannot be read any more \(no such file\)") as error:
+        plain(backbone, gone, tmp_path, batch_size=1, num_workers=workers)
+    assert "Traceback" not in str(error.value)
+    assert backbone.encoded == 2
+    plain(backbone, noise, tmp_path)
+    assert backbone.encoded == 3, "two were stored"
+
+
+def drawn_clip():
+    backbone = OpenClipBackbone("fieldguide-clip")
+    backbone.load()
+    return backbone
+
+
+def test_float16_is_close_and_an_entry_of_its_own(noise, tmp_path):
+    backbone = drawn_clip()
+    exact = plain(backbone, noise, tmp_path)
+    for _ in range(2):
+        half = plain(backbone, noise, tmp_path, precision="float16")
+        assert 0 < abs(half - exact).max() < 2e-3
+    np.testing.assert_array_equal(plain(backbone, noise, tmp_path, precision="float32"), exact)
+    np.testing.assert_array_equal(plain(backbone, noise, tmp_path), exact)
+    assert len(list((tmp_path / "features").glob("*/vectors.f16"))) == 2
+
+
+@pytest.mark.gpu
+def test_a_gpu_computes_in_float16_while_the_disk_is_written(noise, tmp_path):
+    backbone = drawn_clip()
+    exact = plain(backbone, noise, tmp_path)
+    found = plain(backbone, noise, tmp_path, device=torch.device("cuda"), batch_size=1)
+    assert 0 < abs(found - exact).max() < 2e-3
+    assert len(list((tmp_path / "features").glob("*/vectors.f16"))) == 2
+
+
+def extract_share(rank, world_size, photos, folder):
+    backbone = Counting()
+    backbone.load()
+    with together() as processes:
+        features = plain(backbone, photos, folder, batch_size=2, processes=processes)
+    return backbone.encoded, features
+
+
+def test_processes_share_the_photos_and_get_the_same_features_to_the_bit(many, backbone, tmp_path, ddp_pool):
+    expected = plain(backbone, many, tmp_path / "one", batch_size=2)
+    for folder in (tmp_path / "two", tmp_path / "one"):
+        (first, here), (second, there) = ddp_pool.run(extract_share, many, folder)
+        np.testing.assert_array_equal(here, expected)
+        np.testing.assert_array_equal(there, expected)
+        # 7 photos are batches of 2, 2, 2 and 1
+        assert (first, second) == ((4, 3) if folder.name == "two" else (0, 0))
+
+
+@pytest.mark.parametrize("late", [0, 1])
+def test_other_jobs_may_store_the_same_photos_meanwhile(many, backbone, tmp_path, ddp_pool, late):
+    """What is missing is what process 0 has seen, whether process 1 looks later and sees more, or earlier and less."""
+    expected = plain(backbone, many, tmp_path / "elsewhere", batch_size=2)
+    plain(backbone, many[:3], tmp_path, batch_size=2)
+    (first, here), (second, there) = ddp_pool.run(extract_what_another_job_stores, many, tmp_path, late)
+    np.testing.assert_array_equal(here, there)
+    np.testing.assert_allclose(here, expected, atol=1e-3)
+    assert (first, second) == ((0, 0) if late == 0 else (2, 2))
+
+
+def extract_what_another_job_stores(rank, world_size, photos, folder, late):
+    """The process ``late`` looks when another job has stored all photos."""
+
+    def missing(digests, rows, look=extraction._missing):
+        if rank != late:
+            return look(digests, rows)
+        if rank == 0:
+            other = Counting()
+            other.load()
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(extraction, "_missing", look)
+                plain(other, photos, folder, batch_size=2)
+        return []
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(extraction, "_missing", missing)
+        return extract_share(rank, world_size, photos, folder)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from fgvr.data import extraction
+from fgvr.data.extraction import extract_features
+from fgvr.data.folder import FolderDataset
+from fgvr.data.scan import scan
+from fgvr.testing.tiny import TinyBackbone
+
+extraction._SECONDS_KEPT = 0
+
+class Killed(TinyBackbone):
+    batches = 0
+
+    def encode_image(self, pixels):
+        self.batches += 1
+        if self.batches == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().encode_image(pixels)
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    backbone = Killed()
+    backbone.load()
+    photos = scan(FolderDataset(folder / "many").records(), folder).readable
+    extract_features(backbone, photos, folder / "features", batch_size=2, num_workers=2, progress=False)
+"""
+
+
+def test_a_killed_extraction_goes_on_where_it_was(many, backbone, tmp_path):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path], env=environment, timeout=120, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    features = plain(backbone, many, tmp_path, batch_size=2)
+    assert backbone.encoded == 3, "four of seven were stored"
+    np.testing.assert_array_equal(plain(backbone, many, tmp_path / "anew", batch_size=2), features)
