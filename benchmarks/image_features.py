@@ -14,22 +14,15 @@ import time
 from pathlib import Path
 
 import numpy as np
-import open_clip
 import torch
 from PIL import Image
+from random_weights import random_backbone
 
 from fgvr.backbones.base import Backbone
 from fgvr.backbones.lite import LiteBackbone
-from fgvr.backbones.open_clip import OpenClipBackbone
 from fgvr.images import open_image
 
 BATCH = 32
-
-
-def random_weights(model: str, folder: Path) -> OpenClipBackbone:
-    path = folder / f"{model}.pt"
-    torch.save(open_clip.create_model(model, pretrained=None).state_dict(), path)
-    return OpenClipBackbone(model, str(path))
 
 
 @torch.no_grad()
@@ -54,7 +47,7 @@ def main() -> None:
         for path in paths:
             Image.fromarray(random.integers(0, 256, (375, 500, 3), dtype=np.uint8)).save(path)
         backbones: dict[str, Backbone] = {"lite": LiteBackbone()}
-        backbones |= {model: random_weights(model, folder) for model in args.models}
+        backbones |= {model: random_backbone(model) for model in args.models}
         for backbone in backbones.values():
             backbone.load()
             seconds(backbone, paths[:BATCH])

@@ -13,6 +13,8 @@ Classes are spread evenly over the photos, by either pseudo-label, and no two ph
 can be shared are class texts and the 4 group-descriptions of each class. (Random pixels would all look like the same
 class to CLIP, which would leave less to encode.) Both find the pseudo-labels of a step, and the same ones.
 
+With --model, another architecture of open_clip with random weights: ViT-B-32 takes as long as a trained one.
+
 Times are the medians of --repeats, after one step each that is not counted. With --clock cpu they are seconds of this
 process on the CPU, which other processes disturb less; meant for one thread.
 """
@@ -31,6 +33,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from random_weights import random_backbone
 from torch import Tensor
 
 from fgvr.backbones.open_clip import OpenClipBackbone
@@ -77,12 +80,20 @@ class Words:
         return DescriptionTexts([*images, *groups])
 
 
+def loaded(model: str) -> OpenClipBackbone:
+    """A backbone; of an architecture that does not come with fgvr, with random weights."""
+    if model != "fieldguide-clip":
+        return random_backbone(model)
+    backbone = OpenClipBackbone(model)
+    backbone.load()
+    return backbone
+
+
 class OnceStep:
     """``LatteClipMethod``, with labels that are given."""
 
-    def __init__(self, words: Words, zero_shot: Tensor) -> None:
-        self.method = method = LatteClipMethod(OpenClipBackbone("fieldguide-clip"), templates=[TEMPLATE], alpha=ALPHA)
-        method.backbone.load()
+    def __init__(self, words: Words, zero_shot: Tensor, model: str, device: torch.device) -> None:
+        self.method = method = LatteClipMethod(loaded(model), templates=[TEMPLATE], alpha=ALPHA)
         vocabulary = Vocabulary(words.names)
         method.vocabulary = vocabulary
         method.build(vocabulary, None)
@@ -94,6 +105,7 @@ class OnceStep:
             mock.patch("fgvr.methods.latteclip.zero_shot_labels", return_value=zero_shot.numpy()),
         ):
             method._prepare_support()
+        method.to(device)
 
     def step(self, batch: Batch, nearest: Tensor) -> tuple[Tensor, int]:
         """The loss, with gradients, and the number of texts that were encoded."""
@@ -121,13 +133,14 @@ class OnceStep:
 class PlainStep:
     """Equations 1 to 3, and nothing shared; with a backbone of its own."""
 
-    def __init__(self, words: Words, zero_shot: Tensor, group_of: Callable[[int], str]) -> None:
-        self.backbone = OpenClipBackbone("fieldguide-clip")
-        self.backbone.load()
+    def __init__(
+        self, words: Words, zero_shot: Tensor, group_of: Callable[[int], str], model: str, device: torch.device
+    ) -> None:
+        self.backbone = loaded(model).to(device)
         self.prototypes = template_features(self.backbone, words.names, [TEMPLATE])
-        self.log_scale = torch.tensor(self.backbone.logit_scale).log().requires_grad_()
+        self.log_scale = torch.tensor(self.backbone.logit_scale, device=device).log().requires_grad_()
         self.words = words
-        self.zero_shot = zero_shot
+        self.zero_shot = zero_shot.to(device)
         self.group_of = group_of
         for parameter in self.backbone.parameters():
             parameter.requires_grad_(True)
@@ -145,7 +158,7 @@ class PlainStep:
         of_group = [self.group_of(sample) for sample in samples]
         texts = [*class_texts[0], *class_texts[1], *own, *of_group]
         features = self.backbone.embed_text(texts).view(4, len(samples), -1)
-        total = torch.zeros(())
+        total = torch.zeros((), device=images.device)
         for place, label in enumerate(labels):
             kinds = features[[place, 2, 3]]
             cosines = (kinds.detach() @ F.normalize(self.prototypes, dim=-1).T).topk(2, dim=-1).values
@@ -153,7 +166,7 @@ class PlainStep:
             mixed = (weights.unsqueeze(-1) * kinds).sum(0) / weights.sum(0).unsqueeze(-1)
             target = (1 - ALPHA) * mixed + ALPHA * self.prototypes[label]
             logits = self.log_scale.exp() * images @ target.T
-            identity = torch.arange(len(logits))
+            identity = torch.arange(len(logits), device=logits.device)
             total = total + F.cross_entropy(logits, identity) + F.cross_entropy(logits.T, identity)
         total.backward()
         return total.detach(), len(texts)
@@ -173,19 +186,23 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=5, help="steps of each")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
+    parser.add_argument("--model", default="fieldguide-clip")
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     keep_freed_memory()  # as fgvr fit does
     clock = time.perf_counter if options.clock == "wall" else time.process_time
+    if options.device.type == "cuda":
+        clock = lambda: torch.cuda.synchronize(options.device) or time.perf_counter()  # noqa: E731
 
     draw = torch.Generator().manual_seed(0)
     words = Words(options.classes)
     zero_shot = torch.arange(PHOTOS) % options.classes
     samples = torch.randperm(PHOTOS, generator=draw)[: options.batch]
-    nearest = torch.randint(options.classes, (options.batch,), generator=draw)
-    once = OnceStep(words, zero_shot)
+    nearest = torch.randint(options.classes, (options.batch,), generator=draw).to(options.device)
+    once = OnceStep(words, zero_shot, options.model, options.device)
     side = once.method.backbone.transform(Image.new("RGB", (64, 64))).shape[-1]
-    batch = Batch(torch.randn(options.batch, 3, side, side, generator=draw), samples)
+    batch = Batch(torch.randn(options.batch, 3, side, side, generator=draw), samples).to(options.device)
     texts = once.method._photo_texts
     assert texts is not None
 
@@ -193,7 +210,7 @@ def main() -> None:
         """The group-description that the method has drawn for a photo."""
         return texts.words[int(texts.of_photos(torch.tensor([sample]), epoch=0)[0, 1])]
 
-    plain = PlainStep(words, zero_shot, group_of)
+    plain = PlainStep(words, zero_shot, group_of, options.model, options.device)
     once_s, plain_s = list[float](), list[float]()
     for turn in range(options.repeats + 1):
         once.method.zero_grad()
