@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test lint types clean
+.PHONY: quickstart test lint types gpu-check clean
 
 $(VENV)/installed: pyproject.toml fgvr/__init__.py
 	$(PYTHON) -m venv $(VENV)
@@ -23,5 +23,14 @@ lint: $(VENV)/installed
 types: $(VENV)/installed
 	$(BIN)/mypy
 
+# with the machine's own PyTorch, which fits its driver; what else is missing is installed above it
+GPU_NEEDS := faiss jsonargparse lightning open_clip pytest timm torch torchvision transformers
+gpu-check:
+	if $(PYTHON) -c 'import importlib; [*map(importlib.import_module, "$(GPU_NEEDS)".split())]' 2>/dev/null; \
+	then $(PYTHON) scripts/gpu_check.py; \
+	else $(PYTHON) -m venv --system-site-packages .venv-gpu \
+	&& .venv-gpu/bin/python -m pip install --quiet --editable '.[dev]' \
+	&& .venv-gpu/bin/python scripts/gpu_check.py; fi
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-gpu build dist .pytest_cache .mypy_cache .ruff_cache
