@@ -412,13 +412,13 @@ class FgvrDataModule(LightningDataModule):
         learner.backbone.load()
         if self.vocabulary is None:
             self.vocabulary = read_vocabulary(folder.vocabulary)
-        with together(self._trainer().num_nodes) as processes:
-            if stage == "fit" and _needs_sets(learner) and self.candidate_sets is None:
-                self._share_candidates(self.vocabulary, learner, processes)
-                self.candidate_sets = read_candidates(folder.candidates, self.vocabulary.names)
-                self.quality = measure(self.candidate_sets, self.vocabulary, self.photos.truth)
-            device = strategy.root_device
-            self.features.prepare(self._feature_groups(), learner, device, self.judges_support, processes)
+        processes = together(self._trainer().num_nodes)
+        if stage == "fit" and _needs_sets(learner) and self.candidate_sets is None:
+            self._share_candidates(self.vocabulary, learner, processes)
+            self.candidate_sets = read_candidates(folder.candidates, self.vocabulary.names)
+            self.quality = measure(self.candidate_sets, self.vocabulary, self.photos.truth)
+        device = strategy.root_device
+        self.features.prepare(self._feature_groups(), learner, device, self.judges_support, processes)
 
     def _share_candidates(self, vocabulary: Vocabulary, learner: Learner, processes: Processes) -> None:
         """The candidate sets of the run, made if they have to be: their features by all processes."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import lru_cache
 from typing import TypeVar
 
 import torch.distributed as dist
@@ -67,35 +67,29 @@ def _others() -> Iterator[None]:
 ALONE = Processes()
 
 
-@cache
-def _leave_at_exit() -> None:
-    """End gloo's threads before Python ends: one that lets go of a tensor after that aborts the process.
+def together(machines: int = 1) -> Processes:
+    """The processes of the job that this one belongs to; all of them must call this.
 
-    Lightning does so for NCCL alone. Without it, one process in some dozens ended with "terminate called".
-    """
-    atexit.register(lambda: dist.destroy_process_group() if dist.is_initialized() else None)
-
-
-@contextmanager
-def together(machines: int = 1) -> Iterator[Processes]:
-    """The processes of the job that this one belongs to; all of them must enter.
-
-    A group of its own, over gloo: collectives of the job's group give up after half an hour, and those of NCCL keep the
-    GPU busy. They meet in the job's group first, which does give up where one never comes. A process that fails in the
-    block must end: the others hear of it by that.
+    They wait over a group of their own, over gloo, which is made once and kept: collectives of the job's group give up
+    after half an hour, and those of NCCL keep the GPU busy. They meet in the job's group first, which does give up
+    where one never comes. A process that fails must end: the others hear of it by that.
 
     Args:
         machines: Over which they are spread evenly.
     """
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
-        yield ALONE
-        return
-    _leave_at_exit()
+        return ALONE
+    count = dist.get_world_size()
+    return Processes(dist.get_rank(), count, max(1, count // machines), _group_of(dist.group.WORLD))
+
+
+@lru_cache(maxsize=1)
+def _group_of(job: "dist.ProcessGroup | None") -> "dist.ProcessGroup":
+    """The group in which the processes of a job wait."""
+    # gloo's threads must end before Python does: one that lets go of a tensor after that aborts the process. Lightning
+    # sees to it for NCCL alone
+    atexit.register(lambda: dist.destroy_process_group() if dist.is_initialized() else None)
     dist.barrier()
     group = dist.new_group(backend="gloo", timeout=_FOREVER)
     assert not isinstance(group, int), "a process that is no member gets a number"
-    try:
-        count = dist.get_world_size()
-        yield Processes(dist.get_rank(), count, max(1, count // machines), group)
-    finally:
-        dist.destroy_process_group(group)
+    return group

@@ -174,9 +174,8 @@ class LatteClipMethod(FineTuneMethod):
         """See the base class; then compute the support photos' features, each process a share."""
         super().setup(stage)
         if self.trainer.state.fn == TrainerFn.FITTING and self._photo_texts is None:
-            device = self.trainer.strategy.root_device
-            with together(self.trainer.num_nodes) as processes:
-                self.data.features.of(self.data.support, self.backbone, device=device, processes=processes)
+            device, processes = self.trainer.strategy.root_device, together(self.trainer.num_nodes)
+            self.data.features.of(self.data.support, self.backbone, device=device, processes=processes)
 
     def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:
         """Thaw the towers, and start the prototypes from the class texts."""

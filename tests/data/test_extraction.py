@@ -272,8 +272,7 @@ def test_a_gpu_computes_in_float16_while_the_disk_is_written(noise, tmp_path):
 def extract_share(rank, world_size, photos, folder):
     backbone = Counting()
     backbone.load()
-    with together() as processes:
-        features = plain(backbone, photos, folder, batch_size=2, processes=processes)
+    features = plain(backbone, photos, folder, batch_size=2, processes=together())
     return backbone.encoded, features
 
 

@@ -8,23 +8,23 @@ from fgvr.data.together import ALONE, together
 
 
 def test_a_process_alone_waits_for_nobody():
-    with together() as processes:
-        assert processes is ALONE
-        processes.wait()
-        assert processes.agree([1]) == [1]
+    processes = together()
+    assert processes is ALONE
+    processes.wait()
+    assert processes.agree([1]) == [1]
 
 
 def share(rank, world_size):
-    with together() as processes:
-        agreed = processes.agree({"of": rank})
-        if rank == 0:
-            time.sleep(2)
-        started = time.monotonic()
-        processes.wait()
-        waited = time.monotonic() - started
-    with together(machines=2) as again:
-        here = again.here
-    return processes.rank, processes.count, processes.here, here, agreed, waited, dist.get_backend()
+    processes = together()
+    agreed = processes.agree({"of": rank})
+    if rank == 0:
+        time.sleep(2)
+    started = time.monotonic()
+    processes.wait()
+    waited = time.monotonic() - started
+    again = together(machines=2)
+    assert again.group is processes.group, "one is made for a job"
+    return processes.rank, processes.count, processes.here, again.here, agreed, waited, dist.get_backend()
 
 
 def test_all_hear_what_process_0_says_and_wait_for_the_last(ddp_pool):
@@ -44,13 +44,13 @@ from fgvr.errors import FgvrError
 rank = int(sys.argv[1])
 store = dist.FileStore(sys.argv[2], 2)
 dist.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=datetime.timedelta(seconds=60))
-with together() as processes:
-    if rank == 1:
-        raise FgvrError("a photo is gone")
-    try:
-        processes.wait()
-    except FgvrError as error:
-        sys.exit(f"told: {error}")
+processes = together()
+if rank == 1:
+    raise FgvrError("a photo is gone")
+try:
+    processes.wait()
+except FgvrError as error:
+    sys.exit(f"told: {error}")
 """
 
 
