@@ -37,7 +37,9 @@ FILES = 256
 class FreeBackbone(LiteBackbone):
     """Pixels as ``lite`` wants them, and features that take no time."""
 
-    has_visual_space = False  # type: ignore[assignment]  # a property of the class above
+    @property
+    def has_visual_space(self) -> bool:
+        return False
 
     def fingerprint(self) -> str:
         return "free"

@@ -22,7 +22,6 @@ process on the CPU, which other processes disturb less; meant for one thread.
 import argparse
 import json
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,6 +31,7 @@ from unittest import mock
 import numpy as np
 import torch
 import torch.nn.functional as F
+from device_clock import clock_of
 from PIL import Image
 from random_weights import random_backbone
 from torch import Tensor
@@ -191,9 +191,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     keep_freed_memory()  # as fgvr fit does
-    clock = time.perf_counter if options.clock == "wall" else time.process_time
-    if options.device.type == "cuda":
-        clock = lambda: torch.cuda.synchronize(options.device) or time.perf_counter()  # noqa: E731
+    clock = clock_of(options.clock, options.device)
 
     draw = torch.Generator().manual_seed(0)
     words = Words(options.classes)

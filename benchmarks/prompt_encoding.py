@@ -27,12 +27,12 @@ import argparse
 import json
 import random
 import resource
-import time
 from collections.abc import Callable, Sequence
 
 import open_clip
 import torch
 import torch.nn.functional as F
+from device_clock import clock_of
 from open_clip.transformer import TextTransformer
 from torch import Tensor
 
@@ -199,13 +199,6 @@ def _device(tower: TextTransformer) -> torch.device:
     return device
 
 
-def _clock(kind: str, device: torch.device) -> Callable[[], float]:
-    """Seconds, when everything that was started has been done."""
-    if device.type == "cuda":
-        return lambda: torch.cuda.synchronize(device) or time.perf_counter()
-    return time.perf_counter if kind == "wall" else time.process_time
-
-
 def timed(function: Callable, clock: Callable[[], float]) -> tuple[float, object]:
     """Seconds and result of a call."""
     start = clock()
@@ -227,7 +220,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     keep_freed_memory()  # as fgvr fit does
-    clock = _clock(options.clock, options.device)
+    clock = clock_of(options.clock, options.device)
 
     torch.manual_seed(0)
     config = open_clip.get_model_config("ViT-B-32")
