@@ -55,12 +55,13 @@ class TinyServer:
         self.answered: list[Any] = []
         self.in_flight = self.most_in_flight = 0
         self._answer = answer
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="tiny-server", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
-        start = asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024)
+        start = asyncio.start_server(self._connect, "127.0.0.1", 0, backlog=1024)
         self._server = asyncio.run_coroutine_threadsafe(start, self._loop).result()
         self.url = "http://127.0.0.1:{1}".format(*self._server.sockets[0].getsockname())
         return self
@@ -74,11 +75,20 @@ class TinyServer:
         self._loop.close()
 
     async def _close(self) -> None:
+        # asyncio loses the socket of a connection that it is still accepting when its server is closed
+        while accepting := asyncio.all_tasks() - self._connections.keys() - {asyncio.current_task()}:
+            await asyncio.gather(*accepting, return_exceptions=True)
         self._server.close()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
+        connections = dict(self._connections)
+        for task, writer in connections.items():
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            writer.transport.abort()
+        await asyncio.gather(*connections, return_exceptions=True)
+
+    def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = self._loop.create_task(self._serve(reader, writer))
+        self._connections[task] = writer
+        task.add_done_callback(self._connections.pop)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, EOFError, asyncio.CancelledError):  # EOFError: no more requests

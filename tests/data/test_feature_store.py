@@ -222,22 +222,31 @@ def test_a_write_that_fails_leaves_no_trace_in_the_index(tmp_path, monkeypatch):
     assert store.read().tolist() == [[1, 1, 1], [3, 3, 3]], "the row that was not committed is written over"
 
 
-def test_four_processes_write_the_same_photos_at_once(tmp_path, children):
+def write_at_once(folder, children):
+    """Four writers of the same views. Returns how often new rows were seen before the end, and who wrote any."""
     for writer in range(4):
-        children.start("write", tmp_path, writer, 7)
+        children.start("write", folder, writer, 7)
     children.start("wait", "")
     before, looks = {}, 0
     while not select.select([children.process.stdout], [], [], 0.01)[0]:
-        after = read(tmp_path)
+        after = read(folder)
         assert before.items() <= after.items(), "a row has changed"
         looks += len(before) < len(after)
         before = after
     assert children.statuses() == [0] * 4
-    after = read(tmp_path)
+    after = read(folder)
     assert before.items() <= after.items()
     assert len(after) == len(VIEWS)
-    assert looks > 1, "they were too fast to be looked at while they write: nothing was tested"
-    assert len({vector[-2:] for _, vector in after.values()}) > 1, "one process did everything: nothing was tested"
+    return looks, {vector[-2:] for _, vector in after.values()}
+
+
+def test_four_processes_write_the_same_photos_at_once(tmp_path, children):
+    # on a busy machine one writer may be through before the next is started: then again, in another folder
+    for attempt in range(10):
+        looks, writers = write_at_once(tmp_path / str(attempt), children)
+        if looks > 1 and len(writers) > 1:
+            return
+    pytest.fail("they never wrote at the same time while somebody looked: nothing was tested")
 
 
 def test_kill_9_loses_nothing_that_was_stored(tmp_path, children):
