@@ -20,7 +20,8 @@ import time
 from pathlib import Path
 
 from fgvr.labelers.base import PAPER_PROMPT, LabelRequest, Reply
-from fgvr.labelers.storage.store import LabelStore, request_key
+from fgvr.labelling.store.keys import request_key
+from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord
 
 IDENTITY = {

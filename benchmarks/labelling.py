@@ -25,9 +25,9 @@ from PIL import Image
 
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import Labeler
-from fgvr.labelers.openai import OpenAILabeler
-from fgvr.labelers.run import label
-from fgvr.labelers.storage.store import LabelStore
+from fgvr.labelers.openai.labeler import OpenAILabeler
+from fgvr.labelling.labelling import label
+from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord
 from fgvr.testing.tiny_remote import TinyRemoteLabeler
 from fgvr.testing.tiny_server import TinyAnswer, TinyServer

@@ -37,7 +37,7 @@ from random_weights import random_backbone
 from torch import Tensor
 
 from fgvr.backbones.open_clip import OpenClipBackbone
-from fgvr.cli.allocator import keep_freed_memory
+from fgvr.pipeline.allocator import keep_freed_memory
 from fgvr.data.batches import Batch
 from fgvr.descriptions.texts import DescriptionTexts
 from fgvr.fieldguide.species import draw_guide

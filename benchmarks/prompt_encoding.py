@@ -37,7 +37,7 @@ from open_clip.transformer import TextTransformer
 from torch import Tensor
 
 from fgvr.backbones.open_clip import OpenClipPromptEncoder
-from fgvr.cli.allocator import keep_freed_memory
+from fgvr.pipeline.allocator import keep_freed_memory
 
 N_CTX = 16
 BATCH = 32

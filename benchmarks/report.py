@@ -25,8 +25,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from fgvr.candidates.files import write_candidates
 from fgvr.candidates.neighbours import find_neighbours, write_neighbours
-from fgvr.data.photos import Photos
-from fgvr.labelers.files import write_labels
+from fgvr.datasets.photos import Photos
+from fgvr.labelling.files import write_labels
 from fgvr.metrics.files import write_metrics
 from fgvr.records import CandidateSets, ImageRecord, LabelRecord, Prediction
 from fgvr.reports.html import write_report

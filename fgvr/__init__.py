@@ -1,3 +1,68 @@
-"""Fine-grained visual recognition without human labels."""
+"""Fine-grained visual recognition without human labels.
+
+Everything that the command line does is here, too::
+
+    import fgvr
+
+    run = fgvr.fit("quickstart.yaml", data={"shots": 2})
+    print(run.table)
+    model = fgvr.load(run.folder.path)
+    model.predict("photos/", top_k=5)
+"""
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+__all__ = [
+    "Evaluation",
+    "FgvrError",
+    "PhotoNames",
+    "ResultTable",
+    "Run",
+    "SweepResult",
+    "TrainedModel",
+    "configure",
+    "describe",
+    "evaluate",
+    "fit",
+    "label",
+    "load",
+    "open_run",
+    "sweep",
+]
+
+if TYPE_CHECKING:
+    from fgvr.api import (
+        Evaluation,
+        PhotoNames,
+        ResultTable,
+        Run,
+        SweepResult,
+        TrainedModel,
+        configure,
+        describe,
+        evaluate,
+        fit,
+        label,
+        load,
+        open_run,
+        sweep,
+    )
+    from fgvr.errors import FgvrError
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for, when it is: torch and Lightning take seconds, and the command line need not wait."""
+    if name not in __all__:
+        raise AttributeError(f"module 'fgvr' has no attribute {name!r}")
+    if name == "FgvrError":
+        from fgvr.errors import FgvrError
+
+        return FgvrError
+    from fgvr import api
+
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -6,7 +6,7 @@ Predictions and metrics speak class-name strings, because the predicted vocabula
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,58 @@ class ImageRecord:
     split: str
     digest: str = ""
     true_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRequest:
+    """One question about one photo, or about a group of photos.
+
+    Attributes:
+        image: The photo; ``image.true_name`` is always ``None`` and ``image.sample_id`` must not reach a model.
+        prompt: What is asked.
+        sample_index: 0 for the first answer of this photo, 1 for the second, ... where several are wanted.
+        others: The further photos of a group, in their order.
+    """
+
+    image: ImageRecord
+    prompt: str
+    sample_index: int = 0
+    others: tuple[ImageRecord, ...] = ()
+
+    @property
+    def images(self) -> tuple[ImageRecord, ...]:
+        """All photos of the request."""
+        return (self.image, *self.others)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back for one request.
+
+    Attributes:
+        request: The request that this answers.
+        raw: The model's reply as it came; ``""`` where there is none.
+        names: Class names, where the source states them as such (a CSV of labels, structured output): they are taken
+            as they are, and ``raw`` is not parsed. ``None`` means: parse ``raw``.
+        error: Why there is no reply; ``""`` for success. A failure is stored, and never served as a label. A refusal
+            is no failure: it is what the model has to say.
+        model: Model id as the server stated it.
+        cost_usd: What this request cost.
+        seconds: How long it took.
+        usage: Anything else worth keeping (token counts, finish reason), JSON values only. ``blocked`` says why a
+            server withheld a reply for good: the label then has the flag ``"refusal"``.
+        attempts: How many requests it took.
+    """
+
+    request: LabelRequest
+    raw: str = ""
+    names: tuple[str, ...] | None = None
+    error: str = ""
+    model: str = ""
+    cost_usd: float = 0.0
+    seconds: float = 0.0
+    usage: Mapping[str, Any] | None = None
+    attempts: int = 1
 
 
 @dataclass(frozen=True, slots=True)

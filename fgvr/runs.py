@@ -1,5 +1,6 @@
 """The run folder: where each stage leaves a file that a person can open and another tool can read."""
 
+import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,9 @@ class RunFolder:
     """
 
     path: Path
+
+    def __fspath__(self) -> str:
+        return str(self.path)
 
     @property
     def config(self) -> Path:
@@ -92,3 +96,35 @@ def new_run_folder(root: Path, name: str, version: str | None = None) -> RunFold
             number += 1
         else:
             return RunFolder(parent / str(number))
+
+
+def find_run(path: Path) -> RunFolder:
+    """The run that a path means: that folder, or the newest version in it.
+
+    Args:
+        path: ``runs/NAME`` or ``runs/NAME/VERSION``.
+
+    Raises:
+        FgvrError: There is none; the message has the closest name.
+    """
+    if path.name == "report.html" or path.name == "config.yaml":
+        path = path.parent
+    if RunFolder(path).config.is_file():
+        return RunFolder(path)
+    versions = [RunFolder(config.parent) for config in path.glob("*/config.yaml")]
+    if versions:
+        return max(versions, key=_age)
+    if path.is_dir():
+        raise FgvrError(
+            f"{str(path)!r} is no run: expected config.yaml in it, as fgvr fit leaves one in runs/NAME/VERSION."
+        )
+    there = [entry.name for entry in path.parent.iterdir() if entry.is_dir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, there, n=1)
+    hint = f"Did you mean: fgvr report {path.parent / near[0]}" if near else "To make a run: fgvr fit --help"
+    raise FgvrError(f"There is no run {str(path)!r}. {hint}")
+
+
+def _age(folder: RunFolder) -> tuple[float, int]:
+    """What the newest version has most of: its configuration is written when it starts."""
+    number = int(folder.path.name) if folder.path.name.isdecimal() else -1
+    return folder.config.stat().st_mtime, number

@@ -23,10 +23,10 @@ from fgvr.classifiers.closed_form.class_means import ClassMeans
 from fgvr.classifiers.closed_form.gaussian import Gaussian
 from fgvr.classifiers.closed_form.ridge import Ridge
 from fgvr.classifiers.closed_form.soft_names import SoftNames
-from fgvr.cli.train import ParsedCLI
+from fgvr.config.cli import ParsedCLI
 from fgvr.errors import FgvrError
-from fgvr.labelers.run import label, read_labels
-from fgvr.labelers.storage.store import LabelStore
+from fgvr.labelling.labelling import label, read_labels
+from fgvr.labelling.store.label_store import LabelStore
 from fgvr.vocabulary.build import build_vocabulary, labels_as_indices
 
 FORMS: dict[str, Callable[[Tensor, SoftNames], ClosedForm]] = {

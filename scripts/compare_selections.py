@@ -22,12 +22,12 @@ import numpy as np
 from fgvr.candidates.base import NamedPhotos
 from fgvr.candidates.knn import KnnCandidates
 from fgvr.candidates.quality import measure
-from fgvr.cli.train import ParsedCLI
+from fgvr.config.cli import ParsedCLI
 from fgvr.labelers.cascade import CascadeLabeler
 from fgvr.labelers.combined import first_classes
 from fgvr.labelers.fieldguide import FieldguideLabeler
-from fgvr.labelers.run import label, read_labels
-from fgvr.labelers.storage.store import LabelStore
+from fgvr.labelling.labelling import label, read_labels
+from fgvr.labelling.store.label_store import LabelStore
 from fgvr.labelers.vote import VoteLabeler
 from fgvr.records import ImageRecord, LabelRecord, Space
 from fgvr.registry import SELECTIONS

@@ -23,8 +23,8 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from fgvr.cli.train import ParsedCLI
-from fgvr.data.class_names import stated_vocabulary
+from fgvr.config.cli import ParsedCLI
+from fgvr.vocabulary.given import stated_vocabulary
 from fgvr.descriptions.files import read_descriptions
 from fgvr.descriptions.pseudo_labels import zero_shot_labels
 from fgvr.descriptions.texts import DescriptionTexts, matched

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
-from fgvr.reports.sweep import axis_column, markdown_summary, read_tidy, write_figure
+from fgvr.sweeps.result import axis_column, markdown_summary, read_tidy, write_figure
 
 DOCS = Path(__file__).parents[1] / "docs"
 

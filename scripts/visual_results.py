@@ -24,7 +24,7 @@ from scipy.stats import spearmanr
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
 from fgvr.metrics.files import read_metrics
-from fgvr.reports.sweep import read_tidy
+from fgvr.sweeps.result import read_tidy
 
 DOCS = Path(__file__).parents[1] / "docs"
 ORACLE = "oracle"

@@ -12,6 +12,7 @@ os.environ["JSONARGPARSE_DEPRECATION_WARNINGS"] = "off"
 import pytest
 import torch
 from ddp_pool import ddp_pool
+from PIL import Image
 from tiny_run import tiny_run
 
 __all__ = ["ddp_pool", "tiny_run"]
@@ -20,3 +21,16 @@ __all__ = ["ddp_pool", "tiny_run"]
 def pytest_runtest_setup(item):
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():
         pytest.skip("needs a GPU")
+
+
+@pytest.fixture
+def draw(tmp_path):
+    """Write small one-coloured photos: ``draw("a/b.png", "red")``."""
+
+    def draw_photo(name, colour="red"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), colour).save(path)
+        return path
+
+    return draw_photo

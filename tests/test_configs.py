@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fgvr.cli.compare import compared_args
-from fgvr.cli.configs import shipped_folder
-from fgvr.cli.grid import read_grid
-from fgvr.cli.sweep import Sweep
-from fgvr.cli.train import ParsedCLI
+from fgvr.config.cli import ParsedCLI
+from fgvr.config.files import shipped_folder
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.methods.base import Method
 from fgvr.runs import RunFolder
+from fgvr.sweeps.compare import compared_args
+from fgvr.sweeps.grid import read_grid
+from fgvr.sweeps.sweep import Sweep
 
 FOUND = sorted(shipped_folder().rglob("*.yaml"))
 SWEEPS = [path for path in FOUND if "vary" in yaml.safe_load(path.read_text())]

@@ -69,8 +69,8 @@ def test_the_plugins_pass_their_contracts(installed, monkeypatch, tmp_path):
     from fgvr_example.loss import SquaredLoss
     from PIL import Image
 
-    from fgvr.data.folder import FolderDataset
-    from fgvr.data.scan import scan
+    from fgvr.datasets.folder import FolderDataset
+    from fgvr.datasets.scan import scan
     from fgvr.testing.labelers import check_labeler
     from fgvr.testing.losses import check_loss
 

@@ -13,7 +13,7 @@ from fgvr.registry import KINDS, SLOTS, Registry
 
 ENTRIES = [(kind, name) for kind, registry in KINDS.items() for name in registry._builtins]
 BASES = {
-    "datasets": "fgvr.data.base.ImageDataset",
+    "datasets": "fgvr.datasets.base.ImageDataset",
     "labelers": "fgvr.labelers.base.Labeler",
     "tasks": "fgvr.labelers.tasks.base.Task",
     "selections": "fgvr.selections.base.Selection",
@@ -35,7 +35,8 @@ def test_entry_is_a_concrete_plugin_in_the_file_of_its_name(kind, name):
     plugin = KINDS[kind].load(name)
     assert issubclass(plugin, base_of(kind))
     assert not inspect.isabstract(plugin)
-    assert plugin.__module__.rpartition(".")[2] == name
+    # the file of its name, or the file "labeler" in the folder of its name
+    assert plugin.__module__.removesuffix(".labeler").rpartition(".")[2] == name
     assert inspect.getdoc(plugin)
 
 
@@ -54,8 +55,8 @@ def test_every_plugin_class_of_the_package_is_listed(kind):
     folder = Path(inspect.getfile(base)).parent
     found = {
         f"{name}.{value.__name__}"
-        for path in folder.glob("*.py")
-        for name in [f"{base.__module__.rpartition('.')[0]}.{path.stem}"]
+        for path in folder.rglob("*.py")
+        for name in [".".join((base.__module__.rpartition(".")[0], *path.relative_to(folder).with_suffix("").parts))]
         for value in vars(importlib.import_module(name)).values()
         if inspect.isclass(value)
         and issubclass(value, base)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fgvr.errors import FgvrError
-from fgvr.reports.sweep import Tidy, write_tidy
+from fgvr.sweeps.result import Tidy, write_tidy
 
 
 @pytest.fixture

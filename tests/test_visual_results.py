@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fgvr.errors import FgvrError
-from fgvr.reports.sweep import Tidy, write_tidy
+from fgvr.sweeps.result import Tidy, write_tidy
 
 FIGURES = {
     # row: (accuracy with the labeler's names, its agreement, accuracy with true names)

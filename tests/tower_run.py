@@ -4,7 +4,7 @@ import pytest
 from lightning.pytorch import Trainer
 
 from fgvr.data.datamodule import FgvrDataModule
-from fgvr.data.manifest import ManifestDataset
+from fgvr.datasets.manifest import ManifestDataset
 
 QUIET = [
     pytest.mark.filterwarnings(f"ignore:{message}")

@@ -5,7 +5,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from fgvr.data.photos import Photos
+from fgvr.datasets.photos import Photos
 from fgvr.errors import FgvrError
 
 _SCORES = ("accuracy", "cacc", "siou", "sacc")

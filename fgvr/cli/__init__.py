@@ -137,10 +137,14 @@ def _dispatch(command: str, args: list[str]) -> int:
         from fgvr.cli.describe import run_describe
 
         return run_describe(args)
-    if command in ("label", "candidates"):
-        from fgvr.cli.stages import run_stage
+    if command == "label":
+        from fgvr.cli.stages import run_label
 
-        return run_stage(command, args)
+        return run_label(args)
+    if command == "candidates":
+        from fgvr.cli.stages import run_candidates
+
+        return run_candidates(args)
     if command in COMMANDS:
         from fgvr.cli.train import run_trainer
 

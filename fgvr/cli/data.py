@@ -13,7 +13,7 @@ from fgvr.registry import DATASETS
 from fgvr.text import visible
 
 if TYPE_CHECKING:
-    from fgvr.data.verify import Verification
+    from fgvr.datasets.verify import Verification
 
 USAGE = """\
 usage: fgvr data download NAME --root FOLDER
@@ -49,8 +49,8 @@ def main(argv: list[str]) -> int:
 
 
 def _download(name: str, args: list[str]) -> int:
-    from fgvr.data.download import SOURCES, download
-    from fgvr.data.standard import StandardDataset
+    from fgvr.datasets.download import SOURCES, download
+    from fgvr.datasets.standard import StandardDataset
 
     parser = ArgumentParser(prog=f"fgvr data download {name}", description="Get the photos of a standard data set.")
     parser.add_argument("--root", type=Path, required=True, help="Folder for it; made where there is none.")
@@ -81,8 +81,8 @@ def _download(name: str, args: list[str]) -> int:
 
 
 def _verify(name: str, args: list[str]) -> int:
-    from fgvr.data.cache import default_cache_dir
-    from fgvr.data.verify import verify
+    from fgvr.cache import default_cache_dir
+    from fgvr.datasets.verify import verify
 
     parser = ArgumentParser(prog=f"fgvr data verify {name}", description="Look whether a data set is as it should be.")
     plugin = DATASETS.load(name)

@@ -4,86 +4,80 @@ import hashlib
 import json
 import shlex
 from collections.abc import Sequence
-from typing import Any
 
-from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
 from fgvr.cli.logs import configure_logging
-from fgvr.cli.stages import StageCLI
+from fgvr.config.cli import FgvrCLI
+from fgvr.data.datamodule import FgvrDataModule
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.budget import Budget
-from fgvr.labelers.asking.requests import ask_requests
-from fgvr.labelers.base import LabelRequest
 from fgvr.labelers.model import ModelLabeler
-from fgvr.labelers.storage.store import LabelStore
-from fgvr.records import ImageRecord
+from fgvr.labelling.requests import ask_requests
+from fgvr.labelling.store.label_store import LabelStore
+from fgvr.records import ImageRecord, LabelRequest
 from fgvr.registry import TASKS
 
 _MOST = 16
 
 
-class DiscoverCLI(StageCLI):
-    """Takes every option of ``fgvr fit``; the labeler is given the task ``discover`` in the place of its own."""
+def run_discover(args: list[str]) -> int:
+    """Ask the labeler with the task ``discover`` in the place of its own, which may need what is to be found.
 
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add how many photos are shown."""
-        super().add_arguments_to_parser(parser)
-        parser.add_argument("--photos", type=int, default=3, help=f"Support photos that are shown, from 1 to {_MOST}.")
+    Raises:
+        FgvrError: Something that the user can fix.
+    """
+    configure_logging()
+    cli = FgvrCLI("discover", args, _add_photos)
+    count, labeler = cli.config.photos, cli.config.data.labeler
+    if not 1 <= count <= _MOST:
+        raise FgvrError(f"--photos is {count}; expected 1 to {_MOST}.")
+    options = labeler.get("init_args") if labeler is not None else None
+    if options is None or "task" not in options:
+        raise _no_model(None if labeler is None else labeler["class_path"].rpartition(".")[2])
+    options["task"] = {"class_path": TASKS["discover"]}
+    for name, value in {"prompt": None, "answers": 1, "max_output_tokens": None}.items():
+        if name in options:  # they belong to the other task
+            options[name] = value
+    discover(cli.build().data, count)
+    return 0
 
-    def before_instantiate_classes(self) -> None:
-        """Exchange the task: that of the configuration may need what is to be found."""
-        if not 1 <= self.config.photos <= _MOST:
-            raise FgvrError(f"--photos is {self.config.photos}; expected 1 to {_MOST}.")
-        labeler = self.config.data.labeler
-        options = labeler.get("init_args") if labeler is not None else None
-        if options is None or "task" not in options:
-            raise _no_model(None if labeler is None else labeler["class_path"].rpartition(".")[2])
-        options["task"] = {"class_path": TASKS["discover"]}
-        for name, value in {"prompt": None, "answers": 1, "max_output_tokens": None}.items():
-            if name in options:  # they belong to the other task
-                options[name] = value
 
-    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Ask, in the place of the trainer."""
-        self.discover(self.config.photos)
-        return None  # type: ignore[return-value]  # nobody asks for it: there is no subcommand to run
+def discover(data: FgvrDataModule, count: int) -> None:
+    """Ask the labeler about ``count`` of the support photos, and print what it finds as options.
 
-    def discover(self, count: int) -> None:
-        """Ask the labeler about ``count`` of the support photos, and print what it finds as options.
-
-        Raises:
-            FgvrError: The labeler gives no usable reply, or the budget does not allow to ask.
-        """
-        data, labeler = self.data, self.data.labeler
-        if not isinstance(labeler, ModelLabeler):
-            raise _no_model(type(labeler).__name__)
-        photos = draw_photos(data.support, count, data.support_seed)
-        request = LabelRequest(photos[0], labeler.prompt, others=tuple(photos[1:]))
-        with LabelStore(data.label_store) as store:
-            run = ask_requests(labeler, [request], store, Budget(data.max_cost_usd), progress=False)
-            (reply,) = store.get(labeler.identity(), [request])
-        found = labeler.read(reply) if reply is not None and not reply.error else None
-        if reply is None or found is None or found.flag:
-            said = "no reply" if reply is None else reply.error or repr(reply.raw[:300])
-            raise FgvrError(
-                f"{labeler.model} did not say what the photos show: {said}. Ask about others with --photos or "
-                "--data.support_seed, or state it yourself, as in --data.labeler.task.category bird "
-                "--data.labeler.task.unit species"
-            )
-        category, unit = found.names
-        model = reply.model or labeler.model
-        print(f"{category}, by {unit} ({len(photos)} photos, {ascii(model)[1:-1]}, ${run.cost_usd:.4f})")
-        print("In the configuration, under data.labeler.init_args:")
-        # JSON is YAML, whatever the model has put into the words
-        words = f"category: {json.dumps(category)}, unit: {json.dumps(unit)}"
-        print(f"  task: {{class_path: name, init_args: {{style: expert, {words}}}}}")
-        print("On the command line:")
-        option = "--data.labeler.task"
-        print(
-            f"  {option} name {option}.style expert {option}.category {shlex.quote(category)} "
-            f"{option}.unit {shlex.quote(unit)}"
+    Raises:
+        FgvrError: The labeler gives no usable reply, or the budget does not allow to ask.
+    """
+    labeler = data.labeler
+    if not isinstance(labeler, ModelLabeler):
+        raise _no_model(type(labeler).__name__)
+    photos = draw_photos(data.support, count, data.support_seed)
+    request = LabelRequest(photos[0], labeler.prompt, others=tuple(photos[1:]))
+    with LabelStore(data.label_store) as store:
+        run = ask_requests(labeler, [request], store, Budget(data.max_cost_usd), progress=False)
+        (reply,) = store.get(labeler.identity(), [request])
+    found = labeler.read(reply) if reply is not None and not reply.error else None
+    if reply is None or found is None or found.flag:
+        said = "no reply" if reply is None else reply.error or repr(reply.raw[:300])
+        raise FgvrError(
+            f"{labeler.model} did not say what the photos show: {said}. Ask about others with --photos or "
+            "--data.support_seed, or state it yourself, as in --data.labeler.task.category bird "
+            "--data.labeler.task.unit species"
         )
+    category, unit = found.names
+    model = reply.model or labeler.model
+    print(f"{category}, by {unit} ({len(photos)} photos, {ascii(model)[1:-1]}, ${run.cost_usd:.4f})")
+    print("In the configuration, under data.labeler.init_args:")
+    # JSON is YAML, whatever the model has put into the words
+    words = f"category: {json.dumps(category)}, unit: {json.dumps(unit)}"
+    print(f"  task: {{class_path: name, init_args: {{style: expert, {words}}}}}")
+    print("On the command line:")
+    option = "--data.labeler.task"
+    print(
+        f"  {option} name {option}.style expert {option}.category {shlex.quote(category)} "
+        f"{option}.unit {shlex.quote(unit)}"
+    )
 
 
 def draw_photos(photos: Sequence[ImageRecord], count: int, seed: int) -> list[ImageRecord]:
@@ -100,15 +94,8 @@ def draw_photos(photos: Sequence[ImageRecord], count: int, seed: int) -> list[Im
     return [different[digest] for digest in ordered[:count]]
 
 
-def run_discover(args: list[str]) -> int:
-    """Run ``fgvr discover``.
-
-    Raises:
-        FgvrError: Something that the user can fix.
-    """
-    configure_logging()
-    DiscoverCLI("discover", args, run=False)
-    return 0
+def _add_photos(parser: LightningArgumentParser) -> None:
+    parser.add_argument("--photos", type=int, default=3, help=f"Support photos that are shown, from 1 to {_MOST}.")
 
 
 def _no_model(labeler: str | None) -> FgvrError:

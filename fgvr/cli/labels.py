@@ -9,13 +9,13 @@ from jsonargparse import ArgumentParser
 from tqdm import tqdm
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.storage.corrections import Renaming
-from fgvr.labelers.storage.exchange import export_rows, import_rows
-from fgvr.labelers.storage.rereading import read_stored
-from fgvr.labelers.storage.review import apply_review, write_review
-from fgvr.labelers.storage.stats import LabelerStats, count_rows
-from fgvr.labelers.storage.store import LabelStore
-from fgvr.labelers.storage.stored import StoredReply
+from fgvr.labelling.store.corrections import Renaming
+from fgvr.labelling.store.exchange import export_rows, import_rows
+from fgvr.labelling.store.label_store import LabelStore
+from fgvr.labelling.store.parse_stored import read_stored
+from fgvr.labelling.store.review import apply_review, write_review
+from fgvr.labelling.store.rows import StoredReply
+from fgvr.labelling.store.stats import LabelerStats, count_rows
 from fgvr.text import visible
 
 STORE = Path("runs/labels.sqlite")
@@ -79,7 +79,7 @@ def stats(labeler: str = "", model: str = "", store: Path = STORE) -> None:
     """
     with _existing(store) as labels:
         counted = count_rows(_watched(labels.rows(labeler, model)), Renaming(labels.aliases()))
-        batches = [batch for batch in labels.batches() if batch.open]
+        batches = [batch for batch in labels.batches.find() if batch.open]
     for each in counted:
         print("\n".join(_counted(each)), end="\n\n")
     if not counted:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import fgvr
-from fgvr.cli.configs import shipped_configs, shipped_folder
+from fgvr.config.files import shipped_configs, shipped_folder
 from fgvr.errors import FgvrError
 from fgvr.registry import KINDS, SLOTS, Registry
 
@@ -49,7 +49,7 @@ def show_plugin(args: list[str]) -> int:
         return 0 if args[:1] in (["-h"], ["--help"]) else 2
     kind = _kind(args[0])
     if kind == "configs":
-        from fgvr.cli.configs import find_config
+        from fgvr.config.files import find_config
 
         print(find_config(args[1]).read_text(encoding="utf-8"))
         return 0

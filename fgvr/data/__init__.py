@@ -1,1 +1,1 @@
-"""Photos: readers of data sets, the support sample, image features, and the data module that joins them."""
+"""From labels to batches: image features, candidate sets, and the data module that joins the stages."""

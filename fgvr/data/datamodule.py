@@ -1,7 +1,6 @@
 """The data module: photos -> labels -> vocabulary -> candidate sets -> batches."""
 
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -10,8 +9,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule, Trainer
-from lightning.pytorch.trainer.states import TrainerFn
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
@@ -21,10 +18,7 @@ from fgvr.candidates.files import read_candidates, write_candidates
 from fgvr.candidates.neighbours import find_neighbours, write_neighbours
 from fgvr.candidates.quality import CandidateQuality, measure
 from fgvr.data.augmentation import AugmentKind
-from fgvr.data.base import ImageDataset
 from fgvr.data.batches import Batch, FeatureBatches, PixelBatches
-from fgvr.data.cache import default_cache_dir
-from fgvr.data.class_names import stated_vocabulary
 from fgvr.data.extraction import Precision
 from fgvr.data.holdout import (
     NOTHING_HELD_OUT,
@@ -35,35 +29,32 @@ from fgvr.data.holdout import (
     split_held_out,
 )
 from fgvr.data.honest_folds import honest_folds
-from fgvr.data.labels import PhotoLabels
+from fgvr.data.labelled import LabelledDataModule, needs_sets
 from fgvr.data.learner import Learner
 from fgvr.data.loader_processes import LoaderProcesses, loader_processes
 from fgvr.data.photo_features import TRAINING, PhotoFeatures
-from fgvr.data.photos import Photos, read_photos
+from fgvr.data.run_state import run_seed
 from fgvr.data.together import Processes, together
-from fgvr.descriptions.files import Origin
+from fgvr.datasets.base import ImageDataset
 from fgvr.descriptions.options import DescribeOptions
 from fgvr.errors import FgvrError
-from fgvr.labelers.asking.plan import LabelPlan, summary
-from fgvr.labelers.asking.requests import Asker
 from fgvr.labelers.base import Labeler
-from fgvr.labelers.files import read_labels_file, write_labels
 from fgvr.records import CandidateSets, ImageRecord, LabelRecord, Space, Vocabulary
 from fgvr.runs import RunFolder
 from fgvr.selections.base import Selection
-from fgvr.vocabulary.build import build_vocabulary, labels_as_indices
-from fgvr.vocabulary.files import read_vocabulary, write_vocabulary
+from fgvr.vocabulary.build import labels_as_indices
+from fgvr.vocabulary.files import read_vocabulary
 
 log = logging.getLogger(__name__)
 
 
-class FgvrDataModule(LightningDataModule):
+class FgvrDataModule(LabelledDataModule):
     """From photos to batches with candidate sets, for any method.
 
-    Labelling is never done by a hook of this class: ``label`` is called by ``fgvr label`` and, before the trainer
-    exists, by ``fgvr fit``. The vocabulary is made by process 0 in ``prepare_data``; image features by all processes in
-    ``setup``, each a share, and candidate sets from them by process 0. They are left in the run folder and the feature
-    store, where every process reads them.
+    Labelling is never done by a hook of this class, because many processes must not spend money at once: call ``label``
+    before ``Trainer.fit``; ``fgvr.fit`` and the command line do so. The vocabulary is made by process 0 in
+    ``prepare_data``; image features by all processes in ``setup``, each a share, and candidate sets from them by
+    process 0, into the run folder and the feature store, where every process reads them.
 
     Args:
         dataset: Reader of the photos.
@@ -76,16 +67,16 @@ class FgvrDataModule(LightningDataModule):
         shots: Draw this many support photos per true class (m in the FGVR paper). All support photos if not given.
         support_size: Draw this many support photos in all, for photos without names.
         support_seed: Another one draws other support photos.
-        select: Which support photos the labeler is asked about; all of them if not given. The others stay in the
-            support set without a name, and can be given candidate sets from neighbours that have one.
+        select: Which support photos the labeler is asked about; all if not given. The others stay in the support set
+            without a name, and can be given candidate sets from neighbours that have one.
         direct: Ask the labeler about every evaluated photo too: the row ``labeler`` of the result table, which the FGVR
-            paper takes for the upper bound, and far more requests. For ``fgvr fit``, ``test`` and ``label``.
+            paper takes for the upper bound, and far more requests. For ``fit``, ``test`` and ``label``.
         label_store: SQLite file that keeps every reply; shared by all runs.
         max_cost_usd: Labelling stops before it has spent more than this, and the descriptions that ``fit`` asks for may
             cost what it left over; each compared row that needs replies of its own may spend as much again.
         holdout: Share of the support photos, from 0 to below 1, that are labelled and get candidate sets but are not
             trained on: figures that need no true names are computed on them, and may choose the checkpoint
-            (``checkpoint.select``). 0 is the FGVR paper's setting. Drawn by ``seed_everything``.
+            (``checkpoint.select``). 0 is the FGVR paper's setting.
         batch_size: Photos per training step over all processes, so that 1 and N processes train alike.
         augment: Random views in training: ``coop`` (or true; crops and flips) or ``latteclip`` (its released code's:
             slight crops and changes of colour), drawn anew in every epoch, so that photos are read and encoded in
@@ -123,18 +114,21 @@ class FgvrDataModule(LightningDataModule):
         cache_dir: Path | None = None,
         describe: DescribeOptions | None = None,
     ) -> None:
-        super().__init__()
-        self.dataset = dataset
-        self.labeler = labeler
+        super().__init__(
+            dataset,
+            labeler,
+            class_names,
+            shots,
+            support_size,
+            support_seed,
+            select,
+            direct,
+            label_store,
+            max_cost_usd,
+            cache_dir,
+            describe,
+        )
         self.candidates = candidates
-        self.class_names = class_names
-        self.shots = shots
-        self.support_size = support_size
-        self.support_seed = support_seed
-        self.select = select
-        self.direct = direct
-        self.label_store = Path(label_store)
-        self.max_cost_usd = max_cost_usd
         self.holdout = check_holdout(holdout)
         if batch_size < 1:
             raise FgvrError(f"data.batch_size is {batch_size}; expected 1 or more.")
@@ -142,92 +136,15 @@ class FgvrDataModule(LightningDataModule):
         if num_workers != "auto" and num_workers < 0:
             raise FgvrError(f"data.num_workers is {num_workers}; expected 0 or more, or auto.")
         self.num_workers: LoaderProcesses = num_workers
-        self.cache_dir = Path(cache_dir) if cache_dir else default_cache_dir()
-        self.describe = describe
-        self.described: Origin | None = None
         self.features = PhotoFeatures(
             self.cache_dir / "features", self._group, augment, views, num_workers, feature_precision
         )
         # one process prepares for all nodes: the run folder is expected on a disk that they share
         self.prepare_data_per_node = False
 
-        self.backbone: Backbone | None = None
-        self.run_folder: RunFolder | None = None
-        self.resuming = False
-        self.asks_support = True
-        self.simulated_before = False
-        self.judges_support = False
-        """Whether figures are computed on support photos after each epoch; set before ``prepare_data``."""
-        self.vocabulary: Vocabulary | None = None
         self.candidate_sets: CandidateSets | None = None
         self.quality: CandidateQuality | None = None
         self._makes_candidates = True
-
-    @cached_property
-    def photos(self) -> Photos:
-        """The photos, read and checked once."""
-        return read_photos(self.dataset, self.cache_dir)
-
-    @cached_property
-    def support(self) -> tuple[ImageRecord, ...]:
-        """The support photos, after the draw.
-
-        Raises:
-            FgvrError: There are none.
-        """
-        return self.photos.draw_support(self.shots, self.support_size, self.support_seed)
-
-    @cached_property
-    def labels(self) -> PhotoLabels:
-        """What the labeler says."""
-        known = self.vocabulary is not None or self.class_names != "labels"
-        return PhotoLabels(
-            self.labeler,
-            self.select,
-            self.label_store,
-            self.max_cost_usd,
-            lambda photos, space: self.image_features(photos, space=space),
-            (lambda: (self.vocabulary or self._stated_vocabulary()).names) if known else None,
-        )
-
-    @property
-    def asked_groups(self) -> tuple[tuple[ImageRecord, ...], ...]:
-        """The photos that the labeler is asked about: chosen support photos and, with ``direct``, evaluated ones."""
-        support = self.labels.choose(self.support) if self.asks_support else ()
-        evaluated = self.photos.splits[self.photos.evaluated_split] if self.direct else ()
-        drawn = {record.sample_id for record in support}
-        return support, tuple(record for record in evaluated if record.sample_id not in drawn)
-
-    @property
-    def asked(self) -> tuple[ImageRecord, ...]:
-        """The same, all of them together."""
-        return tuple(record for group in self.asked_groups for record in group)
-
-    def label_plan(self) -> LabelPlan:
-        """What labelling would ask and cost; asks nothing."""
-        return self.labels.plan(self.asked_groups)
-
-    def label(self, asker: Asker | None = None) -> list[LabelRecord]:
-        """Ask the labeler for what is missing, store every reply, and return what is known of each photo asked about.
-
-        Args:
-            asker: Asks in another way than the labeler's own.
-
-        Raises:
-            FgvrError: The labeler cannot go on, or ``max_cost_usd`` is reached; what was paid for is stored.
-        """
-        self.labels.ask(self.asked_groups, asker)
-        return self.read_labels(self.asked)
-
-    def read_labels(self, photos: Sequence[ImageRecord] | None = None) -> list[LabelRecord]:
-        """What the store has for each of ``photos``; ``flag`` is ``"failed"`` where it has nothing.
-
-        Args:
-            photos: The support photos if not given; those that were not chosen have the flag ``"unasked"``.
-        """
-        if photos is None:
-            return self.labels.read_support(self.support, self.asked_groups)
-        return self.labels.read(photos, self.asked_groups)
 
     def image_features(
         self, photos: Sequence[ImageRecord], backbone: Backbone | None = None, space: Space = "joint"
@@ -243,64 +160,13 @@ class FgvrDataModule(LightningDataModule):
             L2-normalised float32, shape ``(len(photos), embed_dim)`` or ``(len(photos), visual_dim)``.
         """
         device = None if self.trainer is None else self.trainer.strategy.root_device
-        backbone = backbone or self.backbone or self._learner().backbone
+        backbone = backbone or self.state.backbone or self._learner().backbone
         return self.features.of(photos, backbone, space, device).to_numpy()
 
     @property
     def seconds(self) -> dict[str, float]:
         """``"features/training"`` and ``"features/SPLIT"`` -> what these features took to get in this process."""
         return self.features.seconds
-
-    @property
-    def simulated(self) -> bool:
-        """Whether replies and their costs are made up, here or where the checkpoint of this run was trained."""
-        describers = () if self.describe is None else (self.describe.labeler, self.describe.group_labeler)
-        brought = self.described is not None and self.described.simulated
-        return (
-            self.simulated_before
-            or brought
-            or any(labeler is not None and labeler.simulated for labeler in (self.labeler, *describers))
-        )
-
-    def needs_labels(self, learner: Learner) -> bool:
-        """Whether making the vocabulary and the candidate sets of this run needs the labeler."""
-        return self.class_names == "labels" or _needs_sets(learner)
-
-    def make_vocabulary(self, learner: Learner) -> Vocabulary:
-        """The label space, and the label and vocabulary files of the run folder.
-
-        Raises:
-            FgvrError: Photos are not labelled yet, or no reply has a usable name.
-        """
-        labels: list[LabelRecord] = []
-        if self.needs_labels(learner):
-            unasked = self.label_plan().unasked
-            if unasked:
-                raise FgvrError(
-                    f"{unasked} of {len(self.asked)} photos to be labelled have no reply in {str(self.label_store)!r}, "
-                    "and this process does not ask for them. Run `fgvr label` with the same options first."
-                )
-            labels = self.read_labels()
-            write_labels(labels, self._folder().labels)
-            log.info("%s", summary(labels, self.simulated))
-        vocabulary = build_vocabulary(labels) if self.class_names == "labels" else self._stated_vocabulary()
-        write_vocabulary(vocabulary, self._folder().vocabulary)
-        log.info("Label space: %d classes", len(vocabulary))
-        if len(vocabulary) == 1:
-            log.warning("There is one class, so every photo will be given the name %r", vocabulary.names[0])
-        return vocabulary
-
-    def _stated_vocabulary(self) -> Vocabulary:
-        assert self.class_names != "labels", "those are known only after all photos are labelled"
-        return stated_vocabulary(self.class_names, self.photos.known_names)
-
-    def origin_of(self, text: str) -> str:
-        """A sentence that says which photo was given the class name that ``text`` holds; ``""`` if none was."""
-        labels = self.read_labels() if self.labeler is not None else []
-        for label_record in labels:
-            if any(name.replace("_", " ") in text.replace("_", " ") for name in label_record.names):
-                return f" It is the name of {label_record.sample_id!r} in {str(self._folder().labels)!r}."
-        return ""
 
     def strategy(self, learner: Learner) -> CandidateStrategy:
         """How names become candidate sets: as configured, or as the method is best with."""
@@ -346,17 +212,6 @@ class FgvrDataModule(LightningDataModule):
         features = self.features.of_group(TRAINING, learner.backbone, device, space=strategy.space).to_numpy()
         return replace(photos, features=features, space=strategy.space)
 
-    @property
-    def has_labels(self) -> bool:
-        """Whether the run knows what the labeler said of its support photos: after they were prepared."""
-        return self.run_folder is not None and self.run_folder.labels.is_file()
-
-    def own_classes(self) -> NDArray[np.int64]:
-        """The class of the labeler's first name of each support photo, -1 where it gave none: while training."""
-        assert self.vocabulary is not None, "training comes after setup"
-        given = labels_as_indices(self._labels_of_the_run(), self.vocabulary)
-        return np.array([names[0] if names else -1 for names in given], dtype=np.int64)
-
     def honest_folds(self) -> list[tuple[NDArray[np.int64], CandidateSets]] | None:
         """Candidate sets without the names of some photos; ``None`` where leaving out a photo's own set is the same.
 
@@ -380,11 +235,6 @@ class FgvrDataModule(LightningDataModule):
         device, split = self._trainer().strategy.root_device, self.photos.evaluated_split
         return self.features.of_group(split, self._learner().backbone, device, space=space).to_numpy()
 
-    def _labels_of_the_run(self) -> list[LabelRecord]:
-        """The labels that the run's files were made from, one for each support photo."""
-        known = {record.sample_id: record for record in read_labels_file(self._folder().labels)}
-        return [known.get(photo.sample_id, LabelRecord(photo.sample_id, names=())) for photo in self.support]
-
     def _features_in(self, backbone: FeatureSpace | None, space: Space) -> NDArray[np.float32]:
         """Image features of the support photos, of the run's backbone or one that a candidate strategy brings along."""
         if backbone is not None and not isinstance(backbone, Backbone):
@@ -397,8 +247,8 @@ class FgvrDataModule(LightningDataModule):
         """Make the vocabulary: on process 0, while the others wait."""
         learner, folder = self._learner(), self._folder()
         learner.backbone.load()  # which may download it, before the others read it
-        made = folder.vocabulary.is_file() and (folder.candidates.is_file() or not _needs_sets(learner))
-        if self._stage() == "fit" and self.resuming and made:
+        made = folder.vocabulary.is_file() and (folder.candidates.is_file() or not needs_sets(learner))
+        if self._stage() == "fit" and self.state.resuming and made:
             log.info("Taking vocabulary and candidate sets from %s", folder.path)
             self._makes_candidates = False
         elif self.vocabulary is None:
@@ -408,17 +258,19 @@ class FgvrDataModule(LightningDataModule):
         """Compute image features, each process a share, and candidate sets from them, on process 0."""
         learner, strategy = self._learner(), self._trainer().strategy
         # process 0 has made the folder, and only it knows the name where a scheduler has started the others
-        folder = self.run_folder = RunFolder(Path(strategy.broadcast(str(self._folder().path))))
+        told = "" if self.run_folder is None else str(self.run_folder.path)
+        folder = RunFolder(Path(strategy.broadcast(told)))
+        self.state = replace(self.state, folder=folder)
         learner.backbone.load()
         if self.vocabulary is None:
             self.vocabulary = read_vocabulary(folder.vocabulary)
         processes = together(self._trainer().num_nodes)
-        if stage == "fit" and _needs_sets(learner) and self.candidate_sets is None:
+        if stage == "fit" and needs_sets(learner) and self.candidate_sets is None:
             self._share_candidates(self.vocabulary, learner, processes)
             self.candidate_sets = read_candidates(folder.candidates, self.vocabulary.names)
             self.quality = measure(self.candidate_sets, self.vocabulary, self.photos.truth)
         device = strategy.root_device
-        self.features.prepare(self._feature_groups(), learner, device, self.judges_support, processes)
+        self.features.prepare(self._feature_groups(), learner, device, self.state.judges_support, processes)
 
     def _share_candidates(self, vocabulary: Vocabulary, learner: Learner, processes: Processes) -> None:
         """The candidate sets of the run, made if they have to be: their features by all processes."""
@@ -508,10 +360,6 @@ class FgvrDataModule(LightningDataModule):
         """The photos of the evaluated split."""
         return self._evaluation_loader(self.photos.evaluated_split)
 
-    def records_of(self, stage: str) -> Sequence[ImageRecord]:
-        """The photos that a ``"validate"``, ``"test"`` or ``"predict"`` pass runs on, in the order of its rows."""
-        return self.photos.splits["val" if stage == "validate" else self.photos.evaluated_split]
-
     def _evaluation_loader(self, split: str) -> DataLoader[Batch]:
         return self._loader(self.features.evaluation_batches(split, self._learner()), shuffle=False)
 
@@ -541,41 +389,11 @@ class FgvrDataModule(LightningDataModule):
         trainer = self._trainer()
         here = max(1, trainer.world_size // trainer.num_nodes)
         batch = -(-self.batch_size // trainer.world_size)
-        device = trainer.strategy.root_device
-        return loader_processes(
-            self.num_workers, pictures // trainer.world_size, batch, dataset.transform, device, here
-        )
+        share, device = pictures // trainer.world_size, trainer.strategy.root_device
+        return loader_processes(self.num_workers, share, batch, dataset.transform, device, here)
 
     def _group(self, name: str) -> Sequence[ImageRecord]:
         return self.support if name == TRAINING else self.photos.splits.get(name, ())
 
     def _feature_groups(self) -> list[str]:
         return {"fit": [TRAINING, "val"], "validate": ["val"]}.get(self._stage(), [self.photos.evaluated_split])
-
-    def _stage(self) -> str:
-        fn = self._trainer().state.fn
-        return {TrainerFn.FITTING: "fit", TrainerFn.VALIDATING: "validate", TrainerFn.TESTING: "test"}.get(
-            fn or TrainerFn.PREDICTING, "predict"
-        )
-
-    def _trainer(self) -> Trainer:
-        if self.trainer is None:
-            raise RuntimeError("FgvrDataModule needs a trainer here: pass it to Trainer.fit, test or predict.")
-        return self.trainer
-
-    def _learner(self) -> Learner:
-        return self._trainer().lightning_module  # type: ignore[return-value]  # every fgvr method is a Learner
-
-    def _folder(self) -> RunFolder:
-        if self.run_folder is None:  # used from Python, without the command line
-            self.run_folder = RunFolder(Path(self._trainer().default_root_dir))
-        return self.run_folder
-
-
-def _needs_sets(learner: Learner) -> bool:
-    return learner.trains and learner.needs_candidates
-
-
-def run_seed() -> int:
-    """The seed of this run, as given to ``seed_everything``; 0 without it."""
-    return int(os.environ.get("PL_GLOBAL_SEED", "0"))  # what seed_everything leaves behind

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from fgvr.data.cache import cache_database
+from fgvr.cache import cache_database
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
 

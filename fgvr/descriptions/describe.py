@@ -17,18 +17,19 @@ from fgvr.descriptions.parts import DescriptionPart, Kind
 from fgvr.descriptions.summary import DescriptionSummary, ReadDescriptions
 from fgvr.descriptions.texts import DescriptionTexts, matched
 from fgvr.errors import FgvrError
-from fgvr.labelers.asking.batch_run import BatchRun, label_batch
 from fgvr.labelers.asking.budget import Budget
-from fgvr.labelers.asking.plan import LabelPlan
-from fgvr.labelers.asking.requests import Asker, ask_requests, blind, missing_requests, plan_requests
-from fgvr.labelers.base import Labeler, LabelRequest
+from fgvr.labelers.base import Labeler
 from fgvr.labelers.batch import BatchLabeler
 from fgvr.labelers.combined import CombinedLabeler
-from fgvr.labelers.storage.store import LabelStore, request_keys
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.describe_group import DescribeGroupTask
 from fgvr.labelers.tasks.describe_image import DescribeImageTask
-from fgvr.records import Description, ImageRecord
+from fgvr.labelling.batch_run import BatchRun, label_batch
+from fgvr.labelling.plan import LabelPlan
+from fgvr.labelling.requests import Asker, ask_requests, blind, missing_requests, plan_requests
+from fgvr.labelling.store.keys import request_keys
+from fgvr.labelling.store.label_store import LabelStore
+from fgvr.records import Description, ImageRecord, LabelRequest
 
 log = logging.getLogger(__name__)
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from fgvr.labelers.base import Labeler, LabelRequest, Reply
+from fgvr.labelers.base import Labeler
 from fgvr.labelers.reading.replies import ParsedReply
-from fgvr.labelers.storage.store import request_keys
 from fgvr.labelers.tasks.base import Task
-from fgvr.records import Description
+from fgvr.labelling.store.keys import request_keys
+from fgvr.records import Description, LabelRequest, Reply
 
 Kind = Literal["image", "group"]
 

@@ -1,1 +1,1 @@
-"""Labelers: who names the photos, and the store that keeps every reply."""
+"""Labelers: who names the photos."""

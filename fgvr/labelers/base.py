@@ -1,71 +1,14 @@
 """The contract of a labeler: the only file that the author of a labeler plugin must read."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.reading.replies import ParsedReply, parse_reply
-from fgvr.records import ImageRecord
-
-if TYPE_CHECKING:
-    from fgvr.labelers.tasks.base import Task
-
-PAPER_PROMPT = "Provide a best fine-grained class label for this image"
-"""The FGVR paper's prompt, word for word (section 3)."""
-
-
-@dataclass(frozen=True, slots=True)
-class LabelRequest:
-    """One question about one photo, or about a group of photos.
-
-    Attributes:
-        image: The photo; ``image.true_name`` is always ``None`` and ``image.sample_id`` must not reach a model.
-        prompt: What is asked.
-        sample_index: 0 for the first answer of this photo, 1 for the second, ... where several are wanted.
-        others: The further photos of a group, in their order.
-    """
-
-    image: ImageRecord
-    prompt: str
-    sample_index: int = 0
-    others: tuple[ImageRecord, ...] = ()
-
-    @property
-    def images(self) -> tuple[ImageRecord, ...]:
-        """All photos of the request."""
-        return (self.image, *self.others)
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came back for one request.
-
-    Attributes:
-        request: The request that this answers.
-        raw: The model's reply as it came; ``""`` where there is none.
-        names: Class names, where the source states them as such (a CSV of labels, structured output): they are taken
-            as they are, and ``raw`` is not parsed. ``None`` means: parse ``raw``.
-        error: Why there is no reply; ``""`` for success. A failure is stored, and never served as a label. A refusal
-            is no failure: it is what the model has to say.
-        model: Model id as the server stated it.
-        cost_usd: What this request cost.
-        seconds: How long it took.
-        usage: Anything else worth keeping (token counts, finish reason), JSON values only. ``blocked`` says why a
-            server withheld a reply for good: the label then has the flag ``"refusal"``.
-        attempts: How many requests it took.
-    """
-
-    request: LabelRequest
-    raw: str = ""
-    names: tuple[str, ...] | None = None
-    error: str = ""
-    model: str = ""
-    cost_usd: float = 0.0
-    seconds: float = 0.0
-    usage: Mapping[str, Any] | None = None
-    attempts: int = 1
+from fgvr.labelers.tasks.base import Task
+from fgvr.labelers.tasks.wording import PAPER_PROMPT
+from fgvr.records import ImageRecord, LabelRequest, Reply
 
 
 class Labeler(ABC):
@@ -134,7 +77,7 @@ class Labeler(ABC):
         Called at the end of a labelling run; ``ask`` may follow nevertheless. Nothing is done unless overridden.
         """
 
-    def for_task(self, task: "Task", prompt: str | None = None) -> "Labeler | None":
+    def for_task(self, task: Task, prompt: str | None = None) -> "Labeler | None":
         """The same labeler with another task, and one answer a photo; this one is left as it is.
 
         Args:

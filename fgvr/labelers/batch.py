@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar, Literal
 
-from fgvr.labelers.base import LabelRequest, Reply
-from fgvr.labelers.remote import Question, RemoteLabeler
+from fgvr.labelers.asking.sender import Question
+from fgvr.labelers.remote import RemoteLabeler
+from fgvr.records import LabelRequest, Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class BatchLabeler(RemoteLabeler):
     """A labeler whose server also takes many requests as one file.
 
     ``client`` is what ``connect`` yields. The methods raise what ``send`` raises.
-    ``fgvr/labelers/asking/batch_run.py`` calls them, and keeps account of what was sent.
+    ``fgvr/labelling/batch_run.py`` calls them, and keeps account of what was sent.
     """
 
     max_batch_requests: ClassVar[int] = 50_000

@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 from fgvr.labelers.image_text import Dtype, ImageTextLabeler, ImageTextModel, plain_text
 from fgvr.labelers.local import LocalQuestion
-from fgvr.labelers.pictures import PictureOptions
 from fgvr.labelers.tasks.base import Task
+from fgvr.labelers.tasks.pictures import PictureOptions
 
 
 class Blip2Labeler(ImageTextLabeler):

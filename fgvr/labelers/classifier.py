@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.base import Reply
 from fgvr.labelers.local import LocalLabeler, LocalQuestion, folder_digest, require
 from fgvr.labelers.tasks.base import Task
 from fgvr.packaged import EFFICIENTNET_LITE0, efficientnet_lite0, imagenet_names
+from fgvr.records import Reply
 
 if TYPE_CHECKING:
     import torch

@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fgvr.labelers.base import Labeler, LabelRequest, Reply
-from fgvr.records import ImageRecord, LabelRecord, Space
+from fgvr.labelers.base import Labeler
+from fgvr.records import ImageRecord, LabelRecord, LabelRequest, Reply, Space
 from fgvr.vocabulary.build import build_vocabulary, fold_name, labels_as_indices
 
 

@@ -9,9 +9,11 @@ from fgvr.errors import FgvrError
 from fgvr.fieldguide.photo import DrawnPhoto, read_photo
 from fgvr.fieldguide.species import Species
 from fgvr.fieldguide.words import in_common, noticed, words_for
-from fgvr.labelers.base import PAPER_PROMPT, Labeler, LabelRequest, Reply
+from fgvr.labelers.base import Labeler
 from fgvr.labelers.reading.replies import ParsedReply
 from fgvr.labelers.tasks.base import Task
+from fgvr.labelers.tasks.wording import PAPER_PROMPT
+from fgvr.records import LabelRequest, Reply
 
 NOISE = 1
 """Changes whenever the same photo and seed would get another reply."""

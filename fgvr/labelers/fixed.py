@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.base import Labeler, LabelRequest, Reply
+from fgvr.labelers.base import Labeler
 from fgvr.labelers.photo_table import PhotoTable, TextFile
-from fgvr.records import ImageRecord
+from fgvr.records import ImageRecord, LabelRequest, Reply
 from fgvr.tables import parse_csv
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.base import Reply
 from fgvr.labelers.local import LocalLabeler, LocalQuestion, folder_digest, require
-from fgvr.labelers.pictures import PictureOptions
 from fgvr.labelers.tasks.base import Task
+from fgvr.labelers.tasks.pictures import PictureOptions
+from fgvr.records import Reply
 
 if TYPE_CHECKING:
     import torch

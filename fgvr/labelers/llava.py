@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from fgvr.errors import FgvrError
 from fgvr.labelers.image_text import Dtype, ImageTextLabeler, ImageTextModel, plain_text
 from fgvr.labelers.local import LocalQuestion, require
-from fgvr.labelers.pictures import PictureOptions
 from fgvr.labelers.tasks.base import Task
+from fgvr.labelers.tasks.pictures import PictureOptions
 
 if TYPE_CHECKING:
     import torch
@@ -64,6 +64,17 @@ class LlavaLabeler(ImageTextLabeler):
         """Model, revision, precision, quantization, and what runs it."""
         identity = {"labeler": "llava", **super().identity(), "quantize": self.quantize}
         return identity if self.engine == "transformers" else {**identity, "engine": self.engine}
+
+    def vllm_options(self) -> dict[str, Any] | None:
+        """Precision, revision and quantization, with ``engine: vllm``."""
+        if self.engine != "vllm":
+            return None
+        options: dict[str, Any] = {"dtype": self.dtype}
+        if self.revision is not None:
+            options["revision"] = self.revision
+        if self.quantize == "4bit":
+            options["quantization"] = "bitsandbytes"
+        return options
 
     def load(self, device: "torch.device") -> ImageTextModel:
         """See the base class.

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from PIL import Image
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.base import LabelRequest, Reply
 from fgvr.labelers.model import ModelLabeler
-from fgvr.labelers.pictures import PictureOptions, open_pictures, why_unreadable
 from fgvr.labelers.tasks.base import Task
+from fgvr.labelers.tasks.pictures import PictureOptions, open_pictures, why_unreadable
+from fgvr.records import LabelRequest, Reply
 
 if TYPE_CHECKING:
     import torch
@@ -99,6 +99,10 @@ class LocalLabeler(ModelLabeler):
         Raises:
             ValueError: A picture is one that the model cannot look at. The questions are then asked one by one.
         """
+
+    def vllm_options(self) -> dict[str, Any] | None:
+        """Options of vLLM's engine where the model is to run there, on Ray; ``None``, unless overridden."""
+        return None
 
     def ask(self, requests: Sequence[LabelRequest]) -> Iterator[Reply]:
         """Yield the replies batch by batch."""

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any, ClassVar, Self
 
-from fgvr.labelers.base import Labeler, Reply
-from fgvr.labelers.pictures import PictureOptions
+from fgvr.labelers.base import Labeler
 from fgvr.labelers.reading.replies import ParsedReply
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.name import NameTask
+from fgvr.labelers.tasks.pictures import PictureOptions
+from fgvr.records import Reply
 
 
 class ModelLabeler(Labeler):

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.base import PAPER_PROMPT, Labeler, LabelRequest, Reply
+from fgvr.labelers.base import Labeler
 from fgvr.labelers.photo_table import PhotoTable, TextFile
-from fgvr.records import ImageRecord
+from fgvr.labelers.tasks.wording import PAPER_PROMPT
+from fgvr.records import ImageRecord, LabelRequest, Reply
 from fgvr.tables import posix_path
 
 

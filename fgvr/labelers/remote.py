@@ -3,62 +3,31 @@
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
+from fgvr.labelers.asking.budget import Budget
+from fgvr.labelers.asking.engine import converse
 from fgvr.labelers.asking.limits import Limits
-from fgvr.labelers.base import LabelRequest, Reply
+from fgvr.labelers.asking.sender import (
+    AttemptFailedError,
+    DayOverError,
+    Question,
+    ServerAbsentError,
+    ServerBusyError,
+)
 from fgvr.labelers.model import ModelLabeler
-from fgvr.labelers.pictures import Picture, PictureOptions
 from fgvr.labelers.tasks.base import Task
+from fgvr.labelers.tasks.pictures import PictureOptions
+from fgvr.records import LabelRequest, Reply
 
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A request, ready to be sent.
-
-    Attributes:
-        request: What is asked.
-        pictures: The photos, re-encoded.
-    """
-
-    request: LabelRequest
-    pictures: tuple[Picture, ...]
-
-
-class ServerBusyError(Exception):
-    """The server asks to slow down (429), or is overloaded (503 and its like): not the photo's fault.
-
-    Args:
-        message: What it said.
-        retry_after: Seconds that it asks to wait; ``None`` if it does not say.
-    """
-
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-
-class ServerAbsentError(Exception):
-    """There is no connection to the server: not the photo's fault either."""
-
-
-class DayOverError(Exception):
-    """The server's quota of requests for this day is used up."""
-
-
-class AttemptFailedError(Exception):
-    """This request failed, and may succeed when it is sent again: a time-out, a 500, a reply that makes no sense.
-
-    Args:
-        message: Why.
-        cost_usd: What it cost nevertheless; ``None`` if that cannot be known, as after a time-out: a budget then counts
-            the most that it may have cost.
-    """
-
-    def __init__(self, message: str, cost_usd: float | None = 0.0) -> None:
-        super().__init__(message)
-        self.cost_usd = cost_usd
+__all__ = [
+    "AttemptFailedError",
+    "DayOverError",
+    "Question",
+    "RemoteLabeler",
+    "ServerAbsentError",
+    "ServerBusyError",
+]
 
 
 class RemoteLabeler(ModelLabeler):
@@ -126,8 +95,5 @@ class RemoteLabeler(ModelLabeler):
 
     def ask(self, requests: Sequence[LabelRequest]) -> Iterator[Reply]:
         """Yield a reply for each request, as they come."""
-        from fgvr.labelers.asking.budget import Budget
-        from fgvr.labelers.asking.engine import converse
-
         for replies in converse(self, requests, Budget()):
             yield from replies

@@ -21,8 +21,9 @@ from fgvr.candidates.knn import KnnCandidates
 from fgvr.classifiers.base import Classifier
 from fgvr.classifiers.cosine import CosineClassifier
 from fgvr.data.batches import Batch
-from fgvr.data.datamodule import FgvrDataModule, run_seed
+from fgvr.data.datamodule import FgvrDataModule
 from fgvr.data.holdout import NOTHING_HELD_OUT
+from fgvr.data.run_state import run_seed
 from fgvr.descriptions.parts import Kind
 from fgvr.errors import FgvrError, TextTooLongError
 from fgvr.metrics.protocol import score
@@ -68,7 +69,6 @@ class Method(LightningModule, ABC):
         super().__init__()
         self.backbone = backbone
         self.vocabulary: Vocabulary | None = None
-        self.resolved_config = ""
         self.predictions: list[Prediction] = []
         self.classifier_seconds: dict[str, float] = {}
         self.preparation_seconds = 0.0
@@ -138,6 +138,13 @@ class Method(LightningModule, ABC):
         if not isinstance(data, FgvrDataModule):
             raise TypeError(f"fgvr's methods need a FgvrDataModule, not {type(data).__name__}.")
         return data
+
+    @property
+    def oracle(self) -> bool:
+        """Whether true names were allowed to choose something that it rests on."""
+        described = self.data.described
+        chosen = self.data.state.oracle or (described is not None and described.oracle)
+        return chosen or bool(self.selection.get("oracle"))
 
     def configure_model(self) -> None:
         """Load the backbone and build the rest; Lightning calls it on every process, after the data is set up."""
@@ -306,10 +313,10 @@ class Method(LightningModule, ABC):
         checkpoint["fgvr"] = {
             "version": __version__,
             "class_names": list(self.vocabulary.names),
-            "config": self.resolved_config,
+            "config": self.data.state.config,
             "held_out": self.data.held_out_digest,
             "towers": self.towers,
-            "oracle": bool(self.selection.get("oracle")),
+            "oracle": self.oracle,
             "simulated": self.data.simulated,
         }
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fgvr.backbones.base import Backbone
 from fgvr.data.batches import Batch
-from fgvr.data.datamodule import run_seed
+from fgvr.data.run_state import run_seed
 from fgvr.errors import FgvrError
 from fgvr.methods.contrastive import contrastive_loss, gather_rows
 from fgvr.methods.fine_tune import FineTuneMethod, nearest_class

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fgvr.backbones.base import Backbone
 from fgvr.data.batches import Batch
-from fgvr.data.datamodule import run_seed
+from fgvr.data.run_state import run_seed
 from fgvr.data.together import together
 from fgvr.descriptions.files import read_descriptions
 from fgvr.descriptions.parts import Kind

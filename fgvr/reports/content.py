@@ -7,7 +7,7 @@ that it carries, which are chosen from all sections together.
 from dataclasses import dataclass
 from functools import cached_property
 
-from fgvr.data.photos import Photos
+from fgvr.datasets.photos import Photos
 from fgvr.reports.run_files import class_name
 from fgvr.reports.sections.candidates import Candidates, SupportCard
 from fgvr.reports.sections.classes import Classes

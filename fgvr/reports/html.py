@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from fgvr.data.photos import Photos
+from fgvr.datasets.photos import Photos
 from fgvr.files import replacing
 from fgvr.reports.content import Content
 from fgvr.reports.printable import printable

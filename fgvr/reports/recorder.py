@@ -10,7 +10,7 @@ import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 
-from fgvr.labelers.files import read_labels_file
+from fgvr.labelling.files import read_labels_file
 from fgvr.methods.base import Method
 from fgvr.methods.support_figures import support_figures, warn_of_disagreement
 from fgvr.metrics.files import write_metrics
@@ -42,9 +42,9 @@ class RunRecorder(Callback):
         """Give the resolved configuration to the loggers that show one; ``config.yaml`` has it for the others."""
         method = _method(pl_module)
         for logger in trainer.loggers:
-            if not isinstance(logger, CSVLogger) and method.resolved_config:
+            if not isinstance(logger, CSVLogger) and method.data.state.config:
                 simulated = {"simulated_labels": method.data.simulated}
-                logger.log_hyperparams({**yaml.safe_load(method.resolved_config), **simulated})
+                logger.log_hyperparams({**yaml.safe_load(method.data.state.config), **simulated})
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
@@ -76,7 +76,7 @@ class RunRecorder(Callback):
         labels = read_labels_file(self.folder.labels) if self.folder.labels.is_file() else []
         rows = self._rows(method, labels, seconds)
         predictions = method.predictions
-        if method.data.direct:
+        if method.data.asks_evaluated:
             asked = method.data.read_labels(method.data.records_of("test"))
             predictions = _with_labels(predictions, asked)
             rows[LABELER] = _labeler_row(method, predictions, asked)
@@ -139,7 +139,7 @@ class RunRecorder(Callback):
             if row == method.row and method.data.candidate_sets is not None:
                 figures["candidates"] = _short_name(type(method.data.strategy(method)))
             if row == method.row:
-                figures.update(method.selection)
+                figures.update(({"oracle": True} if method.oracle else {}) | method.selection)
             if method.data.simulated and (method.data.needs_labels(method) or method.description_kinds):
                 figures["simulated"] = True
             if known:
@@ -160,9 +160,8 @@ def _paid(method: Method, labels: Sequence[LabelRecord]) -> dict[str, float]:
         return {}  # a checkpoint does not tell what its labels cost
     if not method.description_kinds:
         return _costs(labels)
-    if method.data.described is None:
-        return {}
-    return {"cost_usd": _costs(labels)["cost_usd"] + method.data.described.cost_usd}
+    described = method.data.described
+    return {} if described is None else {"cost_usd": _costs(labels)["cost_usd"] + described.cost_usd}
 
 
 def _labeler_row(method: Method, predictions: Sequence[Prediction], asked: Sequence[LabelRecord]) -> dict[str, object]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fgvr.candidates.files import read_candidates
 from fgvr.candidates.neighbours import Neighbours, read_neighbours
 from fgvr.errors import FgvrError
-from fgvr.labelers.files import read_labels_file
+from fgvr.labelling.files import read_labels_file
 from fgvr.metrics.files import read_metrics
 from fgvr.records import CandidateSets, LabelRecord, Vocabulary
 from fgvr.runs import RunFolder

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 from unittest.mock import patch
 
-from fgvr.labelers.base import Labeler, LabelRequest, Reply
-from fgvr.labelers.pictures import encode_pictures
+from fgvr.labelers.asking.sender import Question
+from fgvr.labelers.base import Labeler
 from fgvr.labelers.reading.replies import ParsedReply
-from fgvr.labelers.remote import Question, RemoteLabeler
-from fgvr.records import ImageRecord
+from fgvr.labelers.remote import RemoteLabeler
+from fgvr.labelers.tasks.pictures import encode_pictures
+from fgvr.records import ImageRecord, LabelRequest, Reply
 
 _SECRET_PARAMETERS = {"key", "api_key", "access_key", "secret_key", "token", "api_token", "secret", "password"}
 _SECRET_SUFFIXES = ("_KEY", "_TOKEN", "_SECRET")

@@ -5,7 +5,9 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from fgvr.labelers.base import PAPER_PROMPT, Labeler, LabelRequest, Reply
+from fgvr.labelers.base import Labeler
+from fgvr.labelers.tasks.wording import PAPER_PROMPT
+from fgvr.records import LabelRequest, Reply
 
 
 class TinyLabeler(Labeler):

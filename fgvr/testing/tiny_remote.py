@@ -10,17 +10,11 @@ from urllib.parse import urlsplit
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.limits import Limits
-from fgvr.labelers.base import LabelRequest, Reply
-from fgvr.labelers.pictures import PictureOptions
-from fgvr.labelers.remote import (
-    AttemptFailedError,
-    DayOverError,
-    Question,
-    RemoteLabeler,
-    ServerAbsentError,
-    ServerBusyError,
-)
+from fgvr.labelers.asking.sender import AttemptFailedError, DayOverError, Question, ServerAbsentError, ServerBusyError
+from fgvr.labelers.remote import RemoteLabeler
 from fgvr.labelers.tasks.base import Task
+from fgvr.labelers.tasks.pictures import PictureOptions
+from fgvr.records import LabelRequest, Reply
 
 _Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

@@ -8,7 +8,7 @@ from fgvr.candidates.mllm_direct import MllmDirectCandidates
 from fgvr.candidates.random import RandomCandidates
 from fgvr.candidates.single import SingleCandidates
 from fgvr.candidates.union import UnionCandidates
-from fgvr.cli.names import PARSER_MODE, expand_argv
+from fgvr.config.names import PARSER_MODE, expand_argv
 from fgvr.errors import FgvrError
 
 

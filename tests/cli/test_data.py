@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from fgvr.cli import main
-from fgvr.data import download as downloads
+from fgvr.datasets import download as downloads
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_verify_takes_the_options_of_the_data_set(run, photos):
     out = run("verify", "manifest", "--root", photos, "--manifest", "mine.csv")
     assert out.splitlines()[1].split() == ["test", "-", "1", "1", "0", "-"]
     # a class path is as good as a name
-    assert "All is well" in run("verify", "fgvr.data.folder.FolderDataset", "--root", photos)
+    assert "All is well" in run("verify", "fgvr.datasets.folder.FolderDataset", "--root", photos)
 
 
 def test_verify_a_data_set_without_a_root(run, tmp_path):

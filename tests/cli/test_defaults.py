@@ -8,8 +8,8 @@ import yaml
 from tiny_run import OPTIONS
 
 from fgvr.cli import main
-from fgvr.cli.time_estimate import TimeEstimate, _said
 from fgvr.packaged import EFFICIENTNET_LITE0, MINILM
+from fgvr.pipeline.time_estimate import TimeEstimate, _said
 
 DATA = [
     *["--data.dataset", "manifest", "--data.dataset.root", "birds"],
@@ -88,7 +88,7 @@ class Clock:
 def test_how_long_it_will_take_is_said_once_and_soon(monkeypatch, caplog, steps, said):
     """By the median of a few steps but the first, and of one where it is long."""
     now = [0.0]
-    monkeypatch.setattr("fgvr.cli.time_estimate.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("fgvr.pipeline.time_estimate.time.perf_counter", lambda: now[0])
     estimate, trainer = TimeEstimate(), Clock()
     estimate.on_train_start(trainer, None)
     with caplog.at_level(logging.INFO):

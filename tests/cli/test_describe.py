@@ -8,15 +8,15 @@ from tiny_run import COLOURS, OPTIONS, SUPPORT
 from tower_run import QUIET
 
 from fgvr.cli import main
-from fgvr.cli.descriptions import describe_before_training
 from fgvr.data.datamodule import FgvrDataModule
-from fgvr.data.manifest import ManifestDataset
+from fgvr.datasets.manifest import ManifestDataset
 from fgvr.descriptions.files import Origin, read_descriptions, write_descriptions
 from fgvr.descriptions.options import DescribeOptions
 from fgvr.errors import FgvrError
 from fgvr.labelers.tasks.name import NameTask
 from fgvr.methods.latteclip import LatteClipMethod
 from fgvr.methods.zero_shot import ZeroShotMethod
+from fgvr.pipeline.descriptions import describe_before_training
 from fgvr.records import Description
 from fgvr.runs import RunFolder
 from fgvr.testing.tiny import TinyBackbone

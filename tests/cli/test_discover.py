@@ -16,7 +16,7 @@ from pathlib import Path
 
 from fgvr.labelers.base import Reply
 from fgvr.labelers.model import ModelLabeler
-from fgvr.labelers.pictures import open_pictures
+from fgvr.labelers.tasks.pictures import open_pictures
 from fgvr.labelers.tasks.base import Task
 
 

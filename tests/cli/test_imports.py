@@ -13,7 +13,7 @@ UNNEEDED = (
 
 @pytest.fixture(scope="module")
 def imported():
-    code = "import sys, fgvr.cli.train, fgvr.cli.stages; print(*sys.modules)"
+    code = "import sys, fgvr.config.cli, fgvr.cli.stages; print(*sys.modules)"
     return set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from fgvr.cli import main
 from fgvr.labelers.base import LabelRequest, Reply
-from fgvr.labelers.storage.store import LabelStore, request_key
+from fgvr.labelling.store.keys import request_key
+from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord
 
 IDENTITY = {"labeler": "openai", "model": "gpt-4o", "task": "name", "schema": None}
@@ -96,7 +97,7 @@ def test_full_replies(store, run):
 
 @pytest.mark.parametrize("args", [["show"], ["show", "--full"], ["stats"]])
 def test_no_reply_and_no_file_name_can_drive_the_terminal(store, run, args):
-    store.open_batch(IDENTITY, f"server{ESCAPES}", [ask("a")], 1.0)
+    store.batches.open(IDENTITY, f"server{ESCAPES}", [ask("a")], 1.0)
     store.revise(corrections={request_key(IDENTITY, ask("dogs/b.jpg")): [f"Boxer{ESCAPES}"]})
     out = run(*args)
     assert {char for char in out if not char.isprintable()} == {"\n"}
@@ -104,7 +105,7 @@ def test_no_reply_and_no_file_name_can_drive_the_terminal(store, run, args):
 
 
 def test_stats(store, run):
-    store.open_batch(IDENTITY, "api.example gpt-4o", [ask("a"), ask("b")], 1.25)
+    store.batches.open(IDENTITY, "api.example gpt-4o", [ask("a"), ask("b")], 1.25)
     openai, simulated, batch = run("stats").split("\n\n")
     assert json.loads(openai.splitlines()[0]) == IDENTITY
     lines = [line.strip() for line in openai.splitlines()]

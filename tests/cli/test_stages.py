@@ -6,8 +6,8 @@ import pytest
 from tiny_run import COLOURS, OPTIONS, SUPPORT
 
 from fgvr.cli import main
-from fgvr.labelers.asking import ray_pool
 from fgvr.labelers.recorded import RecordedLabeler
+from fgvr.labelling import ray_pool
 from fgvr.testing.tiny_server import TinyAnswer, TinyServer
 
 PHOTOS = len(COLOURS) * SUPPORT

@@ -17,9 +17,9 @@ from fgvr.data.augmentation import Augmentation
 from fgvr.data.extraction import extract_features
 from fgvr.data.feature_store import FeatureStore
 from fgvr.data.features import StoredFeatures
-from fgvr.data.folder import FolderDataset
-from fgvr.data.scan import scan
 from fgvr.data.together import together
+from fgvr.datasets.folder import FolderDataset
+from fgvr.datasets.scan import scan
 from fgvr.errors import FgvrError
 from fgvr.images import open_image
 from fgvr.testing.tiny import TinyBackbone
@@ -321,8 +321,8 @@ import os, signal, sys
 from pathlib import Path
 from fgvr.data import extraction
 from fgvr.data.extraction import extract_features
-from fgvr.data.folder import FolderDataset
-from fgvr.data.scan import scan
+from fgvr.datasets.folder import FolderDataset
+from fgvr.datasets.scan import scan
 from fgvr.testing.tiny import TinyBackbone
 
 extraction._SECONDS_KEPT = 0

@@ -23,8 +23,8 @@ import pytest
 from PIL import Image
 
 from fgvr.data.feature_store import FeatureStore
-from fgvr.data.folder import FolderDataset
-from fgvr.data.scan import scan
+from fgvr.datasets.folder import FolderDataset
+from fgvr.datasets.scan import scan
 from fgvr.errors import FgvrError
 
 WIDTH = 96

@@ -9,10 +9,10 @@ from fgvr.backbones.paired import PairedBackbone
 from fgvr.data.augmentation import Augmentation
 from fgvr.data.batches import BatchKey, FeatureBatches, PixelBatches
 from fgvr.data.datamodule import FgvrDataModule
-from fgvr.data.folder import FolderDataset
-from fgvr.data.manifest import ManifestDataset
 from fgvr.data.photo_features import TRAINING, PhotoFeatures
-from fgvr.data.scan import scan
+from fgvr.datasets.folder import FolderDataset
+from fgvr.datasets.manifest import ManifestDataset
+from fgvr.datasets.scan import scan
 from fgvr.errors import FgvrError
 from fgvr.heads.prompt import PromptHead
 from fgvr.images import open_image

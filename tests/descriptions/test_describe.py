@@ -17,11 +17,11 @@ from fgvr.labelers.base import Labeler
 from fgvr.labelers.classifier import ClassifierLabeler
 from fgvr.labelers.fixed import FixedLabeler
 from fgvr.labelers.hosts.prices import Price
-from fgvr.labelers.openai import OpenAILabeler
+from fgvr.labelers.openai.labeler import OpenAILabeler
 from fgvr.labelers.recorded import RecordedLabeler
-from fgvr.labelers.storage.store import LabelStore
 from fgvr.labelers.tasks.name import NameTask
 from fgvr.labelers.vote import VoteLabeler
+from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import Description, ImageRecord
 from fgvr.testing.tiny_labeler import TinyLabeler
 from fgvr.testing.tiny_remote import TinyRemoteLabeler

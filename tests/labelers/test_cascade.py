@@ -6,8 +6,8 @@ import pytest
 from fgvr.errors import FgvrError
 from fgvr.labelers import cascade
 from fgvr.labelers.cascade import CascadeLabeler
-from fgvr.labelers.run import label, plan, read_labels
-from fgvr.labelers.storage.store import LabelStore
+from fgvr.labelling.labelling import label, plan, read_labels
+from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord, LabelRecord
 from fgvr.testing.tiny_labeler import TinyLabeler
 

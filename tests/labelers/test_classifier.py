@@ -144,7 +144,7 @@ def test_values_out_of_range(options):
 @pytest.mark.data
 @pytest.mark.skipif(not DOGS.is_dir(), reason="needs the photos of dogs120")
 def test_breeds_of_dogs_are_recognised():
-    from fgvr.data.manifest import ManifestDataset
+    from fgvr.datasets.manifest import ManifestDataset
 
     records = [record for record in ManifestDataset(DOGS).records() if record.split == "test"][:60]
     replies = ask(ClassifierLabeler(), records)

@@ -8,9 +8,9 @@ from fgvr.labelers.cascade import CascadeLabeler
 from fgvr.labelers.combined import CombinedLabeler, first_classes
 from fgvr.labelers.fieldguide import FieldguideLabeler
 from fgvr.labelers.fixed import FixedLabeler
-from fgvr.labelers.run import label, plan, read_labels
-from fgvr.labelers.storage.store import LabelStore
 from fgvr.labelers.vote import VoteLabeler
+from fgvr.labelling.labelling import label, plan, read_labels
+from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord, LabelRecord
 from fgvr.testing.labelers import check_labeler
 from fgvr.testing.tiny_labeler import TinyLabeler

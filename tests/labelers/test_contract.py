@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fgvr.labelers.fixed import FixedLabeler
-from fgvr.labelers.openai import OpenAILabeler
+from fgvr.labelers.openai.labeler import OpenAILabeler
 from fgvr.labelers.recorded import RecordedLabeler
 from fgvr.records import ImageRecord
 from fgvr.registry import LABELERS

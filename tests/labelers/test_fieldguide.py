@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fgvr.data.fieldguide import FieldguideDataset
+from fgvr.datasets.fieldguide import FieldguideDataset
 from fgvr.errors import FgvrError
 from fgvr.fieldguide.photo import read_photo
 from fgvr.fieldguide.species import draw_guide

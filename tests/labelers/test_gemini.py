@@ -14,13 +14,13 @@ from werkzeug import Response
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest
-from fgvr.labelers.gemini import GeminiLabeler
+from fgvr.labelers.gemini.labeler import GeminiLabeler
 from fgvr.labelers.hosts.prices import Price
-from fgvr.labelers.pictures import Picture
 from fgvr.labelers.remote import AttemptFailedError, DayOverError, Question, ServerAbsentError, ServerBusyError
-from fgvr.labelers.run import label, read_labels
-from fgvr.labelers.storage.store import LabelStore
 from fgvr.labelers.tasks.name import NameTask
+from fgvr.labelers.tasks.pictures import Picture
+from fgvr.labelling.labelling import label, read_labels
+from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord
 from fgvr.testing.labelers import check_labeler
 

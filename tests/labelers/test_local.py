@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.asking.requests import ask_requests
 from fgvr.labelers.base import LabelRequest, Reply
 from fgvr.labelers.local import LocalLabeler, require
-from fgvr.labelers.storage.store import LabelStore
+from fgvr.labelling.requests import ask_requests
+from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord
 
 

@@ -6,13 +6,13 @@ import pytest
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import PAPER_PROMPT, LabelRequest, Reply
 from fgvr.labelers.model import ModelLabeler
-from fgvr.labelers.pictures import PictureOptions
-from fgvr.labelers.storage.store import request_key
 from fgvr.labelers.tasks.choose import ChooseTask
 from fgvr.labelers.tasks.describe_image import DescribeImageTask
 from fgvr.labelers.tasks.name import NameTask
 from fgvr.labelers.tasks.names import NamesTask
+from fgvr.labelers.tasks.pictures import PictureOptions
 from fgvr.labelers.vote import VoteLabeler
+from fgvr.labelling.store.keys import request_key
 from fgvr.records import ImageRecord
 
 PHOTO = ImageRecord("a.jpg", Path("a.jpg"), "support", digest="0" * 64)

@@ -15,14 +15,14 @@ from werkzeug import Response
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest
-from fgvr.labelers.hosts import openai_batch
 from fgvr.labelers.hosts.prices import Price
-from fgvr.labelers.openai import Connection, OpenAILabeler
-from fgvr.labelers.pictures import Picture, encode_pictures
+from fgvr.labelers.openai import batches as openai_batch
+from fgvr.labelers.openai.labeler import Connection, OpenAILabeler
 from fgvr.labelers.remote import AttemptFailedError, Question, ServerAbsentError, ServerBusyError
-from fgvr.labelers.run import label, read_labels
-from fgvr.labelers.storage.store import LabelStore
 from fgvr.labelers.tasks.name import NameTask
+from fgvr.labelers.tasks.pictures import Picture, encode_pictures
+from fgvr.labelling.labelling import label, read_labels
+from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord
 from fgvr.testing.labelers import check_labeler
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.asking.plan import summary
 from fgvr.labelers.base import LabelRequest
 from fgvr.labelers.recorded import RecordedLabeler
-from fgvr.labelers.run import label, plan, read_labels
-from fgvr.labelers.storage.store import LabelStore
+from fgvr.labelling.labelling import label, plan, read_labels
+from fgvr.labelling.plan import summary
+from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

@@ -17,7 +17,7 @@ from PIL import Image
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest
 from fgvr.labelers.llava import LlavaLabeler
-from fgvr.labelers.openai import OpenAILabeler
+from fgvr.labelers.openai.labeler import OpenAILabeler
 from fgvr.labelers.tasks.name import NameTask
 from fgvr.records import ImageRecord
 from fgvr.testing.tiny_mllm import save_tiny_mllm

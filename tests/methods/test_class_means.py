@@ -17,7 +17,7 @@ from tiny_run import COLOURS, SUPPORT
 from fgvr.candidates.knn import KnnCandidates
 from fgvr.cli import main
 from fgvr.data.datamodule import FgvrDataModule
-from fgvr.data.manifest import ManifestDataset
+from fgvr.datasets.manifest import ManifestDataset
 from fgvr.errors import FgvrError
 from fgvr.labelers.fixed import FixedLabeler
 from fgvr.labelers.recorded import RecordedLabeler

@@ -3,7 +3,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from fgvr.data.datamodule import FgvrDataModule
-from fgvr.data.manifest import ManifestDataset
+from fgvr.datasets.manifest import ManifestDataset
 from fgvr.errors import FgvrError
 from fgvr.heads.prompt import PromptHead
 from fgvr.labelers.recorded import RecordedLabeler

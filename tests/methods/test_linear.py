@@ -7,7 +7,7 @@ from lightning.pytorch import Trainer
 from tiny_run import COLOURS
 
 from fgvr.data.datamodule import FgvrDataModule
-from fgvr.data.manifest import ManifestDataset
+from fgvr.datasets.manifest import ManifestDataset
 from fgvr.heads.linear import LinearHead
 from fgvr.labelers.recorded import RecordedLabeler
 from fgvr.losses.crdpll import CrdpllLoss

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from fgvr.backbones.open_clip import OpenClipBackbone
 from fgvr.data.datamodule import FgvrDataModule
-from fgvr.data.fieldguide import FieldguideDataset
-from fgvr.data.manifest import ManifestDataset
+from fgvr.datasets.fieldguide import FieldguideDataset
+from fgvr.datasets.manifest import ManifestDataset
 from fgvr.errors import FgvrError
 from fgvr.methods import reclip as module
 from fgvr.methods.reclip import ReclipMethod

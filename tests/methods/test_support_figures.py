@@ -12,8 +12,8 @@ from fgvr.candidates.knn import KnnCandidates
 from fgvr.candidates.single import SingleCandidates
 from fgvr.cli import main
 from fgvr.data.datamodule import FgvrDataModule
-from fgvr.data.folder import FolderDataset
-from fgvr.data.manifest import ManifestDataset
+from fgvr.datasets.folder import FolderDataset
+from fgvr.datasets.manifest import ManifestDataset
 from fgvr.labelers.recorded import RecordedLabeler
 from fgvr.methods.class_means import ClassMeansMethod
 from fgvr.methods.coop import CoOpMethod

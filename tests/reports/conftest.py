@@ -8,8 +8,8 @@ from PIL import Image
 
 from fgvr.candidates.files import write_candidates
 from fgvr.candidates.neighbours import Neighbours, write_neighbours
-from fgvr.data.photos import Photos
-from fgvr.labelers.files import write_labels
+from fgvr.datasets.photos import Photos
+from fgvr.labelling.files import write_labels
 from fgvr.metrics.files import write_metrics
 from fgvr.records import CandidateSets, ImageRecord, LabelRecord, Prediction
 from fgvr.reports.html import write_report

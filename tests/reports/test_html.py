@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fgvr.candidates.neighbours import find_neighbours, write_neighbours
-from fgvr.data.photos import Photos
+from fgvr.datasets.photos import Photos
 from fgvr.errors import FgvrError
 from fgvr.metrics.files import read_metrics, write_metrics
 from fgvr.records import Prediction

@@ -1,6 +1,6 @@
 import numpy as np
 
-from fgvr.data.support import sample_support
+from fgvr.datasets.support import sample_support
 from fgvr.records import ImageRecord
 from fgvr.selections.random import RandomSelection
 

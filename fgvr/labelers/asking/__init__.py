@@ -1,1 +1,1 @@
-"""Asking: what is missing, how fast, for how much; on this machine, by batch, or on many machines."""
+"""Asking a server: how fast, how often, for how much."""

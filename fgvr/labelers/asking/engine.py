@@ -3,30 +3,30 @@
 import asyncio
 import math
 import os
-import signal
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
-from threading import Thread, current_thread, main_thread
+from threading import Thread
 from typing import Any
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.budget import Budget
 from fgvr.labelers.asking.day import DayCount
+from fgvr.labelers.asking.interrupts import first_interrupt
 from fgvr.labelers.asking.pacing import Pacing, Sent, delay
-from fgvr.labelers.base import LabelRequest, Reply
-from fgvr.labelers.pictures import encode_pictures, why_unreadable
-from fgvr.labelers.remote import (
+from fgvr.labelers.asking.sender import (
     AttemptFailedError,
     DayOverError,
     Question,
-    RemoteLabeler,
+    Sender,
     ServerAbsentError,
     ServerBusyError,
 )
+from fgvr.labelers.tasks.pictures import encode_pictures, why_unreadable
+from fgvr.records import LabelRequest, Reply
 
 _ABSENT_TRIES = 4  # of a server that was never there
 _FAILURES_IN_A_ROW = 10  # that stop a run, or three times the requests in flight if that is more
@@ -35,7 +35,7 @@ _CLOSING_SECONDS = 5.0
 
 
 def converse(
-    labeler: RemoteLabeler,
+    labeler: Sender,
     requests: Sequence[LabelRequest],
     budget: Budget,
     days: DayCount | None = None,
@@ -66,7 +66,7 @@ def converse(
     if not requests:
         return
     conversation = _Conversation(labeler, requests, budget, days or DayCount(), attempts_before, notify)
-    with _first_interrupt(conversation.interrupt):
+    with first_interrupt(conversation.interrupt):
         conversation.start()
         try:
             while replies := conversation.take():
@@ -86,7 +86,7 @@ class _Conversation:
 
     def __init__(
         self,
-        labeler: RemoteLabeler,
+        labeler: Sender,
         requests: Sequence[LabelRequest],
         budget: Budget,
         days: DayCount,
@@ -388,23 +388,3 @@ class _Conversation:
     def _without_price(self) -> tuple[str, str]:
         why = f"because the price of {self._labeler.model} is not known, so that ${self._budget.limit} cannot be kept"
         return why, "Say what it costs with data.labeler.price, or leave out data.max_cost_usd."
-
-
-@contextmanager
-def _first_interrupt(handle: Callable[[], None]) -> Iterator[None]:
-    """Call ``handle`` at the first Control-C, and interrupt as always at the second."""
-    usual = signal.default_int_handler
-    if current_thread() is not main_thread() or signal.getsignal(signal.SIGINT) is not usual:
-        yield
-        return
-
-    def first(number: int, frame: object) -> None:
-        signal.signal(signal.SIGINT, usual)
-        handle()
-
-    signal.signal(signal.SIGINT, first)
-    try:
-        yield
-    finally:
-        with suppress(ValueError):  # closed in another thread
-            signal.signal(signal.SIGINT, usual)

@@ -1,1 +1,1 @@
-"""What the labelers of hosted models share: prices, tokens, errors, batches."""
+"""What the labelers of hosted models share: prices, tokens, errors."""

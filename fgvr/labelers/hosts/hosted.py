@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 from PIL import Image
 
 from fgvr.labelers.asking.limits import Limits
-from fgvr.labelers.base import LabelRequest, Reply
+from fgvr.labelers.asking.sender import Question
 from fgvr.labelers.batch import BatchLabeler, BatchStatus
 from fgvr.labelers.hosts.model_names import is_same_model
 from fgvr.labelers.hosts.prices import PriceList, Tokens
 from fgvr.labelers.hosts.server_errors import plain
-from fgvr.labelers.pictures import PictureOptions
-from fgvr.labelers.remote import Question
 from fgvr.labelers.tasks.base import Task
+from fgvr.labelers.tasks.pictures import PictureOptions
+from fgvr.records import LabelRequest, Reply
 
 _SAMPLED = 50
 _TYPICAL_OUTPUT = 60  # of a reply that names a class: the median of the recorded ones is shorter, JSON is longer
@@ -60,11 +60,13 @@ class Connection:
     Attributes:
         sdk: The SDK's client.
         key: What was sent as the key, to be kept out of messages.
+        key_variable: Environment variable that the key came from.
         warned: Whether it was said that another model answers.
     """
 
     sdk: Any
     key: str
+    key_variable: str = ""
     warned: bool = False
 
 
@@ -118,6 +120,28 @@ class HostedLabeler(BatchLabeler):
     @abstractmethod
     def image_tokens(self, width: int, height: int) -> tuple[float, float]:
         """Expected tokens of a picture, and the most that it may have; width and height in pixels."""
+
+    @abstractmethod
+    def reply(
+        self,
+        request: LabelRequest,
+        content: Any,
+        seconds: float = 0.0,
+        question: Question | None = None,
+        client: Connection | None = None,
+    ) -> Reply | None:
+        """The reply that a response holds; ``None`` where it holds none. It is untrusted.
+
+        Args:
+            request: What was asked.
+            content: The response as it came, parsed JSON.
+            seconds: How long it took.
+            question: What was asked, with its pictures: they bound the cost where the server does not count tokens.
+            client: What it came from; ``None`` for a reply of a batch.
+
+        Raises:
+            AttemptFailedError: It says that the attempt failed.
+        """
 
     def worst_usd(self, question: Question) -> float | None:
         """The most that ``question`` may cost: the longest reply, and the dearest way to count its pictures."""

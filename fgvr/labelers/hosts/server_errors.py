@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from fgvr.labelers.remote import AttemptFailedError, ServerAbsentError
+from fgvr.labelers.asking.sender import AttemptFailedError, ServerAbsentError
 
 _LONGEST = 300
 # keys of several providers, also where a server repeats a part of one: "sk-proj-abc***xyz", "AIzaSy..."

@@ -3,10 +3,9 @@
 from typing import Any, ClassVar, Literal
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.base import PAPER_PROMPT
 from fgvr.labelers.reading.replies import ParsedReply, parse_reply
 from fgvr.labelers.tasks.base import Task
-from fgvr.labelers.tasks.wording import expert_question
+from fgvr.labelers.tasks.wording import PAPER_PROMPT, expert_question
 
 
 class NameTask(Task):

@@ -2,6 +2,8 @@
 
 from fgvr.errors import FgvrError
 
+PAPER_PROMPT = "Provide a best fine-grained class label for this image"
+"""The FGVR paper's prompt, word for word (section 3)."""
 _MAX_CHARACTERS = 100
 
 

@@ -6,7 +6,7 @@ Several sections ask for these, so they are worked out once and apart from any o
 from dataclasses import dataclass
 from functools import cached_property
 
-from fgvr.data.photos import Photos
+from fgvr.datasets.photos import Photos
 from fgvr.reports.analysis import Judged, judge
 from fgvr.reports.run_files import LABELER, Row, RunFiles, simulates
 

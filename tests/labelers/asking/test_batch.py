@@ -11,26 +11,27 @@ from labelers.batch_servers import FakeGemini, FakeOpenAI
 from PIL import Image
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.asking.batch_run import label_batch
 from fgvr.labelers.asking.budget import Budget
 from fgvr.labelers.asking.limits import Limits
-from fgvr.labelers.asking.run_lock import RunLock
 from fgvr.labelers.base import LabelRequest, Reply
 from fgvr.labelers.batch import BatchStatus
-from fgvr.labelers.gemini import GeminiLabeler
+from fgvr.labelers.gemini.labeler import GeminiLabeler
 from fgvr.labelers.hosts.prices import Price
-from fgvr.labelers.openai import OpenAILabeler
-from fgvr.labelers.pictures import encode_pictures
+from fgvr.labelers.openai.labeler import OpenAILabeler
 from fgvr.labelers.remote import AttemptFailedError, Question
-from fgvr.labelers.storage.store import LabelStore, request_keys
+from fgvr.labelers.tasks.pictures import encode_pictures
+from fgvr.labelling.batch_run import label_batch
+from fgvr.labelling.run_lock import RunLock
+from fgvr.labelling.store.keys import request_keys
+from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord
 
 KINDS = {FakeOpenAI: OpenAILabeler, FakeGemini: GeminiLabeler}
 PRICE = Price(2.0, 8.0)
 COLLECT = """
 import importlib, pathlib, sys
-from fgvr.labelers.asking.batch_run import label_batch
-from fgvr.labelers.storage.store import LabelStore
+from fgvr.labelling.batch_run import label_batch
+from fgvr.labelling.store.label_store import LabelStore
 module, name, url, path = sys.argv[1:]
 labeler = getattr(importlib.import_module(module), name)(base_url=url)
 with LabelStore(pathlib.Path(path)) as store:
@@ -112,7 +113,7 @@ def test_submitted_waited_for_and_collected(server, labeler, requests, store):
     assert [reply.raw for reply in stored] == ["Bea\u2028gle"] * 3
     assert all(reply.cost_usd == pytest.approx(COST) for reply in stored)
     assert [line[server.key_of] for line in server.lines] == request_keys(labeler.identity(), requests)
-    assert store.batches(labeler.identity(), ("submitting", "submitted")) == []
+    assert store.batches.find(labeler.identity(), ("submitting", "submitted")) == []
     assert any("3 requests sent" in line for line in lines)
     assert "png" not in json.dumps(server.lines)
     with RunLock(store, labeler.identity(), pytest.fail).held():
@@ -136,18 +137,18 @@ def test_sent_now_and_collected_by_another_process(server, labeler, requests, st
 def test_interrupted_while_it_waits(server, labeler, requests, store):
     with pytest.raises(KeyboardInterrupt):
         run(labeler, requests, store, report=Interrupting("requests sent"))
-    assert [batch.state for batch in store.batches()] == ["submitted"]
+    assert [batch.state for batch in store.batches.find()] == ["submitted"]
     server.finish()
     done = run(labeler, requests, store)
     assert (done.submitted, done.collected) == (0, 3)
 
 
 def test_killed_after_the_server_had_it_and_before_it_was_noted(server, labeler, requests, store, monkeypatch):
-    monkeypatch.setattr(store, "update_batch", lambda *args: exec("raise KeyboardInterrupt"))
+    monkeypatch.setattr(store.batches, "update", lambda *args: exec("raise KeyboardInterrupt"))
     with pytest.raises(KeyboardInterrupt):
         run(labeler, requests, store)
     monkeypatch.undo()
-    assert [batch.state for batch in store.batches()] == ["submitting"]
+    assert [batch.state for batch in store.batches.find()] == ["submitting"]
     assert server.created == 1
     set_keys(monkeypatch)
     server.finish()
@@ -161,10 +162,10 @@ def set_keys(monkeypatch):
 
 
 def test_killed_before_the_server_had_it(server, labeler, requests, store):
-    store.open_batch(labeler.identity(), labeler.server, requests, 1.0)
+    store.batches.open(labeler.identity(), labeler.server, requests, 1.0)
     done = run(labeler, requests, store, wait=False)
     assert (done.submitted, done.waiting, server.created) == (3, 3, 1)
-    assert [batch.state for batch in store.batches()] == ["failed", "submitted"]
+    assert [batch.state for batch in store.batches.find()] == ["failed", "submitted"]
 
 
 def test_an_answer_that_was_lost_is_no_second_batch(server, labeler, requests, store):
@@ -193,7 +194,7 @@ def test_one_that_expires_is_not_sent_again_in_the_same_call(server, labeler, re
 def test_a_refused_batch(server, labeler, requests, store):
     with pytest.raises(FgvrError, match=r"3 requests are missing.*refused batch"):
         run(labeler, requests, store, report=lambda line: server.finish("failed", replies=0))
-    assert [batch.state for batch in store.batches()] == ["failed"]
+    assert [batch.state for batch in store.batches.find()] == ["failed"]
     run(labeler, requests, store, wait=False)
     assert server.created == 2
 
@@ -205,9 +206,9 @@ def test_a_batch_that_the_server_does_not_know(server, labeler, requests, store,
     if fresh:
         with pytest.raises(FgvrError, match="the key of the account that sent it"):
             run(labeler, requests, store)
-        assert [batch.state for batch in store.batches()] == ["submitted"]
+        assert [batch.state for batch in store.batches.find()] == ["submitted"]
     else:
-        monkeypatch.setattr("fgvr.labelers.asking.batch_run._KEPT", timedelta(0))
+        monkeypatch.setattr("fgvr.labelling.batch_run._KEPT", timedelta(0))
         assert run(labeler, requests, store, wait=False).submitted == 3
 
 
@@ -320,7 +321,7 @@ def test_another_run_waits_until_the_first_has_sent(server, labeler, requests, s
         first = run(labeler, requests, store, wait=False)
         assert (first.submitted, second.result(10).submitted, second.result(10).waiting) == (3, 0, 3)
     assert server.created == 1
-    assert [batch.state for batch in store.batches()] == ["submitted"]
+    assert [batch.state for batch in store.batches.find()] == ["submitted"]
 
 
 def test_a_run_that_waits_for_the_server_lets_others_collect(server, labeler, requests, store):
@@ -373,7 +374,7 @@ def test_the_server_is_asked_to_delete_the_files_when_all_is_stored(server, labe
     deleted = []
 
     async def delete(client, remote_id):
-        deleted.append((remote_id, [batch.state for batch in store.batches()]))
+        deleted.append((remote_id, [batch.state for batch in store.batches.find()]))
 
     labeler.delete_batch_files = delete
     run(labeler, requests, store, wait=False)
@@ -381,7 +382,7 @@ def test_the_server_is_asked_to_delete_the_files_when_all_is_stored(server, labe
     server.finish()
     run(labeler, requests, store, wait=False)
     [(remote_id, states)] = deleted
-    assert remote_id == store.batches()[0].remote_id
+    assert remote_id == store.batches.find()[0].remote_id
     assert states == ["collected"]
 
 
@@ -390,7 +391,7 @@ def test_what_is_sent_to_no_batch_api(httpserver, tmp_path, store):
     httpserver.expect_request("/v1/files").respond_with_json({"detail": "Not Found"}, status=404)
     with pytest.raises(FgvrError, match="has no Batch API: label without --batch"):
         run(labeler, [LabelRequest(photo(tmp_path, 1), "?")], store)
-    assert [batch.state for batch in store.batches()] == ["failed"]
+    assert [batch.state for batch in store.batches.find()] == ["failed"]
 
 
 def test_no_picture_stays_on_the_disk(server, labeler, requests, store, tmp_path, monkeypatch):

@@ -20,8 +20,8 @@ from fgvr.labelers.asking.day import DayCount
 from fgvr.labelers.asking.engine import converse
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest, Reply
-from fgvr.labelers.pictures import encode_pictures
 from fgvr.labelers.remote import ServerAbsentError
+from fgvr.labelers.tasks.pictures import encode_pictures
 from fgvr.records import ImageRecord
 from fgvr.testing.labelers import check_labeler
 from fgvr.testing.tiny_remote import TinyRemoteLabeler

@@ -22,9 +22,9 @@ from PIL import Image
 
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest
-from fgvr.labelers.pictures import encode_pictures
-from fgvr.labelers.run import label
-from fgvr.labelers.storage.store import LabelStore
+from fgvr.labelers.tasks.pictures import encode_pictures
+from fgvr.labelling.labelling import label
+from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord
 from fgvr.testing.tiny_remote import TinyRemoteLabeler
 from fgvr.testing.tiny_server import TinyAnswer, TinyServer

@@ -7,13 +7,13 @@ from PIL import Image
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import LabelRequest
-from fgvr.labelers.gemini import GeminiLabeler
+from fgvr.labelers.gemini.labeler import GeminiLabeler
 from fgvr.labelers.hosts.image_tokens import gemini_image_tokens, openai_image_tokens
 from fgvr.labelers.hosts.prices import Price, PriceList, Tokens
-from fgvr.labelers.openai import OpenAILabeler
-from fgvr.labelers.pictures import Picture, PictureOptions
+from fgvr.labelers.openai.labeler import OpenAILabeler
 from fgvr.labelers.remote import Question
 from fgvr.labelers.tasks.name import NameTask
+from fgvr.labelers.tasks.pictures import Picture, PictureOptions
 from fgvr.records import ImageRecord
 
 TOKENS = Tokens(1000, 100)

@@ -15,7 +15,7 @@ from fgvr.errors import FgvrError
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest, Reply
 from fgvr.labelers.hosts.server_errors import plain, retry_after
-from fgvr.labelers.pictures import PictureOptions
+from fgvr.labelers.tasks.pictures import PictureOptions
 from fgvr.labelers.remote import AttemptFailedError, Question, RemoteLabeler, ServerAbsentError, ServerBusyError
 from fgvr.labelers.tasks.base import Task
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from fgvr.labelers.base import Reply
 from fgvr.labelers.local import LocalLabeler, LocalQuestion
-from fgvr.labelers.pictures import PictureOptions
+from fgvr.labelers.tasks.pictures import PictureOptions
 from fgvr.labelers.tasks.base import Task
 
 if TYPE_CHECKING:

@@ -1,0 +1,272 @@
+"""fgvr from Python: the runs of the command line, from the same configurations and through the same code."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fgvr.checkpoints.files import read_checkpoint
+from fgvr.config.cli import FgvrCLI, ParsedCLI
+from fgvr.config.files import find_config
+from fgvr.config.options import as_arguments
+from fgvr.descriptions.files import read_descriptions
+from fgvr.errors import FgvrError
+from fgvr.metrics.evaluate import Evaluation, evaluate
+from fgvr.pipeline.allocator import keep_freed_memory
+from fgvr.pipeline.quiet import silence
+from fgvr.pipeline.results import ResultTable
+from fgvr.pipeline.run import Run
+from fgvr.pipeline.trained_model import PhotoNames, TrainedModel
+from fgvr.records import Description, LabelRecord
+from fgvr.runs import RunFolder, find_run
+from fgvr.sweeps.compare import ComparedRows
+from fgvr.sweeps.grid import read_grid
+from fgvr.sweeps.result import Tidy, format_summary
+from fgvr.sweeps.sweep import Sweep, run_sweep
+from fgvr.vocabulary.build import known_vocabulary
+from fgvr.vocabulary.files import read_vocabulary
+
+__all__ = [
+    "Evaluation",
+    "PhotoNames",
+    "ResultTable",
+    "Run",
+    "SweepResult",
+    "TrainedModel",
+    "configure",
+    "describe",
+    "evaluate",
+    "fit",
+    "label",
+    "load",
+    "open_run",
+    "sweep",
+]
+
+Options = Mapping[str, Any]
+
+
+def configure(
+    config: str | Path | None = None,
+    *,
+    dataset: Any = None,
+    labeler: Any = None,
+    method: Any = None,
+    **options: Any,
+) -> Run:
+    """A run that is not begun: its stages are the methods of what is returned.
+
+    Args:
+        config: A YAML file: as given, or in ``./configs``, or one that comes with fgvr.
+        dataset: Reader of the photos: a short name, an object, or ``{"class_path": ..., "init_args": ...}``. Short for
+            ``data={"dataset": ...}``.
+        labeler: Who names the photos, in the same ways.
+        method: What is trained, in the same ways; short for ``model``.
+        options: Any key of a configuration: ``data``, ``model``, ``trainer``, ``run``, ``checkpoint`` as mappings of
+            what is to differ, ``compare``, ``seed_everything``, ``ckpt_path``. Loggers and callbacks are given as
+            objects below ``trainer``.
+
+    Raises:
+        FgvrError: An option is unknown, or has a wrong value.
+
+    Example:
+        >>> run = configure(dataset="fieldguide", labeler="fieldguide", data={"shots": 2}, model={"backbone": "lite"})
+        >>> type(run.data.labeler).__name__, run.data.shots
+        ('FieldguideLabeler', 2)
+    """
+    trainer = dict(options.pop("trainer", None) or {})
+    objects = {key: trainer.pop(key) for key in list(trainer) if _is_object(trainer[key])}
+    short = {"data.dataset": dataset, "data.labeler": labeler, "model": method}
+    given = {key: value for key, value in short.items() if value is not None}
+    tokens = as_arguments({**given, **options, **({"trainer": trainer} if trainer else {})})
+    cli = FgvrCLI("fit", [*(["--config", str(config)] if config is not None else []), *tokens], main_guard=False)
+    parts = cli.build()
+    if objects:
+        parts = replace(parts, trainer={**parts.trainer, **objects})
+    return Run(parts, compared=ComparedRows(cli.compare) if cli.compare else None)
+
+
+def fit(config: str | Path | None = None, *, verbose: bool = False, **options: Any) -> Run:
+    """Label what is missing, build candidate sets, train, predict the test photos, write table and report.
+
+    What ``fgvr fit`` does. Everything asked for and computed is kept, so that the same call goes on where it stopped.
+
+    Args:
+        config: See :func:`configure`.
+        verbose: Say on stderr what the command line would say.
+        options: See :func:`configure`.
+
+    Returns:
+        The run: ``table``, ``predictions``, ``report`` and ``folder``.
+
+    Raises:
+        FgvrError: Something that the user can fix.
+    """
+    run = configure(config, **options)
+    with _spoken(verbose):
+        keep_freed_memory()
+        run.fit()
+        run.close()
+    return run
+
+
+def label(config: str | Path | None = None, *, verbose: bool = False, **options: Any) -> list[LabelRecord]:
+    """Ask the labeler for what is missing; what ``fgvr label`` does.
+
+    Returns:
+        What is known of each photo that the labeler is asked about.
+
+    Raises:
+        FgvrError: The labeler cannot go on, or ``data.max_cost_usd`` is reached; what was paid for is stored.
+    """
+    run = configure(config, **options)
+    with _spoken(verbose):
+        return run.label()
+
+
+def describe(config: str | Path | None = None, *, verbose: bool = False, **options: Any) -> list[Description]:
+    """Ask for descriptions of the support photos and of groups of them; what ``fgvr describe`` does.
+
+    Returns:
+        All of them; they are in ``descriptions.parquet`` of a new run folder, too.
+
+    Raises:
+        FgvrError: Photos are not labelled yet, or nobody can describe them.
+    """
+    run = configure(config, **options)
+    with _spoken(verbose):
+        run.describe()
+    return list(read_descriptions(run.folder.descriptions))
+
+
+def open_run(path: str | Path, **options: Any) -> Run:
+    """A run that is there: what came of it, and its stages, which go on with it.
+
+    Args:
+        path: ``runs/NAME`` for its newest version, or ``runs/NAME/VERSION``.
+        options: What is to differ, as in :func:`configure`, such as where the photos are now.
+
+    Raises:
+        FgvrError: There is no such run.
+    """
+    folder = find_run(Path(path))
+    checkpoint = folder.checkpoints / "last.ckpt"
+    if checkpoint.is_file():
+        options = {"ckpt_path": str(checkpoint), **options}
+    return _in_folder(configure(folder.config, **options), folder)
+
+
+def load(path: str | Path, row: str | None = None, device: torch.device | str | None = None) -> TrainedModel:
+    """The model of a run, for photos that are at hand.
+
+    Args:
+        path: ``runs/NAME`` for its newest version, or ``runs/NAME/VERSION``.
+        row: The row of its table whose classifier is used; the method's own if not given.
+        device: Where it computes; a GPU where there is one if not given.
+
+    Raises:
+        FgvrError: There is no such run, or it has trained nothing that could be loaded.
+    """
+    folder = find_run(Path(path))
+    method = ParsedCLI(["--config", str(folder.config), "--compare=null"]).method
+    found = [folder.checkpoints / name for name in ("best.ckpt", "last.ckpt")]
+    checkpoint = next((file for file in found if file.is_file()), None)
+    if checkpoint is None and method.trains:
+        raise FgvrError(f"{str(folder.path)!r} has no checkpoint: its training did not come so far, or wrote none.")
+    loaded = None if checkpoint is None else read_checkpoint(checkpoint)
+    if loaded is None:
+        vocabulary = read_vocabulary(folder.vocabulary)
+    else:
+        vocabulary = known_vocabulary(loaded["fgvr"]["class_names"])
+    method.backbone.load()
+    method.build(vocabulary, None)
+    method.vocabulary = vocabulary
+    if loaded is not None:
+        method.load_state_dict(loaded["state_dict"])
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return TrainedModel(method, vocabulary, row, device)
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """What came of a sweep.
+
+    Attributes:
+        folder: Where its runs are, with ``sweep.parquet`` and ``sweep.csv``.
+        tidy: One line for each run and row of its table.
+        failures: Name of a run that failed -> the end of its log.
+    """
+
+    folder: Path
+    tidy: Tidy
+    failures: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return format_summary(self.tidy) if self.tidy.rows else "(no run has a result yet)"
+
+    def runs(self) -> Iterator[Run]:
+        """Its runs, as :func:`open_run` gives them."""
+        for config in sorted(self.folder.glob("*/config.yaml")):
+            yield open_run(config.parent)
+
+
+def sweep(
+    config: str | Path,
+    *,
+    jobs: int | None = None,
+    name: str | None = None,
+    root: str | Path = "runs",
+    verbose: bool = False,
+    **options: Any,
+) -> SweepResult:
+    """Fit with varied options and several seeds, each run in a process of its own; what ``fgvr sweep`` does.
+
+    Args:
+        config: The file of the sweep.
+        jobs: Runs side by side; one a GPU, or one for two cores, if not given.
+        name: Name of the sweep's folder; the file's name if not given.
+        root: Folder of all runs.
+        verbose: Say on stderr what the command line would say.
+        options: Given to every run, as in :func:`configure`; they win over the file.
+
+    Raises:
+        FgvrError: Something that the user can fix, found before anything was run; or labelling failed.
+    """
+    path = find_config(str(config))
+    grid = Sweep(read_grid(path, as_arguments(options)), Path(root) / (name or path.stem))
+    with _spoken(verbose):
+        # what a fork would import again is the user's own script
+        failures = run_sweep(grid, jobs, fork=False)
+    return SweepResult(grid.folder, grid.write(), {run.name: tail for run, tail in failures.items()})
+
+
+def _in_folder(run: Run, folder: RunFolder) -> Run:
+    return Run(run.parts, folder, run.compared)
+
+
+def _is_object(value: Any) -> bool:
+    """Whether an option of the trainer is given as objects, which no configuration holds."""
+    items = value if isinstance(value, list | tuple) else [value]
+    return any(not isinstance(item, (str, int, float, Mapping, type(None))) for item in items)
+
+
+@contextmanager
+def _spoken(verbose: bool) -> Iterator[None]:
+    """Show what fgvr has to say, or its warnings alone, and nothing of other packages that tells a user nothing."""
+    logger = logging.getLogger("fgvr")
+    before = logger.level
+    if verbose:
+        logging.basicConfig(format="%(message)s")
+    logger.setLevel(logging.INFO if verbose else logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            silence()
+            yield
+    finally:
+        logger.setLevel(before)

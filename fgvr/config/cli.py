@@ -1,0 +1,188 @@
+"""Lightning's command line as a reader of configurations: YAML and options in, the parts of a run out."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from fgvr.checkpoints.files import read_checkpoint
+from fgvr.checkpoints.options import CheckpointOptions
+from fgvr.checkpoints.true_names import check_callbacks, check_configured
+from fgvr.config.files import expand_config_names
+from fgvr.config.names import PARSER_MODE, expand_argv
+from fgvr.config.parser import FgvrParser
+from fgvr.data.datamodule import FgvrDataModule
+from fgvr.errors import FgvrError
+from fgvr.methods.base import Method
+from fgvr.pipeline.options import RunOptions
+from fgvr.pipeline.parts import RunParts
+from fgvr.registry import BACKBONES, METHODS
+
+DEFAULT_MODEL = {
+    "class_path": METHODS.resolve("class_means"),
+    "init_args": {"backbone": {"class_path": BACKBONES.resolve("lite")}},
+}
+"""What runs where no model is given: seconds on a CPU, no hub, and the best of what was measured."""
+
+AddOptions = Callable[[LightningArgumentParser], None]
+_LIGHTNING = ("fit", "validate", "test", "predict")
+
+
+class FgvrCLI(LightningCLI):
+    """Parses a configuration. ``config`` may still be changed before ``build`` makes objects of it.
+
+    Args:
+        command: The command of fgvr that the options are for.
+        args: What follows it.
+        add_options: Adds options of the command's own to the parser.
+        main_guard: Whether processes may be started that import the main module again: ``auto`` loader processes.
+
+    Raises:
+        FgvrError: An option is unknown, or has a wrong value.
+    """
+
+    def __init__(
+        self, command: str, args: list[str], add_options: AddOptions | None = None, main_guard: bool = True
+    ) -> None:
+        self.command = command
+        self._main_guard = main_guard
+        self._add_options = add_options
+        self.checkpoint: dict[str, Any] | None = None
+        super().__init__(
+            Method,
+            FgvrDataModule,
+            subclass_mode_model=True,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            save_config_callback=None,
+            seed_everything_default=0,
+            parser_class=FgvrParser,
+            parser_kwargs={"parser_mode": PARSER_MODE, "prog": f"fgvr {command}"},
+            trainer_defaults={"use_distributed_sampler": False, "log_every_n_steps": 1},
+            args=expand_argv(expand_config_names(args)),
+            run=False,
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the keys that are fgvr's own, and the model where none is given."""
+        if self.command not in ("validate", "test", "predict"):  # a checkpoint has its model in its config.yaml
+            parser.set_defaults({"model": DEFAULT_MODEL})
+        parser.set_defaults({"data.num_workers": "auto"})
+        parser.add_class_arguments(RunOptions, "run")
+        parser.add_class_arguments(CheckpointOptions, "checkpoint")
+        parser.add_argument(
+            "--compare",
+            type=dict[str, dict[str, Any]] | None,
+            default=None,
+            help="fit only: further rows of the result table. Row name -> options in which its run differs, as in "
+            "{coop_single: {data.candidates: single}}. Each is trained after the run itself, with its seed, in "
+            "RUN/compare/NAME. A row with another method has the run's backbone and templates, else its own defaults.",
+        )
+        # fit's own keys stand in the config.yaml of a run, which every command reads
+        method = self.command if self.command in _LIGHTNING else "fit"
+        parser.add_method_arguments(Trainer, method, skip=set(self.subcommands()[method]))
+        if self._add_options is not None:
+            self._add_options(parser)
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse ``args`` without Lightning's warning that they were given, and look at callbacks and checkpoint."""
+        self.config = parser.parse_args(args)
+        check_configured(self.config.trainer.callbacks, self.config.checkpoint.allow_true_names)
+        if self.config.get("ckpt_path") is not None:
+            self.checkpoint = read_checkpoint(Path(self.config.ckpt_path))
+
+    def instantiate_classes(self) -> None:
+        """Nothing yet: see ``build``."""
+
+    def build(self) -> RunParts:
+        """The parts of the run that the configuration describes; a plugin's refusal of its options is a user's error.
+
+        Raises:
+            FgvrError: A constructor refuses its options.
+        """
+        self.config.run.name = self.config.run.name or _name_of(self.config.get("config"))
+        resolved = self.resolved()
+        loggers, options = self.config.trainer.logger, self.config.clone()
+        options.trainer.logger = None  # the run makes them, because they write into its folder
+        if not self._main_guard and options.data.num_workers == "auto":
+            options.data.num_workers = 0
+        try:
+            objects = self.parser.instantiate_classes(options)
+        except ValueError as error:  # jsonargparse's, around whatever a constructor raised
+            raise _user_error(error) from error
+        trainer = {**self._get(objects, "trainer"), "logger": loggers}
+        self.datamodule, self.model = self._get(objects, "data"), self._get(objects, "model")
+        checkpoint: CheckpointOptions = self._get(objects, "checkpoint")
+        check_callbacks(as_list(trainer["callbacks"]), checkpoint.allow_true_names)
+        assert isinstance(self.model, Method), "the parser admits subclasses of Method only"
+        assert isinstance(self.datamodule, FgvrDataModule), "the parser admits FgvrDataModule only"
+        given = Path(self.config.ckpt_path) if self.checkpoint is not None else None
+        return RunParts(
+            self.datamodule,
+            self.model,
+            trainer=trainer,
+            options=self._get(objects, "run"),
+            checkpoints=checkpoint,
+            config=resolved,
+            ckpt_path=given,
+            loaded=self.checkpoint,
+            weights_only=self.config.get("weights_only"),
+        )
+
+    def resolved(self) -> str:
+        """All that this run does, as YAML, without what belongs to this start of it alone.
+
+        So the same configuration starts a new run, and does not write into the folder of this one.
+        """
+        options = self.config.clone()
+        options.run.version = None
+        options["ckpt_path"] = None
+        return str(self.parser.dump(options, skip_none=False))
+
+    @property
+    def compare(self) -> Mapping[str, Mapping[str, Any]]:
+        """The compared rows."""
+        return self.config.compare or {}
+
+
+class ParsedCLI(FgvrCLI):
+    """Parses the arguments of ``fgvr fit`` and builds data module and method; writes nothing and runs nothing.
+
+    The process that only looks keeps its own random numbers, and makes no callback, whose constructor may do anything.
+
+    Args:
+        args: What follows ``fgvr fit``.
+
+    Raises:
+        FgvrError: ``fgvr fit`` would refuse them.
+    """
+
+    def __init__(self, args: list[str]) -> None:
+        super().__init__("fit", [*args, "--seed_everything=false"])
+        self.config.trainer.callbacks = None
+        self.config.trainer.logger = None
+        parts = self.build()
+        self.method, self.data = parts.method, parts.data
+
+
+def _user_error(error: BaseException) -> FgvrError:
+    """The ``FgvrError`` that ``error`` was raised from, or one with its message."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, FgvrError):
+        cause = cause.__cause__ or cause.__context__
+    return cause or FgvrError(str(error))
+
+
+def _name_of(configs: Any) -> str:
+    """A run's name where none is given: that of the last configuration file."""
+    names = [Path(str(config)).stem for config in as_list(configs)]
+    return names[-1] if names else "run"
+
+
+def as_list(value: Any) -> list[Any]:
+    """The items of an option that takes one or several."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]

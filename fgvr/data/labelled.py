@@ -1,0 +1,280 @@
+"""Photos, what the labeler says of them, and the label space that this makes."""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
+from numpy.typing import NDArray
+
+from fgvr.backbones.base import Backbone
+from fgvr.cache import default_cache_dir
+from fgvr.data.learner import Learner
+from fgvr.data.run_state import RunState
+from fgvr.datasets.base import ImageDataset
+from fgvr.datasets.photos import Photos, read_photos
+from fgvr.descriptions.files import Origin, read_origin
+from fgvr.descriptions.options import DescribeOptions
+from fgvr.errors import FgvrError
+from fgvr.labelers.base import Labeler
+from fgvr.labelling.files import read_labels_file, write_labels
+from fgvr.labelling.photo_labels import PhotoLabels
+from fgvr.labelling.plan import LabelPlan, summary
+from fgvr.labelling.requests import Asker
+from fgvr.records import ImageRecord, LabelRecord, Space, Vocabulary
+from fgvr.runs import RunFolder
+from fgvr.selections.base import Selection
+from fgvr.vocabulary.build import build_vocabulary, labels_as_indices
+from fgvr.vocabulary.files import write_vocabulary
+from fgvr.vocabulary.given import stated_vocabulary
+
+log = logging.getLogger(__name__)
+
+
+class LabelledDataModule(LightningDataModule, ABC):
+    """The stages up to the label space; :class:`~fgvr.data.datamodule.FgvrDataModule` says what the arguments are."""
+
+    def __init__(
+        self,
+        dataset: ImageDataset,
+        labeler: Labeler | None,
+        class_names: Literal["labels", "dataset"] | list[str] | Path,
+        shots: int | None,
+        support_size: int | None,
+        support_seed: int,
+        select: Selection | None,
+        direct: bool,
+        label_store: Path,
+        max_cost_usd: float | None,
+        cache_dir: Path | None,
+        describe: DescribeOptions | None,
+    ) -> None:
+        super().__init__()
+        self.dataset = dataset
+        self.labeler = labeler
+        self.class_names = class_names
+        self.shots = shots
+        self.support_size = support_size
+        self.support_seed = support_seed
+        self.select = select
+        self.direct = direct
+        self.label_store = Path(label_store)
+        self.max_cost_usd = max_cost_usd
+        self.cache_dir = Path(cache_dir) if cache_dir else default_cache_dir()
+        self.describe = describe
+        self.state = RunState()
+        self.vocabulary: Vocabulary | None = None
+
+    @abstractmethod
+    def image_features(
+        self, photos: Sequence[ImageRecord], backbone: Backbone | None = None, space: Space = "joint"
+    ) -> NDArray[np.float32]:
+        """Image features of ``photos``, for labelers and selections that look at them; L2-normalised, one row each."""
+
+    def begin(self, state: RunState) -> None:
+        """Take what the run has to say, before anything is labelled or prepared.
+
+        Without it, the trainer's ``default_root_dir`` is the run folder.
+        """
+        self.state = state
+        self.vocabulary = state.vocabulary
+
+    @property
+    def run_folder(self) -> RunFolder | None:
+        """Where each stage leaves its file; ``None`` before there is such a folder."""
+        return self.state.folder
+
+    @property
+    def described(self) -> Origin | None:
+        """What the descriptions of the run cost; ``None`` where it has none, or they do not say."""
+        folder = self.run_folder
+        return read_origin(folder.descriptions) if folder is not None and folder.descriptions.is_file() else None
+
+    @cached_property
+    def photos(self) -> Photos:
+        """The photos, read and checked once."""
+        return read_photos(self.dataset, self.cache_dir)
+
+    @cached_property
+    def support(self) -> tuple[ImageRecord, ...]:
+        """The support photos, after the draw.
+
+        Raises:
+            FgvrError: There are none.
+        """
+        return self.photos.draw_support(self.shots, self.support_size, self.support_seed)
+
+    @cached_property
+    def labels(self) -> PhotoLabels:
+        """What the labeler says."""
+        known = self.vocabulary is not None or self.class_names != "labels"
+        return PhotoLabels(
+            self.labeler,
+            self.select,
+            self.label_store,
+            self.max_cost_usd,
+            lambda photos, space: self.image_features(photos, space=space),
+            (lambda: (self.vocabulary or self._stated_vocabulary()).names) if known else None,
+        )
+
+    @property
+    def asked_groups(self) -> tuple[tuple[ImageRecord, ...], ...]:
+        """The photos that the labeler is asked about: chosen support photos and, with ``direct``, evaluated ones."""
+        support = self.labels.choose(self.support) if self.state.asks_support else ()
+        evaluated = self.photos.splits[self.photos.evaluated_split] if self.asks_evaluated else ()
+        drawn = {record.sample_id for record in support}
+        return support, tuple(record for record in evaluated if record.sample_id not in drawn)
+
+    @property
+    def asks_evaluated(self) -> bool:
+        """Whether the labeler is asked about evaluated photos, too."""
+        return self.direct and self.state.asks_evaluated
+
+    @property
+    def asked(self) -> tuple[ImageRecord, ...]:
+        """The same, all of them together."""
+        return tuple(record for group in self.asked_groups for record in group)
+
+    def label_plan(self) -> LabelPlan:
+        """What labelling would ask and cost; asks nothing."""
+        return self.labels.plan(self.asked_groups)
+
+    def label(self, asker: Asker | None = None) -> list[LabelRecord]:
+        """Ask the labeler for what is missing, store every reply, and return what is known of each photo asked about.
+
+        Args:
+            asker: Asks in another way than the labeler's own.
+
+        Raises:
+            FgvrError: The labeler cannot go on, or ``max_cost_usd`` is reached; what was paid for is stored.
+        """
+        self.labels.ask(self.asked_groups, asker)
+        return self.read_labels(self.asked)
+
+    def read_labels(self, photos: Sequence[ImageRecord] | None = None) -> list[LabelRecord]:
+        """What the store has for each of ``photos``; ``flag`` is ``"failed"`` where it has nothing.
+
+        Args:
+            photos: The support photos if not given; those that were not chosen have the flag ``"unasked"``.
+        """
+        if photos is None:
+            return self.labels.read_support(self.support, self.asked_groups)
+        return self.labels.read(photos, self.asked_groups)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether replies and their costs are made up, here or where the checkpoint of this run was trained."""
+        describers = () if self.describe is None else (self.describe.labeler, self.describe.group_labeler)
+        described = self.described
+        return (
+            self.state.simulated
+            or (described is not None and described.simulated)
+            or any(labeler is not None and labeler.simulated for labeler in (self.labeler, *describers))
+        )
+
+    def needs_labels(self, learner: Learner) -> bool:
+        """Whether making the vocabulary and the candidate sets of this run needs the labeler."""
+        return self.class_names == "labels" or needs_sets(learner)
+
+    def find_vocabulary(self, labelled: bool) -> tuple[Vocabulary, list[LabelRecord]]:
+        """The label space, and what the labeler said of the support photos; no file is left.
+
+        Args:
+            labelled: Whether replies are needed: see ``needs_labels``. Without, there are no labels.
+
+        Raises:
+            FgvrError: Photos are not labelled yet, or no reply has a usable name.
+        """
+        labels: list[LabelRecord] = []
+        if labelled:
+            unasked = self.label_plan().unasked
+            if unasked:
+                raise FgvrError(
+                    f"{unasked} of {len(self.asked)} photos to be labelled have no reply in {str(self.label_store)!r}, "
+                    "and nothing is asked for while a trainer runs. Run `fgvr label` with the same options first, or "
+                    "call label() of the data module."
+                )
+            labels = self.read_labels()
+            log.info("%s", summary(labels, self.simulated))
+        vocabulary = build_vocabulary(labels) if self.class_names == "labels" else self._stated_vocabulary()
+        log.info("Label space: %d classes", len(vocabulary))
+        if len(vocabulary) == 1:
+            log.warning("There is one class, so every photo will be given the name %r", vocabulary.names[0])
+        return vocabulary, labels
+
+    def make_vocabulary(self, learner: Learner) -> Vocabulary:
+        """The label space, and the label and vocabulary files of the run folder.
+
+        Raises:
+            FgvrError: Photos are not labelled yet, or no reply has a usable name.
+        """
+        labelled = self.needs_labels(learner)
+        vocabulary, labels = self.find_vocabulary(labelled)
+        if labelled:
+            write_labels(labels, self._folder().labels)
+        write_vocabulary(vocabulary, self._folder().vocabulary)
+        return vocabulary
+
+    def _stated_vocabulary(self) -> Vocabulary:
+        assert self.class_names != "labels", "those are known only after all photos are labelled"
+        return stated_vocabulary(self.class_names, self.photos.known_names)
+
+    def origin_of(self, text: str) -> str:
+        """A sentence that says which photo was given the class name that ``text`` holds; ``""`` if none was."""
+        labels = self.read_labels() if self.labeler is not None else []
+        for label_record in labels:
+            if any(name.replace("_", " ") in text.replace("_", " ") for name in label_record.names):
+                return f" It is the name of {label_record.sample_id!r} in {str(self._folder().labels)!r}."
+        return ""
+
+    def records_of(self, stage: str) -> Sequence[ImageRecord]:
+        """The photos that a ``"validate"``, ``"test"`` or ``"predict"`` pass runs on, in the order of its rows."""
+        return self.photos.splits["val" if stage == "validate" else self.photos.evaluated_split]
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether the run knows what the labeler said of its support photos: after they were prepared."""
+        return self.run_folder is not None and self.run_folder.labels.is_file()
+
+    def own_classes(self) -> NDArray[np.int64]:
+        """The class of the labeler's first name of each support photo, -1 where it gave none: while training."""
+        assert self.vocabulary is not None, "training comes after setup"
+        given = labels_as_indices(self._labels_of_the_run(), self.vocabulary)
+        return np.array([names[0] if names else -1 for names in given], dtype=np.int64)
+
+    def _labels_of_the_run(self) -> list[LabelRecord]:
+        """The labels that the run's files were made from, one for each support photo."""
+        known = {record.sample_id: record for record in read_labels_file(self._folder().labels)}
+        return [known.get(photo.sample_id, LabelRecord(photo.sample_id, names=())) for photo in self.support]
+
+    def _stage(self) -> str:
+        fn = self._trainer().state.fn
+        return {TrainerFn.FITTING: "fit", TrainerFn.VALIDATING: "validate", TrainerFn.TESTING: "test"}.get(
+            fn or TrainerFn.PREDICTING, "predict"
+        )
+
+    def _trainer(self) -> Trainer:
+        if self.trainer is None:
+            raise RuntimeError("FgvrDataModule needs a trainer here: pass it to Trainer.fit, test or predict.")
+        return self.trainer
+
+    def _learner(self) -> Learner:
+        return self._trainer().lightning_module  # type: ignore[return-value]  # every fgvr method is a Learner
+
+    def _folder(self) -> RunFolder:
+        if self.state.folder is None:  # a trainer of Lightning's own, without a run around it
+            self.state = replace(self.state, folder=RunFolder(Path(self._trainer().default_root_dir)))
+        folder = self.state.folder
+        assert folder is not None, "it was made just now, or before"
+        return folder
+
+
+def needs_sets(learner: Learner) -> bool:
+    """Whether a method learns from candidate sets."""
+    return learner.trains and learner.needs_candidates

@@ -1,0 +1,1 @@
+"""Readers of data sets: files and official lists, as photos with splits."""

@@ -1,0 +1,38 @@
+"""Caltech101 as CoOp splits it."""
+
+from pathlib import Path
+
+from fgvr.datasets.split_file import ListedPhoto
+from fgvr.datasets.standard import Facts, StandardDataset
+
+
+class Caltech101Dataset(StandardDataset):
+    """Caltech101 (Fei-Fei et al., 2004) in 100 classes, 5,777 photos to learn from and 2,465 test photos.
+
+    The data set has no split of its own; CoOp's has 4,128, 1,649 and 2,465 photos, and leaves out the folders
+    ``BACKGROUND_Google`` and ``Faces_easy``. True names are the folder names with spaces, but for CoOp's "airplane",
+    "face", "leopard" and "motorbike", whose folders are ``airplanes``, ``Faces``, ``Leopards`` and ``Motorbikes``.
+
+    Args:
+        root: The folder with ``101_ObjectCategories/`` and the split file.
+        split_file: CoOp's split; ``split_zhou_Caltech101.json`` in ``root`` if not given.
+        train_and_val: Whether the parts ``train`` and ``val`` are support photos together, as in the LatteCLIP paper.
+            Say false to keep ``val`` as the split ``val``.
+    """
+
+    facts = Facts(
+        title="Caltech101",
+        image_folders=("101_ObjectCategories",),
+        photos_from="fgvr data download caltech101 --root FOLDER gets them.",
+        classes=100,
+        split_file="split_zhou_Caltech101.json",
+        split_link="https://drive.google.com/file/d/1hyarUivQE36mY6jSomru6Fjd-JzwcCzN/view",
+        counts={"train": 4_128, "val": 1_649, "test": 2_465},
+    )
+
+    def __init__(self, root: Path, split_file: Path | None = None, train_and_val: bool = True) -> None:
+        super().__init__(root, split_file, train_and_val)
+
+    def listed(self) -> list[ListedPhoto]:
+        """The photos of the split file."""
+        return self.split_list()

@@ -1,0 +1,47 @@
+"""The Describable Textures Dataset."""
+
+from pathlib import Path
+
+from fgvr.datasets.split_file import PARTS, ListedPhoto, spaced
+from fgvr.datasets.standard import Facts, StandardDataset
+
+
+class DtdDataset(StandardDataset):
+    """Describable Textures (Cimpoi et al., 2014): 47 textures, 3,948 photos to learn from and 1,692 test photos.
+
+    CoOp's split has 2,820, 1,128 and 1,692 photos. The first of the data set's ten official splits has 1,880 of each:
+    figures on it cannot be compared with those of papers that use CoOp's. True names are the folder names.
+
+    Args:
+        root: The folder with ``images/``, ``labels/`` and the split file; torchvision's, with ``dtd/`` in it, will do.
+        split_file: CoOp's split; ``split_zhou_DescribableTextures.json`` in ``root`` if not given.
+        train_and_val: Whether the parts ``train`` and ``val`` are support photos together, as in the LatteCLIP paper.
+            Say false to keep ``val`` as the split ``val``.
+        official: Read the first official split (``labels/train1.txt`` and the like) in the place of the split file.
+    """
+
+    facts = Facts(
+        title="DTD",
+        image_folders=("images", "dtd/images"),
+        photos_from="fgvr data download dtd --root FOLDER gets them.",
+        classes=47,
+        split_file="split_zhou_DescribableTextures.json",
+        split_link="https://drive.google.com/file/d/1u3_QfB467jqHgNXC00UIzbLZRQCg2S7x/view",
+        counts={"train": 2_820, "val": 1_128, "test": 1_692},
+        official={"train": 1_880, "val": 1_880, "test": 1_880},
+    )
+
+    def __init__(
+        self, root: Path, split_file: Path | None = None, train_and_val: bool = True, official: bool = False
+    ) -> None:
+        super().__init__(root, split_file, train_and_val, official)
+
+    def listed(self) -> list[ListedPhoto]:
+        """The photos of the split file, or of the first official split."""
+        if not self.official:
+            return self.split_list()
+        return [
+            ListedPhoto(part, file, spaced(file.partition("/")[0]))
+            for part in PARTS
+            for file in self.own_lines(f"labels/{part}1.txt", f"dtd/labels/{part}1.txt")
+        ]

@@ -1,0 +1,45 @@
+"""FGVC-Aircraft."""
+
+from pathlib import Path
+
+from fgvr.datasets.split_file import PARTS, ListedPhoto
+from fgvr.datasets.standard import Facts, StandardDataset
+from fgvr.errors import FgvrError
+
+
+class FgvcAircraftDataset(StandardDataset):
+    """FGVC-Aircraft (Maji et al., 2013): 100 variants of aircraft, 6,667 photos to learn from and 3,333 test photos.
+
+    The official lists have 3,334, 3,333 and 3,333 photos, and CoOp reads these too, so there is no split file. True
+    names are the variants as listed ("737-200"), without the manufacturer.
+
+    Args:
+        root: The folder with ``images/`` and ``images_variant_train.txt``: the archive's ``data``. The folder above it
+            will do.
+        train_and_val: Whether the parts ``train`` and ``val`` are support photos together, as in the LatteCLIP paper.
+            Say false to keep ``val`` as the split ``val``.
+    """
+
+    facts = Facts(
+        title="FGVCAircraft",
+        image_folders=("images", "data/images", "fgvc-aircraft-2013b/data/images"),
+        photos_from="fgvr data download fgvc_aircraft --root FOLDER gets them.",
+        classes=100,
+        counts={"train": 3_334, "val": 3_333, "test": 3_333},
+        official={"train": 3_334, "val": 3_333, "test": 3_333},
+    )
+
+    def __init__(self, root: Path, train_and_val: bool = True) -> None:
+        super().__init__(root, train_and_val=train_and_val, official=True)
+
+    def listed(self) -> list[ListedPhoto]:
+        """The photos of the official lists."""
+        photos = []
+        for part in PARTS:
+            name = f"images_variant_{part}.txt"
+            for line in self.own_lines(name, f"data/{name}", f"fgvc-aircraft-2013b/data/{name}"):
+                number, _, variant = line.partition(" ")
+                if not variant.strip():
+                    raise FgvrError(f"{name}: expected an image number and a variant, found {line[:80]!r}.")
+                photos.append(ListedPhoto(part, f"{number}.jpg", variant.strip()))
+        return photos

@@ -1,0 +1,67 @@
+"""Oxford 102 Flowers."""
+
+import json
+from pathlib import Path
+
+from fgvr.datasets.split_file import ListedPhoto, spaced
+from fgvr.datasets.standard import Facts, StandardDataset
+from fgvr.errors import FgvrError
+
+_PARTS = {"train": "trnid", "val": "valid", "test": "tstid"}
+
+
+class Flowers102Dataset(StandardDataset):
+    """Oxford 102 Flowers (Nilsback and Zisserman, 2008), 5,726 photos to learn from and 2,463 test photos.
+
+    CoOp's split has 4,093, 1,633 and 2,463 photos. The official one has 1,020, 1,020 and 6,149: another split, so
+    figures on it cannot be compared with those of papers that use CoOp's. The data set itself has numbers for classes;
+    true names are those of CoOp's ``cat_to_name.json``.
+
+    Args:
+        root: The folder with ``jpg/``, ``imagelabels.mat`` and the split file; torchvision's ``flowers-102`` will do.
+        split_file: CoOp's split; ``split_zhou_OxfordFlowers.json`` in ``root`` if not given.
+        train_and_val: Whether the parts ``train`` and ``val`` are support photos together, as in the LatteCLIP paper.
+            Say false to keep ``val`` as the split ``val``.
+        official: Read ``setid.mat``, ``imagelabels.mat`` and ``cat_to_name.json`` in the place of the split file.
+    """
+
+    facts = Facts(
+        title="Flowers102",
+        image_folders=("jpg",),
+        photos_from="fgvr data download flowers102 --root FOLDER gets the photos and the .mat files; cat_to_name.json "
+        "is at https://drive.google.com/file/d/1AkcxCXeK_RCGCEC_GvmWxjcjaNhu-at0/view.",
+        classes=102,
+        split_file="split_zhou_OxfordFlowers.json",
+        split_link="https://drive.google.com/file/d/1Pp0sRXzZFZq15zVOzKjKBu4A9i01nozT/view",
+        counts={"train": 4_093, "val": 1_633, "test": 2_463},
+        official={"train": 1_020, "val": 1_020, "test": 6_149},
+    )
+
+    def __init__(
+        self, root: Path, split_file: Path | None = None, train_and_val: bool = True, official: bool = False
+    ) -> None:
+        super().__init__(root, split_file, train_and_val, official)
+
+    def listed(self) -> list[ListedPhoto]:
+        """The photos of the split file, or of the official one."""
+        return self._official() if self.official else self.split_list()
+
+    def _official(self) -> list[ListedPhoto]:
+        from scipy.io import loadmat
+
+        names_file = self.own_file("cat_to_name.json")
+        parts, labels = self.own_file("setid.mat"), self.own_file("imagelabels.mat")
+        try:
+            names = json.loads(names_file.read_text(encoding="utf-8"))
+            numbers = loadmat(parts, squeeze_me=True)
+            classes = loadmat(labels, squeeze_me=True)["labels"]
+            return [
+                ListedPhoto(part, f"image_{number:05d}.jpg", spaced(names[str(classes[number - 1])]))
+                for part, key in _PARTS.items()
+                for number in numbers[key].tolist()
+            ]
+        except (ValueError, KeyError, IndexError, TypeError, NotImplementedError) as error:
+            raise FgvrError(
+                f"{names_file}, {parts} or {labels} is not the data set's ({type(error).__name__}: {error}). "
+                f"{self.facts.photos_from}"
+            ) from None

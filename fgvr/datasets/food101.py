@@ -1,0 +1,60 @@
+"""Food-101."""
+
+import json
+from pathlib import Path
+
+from fgvr.datasets.split_file import ListedPhoto, spaced
+from fgvr.datasets.standard import Facts, StandardDataset
+from fgvr.errors import FgvrError
+
+
+class Food101Dataset(StandardDataset):
+    """Food-101 (Bossard et al., 2014): 101 dishes, 70,700 photos to learn from and 30,300 test photos.
+
+    CoOp's split has 50,500, 20,200 and 30,300 photos, drawn from all of them. The official lists have 75,750 training
+    and 25,250 test photos: another split, so figures on it cannot be compared with those of papers that use CoOp's.
+    True names are the folder names with spaces.
+
+    Args:
+        root: The folder with ``images/``, ``meta/`` and the split file.
+        split_file: CoOp's split; ``split_zhou_Food101.json`` in ``root`` if not given.
+        train_and_val: Whether the parts ``train`` and ``val`` are support photos together, as in the LatteCLIP paper.
+            Say false to keep ``val`` as the split ``val``.
+        official: Read ``meta/train.json`` and ``meta/test.json`` in the place of the split file. They have no ``val``.
+    """
+
+    facts = Facts(
+        title="Food101",
+        image_folders=("images",),
+        photos_from="fgvr data download food101 --root FOLDER gets them.",
+        classes=101,
+        split_file="split_zhou_Food101.json",
+        split_link="https://drive.google.com/file/d/1QK0tGi096I0Ba6kggatX1ee6dJFIcEJl/view",
+        counts={"train": 50_500, "val": 20_200, "test": 30_300},
+        official={"train": 75_750, "test": 25_250},
+    )
+
+    def __init__(
+        self, root: Path, split_file: Path | None = None, train_and_val: bool = True, official: bool = False
+    ) -> None:
+        super().__init__(root, split_file, train_and_val, official)
+
+    def listed(self) -> list[ListedPhoto]:
+        """The photos of the split file, or of the official lists."""
+        return self._official() if self.official else self.split_list()
+
+    def _official(self) -> list[ListedPhoto]:
+        photos = []
+        for part in ("train", "test"):
+            path = self.own_file(f"meta/{part}.json")
+            try:
+                files = json.loads(path.read_text(encoding="utf-8"))
+                photos += [
+                    ListedPhoto(part, f"{file}.jpg", spaced(name)) for name, listed in files.items() for file in listed
+                ]
+            except (ValueError, AttributeError, TypeError) as error:
+                raise FgvrError(
+                    f"{path}: expected a JSON object of class names and their photos ({error}). "
+                    f"{self.facts.photos_from}"
+                ) from None
+        return photos

@@ -1,0 +1,57 @@
+"""Oxford-IIIT Pets."""
+
+from pathlib import Path
+
+from fgvr.datasets.split_file import ListedPhoto, spaced
+from fgvr.datasets.standard import Facts, StandardDataset
+from fgvr.errors import FgvrError
+
+
+class OxfordPetsDataset(StandardDataset):
+    """Oxford-IIIT Pets (Parkhi et al., 2012): 37 breeds, 3,680 photos to learn from and 3,669 test photos.
+
+    CoOp's split has 2,944, 736 and 3,669 photos: the official ``trainval`` in two, and the official ``test``. So the
+    official lists give the same support and test photos. True names are lower-case breeds ("american bulldog"), as
+    CoOp writes them; the files have ``american_bulldog`` and, for cats, ``Russian_Blue``.
+
+    Args:
+        root: The folder with ``images/``, ``annotations/`` and the split file, as ``oxford-iiit-pet`` of torchvision.
+        split_file: CoOp's split; ``split_zhou_OxfordPets.json`` in ``root`` if not given.
+        train_and_val: Whether the parts ``train`` and ``val`` are support photos together, as in the LatteCLIP paper.
+            Say false to keep ``val`` as the split ``val``.
+        official: Read ``annotations/trainval.txt`` and ``annotations/test.txt`` in the place of the split file.
+    """
+
+    facts = Facts(
+        title="OxfordPets",
+        image_folders=("images",),
+        photos_from="fgvr data download oxford_pets --root FOLDER gets them.",
+        classes=37,
+        split_file="split_zhou_OxfordPets.json",
+        split_link="https://drive.google.com/file/d/1501r8Ber4nNKvmlFVQZ8SeUHTcdTTEqs/view",
+        counts={"train": 2_944, "val": 736, "test": 3_669},
+        official={"train": 3_680, "test": 3_669},
+    )
+
+    def __init__(
+        self, root: Path, split_file: Path | None = None, train_and_val: bool = True, official: bool = False
+    ) -> None:
+        super().__init__(root, split_file, train_and_val, official)
+
+    def listed(self) -> list[ListedPhoto]:
+        """The photos of the split file, or of the official lists."""
+        if not self.official:
+            return self.split_list()
+        return [
+            ListedPhoto(part, f"{image}.jpg", _breed(image))
+            for part, name in (("train", "trainval"), ("test", "test"))
+            for image in (line.split()[0] for line in self.own_lines(f"annotations/{name}.txt"))
+        ]
+
+
+def _breed(image: str) -> str:
+    """The breed in a file name such as ``american_bulldog_100``."""
+    breed, _, number = image.rpartition("_")
+    if not breed or not number:
+        raise FgvrError(f"annotations: expected a breed and a number such as 'beagle_12', found {image[:80]!r}.")
+    return spaced(breed).lower()

@@ -1,0 +1,87 @@
+"""The photos of a run, with what is known of them kept apart from what may be learned from."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lightning.pytorch.utilities import rank_zero_only
+
+from fgvr.datasets.base import ImageDataset
+from fgvr.datasets.scan import scan
+from fgvr.datasets.support import sample_support
+from fgvr.errors import FgvrError
+from fgvr.records import ImageRecord
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Photos:
+    """The photos of a run. No record in ``splits`` has a true name.
+
+    Attributes:
+        splits: Split -> its photos, sorted by sample id; ``"support"`` holds all that a support set may be drawn from.
+        truth: Sample id -> true class name, where known: for evaluation only.
+        known_names: The distinct true names, sorted: a list of classes, without saying which photo is which.
+        unreadable: Sample id -> why the photo was left out.
+    """
+
+    splits: Mapping[str, tuple[ImageRecord, ...]]
+    truth: Mapping[str, str]
+    known_names: tuple[str, ...]
+    unreadable: Mapping[str, str]
+
+    @property
+    def evaluated_split(self) -> str:
+        """The split that ``test`` and ``predict`` run on: ``"test"``, or what there is without one."""
+        return next(split for split in ("test", "support", "val") if self.splits.get(split))
+
+    def require_split(self, split: str) -> None:
+        """Raise ``FgvrError`` unless there are photos in ``split``."""
+        if not self.splits.get(split):
+            there = ", ".join(f"{len(records)} in {name!r}" for name, records in self.splits.items())
+            raise FgvrError(
+                f"This needs photos in the split {split!r}, but there are {there}. Splits are folders of that name, or "
+                "the column 'split' of a manifest."
+            )
+
+    def draw_support(self, shots: int | None, size: int | None, seed: int) -> tuple[ImageRecord, ...]:
+        """Draw the support photos; see ``sample_support``.
+
+        Raises:
+            FgvrError: There are none to draw from, or the draw cannot be made.
+        """
+        self.require_split("support")
+        named = [replace(record, true_name=self.truth.get(record.sample_id)) for record in self.splits["support"]]
+        drawn = sample_support(named, shots, size, seed)
+        return tuple(replace(record, true_name=None) for record in drawn)
+
+
+def read_photos(dataset: ImageDataset, cache_dir: Path) -> Photos:
+    """List the photos, check that each can be opened, and take the true names off.
+
+    Args:
+        dataset: Reader of the photos.
+        cache_dir: Folder that remembers earlier scans.
+
+    Raises:
+        FgvrError: The data set cannot be read, or not one photo can be opened.
+    """
+    scanned = scan(dataset.records(), cache_dir)
+    if scanned.unreadable and rank_zero_only.rank == 0:  # type: ignore[attr-defined]  # Lightning sets it
+        shown = "; ".join(f"{name} ({why})" for name, why in list(scanned.unreadable.items())[:5])
+        more = f" and {len(scanned.unreadable) - 5} more" if len(scanned.unreadable) > 5 else ""
+        log.warning("%d photos cannot be read and are left out: %s%s", len(scanned.unreadable), shown, more)
+    by_split: dict[str, list[ImageRecord]] = {}
+    truth: dict[str, str] = {}
+    for record in scanned.readable:
+        by_split.setdefault(record.split, []).append(replace(record, true_name=None))
+        if record.true_name is not None:
+            truth[record.sample_id] = record.true_name
+    return Photos(
+        splits={split: tuple(records) for split, records in by_split.items()},
+        truth=truth,
+        known_names=tuple(sorted(set(truth.values()))),
+        unreadable=scanned.unreadable,
+    )

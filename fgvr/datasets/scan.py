@@ -1,0 +1,109 @@
+"""Read every photo once: its digest, and whether it can be opened at all."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from fgvr.cache import cache_database
+from fgvr.errors import FgvrError
+from fgvr.images import UnreadableImageError, open_image
+from fgvr.records import ImageRecord
+
+_PHOTOS_A_COMMIT = 500
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a scan found.
+
+    Attributes:
+        readable: Photos that can be opened, with their digests, in the order given.
+        unreadable: Sample id -> reason, of the others.
+    """
+
+    readable: tuple[ImageRecord, ...]
+    unreadable: dict[str, str]
+
+
+def scan(records: Sequence[ImageRecord], cache_dir: Path, progress: bool = True) -> Scan:
+    """Open and hash every photo; a readable file that has not changed since an earlier scan is not read again.
+
+    Args:
+        records: The photos, without digests.
+        cache_dir: Folder that remembers earlier scans.
+        progress: Whether to show a bar.
+
+    Raises:
+        FgvrError: Not one photo can be opened.
+    """
+    cache = cache_dir / "photos.sqlite"
+    stamps = {record.sample_id: _stamp(record.path) for record in records}
+    known = _known(cache, [stamp for stamp in stamps.values() if stamp])
+    digests = {key: known[stamp] for key, stamp in stamps.items() if stamp in known}
+    new = [record for record in records if record.sample_id not in digests]
+    unreadable: dict[str, str] = {}
+    # Pillow and hashlib release the interpreter lock, so threads are enough
+    with (
+        ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,
+        tqdm(total=len(new), desc="Reading photos", unit="photo", disable=not progress or not new) as bar,
+    ):
+        for start in range(0, len(new), _PHOTOS_A_COMMIT):
+            part = new[start : start + _PHOTOS_A_COMMIT]
+            found: dict[str, str] = {}
+            for record, (digest, problem) in zip(part, pool.map(_examine, (r.path for r in part)), strict=True):
+                if problem:
+                    unreadable[record.sample_id] = problem
+                else:
+                    found[record.sample_id] = digest
+                bar.update()
+            # only what was readable: a file's rights, its disk or Pillow's plugins may be fixed without changing it
+            _remember(cache, {stamps[key]: digest for key, digest in found.items()})
+            digests |= found
+    if not digests:
+        name, problem = next(iter(unreadable.items()))
+        raise FgvrError(f"None of the {len(records)} photos can be opened; the first is {name!r}: {problem}.")
+    readable = [record for record in records if record.sample_id in digests]
+    return Scan(tuple(replace(record, digest=digests[record.sample_id]) for record in readable), unreadable)
+
+
+def _stamp(path: Path) -> str:
+    """What changes when the file does; ``""`` where there is no file of a usable name."""
+    try:
+        status = path.stat()
+        str(path).encode()
+    except (OSError, UnicodeEncodeError):
+        return ""
+    return f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
+
+
+def _known(cache: Path, stamps: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    with cache_database(cache) as database:
+        database.execute("CREATE TABLE IF NOT EXISTS photos (stamp TEXT PRIMARY KEY, digest TEXT NOT NULL)")
+        for start in range(0, len(stamps), 500):
+            part = stamps[start : start + 500]
+            query = f"SELECT stamp, digest FROM photos WHERE stamp IN ({','.join('?' * len(part))})"
+            found.update(database.execute(query, part))
+    return found
+
+
+def _remember(cache: Path, digests: dict[str, str]) -> None:
+    with cache_database(cache) as database:
+        database.executemany("INSERT OR REPLACE INTO photos VALUES (?, ?)", digests.items())
+
+
+def _examine(path: Path) -> tuple[str, str]:
+    """Digest and ``""``, or ``""`` and why the photo cannot be used."""
+    try:
+        str(path).encode()
+        open_image(path)
+        return hashlib.sha256(path.read_bytes()).hexdigest(), ""
+    except UnicodeEncodeError:
+        return "", "its name is not UTF-8; rename the file"
+    except (UnreadableImageError, OSError) as error:
+        return "", str(error)

@@ -1,0 +1,190 @@
+"""What the data sets have in common on which CLIP is usually adapted."""
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from fgvr.datasets.base import ImageDataset
+from fgvr.datasets.split_file import PARTS, ListedPhoto, read_split_file
+from fgvr.errors import FgvrError
+from fgvr.records import ImageRecord
+from fgvr.tables import decode_utf8
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a data set before it is read.
+
+    Attributes:
+        title: Its heading in CoOp's DATASETS.md, which has links to all files.
+        image_folders: Folders below the root in which the photos may be: CoOp's first, then torchvision's.
+        photos_from: Where the photos are from, and what to put where.
+        classes: Number of classes.
+        split_file: Usual name of CoOp's split file; ``""`` if there is none.
+        split_link: Where CoOp's page leads for it.
+        counts: ``train``, ``val`` and ``test`` -> photos in CoOp's split.
+        official: The same for the data set's own lists, where they differ; a part that is not there has no key.
+        names: The class names, where they are few enough to be written down.
+    """
+
+    title: str
+    image_folders: tuple[str, ...]
+    photos_from: str
+    classes: int
+    counts: Mapping[str, int]
+    split_file: str = ""
+    split_link: str = ""
+    official: Mapping[str, int] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+
+
+class StandardDataset(ImageDataset):
+    """Photos of a fixed list, in the folders that CoOp's DATASETS.md describes.
+
+    Args:
+        root: The data set's folder.
+        split_file: CoOp's split file; the usual name in ``root`` if not given.
+        train_and_val: Whether the photos of ``train`` and ``val`` are support photos together.
+        official: Whether the data set's own lists are read instead of the split file.
+
+    Raises:
+        FgvrError: Validation photos are asked for, and the official lists have none; or both lists are asked for.
+    """
+
+    facts: ClassVar[Facts]
+
+    def __init__(
+        self, root: Path, split_file: Path | None = None, train_and_val: bool = True, official: bool = False
+    ) -> None:
+        super().__init__(root)
+        if official and split_file is not None:
+            raise FgvrError("Give --data.dataset.split_file or --data.dataset.official, not both.")
+        if official and not train_and_val and "val" not in self.facts.official:
+            raise FgvrError(
+                f"The official lists of {self.facts.title} have no validation photos, so --data.dataset.train_and_val "
+                "false needs the split file: leave out --data.dataset.official."
+            )
+        self.split_file = Path(split_file) if split_file is not None else None
+        self.train_and_val = train_and_val
+        self.official = official
+
+    @abstractmethod
+    def listed(self) -> list[ListedPhoto]:
+        """The photos of all parts, read from the lists.
+
+        Raises:
+            FgvrError: A list is missing or damaged.
+        """
+
+    def records(self) -> list[ImageRecord]:
+        """The listed photos, sorted by sample id. A photo that is not there is found by the scan.
+
+        Raises:
+            FgvrError: A list or the image folder is missing, a list is damaged, names a photo twice, or names what is
+                no path below the image folder.
+        """
+        self.require_root()
+        listed = self.listed()
+        for photo in listed:
+            if photo.problem:
+                raise FgvrError(
+                    f"The lists of {str(self.root)!r} name {photo.file!r} in {photo.part}, which {photo.problem}. "
+                    "Download the lists again."
+                )
+        counts = Counter(photo.file for photo in listed)
+        twice = [photo for photo in listed if counts[photo.file] > 1]
+        if twice:
+            file = twice[0].file
+            parts = " and ".join(photo.part for photo in twice if photo.file == file)
+            raise FgvrError(
+                f"The lists of {str(self.root)!r} name {len({photo.file for photo in twice})} photos more than once; "
+                f"the first is {file!r}, in {parts}. Download the lists again, or delete one of the entries."
+            )
+        folder = self.image_folder()
+        # the same ids in every layout, so that stored labels and drawn support sets do not depend on it
+        prefix = self.facts.image_folders[0]
+        records = [
+            ImageRecord(
+                f"{prefix}/{photo.file}" if prefix else photo.file,
+                folder / photo.file,
+                self._split(photo.part),
+                true_name=photo.class_name,
+            )
+            for photo in listed
+        ]
+        return sorted(records, key=lambda record: record.sample_id)
+
+    def image_folder(self) -> Path:
+        """The folder to which the lists' paths are relative.
+
+        Raises:
+            FgvrError: It is not there.
+        """
+        for name in self.facts.image_folders:
+            if (self.root / name).is_dir():
+                return self.root / name
+        raise FgvrError(
+            f"There are no photos of {self.facts.title} in {str(self.root)!r}: expected the folder "
+            f"{self.facts.image_folders[0]!r} in it. {self.facts.photos_from} If they are elsewhere: "
+            "--data.dataset.root FOLDER."
+        )
+
+    def expected(self) -> dict[str, int]:
+        """Split -> how many photos the published lists have in it."""
+        counts: Counter[str] = Counter()
+        for part, count in (self.facts.official if self.official else self.facts.counts).items():
+            counts[self._split(part)] += count
+        return dict(counts)
+
+    def split_list(self) -> list[ListedPhoto]:
+        """The photos of CoOp's split file.
+
+        Raises:
+            FgvrError: There is no such file, or it is damaged.
+        """
+        path = self.split_path()
+        if not path.is_file():
+            name = type(self).__module__.rpartition(".")[2]
+            own = (
+                " Or read the data set's own lists with --data.dataset.official true; what differs: "
+                f"fgvr show datasets {name}"
+                if self.facts.official
+                else ""
+            )
+            raise FgvrError(
+                f"There is no {str(path)!r}, the split of {self.facts.title} that papers since CoOp have used. Get it "
+                f"from {self.facts.split_link} (linked from DATASETS.md of https://github.com/KaiyangZhou/CoOp), and "
+                f"put it there or name it with --data.dataset.split_file FILE.{own}"
+            )
+        return read_split_file(path)
+
+    def split_path(self) -> Path:
+        """Where the split file is looked for."""
+        return self.split_file if self.split_file is not None else self.root / self.facts.split_file
+
+    def own_file(self, *names: str) -> Path:
+        """A file of the data set's own lists: the first of these below ``root`` that is there.
+
+        Raises:
+            FgvrError: None is there.
+        """
+        for name in names:
+            if (self.root / name).is_file():
+                return self.root / name
+        raise FgvrError(
+            f"There is no {str(self.root / names[0])!r}, a list of {self.facts.title}. {self.facts.photos_from}"
+        )
+
+    def own_lines(self, *names: str) -> list[str]:
+        """The lines of such a file that are not blank, without the spaces around them."""
+        path = self.own_file(*names)
+        lines = decode_utf8(path.read_bytes(), path).splitlines()
+        return [line.strip() for line in lines if line.strip()]
+
+    def _split(self, part: str) -> str:
+        if part not in PARTS:
+            raise ValueError(f"{part!r} is not one of {PARTS}")
+        return "support" if part == "train" or (part == "val" and self.train_and_val) else part

@@ -1,0 +1,82 @@
+"""Stanford Cars."""
+
+from pathlib import Path
+from typing import Any
+
+from fgvr.datasets.split_file import ListedPhoto
+from fgvr.datasets.standard import Facts, StandardDataset
+from fgvr.errors import FgvrError
+
+_LISTS = {
+    "train": ("cars_train", "devkit/cars_train_annos.mat"),
+    "test": ("cars_test", "cars_test_annos_withlabels.mat"),
+}
+
+
+class StanfordCarsDataset(StandardDataset):
+    """Stanford Cars (Krause et al., 2013): 196 models, 8,144 photos to learn from and 8,041 test photos.
+
+    CoOp's split has 6,509, 1,635 and 8,041 photos: the official training photos in two, and the official test photos.
+    So the official lists give the same support and test photos. True names have the year in front, as CoOp writes
+    them: "2012 Acura TL Sedan" for the data set's "Acura TL Sedan 2012".
+
+    Args:
+        root: The folder with ``cars_train/``, ``cars_test/``, ``devkit/`` and the split file.
+        split_file: CoOp's split; ``split_zhou_StanfordCars.json`` in ``root`` if not given.
+        train_and_val: Whether the parts ``train`` and ``val`` are support photos together, as in the LatteCLIP paper.
+            Say false to keep ``val`` as the split ``val``.
+        official: Read ``devkit/*.mat`` and ``cars_test_annos_withlabels.mat`` in the place of the split file.
+    """
+
+    facts = Facts(
+        title="StanfordCars",
+        image_folders=("",),
+        photos_from="Their site has been gone since 2023, and torchvision downloads them no more. Copies are named in "
+        "https://github.com/pytorch/vision/issues/7545; in the data set's folder, the photos go into "
+        "'cars_train' and 'cars_test', the devkit into 'devkit', and cars_test_annos_withlabels.mat beside them.",
+        classes=196,
+        split_file="split_zhou_StanfordCars.json",
+        split_link="https://drive.google.com/file/d/1ObCFbaAgVu0I-k_Au-gIUcefirdAuizT/view",
+        counts={"train": 6_509, "val": 1_635, "test": 8_041},
+        official={"train": 8_144, "test": 8_041},
+    )
+
+    def __init__(
+        self, root: Path, split_file: Path | None = None, train_and_val: bool = True, official: bool = False
+    ) -> None:
+        super().__init__(root, split_file, train_and_val, official)
+
+    def listed(self) -> list[ListedPhoto]:
+        """The photos of the split file, or of the official lists."""
+        return self._official() if self.official else self.split_list()
+
+    def _official(self) -> list[ListedPhoto]:
+        names = [_year_first(str(name)) for name in self._matrix("devkit/cars_meta.mat", "class_names")]
+        listed = []
+        for part, (folder, file) in _LISTS.items():
+            for row in self._matrix(file, "annotations"):
+                number = int(row["class"])
+                if not 1 <= number <= len(names):
+                    raise FgvrError(
+                        f"{self.own_file(file)}: the class of {str(row['fname'])!r} is {number}; expected 1 to "
+                        f"{len(names)}, as in devkit/cars_meta.mat. {self.facts.photos_from}"
+                    )
+                listed.append(ListedPhoto(part, f"{folder}/{row['fname']}", names[number - 1]))
+        return listed
+
+    def _matrix(self, file: str, key: str) -> Any:
+        from scipy.io import loadmat
+
+        path = self.own_file(file)
+        try:
+            return loadmat(path, squeeze_me=True)[key]
+        except (ValueError, KeyError, NotImplementedError) as error:
+            raise FgvrError(
+                f"{path}: expected a MATLAB file with {key!r} ({type(error).__name__}: {error}). "
+                f"{self.facts.photos_from}"
+            ) from None
+
+
+def _year_first(name: str) -> str:
+    model, _, year = name.rpartition(" ")
+    return f"{year} {model}".strip()

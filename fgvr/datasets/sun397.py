@@ -1,0 +1,55 @@
+"""SUN397."""
+
+from pathlib import Path, PurePosixPath
+
+from fgvr.datasets.split_file import ListedPhoto, spaced
+from fgvr.datasets.standard import Facts, StandardDataset
+
+
+class Sun397Dataset(StandardDataset):
+    """SUN397 (Xiao et al., 2010): 397 scenes, 19,850 photos to learn from and 19,850 test photos.
+
+    CoOp's split has 15,880, 3,970 and 19,850 photos: the first official training list in two, and the first official
+    test list. So the official lists give the same support and test photos. The other photos of the archive are in
+    neither. True names have what is after the last slash in front, as CoOp writes them: "outdoor apartment building"
+    for ``/a/apartment_building/outdoor``.
+
+    Args:
+        root: The folder with ``SUN397/`` and the split file.
+        split_file: CoOp's split; ``split_zhou_SUN397.json`` in ``root`` if not given.
+        train_and_val: Whether the parts ``train`` and ``val`` are support photos together, as in the LatteCLIP paper.
+            Say false to keep ``val`` as the split ``val``.
+        official: Read ``Training_01.txt`` and ``Testing_01.txt`` of ``Partitions.zip`` in the place of the split file.
+    """
+
+    facts = Facts(
+        title="SUN397",
+        image_folders=("SUN397",),
+        photos_from="The links of their site lead nowhere (https://github.com/pytorch/vision/issues/9348). If you have "
+        "SUN397.tar.gz (37 GB) and Partitions.zip, unpack both into the data set's folder.",
+        classes=397,
+        split_file="split_zhou_SUN397.json",
+        split_link="https://drive.google.com/file/d/1y2RD81BYuiyvebdN-JymPfyWYcd8_MUq/view",
+        counts={"train": 15_880, "val": 3_970, "test": 19_850},
+        official={"train": 19_850, "test": 19_850},
+    )
+
+    def __init__(
+        self, root: Path, split_file: Path | None = None, train_and_val: bool = True, official: bool = False
+    ) -> None:
+        super().__init__(root, split_file, train_and_val, official)
+
+    def listed(self) -> list[ListedPhoto]:
+        """The photos of the split file, or of the official lists."""
+        if not self.official:
+            return self.split_list()
+        return [
+            ListedPhoto(part, file, _scene(file))
+            for part, name in (("train", "Training_01.txt"), ("test", "Testing_01.txt"))
+            for file in (line.lstrip("/") for line in self.own_lines(name))
+        ]
+
+
+def _scene(file: str) -> str:
+    """The scene in a path such as ``a/apartment_building/outdoor/sun_aaa.jpg``: its words from the end."""
+    return spaced(" ".join(reversed(PurePosixPath(file).parts[1:-1])))

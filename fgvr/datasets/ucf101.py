@@ -1,0 +1,58 @@
+"""The middle frames of UCF101's videos."""
+
+import re
+from pathlib import Path, PurePosixPath
+
+from fgvr.datasets.split_file import ListedPhoto, spaced
+from fgvr.datasets.standard import Facts, StandardDataset
+
+
+class Ucf101Dataset(StandardDataset):
+    """UCF101 (Soomro et al., 2012), the middle frame of each video: 101 actions, 9,537 and 3,783 frames.
+
+    CoOp's split has 7,639, 1,898 and 3,783 frames: the first official training list in two, and the first official
+    test list. So the official lists give the same support and test frames. True names are CoOp's, with spaces between
+    the words: "Apply Eye Makeup" for ``ApplyEyeMakeup``.
+
+    Args:
+        root: The folder with ``UCF-101-midframes/`` and the split file.
+        split_file: CoOp's split; ``split_zhou_UCF101.json`` in ``root`` if not given.
+        train_and_val: Whether the parts ``train`` and ``val`` are support photos together, as in the LatteCLIP paper.
+            Say false to keep ``val`` as the split ``val``.
+        official: Read ``trainlist01.txt`` and ``testlist01.txt`` in ``ucfTrainTestlist/`` in the place of the split
+            file. They are in https://www.crcv.ucf.edu/data/UCF101/UCF101TrainTestSplits-RecognitionTask.zip.
+    """
+
+    facts = Facts(
+        title="UCF101",
+        image_folders=("UCF-101-midframes",),
+        photos_from="Get UCF-101-midframes.zip from "
+        "https://drive.google.com/file/d/10Jqome3vtUA2keJkNanAiFpgbyC9Hc2O/view and unpack it into the data "
+        "set's folder; torchvision has the videos only.",
+        classes=101,
+        split_file="split_zhou_UCF101.json",
+        split_link="https://drive.google.com/file/d/1I0S0q91hJfsV9Gf4xDIjgDq4AqBNJb1y/view",
+        counts={"train": 7_639, "val": 1_898, "test": 3_783},
+        official={"train": 9_537, "test": 3_783},
+    )
+
+    def __init__(
+        self, root: Path, split_file: Path | None = None, train_and_val: bool = True, official: bool = False
+    ) -> None:
+        super().__init__(root, split_file, train_and_val, official)
+
+    def listed(self) -> list[ListedPhoto]:
+        """The frames of the split file, or of the official lists."""
+        if not self.official:
+            return self.split_list()
+        return [
+            _frame(part, PurePosixPath(line.split()[0]))
+            for part, name in (("train", "trainlist01.txt"), ("test", "testlist01.txt"))
+            for line in self.own_lines(f"ucfTrainTestlist/{name}")
+        ]
+
+
+def _frame(part: str, video: PurePosixPath) -> ListedPhoto:
+    """The frame of ``ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi``, in the folder that CoOp's archive has for it."""
+    action = "_".join(re.findall("[A-Z][^A-Z]*", video.parent.name))
+    return ListedPhoto(part, f"{action}/{video.stem}.jpg", spaced(action))

@@ -1,0 +1,275 @@
+"""Names from Google's Gemini models."""
+
+import base64
+import json
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar, Literal
+
+from fgvr.errors import FgvrError
+from fgvr.labelers.asking.limits import Limits
+from fgvr.labelers.asking.sender import AttemptFailedError, Question
+from fgvr.labelers.gemini import batches
+from fgvr.labelers.gemini.errors import raise_for
+from fgvr.labelers.hosts.addresses import server_url
+from fgvr.labelers.hosts.api_keys import read_key
+from fgvr.labelers.hosts.hosted import BatchApi, Connection, HostedLabeler
+from fgvr.labelers.hosts.image_tokens import gemini_image_tokens
+from fgvr.labelers.hosts.json_values import count, first, get, word
+from fgvr.labelers.hosts.prices import Price, PriceList, Tokens
+from fgvr.labelers.hosts.server_errors import plain, transport_failure
+from fgvr.labelers.tasks.base import Task
+from fgvr.labelers.tasks.pictures import PictureOptions
+from fgvr.records import LabelRequest, Reply
+
+_OWN_SERVER = "https://generativelanguage.googleapis.com/"
+_BLOCKED = {
+    "SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY",
+    "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "ESCALATION", "MODEL_ARMOR",
+}  # fmt: skip
+
+
+class GeminiLabeler(HostedLabeler):
+    """Asks a Gemini model of Google through the Gemini API.
+
+    The key is read from the environment, ``GOOGLE_API_KEY`` or else ``GEMINI_API_KEY``. Needs
+    ``pip install 'fgvr[gemini]'``. Google's day begins at midnight in ``America/Los_Angeles``: see
+    ``limits.day_starts_in``.
+
+    Args:
+        model: Model id. Retired ids are answered, and billed, as another model, of which a warning tells.
+        task: What is asked; ``name`` with the FGVR paper's prompt if not given.
+        prompt: Other words than the task's own.
+        answers: How many answers are wanted for a photo.
+        base_url: Address of a proxy; ``None`` is Google's own server.
+        temperature: Sampling temperature; ``None`` leaves it to the server.
+        pictures: How photos are re-encoded before they are sent.
+        max_output_tokens: Longest reply, hidden thoughts included; if not given the task's number, and 1,000 more
+            where the model thinks.
+        limits: How fast the server may be asked.
+        media_resolution: How finely a picture is looked at; ``low`` costs the fewest tokens, ``None`` leaves it to the
+            model.
+        thinking_level: Of Gemini 3 and later, such as ``low`` or ``high``; ``None`` is not sent.
+        thinking_budget: Of Gemini 2.5: tokens for thoughts, 0 for none; ``None`` is not sent.
+        seed: For reproducible sampling, as far as the server has it; ``None`` is not sent.
+        price: What tokens cost, where the built-in list is wrong or lacks the model.
+
+    Raises:
+        FgvrError: ``base_url`` is no address, or ``answers`` is below 1.
+    """
+
+    own_server: ClassVar[str] = _OWN_SERVER
+    batch_api: ClassVar[BatchApi] = batches
+
+    def __init__(
+        self,
+        model: str = "gemini-3.8-flash",
+        task: Task | None = None,
+        prompt: str | None = None,
+        answers: int = 1,
+        base_url: str | None = None,
+        temperature: float | None = None,
+        pictures: PictureOptions | None = None,
+        max_output_tokens: int | None = None,
+        limits: Limits | None = None,
+        media_resolution: Literal["low", "medium", "high"] | None = None,
+        thinking_level: str | None = None,
+        thinking_budget: int | None = None,
+        seed: int | None = None,
+        price: Price | None = None,
+    ) -> None:
+        # a proxy's requests are billed by Google
+        prices = PriceList("google", price=price)
+        base_url = server_url(base_url, own=_OWN_SERVER)
+        model = model.removeprefix("models/")
+        super().__init__(model, prices, base_url, task, prompt, answers, pictures, max_output_tokens, limits)
+        self.temperature = temperature
+        self.media_resolution = media_resolution
+        self.thinking_level = thinking_level and thinking_level.lower()
+        self.thinking_budget = thinking_budget
+        self.seed = seed
+        self.price = price
+        self._leave_room_for_thoughts(max_output_tokens)
+
+    def identity(self) -> dict[str, Any]:
+        """The server, the model, and all that shapes its replies."""
+        return {
+            "labeler": "gemini",
+            "base_url": self.base_url,
+            "media_resolution": self.media_resolution,
+            "thinking_level": self.thinking_level,
+            "thinking_budget": self.thinking_budget,
+            # 0 and 0.0 are one temperature, and must be one key in the label store
+            "temperature": None if self.temperature is None else float(self.temperature),
+            "seed": self.seed,
+            **super().identity(),
+        }
+
+    @property
+    def thinks(self) -> bool:
+        """All models since Gemini 2.5 do, unless told not to."""
+        return self.thinking_budget != 0 and not re.match(r"gemini-(1\.|2\.0)|gemma", self.model)
+
+    def image_tokens(self, width: int, height: int) -> tuple[float, float]:
+        """As far as it is known of the model's family."""
+        return gemini_image_tokens(self.model, self.media_resolution, width, height)
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Connection]:
+        """Open the SDK's client.
+
+        Raises:
+            FgvrError: The SDK is not installed, or the key is not set.
+        """
+        try:
+            import genai_prices  # noqa: F401 - a run must not find out at its end that it cannot say what it cost
+            import httpx2
+            from google import genai
+            from google.genai import types
+        except ImportError as error:
+            name = error.name or "google-genai"
+            raise FgvrError(f"The gemini labeler needs the package {name}: pip install 'fgvr[gemini]'") from error
+        key = read_key("GOOGLE_API_KEY", "GEMINI_API_KEY")
+        if not key:
+            raise FgvrError("Neither GEMINI_API_KEY nor GOOGLE_API_KEY is set: put the key of the Gemini API into one.")
+        # without a client the SDK takes aiohttp where that is installed, so that errors would depend on it
+        async with httpx2.AsyncClient(limits=httpx2.Limits(max_connections=None), follow_redirects=True) as http:
+            client = genai.Client(
+                vertexai=False,
+                api_key=key,
+                http_options=types.HttpOptions(
+                    base_url=self.base_url or _OWN_SERVER,  # the SDK would look for one in the environment
+                    timeout=round(self.limits.timeout_seconds * 1000),
+                    retry_options=types.HttpRetryOptions(attempts=1),
+                    httpx_async_client=http,
+                ),
+            )
+            async with client.aio as sdk:
+                yield Connection(sdk, key)
+
+    async def send(self, client: Connection, question: Question) -> Reply:
+        """Send one request once.
+
+        Raises:
+            ServerBusyError: 429 or 503.
+            ServerAbsentError: No connection.
+            DayOverError: The day's quota is used up.
+            AttemptFailedError: A time-out, a server error, or a reply that makes no sense.
+            FgvrError: A bad key, no credit, an unknown model, an option that the model does not take.
+        """
+        from google.genai import errors, types
+
+        config = types.GenerateContentConfig.model_validate(
+            # one call must be one request; the reply is read as it came, as in a batch
+            {**self._options(), "automatic_continuation": False, "should_return_http_response": True}
+        )
+        parts: list[Any] = [types.Part.from_bytes(data=p.data, mime_type="image/jpeg") for p in question.pictures]
+        begin = time.perf_counter()
+        try:
+            answer = await client.sdk.models.generate_content(
+                model=self.model, contents=[*parts, question.request.prompt], config=config
+            )
+        except errors.APIError as error:
+            said = raise_for(error, self.server, client)
+            return Reply(question.request, error=said, seconds=time.perf_counter() - begin)
+        except Exception as error:
+            failure = transport_failure(error)
+            if failure is None:
+                raise
+            raise failure from None
+        try:
+            content = json.loads(answer.sdk_http_response.body)
+        except (ValueError, TypeError, RecursionError):
+            raise AttemptFailedError("the reply is no JSON", cost_usd=None) from None
+        return self.reply(question.request, content, time.perf_counter() - begin, question, client)
+
+    def body(self, question: Question) -> dict[str, Any]:
+        """The request, as the REST API documents it."""
+        parts: list[dict[str, Any]] = [
+            {"inlineData": {"mimeType": "image/jpeg", "data": base64.b64encode(picture.data).decode()}}
+            for picture in question.pictures
+        ]
+        parts.append({"text": question.request.prompt})
+        return {"contents": [{"role": "user", "parts": parts}], "generationConfig": self._options()}
+
+    def reply(
+        self,
+        request: LabelRequest,
+        content: Any,
+        seconds: float = 0.0,
+        question: Question | None = None,
+        client: Connection | None = None,
+    ) -> Reply:
+        """The reply that a response holds. It is untrusted.
+
+        Args:
+            request: What was asked.
+            content: The response as it came, parsed JSON.
+            seconds: How long it took.
+            question: What was asked, with its pictures: they bound the cost where the server does not count tokens.
+            client: What it came from; ``None`` for a reply of a batch.
+
+        Raises:
+            AttemptFailedError: It holds none.
+        """
+        counts, candidate = get(content, "usageMetadata"), first(get(content, "candidates"))
+        tokens = _tokens(counts)
+        model = word(content, "modelVersion") or ""
+        reason, blocked = word(candidate, "finishReason"), word(content, "promptFeedback", "blockReason")
+        usage = self._usage(
+            tokens,
+            reasoning_tokens=count(counts, "thoughtsTokenCount"),
+            finish_reason=reason,
+            response_id=word(content, "responseId"),
+            blocked=blocked or (reason if reason in _BLOCKED else None),
+        )
+        if not isinstance(content, dict) or not (candidate or blocked):
+            raise AttemptFailedError("the reply has no candidate", cost_usd=None)
+        cost_usd = self._usd(question, model, tokens, usage, batch=client is None)
+        self._warn_of_another(model, client)
+        raw = _text(get(candidate, "content", "parts"))
+        if "blocked" in usage:
+            return Reply(request, raw, (), "", model, cost_usd, seconds, usage)
+        error = ""
+        if not raw.strip() and reason == "MAX_TOKENS":
+            error = self._spent_on_thoughts("thinking_level")
+        elif not raw and reason != "STOP":
+            raise AttemptFailedError(f"the reply is empty ({plain(reason)})", cost_usd=cost_usd)
+        return Reply(request, raw, None, error, model, cost_usd, seconds, usage)
+
+    def batch_line(self, key: str, question: Question) -> dict[str, Any]:
+        """As the Gemini Batch API wants it."""
+        return {"key": key, "request": self.body(question)}
+
+    def _options(self) -> dict[str, Any]:
+        """``generationConfig``, as the REST API documents it."""
+        thinking = {"thinkingLevel": self.thinking_level, "thinkingBudget": self.thinking_budget}
+        if thinking["thinkingLevel"]:
+            thinking["thinkingLevel"] = str(thinking["thinkingLevel"]).upper()
+        schema = self.task.schema()
+        options: dict[str, Any] = {
+            "maxOutputTokens": self.max_output_tokens,
+            "temperature": self.temperature,
+            "seed": self.seed,
+            "mediaResolution": self.media_resolution and f"MEDIA_RESOLUTION_{self.media_resolution.upper()}",
+            "thinkingConfig": {name: value for name, value in thinking.items() if value is not None} or None,
+            "responseMimeType": schema and "application/json",
+            "responseJsonSchema": schema,
+        }
+        return {name: value for name, value in options.items() if value is not None}
+
+
+def _text(parts: Any) -> str:
+    """The reply without the model's thoughts."""
+    texts = [get(part, "text") for part in parts if not get(part, "thought")] if isinstance(parts, list) else []
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def _tokens(counts: Any) -> Tokens | None:
+    sent = count(counts, "promptTokenCount")
+    if sent is None:
+        return None
+    received = sum(count(counts, name) or 0 for name in ("candidatesTokenCount", "thoughtsTokenCount"))
+    return Tokens(sent, received, count(counts, "cachedContentTokenCount") or 0)

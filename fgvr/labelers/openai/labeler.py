@@ -1,0 +1,341 @@
+"""Names from OpenAI's models, or from any server that speaks their protocol."""
+
+import base64
+import json
+import logging
+import re
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from fgvr.errors import FgvrError
+from fgvr.labelers.asking.limits import Limits
+from fgvr.labelers.asking.sender import AttemptFailedError, Question
+from fgvr.labelers.hosts import hosted
+from fgvr.labelers.hosts.addresses import server_url
+from fgvr.labelers.hosts.api_keys import check_variable, read_key
+from fgvr.labelers.hosts.hosted import BatchApi, HostedLabeler
+from fgvr.labelers.hosts.image_tokens import openai_image_tokens
+from fgvr.labelers.hosts.json_values import count, first, get, word
+from fgvr.labelers.hosts.prices import Price, PriceList, Tokens
+from fgvr.labelers.hosts.server_errors import plain, transport_failure
+from fgvr.labelers.openai import batches
+from fgvr.labelers.openai.errors import raise_for, words
+from fgvr.labelers.tasks.base import Task
+from fgvr.labelers.tasks.pictures import PictureOptions
+from fgvr.records import LabelRequest, Reply
+
+_OWN_SERVER = "https://api.openai.com/v1"
+_OPTIONAL = ("max_completion_tokens", "max_tokens", "temperature", "seed", "reasoning_effort", "response_format")
+_LENGTHS = {"max_completion_tokens": "max_tokens", "max_tokens": "max_completion_tokens"}
+_UNSUPPORTED = re.compile(
+    r"unsupported|not support|unrecogni[sz]ed|unknown|unexpected|not permitted|not allowed|extra.forbidden",
+    re.IGNORECASE,
+)
+# "Unsupported parameter: 'max_tokens'", "unexpected ['max_tokens']",
+# "Unrecognized request argument supplied: max_tokens", "max_tokens is not supported", and what pydantic says
+_BLAMED = (
+    r"(?:{words})[ \w]{{0,40}}:?\s*[\['\"`\\]+{name}\b",
+    r"(?:{words})[ \w]{{0,20}}\b(?:parameter|argument|field|option)s?(?: supplied)?:? {name}\b",
+    r"\b{name}\b['\"`\\]*(?: is unsupported| is not (?:supported|permitted|allowed)|: extra inputs)",
+    r"'loc': [\[(]'body', '{name}'[\])]",
+)
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass
+class Connection(hosted.Connection):
+    """An open client, and what was learned of the server.
+
+    Attributes:
+        sdk: The SDK's client.
+        key: What was sent as the key, to be kept out of messages.
+        warned: Whether it was said that another model answers.
+        dropped: Parameters that the server does not take.
+    """
+
+    dropped: list[str] = field(default_factory=list)
+
+    def adapt(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """``body`` without the parameters that the server does not take; the length of a reply is renamed."""
+        adapted = dict(body)
+        for name in self.dropped:
+            if name in adapted:
+                value = adapted.pop(name)
+                if name in _LENGTHS:
+                    adapted[_LENGTHS[name]] = value
+        return adapted
+
+    def drop(self, error: Any, sent: Mapping[str, Any]) -> bool:
+        """Learn from a 400 that the server does not take a parameter; ``False`` if it is about something else."""
+        text = f"{error.code} {error.message} {error.body}"
+        if not _UNSUPPORTED.search(text):
+            return False
+        named = [name for name in _OPTIONAL if name in sent and (error.param == name or _is_blamed(name, text))]
+        # "Unsupported parameter: 'max_tokens'": of several, the one that is called the parameter
+        named.sort(key=lambda name: error.param != name)
+        if not named or _LENGTHS.get(named[0]) in self.dropped:
+            return False
+        if named[0] not in self.dropped:
+            self.dropped.append(named[0])
+            _LOG.warning("The server does not take %s: it is asked without it.", named[0])
+        return True
+
+
+class OpenAILabeler(HostedLabeler):
+    """Asks a multimodal model of OpenAI, or of a server with the same protocol (vLLM, Ollama, LM Studio, ...).
+
+    The key is read from the environment: ``OPENAI_API_KEY`` for OpenAI's own server. Another server gets no key, unless
+    ``api_key_env`` names its variable. Needs ``pip install 'fgvr[openai]'``.
+
+    Args:
+        model: Model id with its date, so that replies of different snapshots are kept apart. The default, which is the
+            model of the FGVR paper, is shut down on 2027-01-14.
+        task: What is asked; ``name`` with the FGVR paper's prompt if not given.
+        prompt: Other words than the task's own.
+        answers: How many answers are wanted for a photo.
+        base_url: Address of another server of the same protocol; ``None`` is OpenAI's own.
+        temperature: Sampling temperature; ``None`` leaves it to the server.
+        pictures: How photos are re-encoded before they are sent.
+        max_output_tokens: Longest reply, hidden reasoning included; if not given the task's number, and 1,000 more
+            where the model thinks.
+        limits: How fast the server may be asked.
+        api_key_env: Environment variable that holds the key.
+        detail: How finely a picture is looked at: ``low`` costs the fewest tokens, ``auto`` leaves it to the server.
+        seed: For servers that sample reproducibly; ``None`` is not sent.
+        reasoning_effort: Of models that reason, such as ``none``, ``low`` or ``high``; ``None`` is not sent.
+        price: What tokens cost, where the built-in list is wrong or lacks the model.
+
+    Raises:
+        FgvrError: ``base_url`` is no address, ``api_key_env`` no name of a variable, or ``answers`` is below 1.
+    """
+
+    own_server: ClassVar[str] = _OWN_SERVER
+    batch_api: ClassVar[BatchApi] = batches
+
+    def __init__(
+        self,
+        model: str = "gpt-4o-2024-11-20",
+        task: Task | None = None,
+        prompt: str | None = None,
+        answers: int = 1,
+        base_url: str | None = None,
+        temperature: float | None = None,
+        pictures: PictureOptions | None = None,
+        max_output_tokens: int | None = None,
+        limits: Limits | None = None,
+        api_key_env: str | None = None,
+        detail: Literal["auto", "low", "high", "original"] = "auto",
+        seed: int | None = None,
+        reasoning_effort: str | None = None,
+        price: Price | None = None,
+    ) -> None:
+        base_url = server_url(base_url, own=_OWN_SERVER)
+        if api_key_env is not None:
+            check_variable(api_key_env)
+        prices = PriceList("openai", None if _is_openai(base_url) else base_url, price)
+        super().__init__(model, prices, base_url, task, prompt, answers, pictures, max_output_tokens, limits)
+        self.temperature = temperature
+        self.api_key_env = api_key_env
+        self.detail = detail
+        self.seed = seed
+        self.reasoning_effort = reasoning_effort and reasoning_effort.lower()
+        self.price = price
+        self._leave_room_for_thoughts(max_output_tokens)
+
+    def identity(self) -> dict[str, Any]:
+        """The server, the model, and all that shapes its replies."""
+        return {
+            "labeler": "openai",
+            "base_url": self.base_url,
+            "detail": self.detail,
+            # 0 and 0.0 are one temperature, and must be one key in the label store
+            "temperature": None if self.temperature is None else float(self.temperature),
+            "seed": self.seed,
+            "reasoning_effort": self.reasoning_effort,
+            **super().identity(),
+        }
+
+    @property
+    def thinks(self) -> bool:
+        """All models of OpenAI since o1 and GPT-5 do, unless told not to; of other models it is not known."""
+        name = self.model.rpartition("/")[2].removeprefix("ft:")
+        known = _is_openai(self.base_url) or re.match(r"gpt-[5-9]|o\d", name) is not None
+        return (
+            known and not name.startswith(("gpt-4", "chatgpt-4o")) and self.reasoning_effort not in ("none", "minimal")
+        )
+
+    def image_tokens(self, width: int, height: int) -> tuple[float, float]:
+        """As far as it is known of the model's family."""
+        return openai_image_tokens(self.model, self.detail, width, height)
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Connection]:
+        """Open the SDK's client.
+
+        Raises:
+            FgvrError: The SDK is not installed, or the key is not set.
+        """
+        try:
+            import genai_prices  # noqa: F401 - a run must not find out at its end that it cannot say what it cost
+            import openai
+        except ImportError as error:
+            raise FgvrError(f"The openai labeler needs the package {error.name}: pip install 'fgvr[openai]'") from error
+        key = self._key()
+        sdk = openai.AsyncOpenAI(
+            api_key=key or "none",
+            base_url=self.base_url or _OWN_SERVER,  # the SDK would look for one in the environment
+            max_retries=0,
+            timeout=self.limits.timeout_seconds,
+        )
+        async with sdk:
+            yield Connection(sdk, key, self.api_key_env or "OPENAI_API_KEY")
+
+    async def send(self, client: Connection, question: Question) -> Reply:
+        """Send one request once; again where the server does not take one of its parameters.
+
+        Raises:
+            ServerBusyError: 429, 503 or 529.
+            ServerAbsentError: No connection.
+            AttemptFailedError: A time-out, a server error, or a reply that makes no sense.
+            FgvrError: A bad key, no credit, an unknown model.
+        """
+        import openai
+
+        body = self.body(question)
+        begin = time.perf_counter()
+        while True:
+            sent = client.adapt(body)
+            try:
+                answer = await client.sdk.chat.completions.with_raw_response.create(**sent)
+                break
+            except openai.APIStatusError as error:
+                if error.status_code in (400, 422) and client.drop(error, sent):
+                    continue
+                blocked = raise_for(error, self.server, client)
+                seconds = time.perf_counter() - begin
+                if blocked:
+                    return Reply(question.request, model=self.model, usage={"blocked": blocked}, seconds=seconds)
+                return Reply(question.request, error=words(error, client.key), seconds=seconds)
+            except openai.APIConnectionError as error:
+                raise transport_failure(error) or AttemptFailedError(plain(error, client.key), None) from None
+        try:
+            content = json.loads(answer.http_response.content)
+        except (ValueError, RecursionError):
+            raise AttemptFailedError("the reply is no JSON", cost_usd=None) from None
+        reply = self.reply(question.request, content, time.perf_counter() - begin, question, client)
+        if reply is None:
+            raise AttemptFailedError("the reply has no message", cost_usd=None)
+        if reply.usage is not None and answer.request_id:
+            reply.usage["request_id"] = answer.request_id  # type: ignore[index]
+        return reply
+
+    def body(self, question: Question) -> dict[str, Any]:
+        """The request, as the API documents it."""
+        content: list[dict[str, Any]] = [{"type": "text", "text": question.request.prompt}]
+        for picture in question.pictures:
+            image = {"url": f"data:image/jpeg;base64,{base64.b64encode(picture.data).decode()}"}
+            if self.detail != "auto":
+                image["detail"] = self.detail
+            content.append({"type": "image_url", "image_url": image})
+        schema = self.task.schema()
+        body: dict[str, Any] = {
+            "model": self.model,
+            "messages": [{"role": "user", "content": content}],
+            "max_completion_tokens" if _is_openai(self.base_url) else "max_tokens": self.max_output_tokens,
+            "temperature": self.temperature,
+            "seed": self.seed,
+            "reasoning_effort": self.reasoning_effort,
+            "response_format": schema
+            and {
+                "type": "json_schema",
+                "json_schema": {"name": self.task.registry_name, "strict": True, "schema": schema},
+            },
+        }
+        return {name: value for name, value in body.items() if value is not None}
+
+    def reply(
+        self,
+        request: LabelRequest,
+        content: Any,
+        seconds: float = 0.0,
+        question: Question | None = None,
+        client: hosted.Connection | None = None,
+    ) -> Reply | None:
+        """The reply that a completion holds; ``None`` where it holds none. It is untrusted.
+
+        Args:
+            request: What was asked.
+            content: The completion as it came, parsed JSON.
+            seconds: How long it took.
+            question: What was asked, with its pictures: they bound the cost where the server does not count tokens.
+            client: What it came from; ``None`` for a reply of a batch.
+        """
+        choice = first(get(content, "choices"))
+        message = get(choice, "message")
+        if not isinstance(message, dict):
+            return None
+        model = word(content, "model") or ""
+        tokens = _tokens(get(content, "usage"))
+        reason = word(choice, "finish_reason")
+        usage = self._usage(
+            tokens,
+            reasoning_tokens=count(content, "usage", "completion_tokens_details", "reasoning_tokens"),
+            finish_reason=reason,
+            system_fingerprint=word(content, "system_fingerprint"),
+            dropped=list(client.dropped) if isinstance(client, Connection) and client.dropped else None,
+        )
+        cost_usd = self._usd(question, model, tokens, usage, batch=client is None)
+        if reason == "content_filter":
+            usage["blocked"] = reason
+        refusal = message.get("refusal")
+        raw = _text(message.get("content")) or (refusal if isinstance(refusal, str) else "")
+        error = self._spent_on_thoughts("reasoning_effort") if reason == "length" and not raw.strip() else ""
+        self._warn_of_another(model, client)
+        return Reply(request, raw, None, error, model, cost_usd, seconds, usage)
+
+    def batch_line(self, key: str, question: Question) -> dict[str, Any]:
+        """As OpenAI's Batch API wants it."""
+        return {"custom_id": key, "method": "POST", "url": batches.ENDPOINT, "body": self.body(question)}
+
+    def _key(self) -> str:
+        name = self.api_key_env or ("OPENAI_API_KEY" if _is_openai(self.base_url) else "")
+        key = read_key(name) if name else ""
+        if name and not key:
+            raise FgvrError(
+                f"The environment variable {name} is not set: put the key for {self.server} into it, or give "
+                "--data.labeler.base_url for a server that needs none."
+            )
+        return key
+
+
+def _is_blamed(name: str, text: str) -> bool:
+    """Whether an error that is about something unsupported is about this parameter."""
+    if name not in _LENGTHS:
+        return re.search(rf"\b{name}\b", text) is not None
+    # a message about a picture may mention the length, without which a reply has no limit at all on some servers
+    pattern = "|".join(_BLAMED).format(words=_UNSUPPORTED.pattern, name=name)
+    return re.search(pattern, text, re.IGNORECASE) is not None
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, list):  # some servers answer in parts
+        return "".join(part["text"] for part in content if isinstance(get(part, "text"), str))
+    return content if isinstance(content, str) else ""
+
+
+def _tokens(usage: Any) -> Tokens | None:
+    sent, received = count(usage, "prompt_tokens"), count(usage, "completion_tokens")
+    if sent is None or received is None:
+        return None
+    details = get(usage, "prompt_tokens_details")
+    return Tokens(sent, received, count(details, "cached_tokens") or 0, count(details, "cache_write_tokens") or 0)
+
+
+def _is_openai(base_url: str | None) -> bool:
+    """Whether a server is OpenAI's own, of one of its regions included, such as eu.api.openai.com."""
+    host = urlsplit(base_url or _OWN_SERVER).hostname or ""
+    return host == "api.openai.com" or host.endswith(".api.openai.com")

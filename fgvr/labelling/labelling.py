@@ -1,0 +1,233 @@
+"""The labelling run: what is missing, asking for it within a budget, and reading the labels back."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fgvr.errors import FgvrError
+from fgvr.labelers.asking.budget import Budget
+from fgvr.labelers.base import Labeler
+from fgvr.labelers.combined import CombinedLabeler
+from fgvr.labelling.plan import LabelPlan, LabelRun, add_dollars, add_plans
+from fgvr.labelling.requests import (
+    Asker,
+    ask_requests,
+    blind,
+    plan_requests,
+    requests_about,
+    requests_for,
+)
+from fgvr.labelling.store.corrections import correct
+from fgvr.labelling.store.keys import request_keys
+from fgvr.labelling.store.label_store import LabelStore
+from fgvr.records import ImageRecord, LabelRecord, Reply, Space
+
+Features = Callable[[Sequence[ImageRecord], Space], NDArray[np.float32]]
+"""L2-normalised image features of photos in a space, shape ``(N, D)``, for labelers that look at neighbours."""
+
+
+def plan(
+    labeler: Labeler, images: Sequence[ImageRecord], store: LabelStore, features: Features | None = None
+) -> LabelPlan:
+    """Count what is stored and what is missing. Nothing is asked.
+
+    Args:
+        labeler: Who is to name the photos.
+        images: Photos with digests.
+        store: Where replies are kept.
+        features: Image features, for labelers that look at neighbours.
+
+    Raises:
+        FgvrError: The labeler cannot label these photos, or the store cannot be read.
+    """
+    labeler.check_images([blind(image) for image in images])
+    return _plan(labeler, images, store, features)
+
+
+def label(
+    labeler: Labeler,
+    images: Sequence[ImageRecord],
+    store: LabelStore,
+    max_cost_usd: float | None = None,
+    progress: bool = True,
+    features: Features | None = None,
+    asker: Asker | None = None,
+) -> LabelRun:
+    """Ask for what is missing, failures of earlier runs included, and store every reply as it comes.
+
+    Args:
+        labeler: Who is to name the photos.
+        images: Photos with digests.
+        store: Where replies are kept.
+        max_cost_usd: US dollars that this run may spend, what earlier runs spent not counted; ``None`` for no limit.
+            With a remote labeler a hard cap; with others it holds as long as no reply costs more than the labeler's
+            estimate and than all replies before. An ``asker`` is asked for no more once the next reply would pass it.
+        progress: Show a progress bar on stderr.
+        features: Image features, for labelers that look at neighbours.
+        asker: Asks in another way than the labeler's own.
+
+    Raises:
+        FgvrError: The next request would pass ``max_cost_usd``, the labeler cannot go on, or no photo has a reply.
+            Replies that came before are in the store.
+    """
+    labeler.check_images([blind(image) for image in images])
+    run = _label(labeler, images, store, Budget(max_cost_usd), progress, features, asker)
+    if images and run.failed == run.asked and not (now := _plan(labeler, images, store, None)).stored:
+        given_up = now.given_up
+        why = f" The first failure is {run.first_error}." if run.failed else ""
+        again = f" {given_up} were given up: let them be asked again with fgvr labels retry-failed." if given_up else ""
+        raise FgvrError(
+            f"None of the {len(images)} photos has a reply of {type(labeler).__name__}.{why}{again} When what is wrong "
+            "is mended, run fgvr label with the same options again."
+        )
+    return run
+
+
+def read_labels(
+    labeler: Labeler, images: Sequence[ImageRecord], store: LabelStore, features: Features | None = None
+) -> list[LabelRecord]:
+    """The stored labels of ``images``, in their order; raw replies are parsed now, and a person's corrections applied.
+
+    Several answers of one photo become one label: the names of all answers in their order, each once (letter case
+    aside); cost and seconds are added up. A photo without any reply has the flag ``"failed"``. Of photos with equal
+    bytes, which are asked once, the first one carries the cost and the time.
+
+    Args:
+        labeler: Who has named the photos.
+        images: Photos with digests.
+        store: Where replies are kept.
+        features: Image features, for labelers that look at neighbours.
+    """
+    if isinstance(labeler, CombinedLabeler):
+        columns: list[list[LabelRecord | None]] = []
+        for number, part in enumerate(labeler.parts):
+            rows = _wanted_rows(labeler, number, columns, images, features)
+            columns.append(_column(rows, read_labels(part, [images[row] for row in rows], store, features), images))
+        combined = labeler.combine(columns) if images else []
+        return [_as_corrected(record, parts) for record, *parts in zip(combined, *columns, strict=True)]
+    requests = [request for image in images for request in requests_about(labeler, image)]
+    identity = labeler.identity()
+    replies = iter(store.get(identity, requests))
+    labels: list[LabelRecord] = []
+    charged: set[str] = set()
+    for image in images:
+        record = _label_record(labeler, image.sample_id, [next(replies) for _ in range(labeler.answers)])
+        if image.digest in charged:
+            record = replace(record, cost_usd=0.0, seconds=0.0)
+        charged.add(image.digest)
+        labels.append(record)
+    return correct(labels, request_keys(identity, requests[:: labeler.answers]), store)
+
+
+def _plan(labeler: Labeler, images: Sequence[ImageRecord], store: LabelStore, features: Features | None) -> LabelPlan:
+    if isinstance(labeler, CombinedLabeler):
+        return _plan_parts(labeler, images, store, features)
+    return plan_requests(labeler, requests_for(labeler, images), store, len(images))
+
+
+def _label(
+    labeler: Labeler,
+    images: Sequence[ImageRecord],
+    store: LabelStore,
+    budget: Budget,
+    progress: bool,
+    features: Features | None,
+    asker: Asker | None,
+) -> LabelRun:
+    if not isinstance(labeler, CombinedLabeler):
+        return ask_requests(labeler, requests_for(labeler, images), store, budget, progress, asker)
+    runs: list[LabelRun] = []
+    columns: list[list[LabelRecord | None]] = []
+    for number, part in enumerate(labeler.parts):
+        rows = _wanted_rows(labeler, number, columns, images, features)
+        mine = [images[row] for row in rows]
+        runs.append(_label(part, mine, store, budget, progress, features, asker))
+        columns.append(_column(rows, read_labels(part, mine, store, features), images))
+    return LabelRun(
+        asked=sum(run.asked for run in runs),
+        failed=sum(run.failed for run in runs),
+        cost_usd=sum(run.cost_usd for run in runs),
+        first_error=next((run.first_error for run in runs if run.first_error), ""),
+    )
+
+
+def _plan_parts(
+    labeler: CombinedLabeler, images: Sequence[ImageRecord], store: LabelStore, features: Features | None
+) -> LabelPlan:
+    """The plans of the parts, added up.
+
+    Which photos a later part is asked about can be told once the earlier ones have replied to all; before that, all
+    photos that it may concern are counted apart.
+    """
+    plans: list[LabelPlan] = []
+    columns: list[list[LabelRecord | None]] = []
+    for number, part in enumerate(labeler.parts):
+        if any(earlier.unasked for earlier in plans) and type(labeler).wanted is not CombinedLabeler.wanted:
+            later = [_plan(part, images, store, features) for part in labeler.parts[number:]]
+            perhaps = sum(each.missing for each in later)
+            return replace(
+                add_plans(plans, len(images)), perhaps=perhaps, perhaps_usd=add_dollars(p.estimate_usd for p in later)
+            )
+        rows = _wanted_rows(labeler, number, columns, images, features)
+        mine = [images[row] for row in rows]
+        plans.append(_plan(part, mine, store, features))
+        columns.append(_column(rows, read_labels(part, mine, store, features), images))
+    return add_plans(plans, len(images))
+
+
+def _wanted_rows(
+    labeler: CombinedLabeler,
+    number: int,
+    columns: Sequence[Sequence[LabelRecord | None]],
+    images: Sequence[ImageRecord],
+    features: Features | None,
+) -> list[int]:
+    """Numbers of the photos that a part is asked about."""
+    if number == 0 or not images:
+        return list(range(len(images)))
+    vectors = features(images, labeler.space) if features is not None and labeler.needs_features else None
+    return [row for row, wanted in enumerate(labeler.wanted(number, columns, vectors)) if wanted]
+
+
+def _column(
+    rows: Sequence[int], labels: Sequence[LabelRecord], images: Sequence[ImageRecord]
+) -> list[LabelRecord | None]:
+    """One entry per photo: the label of those that a part was asked about."""
+    column: list[LabelRecord | None] = [None] * len(images)
+    for row, record in zip(rows, labels, strict=True):
+        column[row] = record
+    return column
+
+
+def _as_corrected(combined: LabelRecord, parts: Sequence[LabelRecord | None]) -> LabelRecord:
+    """The combined label, or what a person said of a part's reply: that is not put to the vote."""
+    person = next((part for part in parts if part is not None and part.corrected), None)
+    return combined if person is None else replace(person, cost_usd=combined.cost_usd, seconds=combined.seconds)
+
+
+def _label_record(labeler: Labeler, sample_id: str, replies: Sequence[Reply | None]) -> LabelRecord:
+    """One label of all answers of one photo."""
+    known = [reply for reply in replies if reply is not None]
+    answers = [reply for reply in known if not reply.error]
+    parsed = [labeler.read(reply) for reply in answers]
+    names: dict[str, str] = {}
+    scientific_names: dict[str, str | None] = {}
+    for answer in parsed:
+        for name, scientific_name in zip(answer.names, answer.scientific_names, strict=True):
+            key = name.casefold()
+            names.setdefault(key, name)
+            scientific_names[key] = scientific_names.get(key) or scientific_name
+    return LabelRecord(
+        sample_id=sample_id,
+        names=tuple(names.values()),
+        scientific_names=tuple(scientific_names.values()),
+        flag="" if names else next((answer.flag for answer in parsed), "failed"),
+        raw="\n\n".join(reply.raw for reply in answers),
+        model=next((reply.model for reply in answers if reply.model), ""),
+        cost_usd=sum(reply.cost_usd for reply in known),
+        seconds=sum(reply.seconds for reply in known),
+        confidence=next((answer.confidence for answer in parsed if answer.confidence is not None), None),
+        alternatives=tuple(dict.fromkeys(name for answer in parsed for name in answer.alternatives)),
+    )

@@ -1,0 +1,208 @@
+"""What a labeler says of photos: whom it is asked about, and its replies, through the label store."""
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from fgvr.errors import FgvrError
+from fgvr.labelers.asking.budget import Budget
+from fgvr.labelers.base import Labeler
+from fgvr.labelers.batch import BatchLabeler
+from fgvr.labelers.combined import CombinedLabeler
+from fgvr.labelers.model import ModelLabeler
+from fgvr.labelling.batch_run import BatchRun, label_batch
+from fgvr.labelling.labelling import Features, label, plan, read_labels
+from fgvr.labelling.plan import LabelPlan, add_plans
+from fgvr.labelling.requests import Asker, blind, missing_requests, requests_for
+from fgvr.labelling.store.label_store import LabelStore
+from fgvr.records import ImageRecord, LabelRecord
+from fgvr.selections.base import Selection
+
+log = logging.getLogger(__name__)
+
+
+class PhotoLabels:
+    """Labels of photos by one labeler.
+
+    Args:
+        labeler: Who names them; ``None`` raises when it is needed.
+        select: Which support photos it is asked about; ``None`` for all.
+        store: SQLite file of the replies.
+        max_cost_usd: What one call of ``ask`` may spend.
+        features: Gives image features, to a selection or a labeler that looks at them.
+        class_names: Gives the label space, to a task that chooses from it; ``None`` where it is made of labels. Called
+            when the labeler is first needed, as it may have to be read from the data set.
+    """
+
+    def __init__(
+        self,
+        labeler: Labeler | None,
+        select: Selection | None,
+        store: Path,
+        max_cost_usd: float | None,
+        features: Features,
+        class_names: Callable[[], Sequence[str]] | None = None,
+    ) -> None:
+        self._labeler = labeler
+        self._class_names = class_names
+        self.select = select
+        self.store = store
+        self.max_cost_usd = max_cost_usd
+        self._features = features
+        self._chosen: dict[tuple[str, ...], tuple[ImageRecord, ...]] = {}
+
+    @cached_property
+    def labeler(self) -> Labeler:
+        """Who names the photos.
+
+        Raises:
+            FgvrError: Nobody.
+        """
+        if self._labeler is None:
+            raise FgvrError(
+                "No labeler is set, and this run needs names for its support photos: set data.labeler "
+                "(`fgvr list labelers` shows what there is), or give known names with data.class_names."
+            )
+        return self._labeler if self._class_names is None else self._labeler.with_classes(self._class_names)
+
+    def require_names(self) -> None:
+        """Refuse a labeler that describes photos where class names are needed.
+
+        Raises:
+            FgvrError: It was given such a task.
+        """
+        parts = self.labeler.parts if isinstance(self.labeler, CombinedLabeler) else (self.labeler,)
+        for part in parts:
+            if isinstance(part, ModelLabeler) and not part.task.names_classes:
+                raise FgvrError(
+                    f"The task {part.task.registry_name!r} gives no class names, and this run needs some: give "
+                    "--data.labeler.task name, or ask for descriptions alone with fgvr label."
+                )
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether it depends on image features which photos are asked about."""
+        return self._labeler_looks or (self.select is not None and self.select.needs_features)
+
+    def choose(self, support: Sequence[ImageRecord]) -> tuple[ImageRecord, ...]:
+        """The support photos that the labeler is asked about."""
+        if self.select is None:
+            return tuple(support)
+        sample_ids = tuple(record.sample_id for record in support)
+        if sample_ids not in self._chosen:
+            features = (
+                self._features(support, self.select.space)
+                if self.select.needs_features
+                else np.zeros((0, 0), np.float32)
+            )
+            numbers = self.select.choose(sample_ids, features)
+            log.info(
+                "Asking about %d of %d support photos (%s)", len(numbers), len(support), type(self.select).__name__
+            )
+            self._chosen[sample_ids] = tuple(support[number] for number in numbers)
+        return self._chosen[sample_ids]
+
+    def plan(self, groups: Sequence[Sequence[ImageRecord]]) -> LabelPlan:
+        """What asking about the photos of ``groups`` would ask and cost; asks nothing."""
+        groups = self._grouped(groups)
+        with LabelStore(self.store) as store:
+            plans = [plan(self.labeler, photos, store, self._for_labeler()) for photos in groups]
+        return add_plans(plans, sum(map(len, groups)))
+
+    def ask(self, groups: Sequence[Sequence[ImageRecord]], asker: Asker | None = None) -> None:
+        """Ask for what is missing, and store every reply.
+
+        Args:
+            groups: The photos to ask about, no photo twice. A labeler that looks at neighbours looks within a group, so
+                that the labels of support photos do not depend on which evaluated photos there are.
+            asker: Asks in another way than the labeler's own.
+
+        Raises:
+            FgvrError: The labeler cannot go on, or ``max_cost_usd`` is reached; what was paid for is stored.
+        """
+        left = self.max_cost_usd
+        with LabelStore(self.store) as store:
+            for photos in self._grouped(groups):
+                run = label(self.labeler, photos, store, left, features=self._for_labeler(), asker=asker)
+                left = None if left is None else left - run.cost_usd
+                if run.failed:
+                    log.warning("%d of %d requests failed; the first: %s", run.failed, run.asked, run.first_error)
+
+    def ask_batch(self, photos: Sequence[ImageRecord], wait: bool = True) -> BatchRun:
+        """Ask for what is missing by the batch API of the labeler's server, and collect what earlier calls have sent.
+
+        Args:
+            photos: The photos to ask about.
+            wait: Whether to wait for the server.
+
+        Raises:
+            FgvrError: The labeler has no batch API, the server cannot be asked, or ``max_cost_usd`` is reached.
+        """
+        labeler = self._batch_labeler()
+        labeler.check_images([blind(photo) for photo in photos])
+        with LabelStore(self.store) as store:
+            requests = requests_for(labeler, photos)
+            return label_batch(labeler, requests, store, Budget(self.max_cost_usd), wait=wait, report=log.info)
+
+    def estimate_batch_usd(self, photos: Sequence[ImageRecord]) -> float | None:
+        """Expected cost of ``ask_batch``; ``None`` where it is not known.
+
+        Raises:
+            FgvrError: The labeler has no batch API.
+        """
+        labeler = self._batch_labeler()
+        requests = requests_for(labeler, photos)
+        with LabelStore(self.store) as store:
+            missing = missing_requests(labeler, requests, store.get(labeler.identity(), requests))
+        return labeler.estimate_batch_usd(missing) if missing else 0.0
+
+    def read(self, photos: Sequence[ImageRecord], groups: Sequence[Sequence[ImageRecord]] = ()) -> list[LabelRecord]:
+        """What the store has for each of ``photos``; ``flag`` is ``"failed"`` where it has nothing.
+
+        Args:
+            photos: The photos.
+            groups: As given to ``ask``, for labelers that look at neighbours.
+        """
+        if not self._labeler_looks:
+            groups = [photos]
+        known: dict[str, LabelRecord] = {}
+        with LabelStore(self.store) as store:
+            wanted = {photo.sample_id for photo in photos}
+            for group in (*groups, photos):
+                if not wanted.isdisjoint(photo.sample_id for photo in group) and not wanted <= known.keys():
+                    for label_record in read_labels(self.labeler, group, store, self._for_labeler()):
+                        known.setdefault(label_record.sample_id, label_record)
+        return [known[photo.sample_id] for photo in photos]
+
+    def read_support(
+        self, support: Sequence[ImageRecord], groups: Sequence[Sequence[ImageRecord]] = ()
+    ) -> list[LabelRecord]:
+        """The same for the support photos; those that were not chosen have the flag ``"unasked"``."""
+        labels = {record.sample_id: record for record in self.read(self.choose(support), groups)}
+        return [
+            labels.get(photo.sample_id) or LabelRecord(photo.sample_id, names=(), flag="unasked") for photo in support
+        ]
+
+    def _grouped(self, groups: Sequence[Sequence[ImageRecord]]) -> list[Sequence[ImageRecord]]:
+        """The groups that are asked about on their own; a labeler that does not look at neighbours needs only one."""
+        if self._labeler_looks:
+            return [group for group in groups if group]
+        return [[photo for group in groups for photo in group]]
+
+    def _batch_labeler(self) -> BatchLabeler:
+        if not isinstance(self.labeler, BatchLabeler):
+            raise FgvrError(
+                f"{type(self.labeler).__name__} cannot be asked by batch; openai and gemini can. Leave out --batch, or "
+                "give --data.labeler openai."
+            )
+        return self.labeler
+
+    @property
+    def _labeler_looks(self) -> bool:
+        return isinstance(self._labeler, CombinedLabeler) and self._labeler.needs_features
+
+    def _for_labeler(self) -> Features | None:
+        return self._features if self._labeler_looks else None

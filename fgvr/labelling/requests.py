@@ -1,0 +1,292 @@
+"""Asking for replies: what is missing in the store, in whichever way the labeler is asked, within a budget."""
+
+import sys
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import replace
+from typing import Any, Protocol
+
+from tqdm import tqdm
+
+from fgvr.errors import FgvrError
+from fgvr.labelers.asking.budget import Budget
+from fgvr.labelers.asking.day import DayCount
+from fgvr.labelers.asking.engine import converse
+from fgvr.labelers.base import Labeler
+from fgvr.labelers.remote import RemoteLabeler
+from fgvr.labelling.plan import LabelPlan, LabelRun
+from fgvr.labelling.run_lock import RunLock
+from fgvr.labelling.store.keys import request_key, request_keys
+from fgvr.labelling.store.label_store import LabelStore
+from fgvr.records import ImageRecord, LabelRequest, Reply
+
+
+class Asker(Protocol):
+    """Another way to ask than the labeler's own, such as many machines or a batch API."""
+
+    def __call__(self, labeler: Labeler, requests: Sequence[LabelRequest]) -> Iterator[Sequence[Reply]]:
+        """Yield exactly one reply for each request, each as soon as it is there."""
+
+
+def blind(image: ImageRecord) -> ImageRecord:
+    """The photo as a labeler may see it: without its true name."""
+    return replace(image, true_name=None)
+
+
+def requests_for(labeler: Labeler, images: Sequence[ImageRecord]) -> list[LabelRequest]:
+    """The requests that ``images`` need of a labeler that is no combined one: equal photos once, without true names."""
+    first_of_digest: dict[str, ImageRecord] = {}
+    for image in images:
+        first_of_digest.setdefault(image.digest, image)
+    return [request for image in first_of_digest.values() for request in requests_about(labeler, image)]
+
+
+def requests_about(labeler: Labeler, image: ImageRecord) -> list[LabelRequest]:
+    """The requests that one photo needs: one for each answer, without its true name."""
+    return [LabelRequest(blind(image), labeler.prompt, index) for index in range(labeler.answers)]
+
+
+def plan_requests(labeler: Labeler, requests: Sequence[LabelRequest], store: LabelStore, images: int) -> LabelPlan:
+    """Count which of ``requests`` are stored and which are missing. Nothing is asked.
+
+    Args:
+        labeler: Who is to be asked; no combined one.
+        requests: What is to be asked, each once.
+        store: Where replies are kept.
+        images: How many photos they are about.
+    """
+    found = store.get(labeler.identity(), requests)
+    missing = missing_requests(labeler, requests, found)
+    failed = [reply for reply in found if reply is not None and reply.error]
+    given_up = sum(is_given_up(labeler, reply) for reply in failed)
+    return LabelPlan(
+        images=images,
+        requests=len(requests),
+        stored=len(requests) - len(missing) - given_up,
+        failed_before=len(failed) - given_up,
+        missing=len(missing),
+        estimate_usd=labeler.estimate_usd(missing) if missing else 0.0,
+        simulated=labeler.simulated,
+        given_up=given_up,
+        waiting=count_in_batches(labeler, missing, store),
+    )
+
+
+def ask_requests(
+    labeler: Labeler,
+    requests: Sequence[LabelRequest],
+    store: LabelStore,
+    budget: Budget | None = None,
+    progress: bool = True,
+    asker: Asker | None = None,
+) -> LabelRun:
+    """Ask those of ``requests`` that have no reply in the store, and store every reply as it comes.
+
+    Where another run is asking the same labeler through this store, that one ends first; then only what is still
+    missing is asked. That not one of the requests has a reply afterwards is for the caller to notice.
+
+    Args:
+        labeler: Who is asked; no combined one.
+        requests: What is asked, each once.
+        store: Where replies are kept.
+        budget: What may be spent; no limit if not given. An ``asker`` is not asked for more once the next reply would
+            pass it, at the highest price so far; what its workers have in hand by then is paid for nevertheless.
+        progress: Show a progress bar on stderr.
+        asker: Asks in another way than the labeler's own, where that is not behind a network.
+
+    Raises:
+        FgvrError: The budget is used up, or the labeler cannot go on. Replies that came before are in the store.
+    """
+    budget = budget or Budget()
+    identity = labeler.identity()
+    found = store.get(identity, requests)
+    missing = missing_requests(labeler, requests, found)
+    stored = sum(reply is not None and not reply.error for reply in found)
+    del found
+    with RunLock(store, identity, _say).held() if missing else nullcontext():
+        # another run may have asked since
+        found = store.get(identity, missing)
+        stored += sum(reply is not None and not reply.error for reply in found)
+        missing = missing_requests(labeler, missing, found)
+        if waiting := count_in_batches(labeler, missing, store):
+            raise FgvrError(
+                f"{waiting} of these requests were sent by batch, and are paid for when the server answers them: "
+                "collect the replies with --batch and the same options, of fgvr label or of fgvr describe."
+            )
+        failures = {reply.request: reply.attempts for reply in found if reply is not None and reply.error}
+        del found
+        return _ask(labeler, missing, failures, stored, store, budget, progress, asker)
+
+
+def _ask(
+    labeler: Labeler,
+    missing: Sequence[LabelRequest],
+    failures: Mapping[LabelRequest, int],
+    stored: int,
+    store: LabelStore,
+    budget: Budget,
+    progress: bool,
+    asker: Asker | None,
+) -> LabelRun:
+    identity, before = labeler.identity(), budget.spent
+    server, days = "", DayCount()
+    if isinstance(labeler, RemoteLabeler):
+        server, days = labeler.server, DayCount(labeler.limits.requests_per_day, labeler.limits.day_starts_in)
+        days.know(days.today(), store.requests_on(server, days.today()))
+    done, failed, first_error = 0, 0, ""
+    bar: tqdm[Any] = tqdm(
+        total=stored + len(missing), initial=stored, desc="Labelling", unit="photo", disable=not progress, leave=True
+    )
+    try:
+        with bar, closing(labeler):
+            for replies in _conversation(labeler, missing, failures, budget, days, asker):
+                store.put_many(identity, replies, server, days.unstored())
+                if days.limit is not None:  # other runs may ask the same server for something else
+                    days.know(days.today(), store.requests_on(server, days.today()))
+                for reply in replies:
+                    if reply.error:
+                        failed += 1
+                        first_error = first_error or f"{reply.request.image.sample_id}: {reply.error}"
+                done += len(replies)
+                spent = f"${budget.spent - before:.4f} of about ${(budget.spent - before) / done * len(missing):.4f}"
+                simulated = " (simulated)" if labeler.simulated else ""
+                bar.set_postfix_str(f"{stored} stored before, {failed} failed, {spent}{simulated}", refresh=False)
+                bar.update(len(replies))
+    finally:
+        # also what the server was sent in vain
+        if sent := days.unstored():
+            store.put_many(identity, [], server, sent)
+    return LabelRun(asked=len(missing), failed=failed, cost_usd=budget.spent - before, first_error=first_error)
+
+
+def missing_requests(
+    labeler: Labeler, requests: Sequence[LabelRequest], found: Sequence[Reply | None]
+) -> list[LabelRequest]:
+    """Those of ``requests`` that are to be asked, given what is stored for each of them."""
+    return [
+        request
+        for request, reply in zip(requests, found, strict=True)
+        if reply is None or (reply.error and not is_given_up(labeler, reply))
+    ]
+
+
+def is_given_up(labeler: Labeler, reply: Reply) -> bool:
+    """Whether a failed request has failed so often that it is not asked again."""
+    return labeler.max_attempts is not None and reply.attempts >= labeler.max_attempts
+
+
+def count_in_batches(labeler: Labeler, missing: Sequence[LabelRequest], store: LabelStore) -> int:
+    """How many of ``missing`` are in a batch whose replies have not been collected."""
+    identity = labeler.identity()
+    open_batches = store.batches.find(identity, states=("submitting", "submitted"))
+    sent = {key for batch in open_batches for key in request_keys(identity, batch.requests)}
+    return sum(key in sent for key in request_keys(identity, missing)) if sent else 0
+
+
+def _conversation(
+    labeler: Labeler,
+    missing: Sequence[LabelRequest],
+    failures: Mapping[LabelRequest, int],
+    budget: Budget,
+    days: DayCount,
+    asker: Asker | None,
+) -> Iterator[Sequence[Reply]]:
+    """The replies to ``missing``, a list at a time; the budget is held, and knows what they cost."""
+    if isinstance(labeler, RemoteLabeler):
+        before = [failures.get(request, 0) for request in missing]
+        with closing(converse(labeler, missing, budget, days, before, _say)) as conversation:
+            yield from _watched(labeler, missing, conversation)
+    elif asker is not None:
+        yield from _asked_by(asker, labeler, missing, budget)
+    else:
+        yield from _rounds(labeler, missing, budget)
+
+
+def _asked_by(
+    asker: Asker, labeler: Labeler, missing: Sequence[LabelRequest], budget: Budget
+) -> Iterator[Sequence[Reply]]:
+    """Take the replies of an asker as long as the budget allows another one."""
+    price, done = _estimated_price(labeler, missing), 0
+    conversation = asker(labeler, missing)
+    with closing(conversation) if isinstance(conversation, Generator) else nullcontext():
+        watched = _watched(labeler, missing, conversation)
+        while True:
+            if done < len(missing) and price > 0 and not budget.has_room(price):
+                raise _over(budget, price, len(missing) - done, len(missing))
+            if (replies := next(watched, None)) is None:
+                return
+            for reply in replies:
+                budget.settle(0.0, reply.cost_usd)
+                price = max(price, reply.cost_usd)
+            done += len(replies)
+            yield replies
+
+
+def _rounds(labeler: Labeler, missing: Sequence[LabelRequest], budget: Budget) -> Iterator[Sequence[Reply]]:
+    """Ask in rounds that the budget allows.
+
+    A labeler may work on many requests at once, and all that it was given are paid for, so the limit must hold before a
+    round begins. Rounds start at one request and double, because an estimate may be too low or missing: the most
+    expensive reply so far corrects it. All replies of a round are taken, whatever they cost.
+    """
+    price = _estimated_price(labeler, missing)
+    asked, size = 0, 1
+    while asked < len(missing):
+        chunk = len(missing) if budget.limit is None else size
+        if budget.limit is not None and price > 0:
+            # ten requests of $0.10 fit in $1.00, whatever binary fractions make of it
+            chunk = min(chunk, max(0, int((budget.limit - budget.spent) / price + 1e-9)))
+        if chunk == 0:
+            raise _over(budget, price, len(missing) - asked, len(missing))
+        requests = missing[asked : asked + chunk]
+        for replies in _watched(labeler, requests, ([reply] for reply in labeler.ask(requests))):
+            for reply in replies:
+                budget.settle(0.0, reply.cost_usd)
+                price = max(price, reply.cost_usd)
+            yield replies
+        asked += len(requests)
+        size *= 2
+
+
+def _watched(
+    labeler: Labeler, requests: Sequence[LabelRequest], conversation: Iterator[Sequence[Reply]]
+) -> Iterator[Sequence[Reply]]:
+    """The same replies, watched: exactly one for each of ``requests``.
+
+    Raises:
+        FgvrError: The labeler breaks its contract.
+    """
+    open_keys = {request_key({}, request) for request in requests}
+    for replies in conversation:
+        for reply in replies:
+            key = request_key({}, reply.request)
+            if key not in open_keys:
+                raise FgvrError(
+                    f"{type(labeler).__name__} replied for {reply.request.image.sample_id!r}, answer "
+                    f"{reply.request.sample_index}, twice or unasked. Check it with "
+                    "fgvr.testing.labelers.check_labeler."
+                )
+            open_keys.remove(key)
+        yield replies
+    if open_keys:
+        raise FgvrError(
+            f"{type(labeler).__name__} left {len(open_keys)} of {len(requests)} requests without a reply; the others "
+            "are stored. Check it with fgvr.testing.labelers.check_labeler."
+        )
+
+
+def _estimated_price(labeler: Labeler, missing: Sequence[LabelRequest]) -> float:
+    estimate = labeler.estimate_usd(missing) if missing else None
+    return estimate / len(missing) if estimate else 0.0
+
+
+def _over(budget: Budget, price: float, missing: int, total: int) -> FgvrError:
+    return FgvrError(
+        f"Labelling stopped before it passes ${budget.limit}: this run spent ${budget.spent:.4f}, the next request "
+        f"costs about ${price:.4f}, and {missing} of {total} requests are missing. Every reply is stored and not paid "
+        "again. To go on, run the same command again, which may spend --data.max_cost_usd DOLLARS of its own."
+    )
+
+
+def _say(line: str) -> None:
+    tqdm.write(line, file=sys.stderr)  # above the progress bar

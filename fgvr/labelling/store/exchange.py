@@ -1,0 +1,332 @@
+"""The label store as a table for other tools and other machines: Parquet, JSONL and CSV, out and in again."""
+
+import csv
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fgvr.errors import FgvrError
+from fgvr.files import replacing
+from fgvr.labelling.store.keys import canonical, question_key
+from fgvr.labelling.store.parse_stored import read_stored
+from fgvr.labelling.store.rows import StoredReply
+from fgvr.text import encodable
+
+_SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("sample_id", pa.string()),
+        ("photo", pa.string()),
+        ("others", pa.list_(pa.string())),
+        ("sample_index", pa.int64()),
+        ("identity", pa.string()),
+        ("prompt", pa.string()),
+        ("raw", pa.string()),
+        ("names", pa.list_(pa.string())),
+        ("parsed_names", pa.list_(pa.string())),
+        ("flag", pa.string()),
+        ("error", pa.string()),
+        ("model", pa.string()),
+        ("cost_usd", pa.float64()),
+        ("seconds", pa.float64()),
+        ("usage", pa.string()),
+        ("attempts", pa.int64()),
+        ("created_at", pa.string()),
+    ]
+)
+COLUMNS = tuple(_SCHEMA.names)
+"""Columns of an exported table; ``parsed_names`` and ``flag`` are for readers, and an import leaves them out."""
+
+_JSON_COLUMNS = ("others", "identity", "names", "parsed_names", "usage")
+_ROWS_A_GROUP = 10_000
+# What a spreadsheet takes for a formula. An apostrophe before it makes it text; one that was there gets another one, so
+# that nothing is lost.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001  # the wide forms are formulas too
+# What some programs take for the end of a line, and JSON does not escape.
+_LINE_ENDS = {ord(char): f"\\u{ord(char):04x}" for char in "\x85\u2028\u2029"}
+
+
+def export_rows(rows: Iterable[StoredReply], path: Path) -> int:
+    """Write one line per reply; a file of that name is replaced when the new one is complete.
+
+    Args:
+        rows: The replies.
+        path: A file that ends in ``.parquet``, ``.jsonl`` or ``.csv``. In CSV, lists and the identity are JSON, and an
+            apostrophe stands before what a spreadsheet would take for a formula.
+
+    Returns:
+        How many were written.
+
+    Raises:
+        FgvrError: The file's name ends in something else.
+    """
+    write = _writers[_format(path)]
+    with replacing(path) as temporary:
+        return write(map(_record, rows), temporary)
+
+
+def import_rows(path: Path) -> Iterator[StoredReply]:
+    """Read what ``export_rows`` wrote, row by row.
+
+    Args:
+        path: A file that ends in ``.parquet``, ``.jsonl`` or ``.csv``.
+
+    Raises:
+        FgvrError: There is no such file, it is of another format, or a row is not valid. The message names the row.
+    """
+    read = _readers[_format(path)]
+    if not path.is_file():
+        raise FgvrError(f"There is no {str(path)!r}: write it with fgvr labels export.")
+    for place, record in read(path):
+        yield _checked(record, place)
+
+
+def harmless(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula.
+
+    Example:
+        >>> harmless("=1+1")
+        "'=1+1"
+    """
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def original(cell: str) -> str:
+    """The cell that ``harmless`` was given."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def _format(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in _writers:
+        raise FgvrError(f"{str(path)!r}: expected a file that ends in {', '.join(_writers)}.")
+    return suffix
+
+
+def _record(row: StoredReply) -> dict[str, Any]:
+    parsed = read_stored(row)
+    record: dict[str, Any] = {field.name: getattr(row, field.name) for field in fields(row)}
+    record["identity"] = json.loads(row.identity)
+    record["parsed_names"], record["flag"] = parsed.names, parsed.flag
+    return {column: record[column] for column in COLUMNS}
+
+
+def _write_parquet(records: Iterator[dict[str, Any]], path: Path) -> int:
+    total = 0
+    with pq.ParquetWriter(path, _SCHEMA) as writer:
+        while group := list(islice(records, _ROWS_A_GROUP)):
+            for record in group:
+                record["identity"] = canonical(record["identity"])
+                record["usage"] = None if record["usage"] is None else _json(record["usage"])
+            writer.write_table(pa.Table.from_pylist(group, schema=_SCHEMA))
+            total += len(group)
+    return total
+
+
+def _write_jsonl(records: Iterator[dict[str, Any]], path: Path) -> int:
+    total = 0
+    with path.open("w", encoding="utf-8", newline="\n") as stream:
+        for record in records:
+            stream.write(f"{_json(record).translate(_LINE_ENDS)}\n")
+            total += 1
+    return total
+
+
+def _write_csv(records: Iterator[dict[str, Any]], path: Path) -> int:
+    total = 0
+    # with a byte order mark, without which some spreadsheets take UTF-8 for something else
+    with path.open("w", encoding="utf-8-sig", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(COLUMNS)
+        for record in records:
+            for column in _JSON_COLUMNS:
+                record[column] = "" if record[column] is None else _json(record[column])
+            writer.writerow([harmless(str(cell)) for cell in record.values()])
+            total += 1
+    return total
+
+
+def _json(value: Any) -> str:
+    return encodable(json.dumps(value, ensure_ascii=False))
+
+
+def _read_parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        with pq.ParquetFile(path) as file:
+            records = (record for batch in file.iter_batches(_ROWS_A_GROUP) for record in batch.to_pylist())
+            for number, record in enumerate(records, 1):
+                place = f"{path}, row {number}"
+                yield place, _with_json(record, ("identity", "usage"), place)
+    except (pa.ArrowException, OSError) as error:
+        raise FgvrError(f"{path} is not a Parquet file ({error}): write it again with fgvr labels export.") from None
+
+
+def _read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, 1):
+            place = f"{path}, line {number}"
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise FgvrError(f"{place}: not JSON in UTF-8 ({error}); expected one object a line.") from None
+            if not isinstance(record, dict):
+                raise FgvrError(f"{place}: expected an object, one a line.")
+            yield place, record
+
+
+def _read_csv(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    with path.open(encoding="utf-8-sig", newline="") as stream, _long_cells():
+        number = 1
+        try:
+            reader = csv.reader(stream, strict=True)
+            header = next(reader, [])
+            for number, cells in enumerate(reader, 2):
+                place = f"{path}, row {number}"
+                if not cells:
+                    continue
+                if len(cells) != len(header):
+                    raise FgvrError(f"{place}: {len(cells)} cells, but the header has {len(header)} columns.")
+                texts = {column: original(cell) for column, cell in zip(header, cells, strict=True)}
+                record = _with_json(texts, _JSON_COLUMNS, place)
+                for column, number_of in (
+                    ("sample_index", int),
+                    ("attempts", int),
+                    ("cost_usd", float),
+                    ("seconds", float),
+                ):
+                    record[column] = _number(record.get(column), number_of)
+                yield place, record
+        except UnicodeDecodeError as error:
+            raise FgvrError(f"{path}: not UTF-8 text ({error.reason}); save the file as UTF-8.") from None
+        except csv.Error as error:
+            raise FgvrError(f"{path}, after row {number}: not CSV ({error}).") from None
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """Let cells be longer than 128 kB; the limit is one of the whole process."""
+    limit = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    try:
+        yield
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _with_json(record: Mapping[str, Any], columns: Iterable[str], place: str) -> dict[str, Any]:
+    """The record with the values of these columns, which are JSON texts; ``None`` for empty ones."""
+    values = dict(record)
+    for column in columns:
+        text = values.get(column)
+        try:
+            values[column] = json.loads(text) if text else None
+        except (ValueError, TypeError, RecursionError) as error:
+            raise FgvrError(f"{place}: the column {column!r} is not JSON ({error}).") from None
+    return values
+
+
+def _number(text: str | None, kind: Callable[[str], float]) -> float | str | None:
+    """The number, or the text, which is then refused like any other wrong value."""
+    try:
+        return None if text is None else kind(text)
+    except ValueError:
+        return text
+
+
+def _checked(record: Mapping[str, Any], place: str) -> StoredReply:
+    """The row of a record from outside.
+
+    Raises:
+        FgvrError: A value is missing or of another kind, or the key is not that of the request.
+    """
+    missing = [column for column in COLUMNS if column not in record and column not in ("parsed_names", "flag")]
+    if missing:
+        raise FgvrError(f"{place}: no {missing[0]!r}; expected the columns {', '.join(COLUMNS)}.")
+    for column, (kind, fits) in _KINDS.items():
+        if not fits(record[column]):
+            raise FgvrError(f"{place}: {column!r} is {str(record[column])[:60]!r}; expected {kind}.")
+    others, names = record["others"], record["names"]
+    row = StoredReply(
+        key=record["key"],
+        sample_id=encodable(record["sample_id"]),
+        photo=record["photo"],
+        others=tuple(others or ()),
+        sample_index=record["sample_index"],
+        identity=canonical(record["identity"]),
+        prompt=encodable(record["prompt"]),
+        raw=encodable(record["raw"]),
+        names=None if names is None else tuple(map(encodable, names)),
+        error=encodable(record["error"]),
+        model=encodable(record["model"]),
+        cost_usd=float(record["cost_usd"]),
+        seconds=float(record["seconds"]),
+        usage=record["usage"],
+        attempts=record["attempts"],
+        created_at=record["created_at"],
+    )
+    if row.key != question_key(row.identity, canonical(row.prompt), row.photo, row.others, row.sample_index):
+        raise FgvrError(
+            f"{place}: the key {row.key[:60]!r} is not that of this photo, identity, prompt and sample_index. One of "
+            "them was edited; write the file again with fgvr labels export."
+        )
+    return row
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and value != "" and value.isascii() and value.isprintable()
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
+
+
+def _is_amount(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e15
+
+
+def _is_list(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or (isinstance(value, list) and all(map(fits, value)))
+
+
+def _is_moment(value: Any) -> bool:
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except (ValueError, TypeError):
+        return False
+
+
+_KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "key": ("a SHA-256 in hex", _is_digest),
+    "sample_id": ("text", _is_text),
+    "photo": ("a SHA-256 in hex", _is_digest),
+    "others": ("a list of SHA-256 in hex, or nothing", _is_list(_is_digest)),
+    "sample_index": ("a whole number from 0", _is_count),
+    "identity": ("a JSON object", lambda value: isinstance(value, dict)),
+    "prompt": ("text", _is_text),
+    "raw": ("text", _is_text),
+    "names": ("a list of names, or nothing", _is_list(_is_text)),
+    "error": ("text", _is_text),
+    "model": ("text", _is_text),
+    "cost_usd": ("a number from 0", _is_amount),
+    "seconds": ("a number from 0", _is_amount),
+    "usage": ("a JSON object, or nothing", lambda value: value is None or isinstance(value, dict)),
+    "attempts": ("a whole number from 0", _is_count),
+    "created_at": ("a moment such as 2026-11-21T10:00:00+00:00", _is_moment),
+}
+_writers = {".parquet": _write_parquet, ".jsonl": _write_jsonl, ".csv": _write_csv}
+_readers = {".parquet": _read_parquet, ".jsonl": _read_jsonl, ".csv": _read_csv}

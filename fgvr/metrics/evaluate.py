@@ -1,0 +1,183 @@
+"""Scoring anybody's predictions: two tables, joined by photo."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fgvr.datasets.base import split_name
+from fgvr.errors import FgvrError
+from fgvr.metrics.protocol import ruler, score
+from fgvr.tables import Row, Table, posix_path, read_csv
+
+ID_COLUMNS = ("sample_id", "file")
+TRUTH_COLUMNS = ("class_name", "true_name")
+PREDICTION_COLUMNS = ("name", "prediction")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came of an evaluation.
+
+    Attributes:
+        rows: Row name -> its figures, from 0 to 100.
+        ruler: What they were measured with: photos, classes, split, encoders.
+        columns: Row name -> the column that its names came from.
+        true_column: The column that the true names came from.
+        unused: Predictions of photos that the truth does not have.
+        empty: Row name -> photos with an empty name, where there are any.
+    """
+
+    rows: Mapping[str, Mapping[str, float]]
+    ruler: Mapping[str, Any]
+    columns: Mapping[str, str]
+    true_column: str
+    unused: int
+    empty: Mapping[str, int]
+
+
+def evaluate(
+    predictions: Path | str,
+    truth: Path | str,
+    split: str | None = None,
+    encoder: list[str] | str | None = None,
+) -> Evaluation:
+    """Score predicted class names: sACC, cACC and sIOU, each from 0 to 100.
+
+    Both files are CSV or Parquet with a column ``sample_id`` (or ``file``), the photo's path below the data set's root.
+    Every photo of the truth needs a prediction; an empty one is scored as an empty name. Predictions of other photos
+    are left out.
+
+    Args:
+        predictions: Table with a column ``name`` (or ``prediction``) or, without it, a column ``<row>_name`` for each
+            row of the result. The ``predictions.parquet`` of a run is one.
+        truth: Table with a column ``class_name`` (or ``true_name``) and, for ``split``, ``split``. The
+            ``manifest.csv`` of a data set is one.
+        split: Score the photos of this split only.
+        encoder: Sentence encoder for sACC: ``all-MiniLM-L6-v2``, ``all-mpnet-base-v2`` or a directory, or a list of
+            several; an empty list for no sACC. Without it, whichever of the two is on this machine.
+
+    Raises:
+        FgvrError: A file cannot be read or lacks a column, a photo is listed twice or lacks its name or prediction, or
+            an encoder is not available.
+    """
+    if isinstance(encoder, str):
+        encoder = [encoder]
+    if split is not None:
+        split = split_name(split) or split
+    predicted, true = _read_table(Path(predictions)), _read_table(Path(truth))
+    true_column, columns = _column(true, TRUTH_COLUMNS), _prediction_columns(predicted)
+    true_names, predicted_rows = _true_names(true, true_column, split), _rows_by_id(predicted)
+    missing = [sample_id for sample_id in true_names if sample_id not in predicted_rows]
+    if missing:
+        raise FgvrError(
+            f"{predictions} has no prediction for {len(missing)} of the {len(true_names)} photos of {truth}, the first "
+            f"{missing[0]!r} (its own first is {next(iter(predicted_rows))!r}). Predict all of them, or choose "
+            f"photos by their split."
+        )
+    names = list(true_names.values())
+    rows = {row: [predicted_rows[id_].cells[column] for id_ in true_names] for row, column in columns.items()}
+    return Evaluation(
+        rows={row: score(predicted_names, names, encoder) for row, predicted_names in rows.items()},
+        ruler=ruler(names, encoder, split),
+        columns=columns,
+        true_column=true_column,
+        unused=len(predicted_rows) - len(names),
+        empty={row: given.count("") for row, given in rows.items() if "" in given},
+    )
+
+
+def _true_names(table: Table, column: str, split: str | None) -> dict[str, str]:
+    """Sample id -> true name of the photos of the split."""
+    rows = _rows_by_id(table)
+    if split is not None:
+        split_column = _column(table, ["split"])
+        splits = {id_: split_name(row.cells[split_column]) or row.cells[split_column] for id_, row in rows.items()}
+        rows = {id_: row for id_, row in rows.items() if splits[id_] == split}
+        if not rows:
+            has = ", ".join(sorted(set(splits.values())))
+            raise FgvrError(f"{table.path} has no photo of split {split!r}; it has: {has}.")
+    true_names = {id_: table.line(row, column) for id_, row in rows.items()}
+    for id_, true_name in true_names.items():
+        if not true_name:
+            raise FgvrError(f"{table.place(rows[id_])}: {id_!r} has no true name. Name it, or delete the row.")
+    return true_names
+
+
+def _prediction_columns(table: Table) -> dict[str, str]:
+    """Row of the result -> column with its predicted names."""
+    for column in PREDICTION_COLUMNS:
+        if column in table.header:
+            return {"predictions": column}
+    found = {
+        column.removesuffix("_name"): column
+        for column in table.header
+        if column.endswith("_name") and column not in ("_name", *TRUTH_COLUMNS)
+    }
+    if not found:
+        raise _missing_column(table, [*PREDICTION_COLUMNS, "<row>_name (such as coop_name)"])
+    return found
+
+
+def _column(table: Table, names: Sequence[str]) -> str:
+    """The first of these columns that the table has."""
+    for name in names:
+        if name in table.header:
+            return name
+    raise _missing_column(table, names)
+
+
+def _missing_column(table: Table, names: Sequence[str]) -> FgvrError:
+    return FgvrError(f"{table.path} has no column {' or '.join(names)} of text; it has: {', '.join(table.header)}.")
+
+
+def _rows_by_id(table: Table) -> dict[str, Row]:
+    """Sample id -> its row.
+
+    Raises:
+        FgvrError: An id is empty or there twice.
+    """
+    column = _column(table, ID_COLUMNS)
+    rows: dict[str, Row] = {}
+    for row in table.rows:
+        cell = table.line(row, column)
+        if not cell:
+            raise FgvrError(f"{table.place(row)}: the photo's id is empty; expected the same id as in the other file.")
+        sample_id = posix_path(cell)
+        if sample_id in rows:
+            raise FgvrError(
+                f"{table.place(row)}: {sample_id!r} is in row {rows[sample_id].number} already. Delete one of the two "
+                "rows."
+            )
+        rows[sample_id] = row
+    return rows
+
+
+def _read_table(path: Path) -> Table:
+    readers = {".csv": read_csv, ".parquet": _read_parquet}
+    if path.suffix.lower() not in readers:
+        raise FgvrError(f"{path}: expected a file that ends in .csv or .parquet.")
+    table = readers[path.suffix.lower()](path)
+    if not table.rows:
+        raise FgvrError(f"{path} is empty: expected a header and one row per photo.")
+    return table
+
+
+def _read_parquet(path: Path) -> Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise FgvrError(f"There is no {str(path)!r}.")
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise FgvrError(f"{path} is not a Parquet file ({error}): write it again.") from None
+    columns = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        cells = column.to_pylist()
+        # scores and lists beside the names are not read here
+        if all(cell is None or isinstance(cell, str) for cell in cells):
+            columns[name] = [(cell or "").strip() for cell in cells]
+    rows = [Row(index + 1, {name: cells[index] for name, cells in columns.items()}) for index in range(table.num_rows)]
+    return Table(path, list(columns), rows)

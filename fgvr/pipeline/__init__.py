@@ -1,0 +1,1 @@
+"""One run, from photos to its report."""

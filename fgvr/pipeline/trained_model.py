@@ -1,0 +1,158 @@
+"""A trained model, for photos that are at hand: no data module, no trainer."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from fgvr.backbones.base import Backbone, ImageFeatures
+from fgvr.errors import FgvrError
+from fgvr.images import UnreadableImageError, open_image, photo_formats
+from fgvr.methods.base import Method
+from fgvr.records import Vocabulary
+
+Photo = str | Path | Image.Image | NDArray[np.uint8]
+"""A file, a picture, or its pixels: uint8, height x width x 3, RGB."""
+
+
+@dataclass(frozen=True)
+class PhotoNames:
+    """What a model says of one photo.
+
+    Attributes:
+        photo: The file, or ``"photo N"`` for the one that was given as number N without a file.
+        names: Class names, the likeliest first.
+        scores: Their probabilities over the whole label space, from 0 to 1.
+    """
+
+    photo: str
+    names: tuple[str, ...]
+    scores: tuple[float, ...]
+
+    @property
+    def name(self) -> str:
+        """The likeliest class name."""
+        return self.names[0]
+
+
+class TrainedModel:
+    """Names photos.
+
+    Args:
+        method: With the parameters that were learned.
+        vocabulary: Its label space.
+        row: The row of the result table whose classifier is used; the method's own if not given.
+        device: Where it computes.
+
+    Raises:
+        FgvrError: The method has no such row.
+    """
+
+    def __init__(
+        self, method: Method, vocabulary: Vocabulary, row: str | None = None, device: torch.device | str = "cpu"
+    ) -> None:
+        self.method = method.to(device).eval()
+        self.names = vocabulary.names
+        self.row = row or method.row
+        classifiers = method.as_classifiers()
+        if self.row not in classifiers:
+            raise FgvrError(f"The run has no row {self.row!r}; it has: {', '.join(classifiers)}.")
+        self.classifier = classifiers[self.row]
+        self._device = torch.device(device)
+
+    def __repr__(self) -> str:
+        return f"TrainedModel({self.row!r}, {len(self.names)} classes)"
+
+    def predict(
+        self, photos: Photo | Iterable[Photo], top_k: int = 1, batch_size: int = 32, skip_unreadable: bool = False
+    ) -> list[PhotoNames]:
+        """Name photos.
+
+        Args:
+            photos: One or several: files, folders (all photos below them, in the order of their paths), pictures, or
+                pixels.
+            top_k: How many names a photo is given.
+            batch_size: Photos that are encoded at a time.
+            skip_unreadable: Leave out files that cannot be read.
+
+        Returns:
+            One entry a photo, in their order.
+
+        Raises:
+            FgvrError: There is no photo, one cannot be read, or an array is not of the expected kind.
+        """
+        if top_k < 1 or batch_size < 1:
+            raise FgvrError(f"top_k is {top_k} and batch_size is {batch_size}; expected 1 or more.")
+        found: list[PhotoNames] = []
+        waiting: list[tuple[str, Image.Image]] = []
+        for label, picture in _pictures(photos, skip_unreadable):
+            waiting.append((label, picture))
+            if len(waiting) == batch_size:
+                found += self._named(waiting, top_k)
+                waiting = []
+        found += self._named(waiting, top_k) if waiting else []
+        if not found:
+            raise FgvrError("There is no photo to name: give files, folders, pictures or arrays.")
+        return found
+
+    @torch.inference_mode()
+    def _named(self, photos: Sequence[tuple[str, Image.Image]], top_k: int) -> list[PhotoNames]:
+        features = self._features([picture for _, picture in photos])
+        scores, classes = self.classifier(features).float().softmax(-1).topk(min(top_k, len(self.names)))
+        return [
+            PhotoNames(label, tuple(self.names[c] for c in row), tuple(values))
+            for (label, _), row, values in zip(photos, classes.tolist(), scores.tolist(), strict=True)
+        ]
+
+    def _features(self, pictures: Sequence[Image.Image]) -> ImageFeatures:
+        """In each space that the method reads, by one pass of each tower."""
+        joint, visual = (self.method.backbone.tower_of(space) for space in ("joint", "visual"))
+        features = self._encoded(joint, pictures)
+        if "visual" in self.method.spaces and visual is not joint:
+            return ImageFeatures(features.joint, self._encoded(visual, pictures).visual)
+        return features
+
+    def _encoded(self, tower: Backbone, pictures: Sequence[Image.Image]) -> ImageFeatures:
+        pixels = torch.stack([tower.transform(picture) for picture in pictures])
+        return tower.encode_spaces(pixels.to(self._device))
+
+
+def _pictures(photos: Photo | Iterable[Photo], skip_unreadable: bool) -> Iterator[tuple[str, Image.Image]]:
+    """Each photo, with what it is called."""
+    several = [photos] if isinstance(photos, str | Path | Image.Image | np.ndarray) else photos
+    for number, photo in enumerate(several):
+        if isinstance(photo, Image.Image):
+            yield f"photo {number}", photo.convert("RGB")
+        elif isinstance(photo, np.ndarray):
+            yield f"photo {number}", _from_array(photo, number)
+        elif isinstance(photo, str | Path):
+            for path in _files(Path(photo)):
+                try:
+                    yield str(path), open_image(path)
+                except UnreadableImageError as error:
+                    if not skip_unreadable:
+                        raise FgvrError(f"{str(path)!r} cannot be read: {error}.") from error
+        else:
+            raise FgvrError(f"Photo {number} is a {type(photo).__name__}; expected a path, a PIL image or an array.")
+
+
+def _files(path: Path) -> Sequence[Path]:
+    """The file itself, or the photos below a folder."""
+    if not path.is_dir():
+        return [path]
+    endings = {ending for ending, kind in Image.registered_extensions().items() if kind in photo_formats()}
+    return sorted(file for file in path.rglob("*") if file.suffix.lower() in endings and file.is_file())
+
+
+def _from_array(array: NDArray[Any], number: int) -> Image.Image:
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+        raise FgvrError(
+            f"Photo {number} is an array of {array.dtype} and shape {array.shape}; expected uint8, height x width x 3, "
+            "RGB."
+        )
+    return Image.fromarray(array, "RGB")

@@ -1,0 +1,227 @@
+"""Further rows of a run's result table: the same run with other options, trained after it."""
+
+import logging
+import re
+import shutil
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from fgvr.config.cli import ParsedCLI
+from fgvr.datasets.photos import Photos
+from fgvr.errors import FgvrError
+from fgvr.files import replacing
+from fgvr.metrics.files import read_metrics, write_metrics
+from fgvr.pipeline.processes import ASKED_BEFORE, external_processes
+from fgvr.pipeline.run import Run
+from fgvr.registry import METHODS
+from fgvr.reports.html import write_report
+from fgvr.reports.run_files import LABELER
+from fgvr.runs import RunFolder
+from fgvr.sweeps.grid import as_tokens, named_options, ordered
+from fgvr.sweeps.launch import Launcher, command_line, launching, resume_args
+from fgvr.sweeps.result import own_row
+
+log = logging.getLogger(__name__)
+
+_ROW = re.compile(r"[a-z0-9_]+")
+_GIVEN_BY_FIT = dict.fromkeys(("config", "ckpt_path", "run", "compare"), "fgvr fit gives it to the run of this row")
+
+
+class ComparedRows:
+    """Further rows of a run's result table: the same run with other options, trained after it.
+
+    Args:
+        entries: Row name -> the options in which its run differs.
+    """
+
+    def __init__(self, entries: Mapping[str, Mapping[str, Any]]) -> None:
+        self.entries = entries
+
+    def check(self, run: Run) -> None:
+        """Refuse compared rows that could not be run, before anything is paid for or trained.
+
+        Raises:
+            FgvrError: A row's name or one of its options is wrong, a scheduler has started several processes, or the
+                run goes on with other options than it was begun with, which its compared rows would not have.
+        """
+        if external_processes() > 1:
+            raise FgvrError(
+                "A job of several processes trains no compared rows: give --compare null, and run the rows side by "
+                "side with fgvr sweep."
+            )
+        check_rows(self.entries, run.method.row_names())
+        if run.parts.loaded is not None:
+            then = yaml.safe_load(run.folder.config.read_text(encoding="utf-8"))
+            now = yaml.safe_load(run.parts.config)
+            changed = ", ".join(sorted(key for key in then | now if then.get(key) != now.get(key)))
+            if changed:
+                raise FgvrError(
+                    f"{run.folder.config} has other options under {changed}, and compared rows belong to the options "
+                    "that the run was begun with: give --compare null, or the options of that file."
+                )
+        for row, options in self.entries.items():
+            try:
+                ParsedCLI(compared_args(run.folder, row, options))
+            except FgvrError as error:
+                raise FgvrError(f"compare: {row!r} cannot be run: {error}") from error
+
+    def train(self, run: Run, fork: bool) -> str:
+        """Train the compared rows and take them into the files of the run.
+
+        Args:
+            run: It has its own results.
+            fork: See :class:`~fgvr.sweeps.launch.Launcher`; rows that have another trainer are not forked.
+
+        Returns:
+            For each row that is not in the files, its name and what to do; ``""`` where all are.
+        """
+        return run_compared(run.folder, self.entries, run.data.photos, fork)
+
+
+def check_rows(entries: Mapping[str, Mapping[str, Any]], own: Collection[str]) -> None:
+    """Refuse row names that cannot be, and keys that are not the row's to give.
+
+    Args:
+        entries: Row name -> the options in which its run differs.
+        own: Names of the run's own rows.
+
+    Raises:
+        FgvrError: A name is not made of lower-case letters, digits and underscores, or another row has it.
+    """
+    for row, options in entries.items():
+        if not _ROW.fullmatch(row):
+            raise FgvrError(f"compare: the row name {row!r} is not made of the characters a-z, 0-9 and _ alone.")
+        if row in ("zero_shot", LABELER, *own):
+            raise FgvrError(f"compare: another row is called {row!r} already; choose another name.")
+        named_options(options, f"compare: {row!r}", _GIVEN_BY_FIT)
+
+
+def compared_folder(folder: RunFolder, row: str) -> RunFolder:
+    """Where the run of a compared row is: ``RUN/compare/ROW``."""
+    return RunFolder(folder.path / "compare" / row)
+
+
+def compared_args(folder: RunFolder, row: str, options: Mapping[str, Any]) -> list[str]:
+    """What ``fgvr fit`` is given for a compared row.
+
+    A row with another method has the backbone and the templates of the run. All else under ``model`` is the row's to
+    give, or that method's default: what is called ``lr`` or ``alpha`` in two methods need not mean the same.
+
+    Args:
+        folder: The run whose table gets the row; has its ``config.yaml``.
+        row: Name of the row.
+        options: What differs, keys as on the command line.
+    """
+    given = named_options(options, f"compare: {row!r}", _GIVEN_BY_FIT)
+    # changing the class drops the options that the new one has not: zero_shot has nothing but what is in common
+    common = ["--model=zero_shot"] if _has_other_method(folder, options) else []
+    return [
+        *("--config", str(folder.config), "--compare=null", "--data.direct=false"),
+        *(*common, *as_tokens(ordered(given))),
+        *(f"--run.root={folder.path}", "--run.name=compare", f"--run.version={row}"),
+    ]
+
+
+def run_compared(folder: RunFolder, entries: Mapping[str, Mapping[str, Any]], photos: Photos, fork: bool) -> str:
+    """Train every compared row that is not there yet, and take each into the files of the run.
+
+    Args:
+        folder: The run, with predictions and metrics.
+        entries: Row name -> the options in which its run differs.
+        photos: The photos of the run, for its report.
+        fork: See :class:`~fgvr.sweeps.launch.Launcher`; rows that have another trainer are not forked.
+
+    Returns:
+        For each row that is not in the files, its name and what to do; ``""`` where all are.
+    """
+    failed: dict[str, str] = {}
+    resume = resume_args(folder)
+    with launching(fork) as launcher:
+        for number, (row, options) in enumerate(entries.items(), start=1):
+            log.info("Compared row %d of %d: %s", number, len(entries), row)
+            args = _run_one(launcher, folder, row, options)
+            if not compared_folder(folder, row).metrics.is_file():
+                # going on with the run itself runs what is missing, and takes it into the table
+                failed[row] = f"again with: {command_line(resume or args)}"
+                continue
+            try:
+                merge_row(folder, row)
+            except FgvrError as error:
+                failed[row] = str(error)
+    write_report(folder, photos)
+    return "; ".join(f"{row!r}, {reason}" for row, reason in failed.items())
+
+
+def merge_row(folder: RunFolder, row: str) -> None:
+    """Take the row of a compared run into ``predictions.parquet`` and ``metrics.json``, before the run's own row.
+
+    Raises:
+        FgvrError: The row is there already, its run predicted other photos, or a file of it cannot be read.
+    """
+    metrics, other = read_metrics(folder.metrics), compared_folder(folder, row)
+    if row in metrics:
+        raise FgvrError(f"{folder.metrics} has a row {row!r} already; choose another name under 'compare'.")
+    theirs = read_metrics(other.metrics)
+    own, their_own = own_row(metrics), own_row(theirs)
+    predictions = pq.read_table(folder.predictions)
+    position = predictions.column_names.index(f"{own}_name")
+    for number, (column, values) in enumerate(_columns(folder, other, their_own)):
+        predictions = predictions.add_column(position + number, f"{row}_{column}", values)
+    before, after = _around(list(metrics), own)
+    # the metrics are last, because they say what is done
+    with replacing(folder.predictions) as path:
+        pq.write_table(predictions, path)
+    write_metrics(
+        folder.metrics,
+        {name: metrics[name] for name in before} | {row: theirs[their_own]} | {name: metrics[name] for name in after},
+    )
+
+
+def _has_other_method(folder: RunFolder, options: Mapping[str, Any]) -> bool:
+    model = options.get("model")
+    name = options.get("model.class_path", model.get("class_path") if isinstance(model, Mapping) else model)
+    if not isinstance(name, str):
+        return False
+    own: str = yaml.safe_load(folder.config.read_text(encoding="utf-8"))["model"]["class_path"]
+    return METHODS.resolve(name) != own
+
+
+def _run_one(launcher: Launcher, folder: RunFolder, row: str, options: Mapping[str, Any]) -> list[str]:
+    """Begin the run of a row, or go on with it, unless it is done; returns its arguments."""
+    other = compared_folder(folder, row)
+    args = resume_args(other)
+    if args is None:
+        args = ["fit", *compared_args(folder, row, options)]
+        if not other.metrics.is_file():
+            shutil.rmtree(other.path, ignore_errors=True)  # of a run that ended before its first epoch did
+    if not other.metrics.is_file():
+        launcher.run(args, ASKED_BEFORE, fresh=any(key.startswith("trainer") for key in options))
+    return args
+
+
+def _around(rows: list[str], own: str) -> tuple[list[str], list[str]]:
+    index = rows.index(own)
+    return rows[:index], rows[index:]
+
+
+def _columns(folder: RunFolder, other: RunFolder, row: str) -> list[tuple[str, pa.ChunkedArray]]:
+    """Names and scores of another run's row, in the order of this run's photos."""
+    mine = pq.read_table(folder.predictions, columns=["sample_id"])["sample_id"].to_pylist()
+    try:
+        table = pq.read_table(other.predictions, columns=["sample_id", f"{row}_name", f"{row}_score"])
+    except (OSError, pa.ArrowException) as error:
+        raise FgvrError(
+            f"{other.predictions} cannot be read ({error}). To run it again, remove {other.path}"
+        ) from error
+    place = {sample_id: number for number, sample_id in enumerate(table["sample_id"].to_pylist())}
+    if place.keys() != set(mine):
+        raise FgvrError(
+            f"{other.predictions} is of other photos than {folder.predictions}: a compared row may differ in how names "
+            "are learned, not in which photos are evaluated. Change its options under 'compare', in a new run."
+        )
+    order = pa.array([place[sample_id] for sample_id in mine])
+    return [(column, table[f"{row}_{column}"].take(order)) for column in ("name", "score")]

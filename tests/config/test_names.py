@@ -1,0 +1,57 @@
+import pytest
+
+from fgvr.config.names import expand_argv, expand_config
+from fgvr.errors import FgvrError
+
+PRODEN = "fgvr.losses.proden.ProdenLoss"
+RECORDED = "fgvr.labelers.recorded.RecordedLabeler"
+COOP = "fgvr.methods.coop.CoOpMethod"
+
+
+@pytest.mark.parametrize(
+    ("given", "expanded"),
+    [
+        (["--model.loss", "proden"], ["--model.loss", PRODEN]),
+        (["--model.loss=proden"], [f"--model.loss={PRODEN}"]),
+        (["--model.loss", "ProdenLoss"], ["--model.loss", PRODEN]),
+        (["--model.loss", PRODEN], ["--model.loss", PRODEN]),
+        (["--model.init_args.loss.class_path", "proden"], ["--model.init_args.loss.class_path", PRODEN]),
+        (["--model.loss.help", "proden"], ["--model.loss.help", PRODEN]),
+        (["--model.loss.scale", "proden"], ["--model.loss.scale", "proden"]),
+        (["--model", "coop", "--data.labeler", "recorded"], ["--model", COOP, "--data.labeler", RECORDED]),
+        (["--data.labeler.model", "coop"], ["--data.labeler.model", "coop"]),
+        (["--data.labeler", "null"], ["--data.labeler", "null"]),
+        (["--trainer.loss", "proden"], ["--trainer.loss", "proden"]),
+        (["--model.loss", "--help"], ["--model.loss", "--help"]),
+        (
+            ["--model.loss", "{class_path: proden, init_args: {momentum: 0.5}}"],
+            ["--model.loss", f'{{"class_path": "{PRODEN}", "init_args": {{"momentum": 0.5}}}}'],
+        ),
+    ],
+)
+def test_command_line(given, expanded):
+    assert expand_argv(given) == expanded
+
+
+def test_config():
+    config = {
+        "data": {"labeler": "recorded", "batch_size": 3},
+        "model": {
+            "class_path": "coop",
+            "init_args": {"loss": {"class_path": "proden", "init_args": {"momentum": 0.5}}},
+        },
+        "trainer": {"callbacks": [{"loss": "proden"}]},
+    }
+    assert expand_config(config) == {
+        "data": {"labeler": {"class_path": RECORDED}, "batch_size": 3},
+        "model": {"class_path": COOP, "init_args": {"loss": {"class_path": PRODEN, "init_args": {"momentum": 0.5}}}},
+        "trainer": {"callbacks": [{"loss": "proden"}]},
+    }
+    assert expand_config({"model": "coop"}) == {"model": {"class_path": COOP}}
+
+
+def test_typos():
+    with pytest.raises(FgvrError, match="Did you mean 'proden'"):
+        expand_argv(["--model.loss", "prodn"])
+    with pytest.raises(FgvrError, match="Did you mean 'recorded'"):
+        expand_config({"data": {"labeler": "recorder"}})

@@ -1,0 +1,70 @@
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fgvr.errors import FgvrError
+from fgvr.labelling.files import read_labels_file, write_labels
+from fgvr.records import LabelRecord
+
+LABELS = [
+    LabelRecord("b.jpg", ("House Finch", "Heron, grey"), ("Haemorhous mexicanus", None), "", "raw", "m-1", 0.25, 1.5),
+    LabelRecord("a.jpg", (), (), "refusal", '<b>I "cannot"</b>\n' * 1000),
+    LabelRecord("c.jpg", ("Pug",), (None,), confidence=0.75, alternatives=("Boxer", "Bulldog"), corrected=True),
+]
+
+
+@pytest.mark.parametrize("labels", [LABELS, []])
+def test_labels_come_back_as_they_were(tmp_path, labels):
+    path = tmp_path / "not" / "yet" / "labels.parquet"
+    write_labels(labels, path)
+    assert read_labels_file(path) == labels
+    assert [entry.name for entry in path.parent.iterdir()] == ["labels.parquet"]
+
+
+def test_columns(tmp_path):
+    write_labels(LABELS, tmp_path / "labels.parquet")
+    assert pq.read_schema(tmp_path / "labels.parquet").names == [
+        *("sample_id", "names", "scientific_names", "flag", "raw", "model", "cost_usd", "seconds"),
+        *("confidence", "alternatives", "corrected"),
+    ]
+
+
+def test_files_of_older_runs_are_read(tmp_path):
+    path = tmp_path / "labels.parquet"
+    write_labels(LABELS[:2], path)
+    pq.write_table(pq.read_table(path).drop_columns(["confidence", "alternatives", "corrected"]), path)
+    assert read_labels_file(path) == LABELS[:2]
+
+
+def test_a_write_that_breaks_off_leaves_the_old_file(tmp_path, monkeypatch):
+    def disk_full(table, path):
+        path.write_bytes(b"PAR1 half of it")
+        raise OSError("no space left")
+
+    path = tmp_path / "labels.parquet"
+    write_labels(LABELS, path)
+    monkeypatch.setattr(pq, "write_table", disk_full)
+    with pytest.raises(OSError, match="no space left"):
+        write_labels([], path)
+    monkeypatch.undo()
+    assert read_labels_file(path) == LABELS
+    assert [entry.name for entry in tmp_path.iterdir()] == ["labels.parquet"]
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(FgvrError, match=r"no .*labels\.parquet.*fgvr label"):
+        read_labels_file(tmp_path / "labels.parquet")
+
+
+def test_a_file_that_is_not_parquet(tmp_path):
+    path = tmp_path / "labels.parquet"
+    path.write_text("sample_id,names\n")
+    with pytest.raises(FgvrError, match=r"labels\.parquet.*not a Parquet file.*fgvr label"):
+        read_labels_file(path)
+
+
+def test_a_file_without_its_columns(tmp_path):
+    path = tmp_path / "labels.parquet"
+    pq.write_table(pa.table({"sample_id": ["a.jpg"], "flag": [""]}), path)
+    with pytest.raises(FgvrError, match=r"lacks the column\(s\) names, scientific_names, raw.*has sample_id, flag"):
+        read_labels_file(path)

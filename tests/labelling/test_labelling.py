@@ -1,0 +1,366 @@
+import re
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fgvr.errors import FgvrError
+from fgvr.labelers.base import LabelRequest, Reply
+from fgvr.labelers.combined import CombinedLabeler
+from fgvr.labelers.fixed import FixedLabeler
+from fgvr.labelling.labelling import label, plan, read_labels
+from fgvr.labelling.plan import LabelPlan, summary
+from fgvr.labelling.store.keys import request_key
+from fgvr.labelling.store.label_store import LabelStore
+from fgvr.records import ImageRecord, LabelRecord
+from fgvr.testing.tiny_labeler import TinyLabeler
+
+NAMES = [f"{number}.jpg" for number in range(10)]
+REPLIES = dict.fromkeys(NAMES, "Beagle")
+
+
+def photos(names=NAMES):
+    return [
+        ImageRecord(name, Path("true") / name, "support", digest=f"digest-{name}", true_name="Secret Hound")
+        for name in names
+    ]
+
+
+def asked(labeler):
+    return [request.image.sample_id for request in labeler.asked]
+
+
+@pytest.fixture
+def store(tmp_path):
+    with LabelStore(tmp_path / "labels.sqlite") as store:
+        yield store
+
+
+def test_plan_counts_and_asks_nothing(store):
+    labeler = TinyLabeler(REPLIES, failing=["3.jpg"], price_usd=0.5)
+    assert plan(labeler, photos(), store) == LabelPlan(10, 10, 0, 0, 10, 5.0)
+    assert not labeler.asked
+    label(labeler, photos(NAMES[:4]), store, progress=False)
+    later = plan(labeler, photos(), store)
+    assert later == LabelPlan(images=10, requests=10, stored=3, failed_before=1, missing=7, estimate_usd=3.5)
+    assert str(later) == "10 photos, 10 requests: 3 stored, 7 to ask (1 of them failed before), about $3.50"
+
+
+def test_only_what_is_missing_is_asked(store):
+    label(TinyLabeler(REPLIES), photos(NAMES[:6]), store, progress=False)
+    labeler = TinyLabeler(REPLIES)
+    assert label(labeler, photos(), store, progress=False).asked == 4
+    assert asked(labeler) == NAMES[6:]
+    assert label(labeler, photos(), store, progress=False).asked == 0
+
+
+def test_failures_are_retried_and_reported(store):
+    labeler = TinyLabeler(REPLIES, failing=["2.jpg", "5.jpg"], price_usd=0.1)
+    run = label(labeler, photos(), store, progress=False)
+    assert (run.asked, run.failed, run.cost_usd) == (10, 2, pytest.approx(1.0))
+    assert run.first_error == "2.jpg: no reply for '2.jpg'"
+    assert [record.flag for record in read_labels(labeler, photos(), store)].count("failed") == 2
+
+    labeler.asked.clear()
+    labeler.failing = []
+    assert label(labeler, photos(), store, progress=False).failed == 0
+    assert asked(labeler) == ["2.jpg", "5.jpg"]
+    assert all(record.names == ("Beagle",) for record in read_labels(labeler, photos(), store))
+
+
+def test_photos_that_keep_failing_do_not_stop_later_runs(store):
+    labeler = TinyLabeler(REPLIES, failing=["2.jpg"])
+    for _ in range(3):
+        assert label(labeler, photos(), store, progress=False).failed == 1
+
+
+def test_not_one_reply_is_an_error(store):
+    with pytest.raises(FgvrError, match=r"None of the 10 photos has a reply of TinyLabeler.*0\.jpg: no reply"):
+        label(TinyLabeler({}), photos(), store, progress=False)
+
+
+def test_no_true_name_reaches_the_labeler(store):
+    seen = []
+
+    class Nosy(TinyLabeler):
+        def check_images(self, images):
+            seen.extend(images)
+
+        def estimate_usd(self, requests):
+            seen.extend(request.image for request in requests)
+            return 0.0
+
+        def ask(self, requests):
+            seen.extend(request.image for request in requests)
+            return super().ask(requests)
+
+    labeler = Nosy(REPLIES)
+    plan(labeler, photos(), store)
+    label(labeler, photos(), store, progress=False)
+    read_labels(labeler, photos(), store)
+    assert len(seen) == 50
+    assert {image.true_name for image in seen} == {None}
+
+
+def test_equal_photos_are_asked_and_paid_once(store):
+    images = [*photos(), ImageRecord("copy.jpg", Path("copy.jpg"), "support", digest="digest-4.jpg")]
+    labeler = TinyLabeler(REPLIES, price_usd=0.5)
+    assert plan(labeler, images, store).requests == 10
+    label(labeler, images, store, progress=False)
+    labels = read_labels(labeler, images, store)
+    assert Counter(asked(labeler)) == Counter(NAMES)
+    assert labels[10].names == ("Beagle",)
+    assert summary(labels).cost_usd == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize("estimate", [None, 0.0, 0.02])
+def test_the_cost_cap_holds_and_a_later_run_goes_on(store, estimate):
+    labeler = TinyLabeler(REPLIES, price_usd=0.1, estimated_price_usd=estimate)
+    with pytest.raises(FgvrError) as stopped:
+        label(labeler, photos(), store, max_cost_usd=0.7, progress=False)
+    assert "$0.7:" in str(stopped.value)
+    assert "spent $0.7000" in str(stopped.value)
+    assert "3 of 10 requests are missing" in str(stopped.value)
+    assert "the same command again, which may spend --data.max_cost_usd" in str(stopped.value)
+    assert asked(labeler) == NAMES[:7]
+    assert plan(labeler, photos(), store).stored == 7
+
+    label(labeler, photos(), store, max_cost_usd=0.7, progress=False)
+    assert asked(labeler) == NAMES
+
+
+def test_a_cap_below_the_first_request_asks_nothing(store):
+    labeler = TinyLabeler(REPLIES, price_usd=0.1)
+    with pytest.raises(FgvrError, match="10 of 10 requests are missing"):
+        label(labeler, photos(), store, max_cost_usd=0.05, progress=False)
+    assert not labeler.asked
+
+
+def test_a_cap_does_not_stop_what_is_free_or_fits_exactly(store):
+    assert label(TinyLabeler(REPLIES), photos(), store, max_cost_usd=0.0, progress=False).asked == 10
+    exact = TinyLabeler(REPLIES, price_usd=0.1, prompt="Another")
+    assert label(exact, photos(), store, max_cost_usd=1.0, progress=False).asked == 10
+
+
+def test_failed_requests_count_towards_the_cap(store):
+    labeler = TinyLabeler(REPLIES, failing=NAMES, price_usd=0.1)
+    with pytest.raises(FgvrError, match="stopped"):
+        label(labeler, photos(), store, max_cost_usd=0.3, progress=False)
+    assert len(labeler.asked) == 3
+
+
+def test_each_reply_is_stored_before_the_next_is_asked(store):
+    class Breaking(TinyLabeler):
+        def ask(self, requests):
+            for number, reply in enumerate(super().ask(requests)):
+                if number == 4:
+                    raise FgvrError("no quota")
+                yield reply
+
+    labeler = Breaking(REPLIES)
+    with pytest.raises(FgvrError, match="no quota"):
+        label(labeler, photos(), store, progress=False)
+    assert plan(labeler, photos(), store).stored == 4
+
+
+def test_a_labeler_that_breaks_its_contract_is_named(store):
+    class Silent(TinyLabeler):
+        def ask(self, requests):
+            return super().ask(requests[1:])
+
+    class Twice(TinyLabeler):
+        def ask(self, requests):
+            for reply in super().ask(requests):
+                yield reply
+                yield reply
+
+    with pytest.raises(FgvrError, match="Silent left 1 of 10 requests"):
+        label(Silent(REPLIES), photos(), store, progress=False)
+    with pytest.raises(FgvrError, match=r"Twice replied for '0\.jpg', answer 0, twice.*check_labeler"):
+        label(Twice(REPLIES, prompt="Another"), photos(), store, progress=False)
+
+
+def test_the_bar_shows_done_failed_and_dollars(store, capsys):
+    label(TinyLabeler(REPLIES, failing=["2.jpg"], price_usd=0.1), photos(), store)
+    assert re.search(r"10/10.*0 stored before, 1 failed, \$1\.0000 of about \$1\.0000", capsys.readouterr().err)
+
+
+def test_labels_come_in_the_order_of_the_photos(store):
+    labeler = TinyLabeler({"a.jpg": "Beagle", "b.jpg": "Poodle", "c.jpg": "", "d.jpg": "I cannot tell."}, price_usd=0.5)
+    images = photos(["d.jpg", "b.jpg", "never.jpg", "c.jpg", "a.jpg"])
+    label(labeler, images[:2] + images[3:], store, progress=False)
+    labels = read_labels(labeler, images, store)
+    assert [record.sample_id for record in labels] == ["d.jpg", "b.jpg", "never.jpg", "c.jpg", "a.jpg"]
+    assert [record.names for record in labels] == [(), ("Poodle",), (), (), ("Beagle",)]
+    assert [record.flag for record in labels] == ["refusal", "", "failed", "empty", ""]
+    assert labels[2] == LabelRecord("never.jpg", (), flag="failed")
+    assert (labels[0].raw, labels[0].model, labels[0].cost_usd) == ("I cannot tell.", "tiny", 0.5)
+
+
+@pytest.mark.parametrize("raw", ["x" * 10_000, "<div><b>" * 900, "# **Beagle**\n\n" * 700, "\x00\ufffd"])
+def test_any_reply_can_be_read(store, raw):
+    labeler = TinyLabeler({"a.jpg": raw})
+    label(labeler, photos(["a.jpg"]), store, progress=False)
+    [record] = read_labels(labeler, photos(["a.jpg"]), store)
+    assert record.raw == raw
+    assert bool(record.names) != bool(record.flag)
+
+
+def test_several_answers_are_merged(store):
+    labeler = TinyLabeler(
+        {"a.jpg": ["", "House Finch", "Purple Finch (Haemorhous purpureus)", "house finch (Haemorhous mexicanus)"]},
+        answers=4,
+        price_usd=0.5,
+    )
+    assert plan(labeler, photos(["a.jpg"]), store).requests == 4
+    label(labeler, photos(["a.jpg"]), store, progress=False)
+    [record] = read_labels(labeler, photos(["a.jpg"]), store)
+    assert record.names == ("House Finch", "Purple Finch")
+    assert record.scientific_names == ("Haemorhous mexicanus", "Haemorhous purpureus")
+    assert (record.flag, record.cost_usd) == ("", 2.0)
+
+
+def test_given_names_are_taken_as_they_are(store, tmp_path):
+    csv = tmp_path / "names.csv"
+    csv.write_text('file,name\na.jpg,"the **Heron**, grey"\nb.jpg,\n')
+    labeler = FixedLabeler(csv)
+    images = photos(["a.jpg", "b.jpg"])
+    label(labeler, images, store, progress=False)
+    first, second = read_labels(labeler, images, store)
+    assert (first.names, first.scientific_names, first.flag) == (("the **Heron**, grey",), (None,), "")
+    assert (second.names, second.flag) == ((), "empty")
+
+
+def test_summary():
+    labels = [
+        LabelRecord("a", ("Beagle", "Poodle"), cost_usd=0.5, seconds=1.0),
+        LabelRecord("b", ("Beagle",), cost_usd=0.25, seconds=2.0),
+        LabelRecord("c", (), flag="failed"),
+    ]
+    found = summary(labels)
+    assert found.flags == {"": 2, "failed": 1}
+    assert (found.unique_names, found.cost_usd, found.seconds) == (2, 0.75, 3.0)
+    assert str(found) == "2 usable, 1 failed; 2 different names; $0.7500, 3 s"
+
+
+def test_a_failure_in_the_store_is_never_a_label(store):
+    labeler = TinyLabeler(REPLIES)
+    [image] = photos(NAMES[:1])
+    store.put(labeler.identity(), Reply(LabelRequest(image, labeler.prompt), raw="half a rep", error="cut off"))
+    [record] = read_labels(labeler, [image], store)
+    assert (record.names, record.raw, record.flag) == ((), "", "failed")
+
+
+def test_a_request_that_keeps_failing_is_given_up(store):
+    labeler = TinyLabeler(REPLIES, failing=["2.jpg"])
+    labeler.max_attempts = 2
+    for _ in range(2):
+        assert label(labeler, photos(), store, progress=False).failed == 1
+    assert label(labeler, photos(), store, progress=False).asked == 0
+    later = plan(labeler, photos(), store)
+    assert (later.stored, later.missing, later.unasked, later.given_up) == (9, 0, 0, 1)
+    assert "9 stored, 0 to ask, 1 given up (fgvr labels retry-failed)" in str(later)
+    store.retry_failed()
+    assert label(labeler, photos(), store, progress=False).asked == 1
+
+
+def test_where_all_are_given_up_the_error_says_how_to_go_on(store):
+    labeler = TinyLabeler(REPLIES, failing=NAMES)
+    labeler.max_attempts = 1
+    for first in ("The first failure is 0.jpg", "10 were given up"):
+        with pytest.raises(FgvrError, match=rf"None of the 10 photos.*{first}"):
+            label(labeler, photos(), store, progress=False)
+
+
+def test_a_blocked_reply_is_a_refusal(store):
+    [image] = photos(NAMES[:1])
+    labeler = TinyLabeler(REPLIES)
+    store.put(labeler.identity(), Reply(LabelRequest(image, labeler.prompt), usage={"blocked": "SAFETY"}))
+    [record] = read_labels(labeler, [image], store)
+    assert (record.names, record.flag) == ((), "refusal")
+
+
+class SecondOpinion(CombinedLabeler):
+    """The second labeler where the first says Pug."""
+
+    def wanted(self, part, labels, features=None):
+        return [label is not None and "Pug" in label.names for label in labels[0]]
+
+    def combine(self, labels):
+        return [second if second and second.names else first for first, second in zip(*labels, strict=True)]
+
+
+def second_opinion(price_usd=0.5):
+    first = TinyLabeler({**REPLIES, "3.jpg": "Pug", "7.jpg": "Pug"}, prompt="First", price_usd=price_usd)
+    return SecondOpinion([first, TinyLabeler(dict.fromkeys(NAMES, "Boxer"), prompt="Second", price_usd=price_usd)])
+
+
+def test_each_part_is_asked_what_it_is_wanted_for_and_stored_as_its_own(store):
+    labeler = second_opinion()
+    before = plan(labeler, photos(), store)
+    assert (before.missing, before.estimate_usd, before.perhaps, before.perhaps_usd) == (10, 5.0, 10, 5.0)
+    assert str(before).endswith("10 to ask, about $5.00; then up to 10 more, about $5.00")
+    run = label(labeler, photos(), store, progress=False)
+    assert (run.asked, run.failed, run.cost_usd) == (12, 0, pytest.approx(6.0))
+    assert asked(labeler.parts[1]) == ["3.jpg", "7.jpg"]
+    names = [record.names[0] for record in read_labels(labeler, photos(), store)]
+    assert Counter(names) == {"Beagle": 8, "Boxer": 2}
+    after = plan(labeler, photos(), store)
+    assert (after.requests, after.stored, after.missing, after.perhaps) == (12, 12, 0, 0)
+    assert plan(labeler.parts[0], photos(), store).missing == 0, "what a part has said is its own"
+
+
+def test_one_budget_for_all_parts(store):
+    with pytest.raises(FgvrError, match=r"spent \$5\.5000"):
+        label(second_opinion(), photos(), store, max_cost_usd=5.6, progress=False)
+
+
+def test_a_combined_labeler_gets_image_features_where_it_looks_at_them(store):
+    seen = []
+
+    class Looking(SecondOpinion):
+        needs_features = True
+
+        def wanted(self, part, labels, features=None):
+            seen.append(None if features is None else features.shape)
+            return super().wanted(part, labels, features)
+
+    labeler = Looking(second_opinion().parts)
+    label(
+        labeler, photos(), store, progress=False, features=lambda images, space: np.ones((len(images), 3), np.float32)
+    )
+    label(labeler, photos(), store, progress=False)
+    assert seen[0] == (10, 3)
+    assert set(seen[1:]) == {None}
+
+
+def test_what_a_person_corrected_is_read(store):
+    labeler = TinyLabeler({**REPLIES, "3.jpg": "I cannot tell."})
+    label(labeler, photos(), store, progress=False)
+    key = request_key(labeler.identity(), LabelRequest(photos(["3.jpg"])[0], labeler.prompt))
+    store.revise({key: ("Pug",)})
+    [record] = read_labels(labeler, photos(["3.jpg"]), store)
+    assert (record.names, record.flag, record.raw) == (("Pug",), "", "I cannot tell.")
+
+
+def test_a_part_that_fails_on_all_its_photos_does_not_stop_the_others(store):
+    labeler = second_opinion()
+    labeler.parts[1].failing = NAMES
+    assert label(labeler, photos(), store, progress=False).failed == 2
+    labeler.parts[0].failing = NAMES
+    labeler.parts[0].prompt = "Again"
+    with pytest.raises(FgvrError, match="None of the 10 photos has a reply of SecondOpinion"):
+        label(labeler, photos(), store, progress=False)
+
+
+def test_the_photos_of_a_run_are_checked_together(store):
+    checked = []
+
+    class Checking(TinyLabeler):
+        def check_images(self, images):
+            checked.append(len(images))
+
+    first = second_opinion().parts[0]
+    label(SecondOpinion([first, Checking(REPLIES, prompt="Second")]), photos(), store, progress=False)
+    assert checked == [10]

@@ -1,0 +1,161 @@
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from fgvr.errors import FgvrError
+from fgvr.reports.table import COLUMNS
+from fgvr.runs import RunFolder
+from fgvr.sweeps.result import (
+    Tidy,
+    axis_column,
+    caption,
+    format_summary,
+    markdown_summary,
+    own_row,
+    read_tidy,
+    summarise,
+    summary_cells,
+    tidy_rows,
+    write_figure,
+    write_tidy,
+)
+
+
+def tidy(figures, columns=("candidates",), simulated=False):
+    """A sweep: (values, seed) -> cACC of the row coop; zero_shot is 10 a value of the last column."""
+    rows = []
+    for (*values, seed), cacc in figures.items():
+        shared = dict(zip(columns, values, strict=True)) | {"seed": seed, "simulated": simulated}
+        name = "-".join(map(str, [*values, seed]))
+        zero_shot = 10.0 * values[-1] if isinstance(values[-1], int) else 10.0
+        rows += [
+            {**shared, "row": "zero_shot", "cacc": zero_shot, "seconds": float(seed), "run": name},
+            {**shared, "row": "coop", "cacc": cacc, "seconds": 5.0, "coverage": 0.5, "classes": 4, "run": name},
+        ]
+    return Tidy(tuple(columns), tuple(rows))
+
+
+TABLE = tidy({("single", 0): 50.0, ("single", 1): 52.0, ("knn", 0): 60.0, ("knn", 1): 60.0})
+SHOTS = tidy(
+    {(sets, n, seed): 40.0 + n + seed for n in (1, 2, 10) for sets in ("knn", "single") for seed in (0, 1)},
+    columns=("candidates", "shots"),
+)
+
+
+def test_mean_and_deviation_of_every_variant_and_one_line_for_what_is_not_concerned():
+    assert summary_cells(TABLE) == [
+        ["row", "candidates", "cACC", COLUMNS["seconds"], "coverage (%)", "classes"],
+        ["zero_shot", "", "10.0", "0.5 ± 0.7", "-", "-"],
+        ["coop", "single", "51.0 ± 1.4", "5.0", "50.0", "4"],
+        ["coop", "knn", "60.0", "5.0", "50.0", "4"],
+    ]
+    assert caption(TABLE) == "Mean ± standard deviation over 2 seeds."
+
+
+def test_a_row_keeps_the_columns_that_it_depends_on():
+    lines = summarise(SHOTS)
+    assert [line.values for line in lines if line.row == "zero_shot"] == [{"shots": 1}, {"shots": 2}, {"shots": 10}]
+    assert [(line.row, dict(line.values)) for line in lines[:3]] == [
+        ("zero_shot", {"shots": 1}),
+        ("coop", {"candidates": "knn", "shots": 1}),
+        ("coop", {"candidates": "single", "shots": 1}),
+    ]
+
+
+def test_the_runs_own_row_is_never_joined_though_it_is_the_same():
+    same = tidy({("single", 0): 50.0, ("knn", 0): 50.0})
+    assert [line.row for line in summarise(same)] == ["zero_shot", "coop", "coop"]
+    assert caption(same) == "Seed 0."
+    assert "±" not in format_summary(same)
+
+
+def test_seeds_that_are_missing_are_counted():
+    cells = summary_cells(tidy({("single", 0): 50.0, ("single", 1): 52.0, ("knn", 0): 60.0}))
+    assert [(row[0], row[-1]) for row in cells[1:]] == [
+        *(("zero_shot", "2 of 2"), ("coop", "2 of 2"), ("zero_shot", "1 of 2"), ("coop", "1 of 2"))
+    ]
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        [("knn", 1, 0), ("knn", 2, 1)],
+        [("knn", 1, 0), ("knn", 2, 1), ("single", 1, 1), ("single", 2, 0)],
+    ],
+)
+def test_rows_without_a_run_of_the_same_seed_are_not_joined(runs):
+    lines = summarise(tidy(dict.fromkeys(runs, 50.0), ("candidates", "shots")))
+    assert [tuple(line.values.values()) for line in lines if line.row == "zero_shot"] == [run[:2] for run in runs]
+
+
+def test_what_is_simulated_says_so(tmp_path):
+    simulated = tidy({("a|b", 0): 50.0, ("c", 0): 52.0}, simulated=True)
+    assert "Simulated labels, with simulated costs and times." in format_summary(simulated)
+    text = markdown_summary(simulated)
+    assert "| coop (simulated) | a\\|b |" in text
+    assert text.endswith("Simulated labels, with simulated costs and times.")
+
+
+def test_lines_are_aligned():
+    lines = format_summary(TABLE).splitlines()
+    assert lines[0].index("candidates") == lines[2].index("single")
+    assert len({len(line) for line in lines[:-1]}) == 1
+
+
+def test_the_files_hold_what_the_runs_said(tmp_path):
+    folder = RunFolder(tmp_path / "knn-seed1")
+    (folder.path / "logs/version_0").mkdir(parents=True)
+    record = {"cacc": 61.5, "cost_usd": 0, "candidates": "knn", "simulated": True, "ruler": {"photos": 3}}
+    folder.metrics.write_text(json.dumps({"zero_shot": {"cacc": 50}, "coop": record, "labeler": {"cacc": 70.5}}))
+    quality = "step,candidates/coverage,candidates/mean_size,train/loss\n0,,,2.5\n1,0.75,1.5,\n"
+    (folder.path / "logs/version_0/metrics.csv").write_text(quality)
+    rows = tidy_rows(folder, {"candidates": "knn", "k": 3}, 1)
+    write_tidy(Tidy(("candidates", "k"), tuple(rows)), tmp_path)
+    table = pq.read_table(tmp_path / "sweep.parquet")
+    assert table.column_names == [
+        *("candidates", "k", "seed", "row", "cacc", "cost_usd"),
+        *("coverage", "purity", "mean_size", "classes", "simulated", "oracle", "run"),
+    ]
+    assert str(table.schema.field("k").type) == "int64"
+    read = read_tidy(tmp_path)
+    assert read.columns == ("candidates", "k")
+    assert [row["row"] for row in read.rows] == ["zero_shot", "coop", "labeler"]
+    assert [row["coverage"] for row in read.rows] == [None, 0.75, None]
+    assert [row["simulated"] for row in read.rows] == [False, True, False]
+    assert read.rows[1]["run"] == "knn-seed1"
+    assert len((tmp_path / "sweep.csv").read_text().splitlines()) == 4
+    assert own_row(row["row"] for row in read.rows) == "coop"
+
+
+def test_a_column_of_numbers_and_words_is_written_as_words(tmp_path):
+    write_tidy(tidy({("all", 0): 1.0, (3, 0): 2.0}, columns=("shots",)), tmp_path)
+    assert [row["shots"] for row in read_tidy(tmp_path).rows] == ["all", "all", "3", "3"]
+
+
+def test_a_folder_without_a_table_is_named(tmp_path):
+    with pytest.raises(FgvrError, match=r"There is no .*sweep\.parquet"):
+        read_tidy(tmp_path)
+    (tmp_path / "sweep.parquet").write_bytes(b"PAR1")
+    with pytest.raises(FgvrError, match="is not the table of a sweep"):
+        read_tidy(tmp_path)
+
+
+def test_numbers_are_drawn(tmp_path):
+    assert axis_column(TABLE) is None
+    assert axis_column(SHOTS) == "shots"
+    write_figure(SHOTS, tmp_path / "a.svg")
+    text = (tmp_path / "a.svg").read_text()
+    assert "cACC over shots</text>" in text
+    for name in ("zero_shot", "coop, knn", "coop, single"):
+        assert text.count(f">{name}</text>") == 1
+    write_figure(SHOTS, tmp_path / "b.svg")
+    assert (tmp_path / "b.svg").read_bytes() == (tmp_path / "a.svg").read_bytes()
+    level = tidy({(n, sets, 0): 1.0 * n for n in (1, 2, 3) for sets in ("knn", "single")}, ("k", "candidates"))
+    write_figure(level, tmp_path / "level.svg")
+    assert (tmp_path / "level.svg").read_text().count(">zero_shot</text>") == 1, "a level line, once in the legend"
+    simulated = tidy({(n, 0): 1.0 for n in (1, 2, 3)}, ("k",), simulated=True)
+    write_figure(simulated, tmp_path / "c.svg")
+    assert "(simulated labels)" in (tmp_path / "c.svg").read_text()
+    with pytest.raises(FgvrError, match="varies no number"):
+        write_figure(TABLE, tmp_path / "d.svg")
