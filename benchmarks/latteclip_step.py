@@ -37,12 +37,12 @@ from random_weights import random_backbone
 from torch import Tensor
 
 from fgvr.backbones.open_clip import OpenClipBackbone
-from fgvr.pipeline.allocator import keep_freed_memory
 from fgvr.data.batches import Batch
 from fgvr.descriptions.texts import DescriptionTexts
 from fgvr.fieldguide.species import draw_guide
 from fgvr.methods.latteclip import LatteClipMethod
 from fgvr.methods.zero_shot import template_features
+from fgvr.pipeline.allocator import keep_freed_memory
 from fgvr.records import Description, ImageRecord, Vocabulary
 
 PHOTOS = 1000

@@ -12,6 +12,8 @@ Everything that the command line does is here, too::
 
 from typing import TYPE_CHECKING, Any
 
+from fgvr.moved import accept_old_names
+
 __version__ = "0.1.0"
 __all__ = [
     "Evaluation",
@@ -30,6 +32,8 @@ __all__ = [
     "open_run",
     "sweep",
 ]
+
+accept_old_names()
 
 if TYPE_CHECKING:
     from fgvr.api import (

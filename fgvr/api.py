@@ -1,7 +1,6 @@
 """fgvr from Python: the runs of the command line, from the same configurations and through the same code."""
 
 import logging
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,7 +17,6 @@ from fgvr.descriptions.files import read_descriptions
 from fgvr.errors import FgvrError
 from fgvr.metrics.evaluate import Evaluation, evaluate
 from fgvr.pipeline.allocator import keep_freed_memory
-from fgvr.pipeline.quiet import silence
 from fgvr.pipeline.results import ResultTable
 from fgvr.pipeline.run import Run
 from fgvr.pipeline.trained_model import PhotoNames, TrainedModel
@@ -88,7 +86,7 @@ def configure(
     parts = cli.build()
     if objects:
         parts = replace(parts, trainer={**parts.trainer, **objects})
-    return Run(parts, compared=ComparedRows(cli.compare) if cli.compare else None)
+    return Run(parts, compared=ComparedRows(cli.compare, main_guard=False) if cli.compare else None)
 
 
 def fit(config: str | Path | None = None, *, verbose: bool = False, **options: Any) -> Run:
@@ -258,15 +256,13 @@ def _is_object(value: Any) -> bool:
 
 @contextmanager
 def _spoken(verbose: bool) -> Iterator[None]:
-    """Show what fgvr has to say, or its warnings alone, and nothing of other packages that tells a user nothing."""
+    """Show what fgvr has to say, or its warnings alone."""
     logger = logging.getLogger("fgvr")
     before = logger.level
     if verbose:
         logging.basicConfig(format="%(message)s")
     logger.setLevel(logging.INFO if verbose else logging.WARNING)
     try:
-        with warnings.catch_warnings():
-            silence()
-            yield
+        yield
     finally:
         logger.setLevel(before)

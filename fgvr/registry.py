@@ -12,7 +12,7 @@ import difflib
 import importlib
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -41,7 +41,7 @@ class Registry(Mapping[str, str]):
 
     def __init__(self, kind: str, builtins: Mapping[str, str]) -> None:
         self.kind = kind
-        self._builtins = dict(builtins)
+        self.builtins = dict(builtins)
         self._paths: dict[str, str] | None = None
         self._distributions: dict[str, str] = {}
         self._clashes: dict[str, list[str]] = {}
@@ -101,11 +101,11 @@ class Registry(Mapping[str, str]):
     def _scan(self) -> dict[str, str]:
         if self._paths is not None:
             return self._paths
-        self._paths = dict(self._builtins)
+        self._paths = dict(self.builtins)
         for entry in entry_points(group=f"fgvr.{self.kind}"):  # metadata only: the plugin itself is not imported
             path = entry.value.replace(":", ".")
             distribution = entry.dist.name if entry.dist else "unknown"
-            if entry.name in self._builtins:
+            if entry.name in self.builtins:
                 warnings.warn(
                     f"{distribution} offers {path} as {entry.name!r}, which is the name of a built-in one of the "
                     f"fgvr.{self.kind}; select it by its class path.",
@@ -116,6 +116,34 @@ class Registry(Mapping[str, str]):
             else:
                 self._distributions[entry.name] = distribution
         return self._paths
+
+
+def lazy_exports(package: str, registry: Registry, base: str) -> tuple[Callable[[str], Any], list[str]]:
+    """Let a package hand out the classes of its plugins, each imported when it is asked for.
+
+    ``__init__.pyi`` beside the package's ``__init__.py`` says the same to type checkers.
+
+    Args:
+        package: Name of the package.
+        registry: Its plugins; the built-in ones are handed out.
+        base: Class path of their base class, which is handed out, too.
+
+    Returns:
+        The package's ``__getattr__`` and its ``__all__``.
+
+    Example:
+        >>> get, names = lazy_exports("fgvr.losses", LOSSES, "fgvr.losses.base.Loss")
+        >>> get("ProdenLoss").__module__, names[:2]
+        ('fgvr.losses.proden', ['AbsGCELoss', 'AbsMAELoss'])
+    """
+    paths = {path.rpartition(".")[2]: path for path in (*registry.builtins.values(), base)}
+
+    def get(name: str) -> Any:
+        if name not in paths:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(paths[name].rpartition(".")[0]), name)
+
+    return get, sorted(paths)
 
 
 DATASETS = Registry(

@@ -26,9 +26,9 @@ from fgvr.config.cli import ParsedCLI
 from fgvr.labelers.cascade import CascadeLabeler
 from fgvr.labelers.combined import first_classes
 from fgvr.labelers.fieldguide import FieldguideLabeler
+from fgvr.labelers.vote import VoteLabeler
 from fgvr.labelling.labelling import label, read_labels
 from fgvr.labelling.store.label_store import LabelStore
-from fgvr.labelers.vote import VoteLabeler
 from fgvr.records import ImageRecord, LabelRecord, Space
 from fgvr.registry import SELECTIONS
 from fgvr.vocabulary.build import build_vocabulary, labels_as_indices

@@ -24,12 +24,12 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from fgvr.config.cli import ParsedCLI
-from fgvr.vocabulary.given import stated_vocabulary
 from fgvr.descriptions.files import read_descriptions
 from fgvr.descriptions.pseudo_labels import zero_shot_labels
 from fgvr.descriptions.texts import DescriptionTexts, matched
 from fgvr.errors import FgvrError
 from fgvr.methods.zero_shot import template_features
+from fgvr.vocabulary.given import stated_vocabulary
 
 
 def named(features: Tensor, truth: Tensor, texts: Tensor) -> dict[str, float]:

@@ -13,6 +13,7 @@ import fgvr
 PACKAGE = Path(fgvr.__file__).parent
 # each part may import itself and what stands before it
 ORDER = (
+    "moved",
     *("errors", "text", "files", "images", "tables", "registry", "packaged", "runs", "cache", "records", "fieldguide"),
     *("vocabulary", "datasets", "metrics", "selections", "labelers", "labelling", "descriptions"),
     *("backbones", "classifiers", "heads", "losses", "candidates"),

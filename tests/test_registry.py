@@ -11,7 +11,7 @@ from fgvr import registry as module
 from fgvr.errors import FgvrError
 from fgvr.registry import KINDS, SLOTS, Registry
 
-ENTRIES = [(kind, name) for kind, registry in KINDS.items() for name in registry._builtins]
+ENTRIES = [(kind, name) for kind, registry in KINDS.items() for name in registry.builtins]
 BASES = {
     "datasets": "fgvr.datasets.base.ImageDataset",
     "labelers": "fgvr.labelers.base.Labeler",
@@ -63,7 +63,7 @@ def test_every_plugin_class_of_the_package_is_listed(kind):
         and not inspect.isabstract(value)
         and value.__module__ == name
     }
-    assert found == set(KINDS[kind]._builtins.values())
+    assert found == set(KINDS[kind].builtins.values())
 
 
 def test_names_classes_and_paths_mean_one_thing():
@@ -116,3 +116,19 @@ def test_the_registry_and_list_import_no_torch(code):
 
 def test_slots_cover_every_kind():
     assert {registry.kind for registry in SLOTS.values()} | {"methods"} == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_package_hands_out_its_plugins_and_says_so_to_type_checkers(kind):
+    base = base_of(kind)
+    package = importlib.import_module(base.__module__.rpartition(".")[0])
+    paths = sorted({*KINDS[kind].builtins.values(), f"{base.__module__}.{base.__qualname__}"})
+    assert package.__all__ == sorted(path.rpartition(".")[2] for path in paths)
+    assert {getattr(package, path.rpartition(".")[2]).__module__ for path in paths} == {
+        path.rpartition(".")[0] for path in paths
+    }
+    parts = [path.rpartition(".") for path in paths]
+    stub = Path(package.__file__).with_suffix(".pyi").read_text()
+    assert stub.splitlines() == [f"from {module} import {name} as {name}" for module, _, name in parts]
+    with pytest.raises(AttributeError, match="has no attribute 'NoSuchThing'"):
+        package.NoSuchThing  # noqa: B018

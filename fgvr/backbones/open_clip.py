@@ -77,7 +77,7 @@ class OpenClipBackbone(Backbone):
             raise FgvrError(f"visual_space is {visual_space!r}; expected 'pre_projection', 'projected' or 'iso_clip'.")
         if text_memory_gb < 0:
             raise FgvrError(f"text_memory_gb is {text_memory_gb}; expected 0 or more, for instance 2.2.")
-        self.model_name = model
+        self.model = model
         self.pretrained = pretrained
         self.config_dir = config_dir
         self.cache_dir = cache_dir
@@ -130,7 +130,7 @@ class OpenClipBackbone(Backbone):
             pixels = self.transform(Image.new("RGB", (64, 64), "grey")).unsqueeze(0)
         self._unprojected = unprojected_tower(self.clip, pixels)
         if self._unprojected is None:
-            _LOG.info("%s has no features before a projection: photos are compared in the joint space", self.model_name)
+            _LOG.info("%s has no features before a projection: photos are compared in the joint space", self.model)
             return
         self._visual_dim = self._unprojected(pixels)[0].shape[1]
         if self.visual_space == "iso_clip":
@@ -139,7 +139,7 @@ class OpenClipBackbone(Backbone):
     def fingerprint(self) -> str:
         """See the base class."""
         space = f"-{self.visual_space}" if self.has_visual_space else ""
-        return f"open_clip-{tower_fingerprint(self.clip.visual, self.transform, self.model_name)}{space}"
+        return f"open_clip-{tower_fingerprint(self.clip.visual, self.transform, self.model)}{space}"
 
     @property
     def has_visual_space(self) -> bool:
@@ -204,7 +204,7 @@ class OpenClipBackbone(Backbone):
         known_tokens = isinstance(self._tokenizer, SimpleTokenizer) and self._tokenizer.reduction_fn is None
         if not plain or not known_tokens or pool_type not in ("argmax", "eos"):
             raise FgvrError(
-                f"Prompts cannot be learned over {self.model_name}: that needs CLIP's text transformer, its tokenizer "
+                f"Prompts cannot be learned over {self.model}: that needs CLIP's text transformer, its tokenizer "
                 f"and features taken at the end token. Choose such a model (for instance ViT-B-16), or zero_shot."
             )
         return OpenClipPromptEncoder(tower, self._tokenizer, self.text_batch_size, int(self.text_memory_gb * 1e9))
@@ -213,15 +213,15 @@ class OpenClipBackbone(Backbone):
         """Open_clip's name of the model, its weights, and whether these need QuickGELU in a GELU architecture."""
         import open_clip
 
-        if self.model_name.startswith(("hf-hub:", "local-dir:")):
+        if self.model.startswith(("hf-hub:", "local-dir:")):
             if self.pretrained is not None:
-                raise FgvrError(f"{self.model_name} has weights of its own: leave out pretrained={self.pretrained!r}.")
-            return self.model_name, None, False
-        name = self.model_name.replace("/", "-")
+                raise FgvrError(f"{self.model} has weights of its own: leave out pretrained={self.pretrained!r}.")
+            return self.model, None, False
+        name = self.model.replace("/", "-")
         models = open_clip.list_models()
         if name not in models:
             raise FgvrError(
-                f"open_clip has no model {self.model_name!r}{_closest(name, models)}. To see them all: "
+                f"open_clip has no model {self.model!r}{_closest(name, models)}. To see them all: "
                 'python -c "import open_clip; print(open_clip.list_models())"'
             )
         tags = open_clip.list_pretrained_tags_by_model(name)
@@ -243,11 +243,11 @@ class OpenClipBackbone(Backbone):
         reason = f"{type(error).__name__}: {str(error).strip()[:300]}"
         if self.pretrained is not None and Path(self.pretrained).is_file():
             return FgvrError(
-                f"{self.pretrained} has no weights for {self.model_name} ({reason}). Expected is a state dict of that "
+                f"{self.pretrained} has no weights for {self.model} ({reason}). Expected is a state dict of that "
                 f"architecture, saved by safetensors or torch.save; a TorchScript archive must be converted first."
             )
         return FgvrError(
-            f"open_clip cannot load {self.model_name} with pretrained={self.pretrained!r} ({reason}). Without a "
+            f"open_clip cannot load {self.model} with pretrained={self.pretrained!r} ({reason}). Without a "
             f"network: fetch the weights on another machine and give their file as pretrained, or copy that machine's "
             f"~/.cache/huggingface here and set HF_HUB_OFFLINE=1. The backbone 'lite' needs no download."
         )

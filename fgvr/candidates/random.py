@@ -38,6 +38,7 @@ class RandomCandidates(CandidateStrategy):
     needs_features = True
 
     def __init__(self, k: int = 3, space: Space = "visual") -> None:
+        self.k = k
         self._knn = KnnCandidates(k, space=space)
         self.space = space
 

@@ -44,8 +44,8 @@ def as_arguments(options: Mapping[str, Any]) -> list[str]:
 def as_config(value: Any, place: str = "the value") -> Any:
     """A value as a configuration holds it: plain values, and ``class_path`` with ``init_args`` for a plugin's object.
 
-    Of an object, what its constructor was given is read from the attributes of the same names, which every plugin of
-    fgvr keeps.
+    Of an object, what its constructor was given is read from the attributes of the same names (or ``given_NAME``, where
+    the name is that of something else), which every plugin of fgvr keeps.
 
     Args:
         value: The value.
@@ -85,15 +85,13 @@ def _object(value: Any, place: str) -> dict[str, Any]:
     for name, parameter in signature(kind).parameters.items():
         if parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
             continue
-        if not hasattr(value, name):
-            if parameter.default is not Parameter.empty and not hasattr(value, f"_{name}"):
-                raise FgvrError(
-                    f"{place}: {kind.__name__} does not keep its argument {name!r}, so the run could not be repeated. "
-                    f"Keep it as self.{name}, or give {{'class_path': {path!r}, 'init_args': {{...}}}}."
-                )
-            arguments[name] = as_config(getattr(value, f"_{name}", None), f"{place}.{name}")
-            continue
-        arguments[name] = as_config(getattr(value, name), f"{place}.{name}")
+        kept = next((held for held in (f"given_{name}", name, f"_{name}") if hasattr(value, held)), None)
+        if kept is None:
+            raise FgvrError(
+                f"{place}: {kind.__name__} does not keep its argument {name!r}, so the run could not be repeated. "
+                f"Keep it as self.{name}, or give {{'class_path': {path!r}, 'init_args': {{...}}}}."
+            )
+        arguments[name] = as_config(getattr(value, kept), f"{place}.{name}")
     return {"class_path": path, "init_args": arguments}
 
 

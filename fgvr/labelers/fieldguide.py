@@ -106,19 +106,32 @@ class FieldguideLabeler(Labeler):
             raise FgvrError(f"data.labeler.names is {names}; expected 1 or more.")
         several = f"Provide the {names} best fine-grained class labels for this image, the best first"
         super().__init__(prompt or (PAPER_PROMPT if names == 1 else several))
-        noise = {"confusion": confusion, "invention": invention, "generic": generic, "refusal": refusal}
+        self.confusion = confusion
+        self.invention = invention
+        self.generic = generic
+        self.refusal = refusal
+        noise = self.noise
         for name, value in {**noise, "latin": latin}.items():
             if not 0 <= value <= 1:
                 raise FgvrError(f"data.labeler.{name} is {value}; expected a probability, from 0 to 1.")
         if sum(noise.values()) > 1 + 1e-9:
             raise FgvrError(f"data.labeler's {', '.join(noise)} sum to {sum(noise.values()):.2f}; expected 1 at most.")
         self.names = names
-        self.noise = noise
         self.latin = latin
         self.seed = seed
         self.usd_per_reply = usd_per_reply
         self.seconds_per_reply = seconds_per_reply
         self.task: Task | None = None
+
+    @property
+    def noise(self) -> dict[str, float]:
+        """Kind of mistake -> its probability."""
+        return {
+            "confusion": self.confusion,
+            "invention": self.invention,
+            "generic": self.generic,
+            "refusal": self.refusal,
+        }
 
     def identity(self) -> dict[str, Any]:
         """The noise model, its seed and, where it describes, the task."""

@@ -152,7 +152,8 @@ class LatteClipMethod(FineTuneMethod):
         )
         self.texts: list[TextKind] = list(_KINDS) if texts is None else texts
         _check(fidelity, self.texts, mixer, loss_zs, loss_ft, alpha, momentum)
-        self.released = fidelity == "released"
+        self.fidelity = fidelity
+        self.momentum = momentum
         self.mixer = mixer
         self.loss_zs = loss_zs
         self.loss_ft = loss_ft
@@ -164,6 +165,11 @@ class LatteClipMethod(FineTuneMethod):
         self.descriptions: DescriptionTexts | None = None
         self._photo_texts: PhotoTexts | None = None
         self._step: _Step | None = None
+
+    @property
+    def released(self) -> bool:
+        """Whether it follows the released code."""
+        return self.fidelity == "released"
 
     @property
     def description_kinds(self) -> tuple[Kind, ...]:

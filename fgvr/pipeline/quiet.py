@@ -26,7 +26,7 @@ def silence() -> None:
     for message in _WARNINGS:
         warnings.filterwarnings("ignore", message=message)
     # an advertisement for a hosted logger
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_tip)
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_tip)  # a filter is added once
 
 
 def _is_no_tip(record: logging.LogRecord) -> bool:

@@ -3,6 +3,7 @@
 import functools
 import logging
 import os
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -33,6 +34,7 @@ from fgvr.pipeline.descriptions import describe_before_training, descriptions_of
 from fgvr.pipeline.loggers import finish, make_loggers
 from fgvr.pipeline.parts import RunParts
 from fgvr.pipeline.processes import ASKED_BEFORE, external_processes, is_rank_zero
+from fgvr.pipeline.quiet import silence
 from fgvr.pipeline.results import Report, ResultTable
 from fgvr.pipeline.time_estimate import TimeEstimate
 from fgvr.records import CandidateSets, LabelRecord, Vocabulary
@@ -58,16 +60,18 @@ class ComparedRows(Protocol):
         """Train them, and take them into the files of the run; says how to run those that failed."""
 
 
-def _leaves_no_empty_folder(stage: Callable[Concatenate["Run", P], R]) -> Callable[Concatenate["Run", P], R]:
-    """Take the run folder away again where a stage has left nothing in it but the configuration."""
+def _stage(stage: Callable[Concatenate["Run", P], R]) -> Callable[Concatenate["Run", P], R]:
+    """Keep other packages from saying what tells a user nothing, and leave no folder in which there is nothing."""
 
     @functools.wraps(stage)
     def wrapped(run: "Run", /, *args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return stage(run, *args, **kwargs)
-        except FgvrError:
-            run.discard_empty_folder()
-            raise
+        with warnings.catch_warnings():
+            silence()
+            try:
+                return stage(run, *args, **kwargs)
+            except FgvrError:
+                run.discard_empty_folder()
+                raise
 
     return wrapped
 
@@ -89,6 +93,7 @@ class Run:
         self.compared = compared
         self.failed_rows = ""
         self._trainer: Trainer | None = None
+        self._fitted: Trainer | None = None
         if folder is not None:
             self.folder = folder
 
@@ -151,6 +156,7 @@ class Run:
 
     # stages
 
+    @_stage
     def label(self, asker: Asker | None = None) -> list[LabelRecord]:
         """Ask the labeler for what is missing, and return what is known of each photo that it is asked about.
 
@@ -163,7 +169,7 @@ class Run:
         self._begin(RunState(backbone=self.method.backbone))
         return self.data.label(asker)
 
-    @_leaves_no_empty_folder
+    @_stage
     def describe(self, asker: Asker | None = None) -> Descriptions:
         """Ask for the descriptions that are missing, and leave all of them in the run folder.
 
@@ -185,7 +191,7 @@ class Run:
         write_vocabulary(vocabulary, self.folder.vocabulary)
         write_descriptions(known.descriptions, self.folder.descriptions, known.summary.origin)
 
-    @_leaves_no_empty_folder
+    @_stage
     def candidates(self) -> CandidateSets:
         """Build the candidate sets from stored labels.
 
@@ -201,7 +207,7 @@ class Run:
         data.make_candidates(vocabulary, method, device)
         return read_candidates(self.folder.candidates, vocabulary.names)
 
-    @_leaves_no_empty_folder
+    @_stage
     def fit(self) -> "Run":
         """Label and describe what is missing, train, predict the evaluated photos, and write the table.
 
@@ -213,6 +219,7 @@ class Run:
         if method.trains:
             trainer.fit(method, datamodule=data, ckpt_path=parts.ckpt_path, weights_only=parts.weights_only)
         take_best(self._added, trainer, method, data)
+        self._fitted = trainer
         trainer.test(method, datamodule=data, verbose=False)
         if self.compared is not None and trainer.is_global_zero:
             # the driver of a GPU does not survive a fork, and several processes need the launcher of Lightning
@@ -220,19 +227,19 @@ class Run:
             self.failed_rows = self.compared.train(self, fork)
         return self
 
-    @_leaves_no_empty_folder
+    @_stage
     def test(self) -> "Run":
         """Predict the evaluated photos, and write the table."""
         self._evaluate("test", verbose=False)
         return self
 
-    @_leaves_no_empty_folder
+    @_stage
     def validate(self) -> "Run":
         """Log the figures of the split ``val``."""
         self._evaluate("validate")
         return self
 
-    @_leaves_no_empty_folder
+    @_stage
     def predict(self) -> "Run":
         """Predict the evaluated photos; true names are not looked at."""
         self._evaluate("predict")
@@ -269,9 +276,11 @@ class Run:
         self.data.begin(state)
 
     def _evaluate(self, command: str, **kwargs: Any) -> None:
-        trainer = self._start(command)
+        if self._fitted is not None:  # by the parameters that it has learned just now
+            getattr(self._fitted, command)(self.method, datamodule=self.data, **kwargs)
+            return
         path, weights_only = self.parts.ckpt_path, self.parts.weights_only
-        stage = getattr(trainer, command)
+        stage = getattr(self._start(command), command)
         stage(self.method, datamodule=self.data, ckpt_path=path, weights_only=weights_only, **kwargs)
 
     def _start(self, command: str) -> Trainer:

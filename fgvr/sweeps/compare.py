@@ -36,10 +36,13 @@ class ComparedRows:
 
     Args:
         entries: Row name -> the options in which its run differs.
+        main_guard: Whether this process may be forked; a fork imports the main module again, and a script that has no
+            guard would run again.
     """
 
-    def __init__(self, entries: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, entries: Mapping[str, Mapping[str, Any]], main_guard: bool = True) -> None:
         self.entries = entries
+        self.main_guard = main_guard
 
     def check(self, run: Run) -> None:
         """Refuse compared rows that could not be run, before anything is paid for or trained.
@@ -79,7 +82,7 @@ class ComparedRows:
         Returns:
             For each row that is not in the files, its name and what to do; ``""`` where all are.
         """
-        return run_compared(run.folder, self.entries, run.data.photos, fork)
+        return run_compared(run.folder, self.entries, run.data.photos, fork and self.main_guard)
 
 
 def check_rows(entries: Mapping[str, Mapping[str, Any]], own: Collection[str]) -> None:

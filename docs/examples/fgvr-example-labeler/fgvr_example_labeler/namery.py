@@ -15,9 +15,9 @@ from fgvr.errors import FgvrError
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest, Reply
 from fgvr.labelers.hosts.server_errors import plain, retry_after
-from fgvr.labelers.tasks.pictures import PictureOptions
 from fgvr.labelers.remote import AttemptFailedError, Question, RemoteLabeler, ServerAbsentError, ServerBusyError
 from fgvr.labelers.tasks.base import Task
+from fgvr.labelers.tasks.pictures import PictureOptions
 
 KEY = "NAMERY_API_KEY"
 LONGEST = 1_000_000  # bytes of a response

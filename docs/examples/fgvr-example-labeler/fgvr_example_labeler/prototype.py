@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from fgvr.labelers.base import Reply
 from fgvr.labelers.local import LocalLabeler, LocalQuestion
-from fgvr.labelers.tasks.pictures import PictureOptions
 from fgvr.labelers.tasks.base import Task
+from fgvr.labelers.tasks.pictures import PictureOptions
 
 if TYPE_CHECKING:
     import torch

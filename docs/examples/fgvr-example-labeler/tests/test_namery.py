@@ -9,8 +9,8 @@ import pytest
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest
-from fgvr.labelers.tasks.pictures import encode_pictures
 from fgvr.labelers.remote import AttemptFailedError, Question, ServerAbsentError, ServerBusyError
+from fgvr.labelers.tasks.pictures import encode_pictures
 from fgvr.testing.labelers import check_labeler
 from PIL import Image
 

@@ -1,0 +1,15 @@
+from fgvr.datasets.base import ImageDataset as ImageDataset
+from fgvr.datasets.caltech101 import Caltech101Dataset as Caltech101Dataset
+from fgvr.datasets.cub200 import Cub200Dataset as Cub200Dataset
+from fgvr.datasets.dtd import DtdDataset as DtdDataset
+from fgvr.datasets.eurosat import EurosatDataset as EurosatDataset
+from fgvr.datasets.fgvc_aircraft import FgvcAircraftDataset as FgvcAircraftDataset
+from fgvr.datasets.fieldguide import FieldguideDataset as FieldguideDataset
+from fgvr.datasets.flowers102 import Flowers102Dataset as Flowers102Dataset
+from fgvr.datasets.folder import FolderDataset as FolderDataset
+from fgvr.datasets.food101 import Food101Dataset as Food101Dataset
+from fgvr.datasets.manifest import ManifestDataset as ManifestDataset
+from fgvr.datasets.oxford_pets import OxfordPetsDataset as OxfordPetsDataset
+from fgvr.datasets.stanford_cars import StanfordCarsDataset as StanfordCarsDataset
+from fgvr.datasets.sun397 import Sun397Dataset as Sun397Dataset
+from fgvr.datasets.ucf101 import Ucf101Dataset as Ucf101Dataset

@@ -1,0 +1,11 @@
+from fgvr.labelers.base import Labeler as Labeler
+from fgvr.labelers.blip2 import Blip2Labeler as Blip2Labeler
+from fgvr.labelers.cascade import CascadeLabeler as CascadeLabeler
+from fgvr.labelers.classifier import ClassifierLabeler as ClassifierLabeler
+from fgvr.labelers.fieldguide import FieldguideLabeler as FieldguideLabeler
+from fgvr.labelers.fixed import FixedLabeler as FixedLabeler
+from fgvr.labelers.gemini.labeler import GeminiLabeler as GeminiLabeler
+from fgvr.labelers.llava import LlavaLabeler as LlavaLabeler
+from fgvr.labelers.openai.labeler import OpenAILabeler as OpenAILabeler
+from fgvr.labelers.recorded import RecordedLabeler as RecordedLabeler
+from fgvr.labelers.vote import VoteLabeler as VoteLabeler

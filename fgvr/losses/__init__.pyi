@@ -1,0 +1,17 @@
+from fgvr.losses.abs_gce import AbsGCELoss as AbsGCELoss
+from fgvr.losses.abs_mae import AbsMAELoss as AbsMAELoss
+from fgvr.losses.alim import AlimLoss as AlimLoss
+from fgvr.losses.base import Loss as Loss
+from fgvr.losses.cavl import CavlLoss as CavlLoss
+from fgvr.losses.cc import CCLoss as CCLoss
+from fgvr.losses.ce import CELoss as CELoss
+from fgvr.losses.crdpll import CrdpllLoss as CrdpllLoss
+from fgvr.losses.exp import ExpLoss as ExpLoss
+from fgvr.losses.lws import LwsLoss as LwsLoss
+from fgvr.losses.near import NearLoss as NearLoss
+from fgvr.losses.nll_avg import NllAvgLoss as NllAvgLoss
+from fgvr.losses.pico import PicoLoss as PicoLoss
+from fgvr.losses.pop import PopLoss as PopLoss
+from fgvr.losses.proden import ProdenLoss as ProdenLoss
+from fgvr.losses.rc import RCLoss as RCLoss
+from fgvr.losses.scl_nl import SclNlLoss as SclNlLoss

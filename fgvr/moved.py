@@ -1,0 +1,68 @@
+"""Modules that have moved: their old names go on working for one release."""
+
+import importlib
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_loader
+from types import ModuleType
+
+_READERS = (
+    *("base", "folder", "manifest", "standard", "split_file", "download", "verify", "scan", "photos", "support"),
+    *("caltech101", "cub200", "dtd", "eurosat", "fgvc_aircraft", "fieldguide", "flowers102", "food101", "oxford_pets"),
+    *("stanford_cars", "sun397", "ucf101"),
+)
+_STORE = ("corrections", "database", "exchange", "keys", "review", "stats", "synonyms")
+_ASKING = ("requests", "batch_run", "plan", "run_lock", "ray_pool")
+
+MOVED = {
+    "fgvr.data.cache": "fgvr.cache",
+    "fgvr.data.class_names": "fgvr.vocabulary.given",
+    "fgvr.data.labels": "fgvr.labelling.photo_labels",
+    **{f"fgvr.data.{name}": f"fgvr.datasets.{name}" for name in _READERS},
+    "fgvr.labelers.run": "fgvr.labelling.labelling",
+    "fgvr.labelers.files": "fgvr.labelling.files",
+    "fgvr.labelers.pictures": "fgvr.labelers.tasks.pictures",
+    **{f"fgvr.labelers.asking.{name}": f"fgvr.labelling.{name}" for name in _ASKING},
+    "fgvr.labelers.storage": "fgvr.labelling.store",
+    "fgvr.labelers.storage.store": "fgvr.labelling.store.label_store",
+    "fgvr.labelers.storage.stored": "fgvr.labelling.store.rows",
+    "fgvr.labelers.storage.rereading": "fgvr.labelling.store.parse_stored",
+    **{f"fgvr.labelers.storage.{name}": f"fgvr.labelling.store.{name}" for name in _STORE},
+    **{f"fgvr.labelers.hosts.{host}_batch": f"fgvr.labelers.{host}.batches" for host in ("openai", "gemini")},
+    **{f"fgvr.labelers.hosts.{host}_errors": f"fgvr.labelers.{host}.errors" for host in ("openai", "gemini")},
+}
+"""Old name of a module -> its new one."""
+
+
+class _MovedModules(MetaPathFinder, Loader):
+    """Imports the new module where the old one is asked for."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """See the base class."""
+        return spec_from_loader(fullname, self) if fullname in MOVED else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """The module of the new name."""
+        new = MOVED[spec.name]
+        warnings.warn(
+            f"{spec.name} is {new} now; the old name will go with fgvr 0.2.", DeprecationWarning, stacklevel=2
+        )
+        module = importlib.import_module(new)
+        spec.loader_state = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing: it was executed under its own name, which it gets back."""
+        assert module.__spec__ is not None, "the import system has set it just now"
+        module.__spec__ = module.__spec__.loader_state
+
+
+def accept_old_names() -> None:
+    """Let old names be imported in this process."""
+    if not any(isinstance(finder, _MovedModules) for finder in sys.meta_path):
+        sys.meta_path.append(_MovedModules())
