@@ -33,6 +33,7 @@ def check_task(task: Task) -> None:
       each time.
     - The schema is JSON, describes an object, and is strict: no object in it admits further keys or lacks one.
     - ``read`` raises for no reply, however hostile; it gives names or a flag, and names hold no control characters.
+    - What ``of_stored`` makes of prompt, schema and ``reading`` reads alike.
     - ``compose`` makes RGB pictures, the same each time, and leaves the photos as they are.
     - A copy in another process asks and reads alike.
 
@@ -56,6 +57,11 @@ def check_task(task: Task) -> None:
     for raw in HOSTILE_REPLIES:
         _check_reading(task, raw)
     _check_pictures(task)
+    stored = type(task).of_stored(task.prompt(), task.schema(), task.reading())
+    if stored is not None:
+        for raw in HOSTILE_REPLIES:
+            alike = stored.read(raw) == task.read(raw)
+            assert alike, f"{raw[:40]!r} is read otherwise when it is stored: say in reading() what reading depends on"
     copy = pickle.loads(pickle.dumps(task))
     assert copy.prompt() == task.prompt(), "a pickled copy asks another question"
     assert copy.schema() == task.schema(), "a pickled copy has another schema"

@@ -1,11 +1,12 @@
 """The contract of a task: what a model is asked about photos, and how its reply is read."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from PIL import Image
 
+from fgvr.errors import FgvrError
 from fgvr.labelers.reading.replies import ParsedReply
 
 
@@ -54,6 +55,23 @@ class Task(ABC):
             names: Gives the names; they may have to be read from the data set first.
         """
         return self
+
+    @classmethod
+    def of_stored(cls, prompt: str, schema: Mapping[str, Any] | None, reading: Mapping[str, Any]) -> "Task | None":
+        """The task that a stored reply was asked with, as far as reading it goes: by those who have no labeler at hand.
+
+        Args:
+            prompt: What was asked.
+            schema: The schema that went with it.
+            reading: What ``reading`` said.
+
+        Returns:
+            ``None`` where that cannot be told. Unless overridden, what the constructor makes of ``reading``.
+        """
+        try:
+            return cls(**reading)
+        except (TypeError, FgvrError):
+            return None
 
     @abstractmethod
     def read(self, raw: str) -> ParsedReply:

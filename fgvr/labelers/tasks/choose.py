@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -85,6 +85,13 @@ class ChooseTask(Task):
         listed = prompt[len(_BEFORE) : -len(_BEHIND)]
         task = cls(listed.split("; " if "; " in listed else ", "))
         return task if task.prompt() == prompt else None
+
+    @classmethod
+    def of_stored(
+        cls, prompt: str, schema: Mapping[str, Any] | None, reading: Mapping[str, Any]
+    ) -> "ChooseTask | None":
+        """Of the names in the schema or, because long lists have none, in the prompt."""
+        return cls(schema["properties"]["category"]["enum"]) if schema else cls.of_prompt(prompt)
 
     def schema(self) -> dict[str, Any] | None:
         """One of the names; ``None`` where there are more than servers take."""

@@ -1,5 +1,6 @@
 """One class name a photo: the FGVR paper's question, or an expert's."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from fgvr.errors import FgvrError
@@ -78,6 +79,11 @@ class NameTask(Task):
             "required": list(properties),
             "additionalProperties": False,
         }
+
+    @classmethod
+    def of_stored(cls, prompt: str, schema: Mapping[str, Any] | None, reading: Mapping[str, Any]) -> "NameTask":
+        """Structured where there was a schema."""
+        return cls(structured=schema is not None)
 
     def read(self, raw: str) -> ParsedReply:
         """The name; of a structured reply the answer alone is one, and the alternatives are kept beside it."""

@@ -6,9 +6,9 @@ from functools import lru_cache
 from typing import Any
 
 from fgvr.labelers.reading.replies import ParsedReply, parse_reply
+from fgvr.labelers.tasks.base import Task
 from fgvr.labelling.store.rows import StoredReply
-
-_NAMING = (None, "name", "names", "choose")
+from fgvr.registry import TASKS
 
 
 def read_stored(row: StoredReply) -> ParsedReply:
@@ -27,7 +27,9 @@ def read_stored(row: StoredReply) -> ParsedReply:
 
 def gives_names(row: StoredReply) -> bool:
     """Whether the labeler was asked what a photo shows, and not for a description."""
-    return not row.others and identity_of(row).get("task") in _NAMING
+    name = identity_of(row).get("task")
+    task = _task(name)
+    return not row.others and (name is None or (task is not None and task.names_classes))
 
 
 def identity_of(row: StoredReply) -> Mapping[str, Any]:
@@ -49,27 +51,16 @@ def _identity(identity: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=1000)
 def _reader(identity: str, prompt: str) -> Callable[[str], ParsedReply]:
-    """What reads the replies to a task; the tasks are imported late, because they bring what composes pictures."""
-    task, schema = _identity(identity).get("task"), _identity(identity).get("schema")
-    if task == "name" and schema:
-        return lambda raw: parse_reply(raw, first_only=True)
-    if task == "names":
-        from fgvr.labelers.tasks.names import NamesTask
+    known = _identity(identity)
+    task = _task(known.get("task"))
+    asked = None if task is None else task.of_stored(prompt, known.get("schema"), known.get("reading") or {})
+    return parse_reply if asked is None else asked.read
 
-        return NamesTask(**_identity(identity).get("reading", {})).read
-    if task == "choose":
-        from fgvr.labelers.tasks.choose import ChooseTask
 
-        options = schema["properties"]["category"]["enum"] if schema else None
-        # long lists have no schema
-        choose = ChooseTask(options) if options else ChooseTask.of_prompt(prompt)
-        return parse_reply if choose is None else choose.read
-    if task in ("describe_image", "describe_group"):
-        from fgvr.labelers.tasks.reading import read_description
-
-        return read_description
-    if task == "discover":
-        from fgvr.labelers.tasks.discover import DiscoverTask
-
-        return DiscoverTask().read
-    return parse_reply
+@lru_cache(maxsize=100)
+def _task(name: str | None) -> type[Task] | None:
+    """The task with this name, built in or installed; ``None`` where there is none."""
+    if name is None or name not in TASKS:
+        return None
+    loaded: type[Task] = TASKS.load(name)
+    return loaded
