@@ -6,55 +6,45 @@ import sys
 from pathlib import Path
 
 from fgvr import __version__
+from fgvr.cli.option_table import check_flags, completion, help_of, options_of
 from fgvr.errors import FgvrError
 from fgvr.text import visible
 
-HELP = """\
+COMMANDS = {
+    "fit": "label what is missing, build candidate sets, train, predict the test photos, print the table",
+    "sweep": "fit with varied options and several seeds: one table with mean and standard deviation",
+    "validate": "metrics on the split 'val'",
+    "test": "metrics on the split 'test', of a checkpoint or of zero-shot",
+    "predict": "class names for photos, of a checkpoint or of zero-shot",
+    "discover": "ask the labeler what a few photos show, for prompts that name it (bird, species)",
+    "label": "ask the labeler for the support photos that are not labelled yet (--dry-run: only what it would cost)",
+    "describe": "ask for descriptions of the support photos and of groups of them (--dry-run: only what it would cost)",
+    "labels": "what is in the label store: labels show, stats, export, import, retry-failed, review",
+    "candidates": "build the candidate sets and print what they are worth",
+    "report": "write the report of a run anew: fgvr report runs/NAME",
+    "data": "standard data sets: data download NAME, data verify NAME (numbers, missing and corrupt photos, overlap)",
+    "evaluate": "score anybody's predictions against a table of true names",
+    "list": "what there is: datasets, labelers, tasks, candidates, backbones, heads, losses, methods ...",
+    "show": "the options of one of them",
+}
+"""Command -> what it does."""
+
+_LINES = "\n".join(f"  {command:<11} {summary}" for command, summary in COMMANDS.items())
+HELP = f"""\
 usage: fgvr COMMAND [options]
 
 Fine-grained visual recognition without human labels.
 
 commands:
-  fit         label what is missing, build candidate sets, train, predict the test photos, print the table
-  sweep       fit with varied options and several seeds: one table with mean and standard deviation
-  validate    metrics on the split 'val'
-  test        metrics on the split 'test', of a checkpoint or of zero-shot
-  predict     class names for photos, of a checkpoint or of zero-shot
-  discover    ask the labeler what a few photos show, for prompts that name it (bird, species)
-  label       ask the labeler for the support photos that are not labelled yet (--dry-run: only what it would cost)
-  describe    ask for descriptions of the support photos and of groups of them (--dry-run: only what it would cost)
-  labels      what is in the label store: labels show, stats, export, import, retry-failed, review
-  candidates  build the candidate sets and print what they are worth
-  report      write the report of a run anew: fgvr report runs/NAME
-  data        standard data sets: data download NAME, data verify NAME (numbers, missing and corrupt photos, overlap)
-  evaluate    score anybody's predictions against a table of true names
-  list        what there is: datasets, labelers, tasks, candidates, backbones, heads, losses, methods ...
-  show        the options of one of them
+{_LINES}
 
 options of fit, validate, test, predict, discover, label, describe, candidates:
   --config FILE            a YAML file: as given, or in ./configs, or one that comes with fgvr (fgvr list configs)
   --data.labeler NAME      any key of the file can be given on the command line too
-  --help                   every key, with what it means
+  --help                   every key of fgvr's own, with what it means; --help-all for Lightning's, too
 
-fgvr COMMAND --help explains a command; fgvr --version prints the version."""
-
-COMMANDS = (
-    "fit",
-    "sweep",
-    "validate",
-    "test",
-    "predict",
-    "discover",
-    "label",
-    "describe",
-    "labels",
-    "candidates",
-    "report",
-    "data",
-    "evaluate",
-    "list",
-    "show",
-)
+fgvr COMMAND --help explains a command; fgvr --version prints the version. Completion in a shell:
+fgvr --completion bash > ~/.local/share/bash-completion/completions/fgvr (or zsh, fish)."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -98,9 +88,17 @@ def _dispatch(command: str, args: list[str]) -> int:
     if command in ("-h", "--help", "help"):
         print(HELP)
         return 0
+    if command == "--completion":
+        print(completion(args[0] if args else "bash", COMMANDS))
+        return 0
     if command == "--version":
         print(f"fgvr {__version__}")
         return 0
+    if any(token in ("-h", "--help") for token in args) and options_of(command):
+        print(help_of(command, COMMANDS[command]))
+        return 0
+    check_flags(command, args)
+    args = ["--help" if token == "--help-all" else token for token in args]
     if command == "list":
         from fgvr.cli.listing import list_plugins
 

@@ -28,7 +28,7 @@ def run_discover(args: list[str]) -> int:
         FgvrError: Something that the user can fix.
     """
     configure_logging()
-    cli = FgvrCLI("discover", args, _add_photos)
+    cli = FgvrCLI("discover", args, add_photos)
     count, labeler = cli.config.photos, cli.config.data.labeler
     if not 1 <= count <= _MOST:
         raise FgvrError(f"--photos is {count}; expected 1 to {_MOST}.")
@@ -94,7 +94,8 @@ def draw_photos(photos: Sequence[ImageRecord], count: int, seed: int) -> list[Im
     return [different[digest] for digest in ordered[:count]]
 
 
-def _add_photos(parser: LightningArgumentParser) -> None:
+def add_photos(parser: LightningArgumentParser) -> None:
+    """Add how many photos are shown."""
     parser.add_argument("--photos", type=int, default=3, help=f"Support photos that are shown, from 1 to {_MOST}.")
 
 

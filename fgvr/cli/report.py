@@ -2,19 +2,18 @@
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from lightning.pytorch.cli import LightningArgumentParser
 
-from fgvr.cli.logs import configure_logging
-from fgvr.config.cli import FgvrCLI
-from fgvr.data.datamodule import FgvrDataModule
-from fgvr.datasets.photos import Photos
 from fgvr.errors import FgvrError
-from fgvr.reports.content import no_photos
-from fgvr.reports.html import write_report
 from fgvr.runs import RunFolder, find_run
+
+if TYPE_CHECKING:
+    from lightning.pytorch.cli import LightningArgumentParser
+
+    from fgvr.data.datamodule import FgvrDataModule
+    from fgvr.datasets.photos import Photos
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +37,15 @@ def run_report(args: list[str]) -> int:
     if not args or args[0] in ("-h", "--help"):
         print(USAGE)
         return 0
-    configure_logging()
     folder = find_run(Path(args[0]))
+    # imported late: they bring torch, which a wrong folder does not need
+    from fgvr.cli.logs import configure_logging
+    from fgvr.config.cli import FgvrCLI
+    from fgvr.reports.html import write_report
 
-    def add_keys(parser: LightningArgumentParser) -> None:
+    configure_logging()
+
+    def add_keys(parser: "LightningArgumentParser") -> None:
         """Take the keys that only some commands have: the run may be of any of them."""
         known = {key.partition(".")[0] for key in parser.get_defaults().keys()}  # noqa: SIM118  # a Namespace
         for key in yaml.safe_load(folder.config.read_text(encoding="utf-8")):
@@ -55,7 +59,9 @@ def run_report(args: list[str]) -> int:
     return 0
 
 
-def _photos(data: FgvrDataModule, folder: RunFolder) -> Photos:
+def _photos(data: "FgvrDataModule", folder: RunFolder) -> "Photos":
+    from fgvr.reports.content import no_photos
+
     try:
         return data.photos
     except FgvrError as error:

@@ -1,0 +1,115 @@
+"""Write what the parsers of fgvr's commands take into fgvr/cli/options.json, which answers --help and typing mistakes.
+
+    python scripts/write_options.py
+
+The parsers themselves need torch and Lightning, seconds in which nobody wants to wait for a line of help. A test holds
+the file equal to the parsers.
+"""
+
+import json
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.cli import LightningArgumentParser
+
+from fgvr.cli.discover import add_photos
+from fgvr.cli.option_table import TABLE
+from fgvr.cli.stages import add_asking_options
+from fgvr.config.cli import FgvrCLI
+from fgvr.registry import SLOTS
+
+COMMANDS = {
+    **dict.fromkeys(("fit", "validate", "test", "predict", "candidates")),
+    **dict.fromkeys(("label", "describe"), add_asking_options),
+    "discover": add_photos,
+}
+WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a text",
+    Path: "a path",
+    type(None): "null",
+    dict: "a mapping",
+    list: "a list",
+}
+
+
+class _Parser(FgvrCLI):
+    """Builds the parser, and parses nothing."""
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        raise _BuiltError(parser)
+
+
+class _BuiltError(Exception):
+    pass
+
+
+def parser_of(command: str) -> LightningArgumentParser:
+    """The parser of a command."""
+    try:
+        _Parser(command, [], COMMANDS[command])
+    except _BuiltError as built:
+        return built.args[0]
+    raise AssertionError("the parser is built before anything is parsed")
+
+
+def words(hint: Any) -> list[str]:
+    """A type in words, one entry for each of a union; nothing for a class, whose names the registry has."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return [word for part in typing.get_args(hint) for word in words(part)]
+    if typing.get_origin(hint) is typing.Literal:
+        return [str(value) for value in typing.get_args(hint)]
+    known = WORDS.get(typing.get_origin(hint) or hint)
+    return [known] if known else []
+
+
+def is_nested(hint: Any) -> bool:
+    """Whether options may be given below an option: those of a class or a mapping."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return any(is_nested(part) for part in typing.get_args(hint))
+    return hint is dict or typing.get_origin(hint) in (dict, list) or (isinstance(hint, type) and hint not in WORDS)
+
+
+def default_of(action: Any) -> str:
+    """A default as YAML would have it; "" where it is not to be said."""
+    value = action.default
+    if value is None or isinstance(value, bool | int | float):
+        return json.dumps(value)
+    return str(value) if isinstance(value, str | Path) and value != "==SUPPRESS==" else ""
+
+
+def options_of(command: str) -> list[dict[str, Any]]:
+    """What a command takes, in the order of its parser."""
+    options = []
+    for action in parser_of(command)._actions:
+        hint = getattr(action, "_typehint", None)
+        flags = [flag for flag in action.option_strings if flag.startswith("--")]
+        name = flags[0].removeprefix("--").rpartition(".")[2]
+        option = {"flags": flags, "help": " ".join((action.help or "").split()), "default": default_of(action)}
+        if flags[0] == "--model" or (hint is not None and name in SLOTS):
+            option["kind"] = "methods" if flags[0] == "--model" else SLOTS[name].kind
+        elif expected := words(hint):
+            option["expected"] = ", ".join(dict.fromkeys(expected))
+        if hint is not None and is_nested(hint):
+            option["nested"] = True
+        options.append(option)
+    return options
+
+
+def table() -> dict[str, Any]:
+    """Every option once, and for each command the numbers of its options."""
+    options: list[dict[str, Any]] = []
+    commands: dict[str, list[int]] = {}
+    for command in COMMANDS:
+        found = options_of(command)
+        options += [option for option in found if option not in options]
+        commands[command] = [options.index(option) for option in found]
+    return {"options": options, "commands": commands}
+
+
+if __name__ == "__main__":
+    TABLE.write_text(json.dumps(table(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
