@@ -19,7 +19,7 @@ COMMANDS = {
     "discover": "ask the labeler what a few photos show, for prompts that name it (bird, species)",
     "label": "ask the labeler for the support photos that are not labelled yet (--dry-run: only what it would cost)",
     "describe": "ask for descriptions of the support photos and of groups of them (--dry-run: only what it would cost)",
-    "labels": "what is in the label store: labels show, stats, export, import, retry-failed, review",
+    "store": "what is in the label store: store show, stats, export, import, retry-failed, review",
     "candidates": "build the candidate sets and print what they are worth",
     "report": "write the report of a run anew: fgvr report runs/NAME",
     "data": "standard data sets: data download NAME, data verify NAME (numbers, missing and corrupt photos, overlap)",
@@ -28,6 +28,8 @@ COMMANDS = {
     "show": "the options of one of them",
 }
 """Command -> what it does."""
+_RENAMED = {"labels": "store"}
+"""Old name of a command -> its new one; both work for one release."""
 
 _LINES = "\n".join(f"  {command:<11} {summary}" for command, summary in COMMANDS.items())
 HELP = f"""\
@@ -85,6 +87,9 @@ def _own_words(error: FgvrError) -> str:
 
 
 def _dispatch(command: str, args: list[str]) -> int:
+    if command in _RENAMED:
+        print(f"fgvr: {command} is now called {_RENAMED[command]}: fgvr {_RENAMED[command]} ...", file=sys.stderr)
+        command = _RENAMED[command]
     if command in ("-h", "--help", "help"):
         print(HELP)
         return 0
@@ -111,10 +116,10 @@ def _dispatch(command: str, args: list[str]) -> int:
         from fgvr.cli.evaluate import main as evaluate
 
         return evaluate(args)
-    if command == "labels":
-        from fgvr.cli.labels import main as labels
+    if command == "store":
+        from fgvr.cli.store import main as store
 
-        return labels(args)
+        return store(args)
     if command == "data":
         from fgvr.cli.data import main as data
 

@@ -324,7 +324,7 @@ class Descriptions:
         plan = plan_requests(part.labeler, part.different, store, len(part.requests))
         if plan.requests and not plan.stored:
             why = f" The first failure is {first_error}." if first_error else ""
-            again = " Let those that were given up be asked again with fgvr labels retry-failed." * (plan.given_up > 0)
+            again = " Let those that were given up be asked again with fgvr store retry-failed." * (plan.given_up > 0)
             raise FgvrError(
                 f"None of the {plan.requests} {part.kind} descriptions has a reply of {type(part.labeler).__name__}."
                 f"{why}{again} When what is wrong is mended, give the same command again."

@@ -47,3 +47,12 @@ def test_every_command_explains_itself(command):
 def test_a_file_name_in_an_error_does_not_drive_the_terminal(capsys):
     assert main(["evaluate", "--predictions", "a\x1b[2Jb.csv", "--truth", "t.csv"]) == 2
     assert "\x1b" not in capsys.readouterr().err
+
+
+def test_an_old_name_of_a_command_works_and_names_the_new_one(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = []
+    for command in ("labels", "store"):
+        assert main([command, "stats", "--store", "none.sqlite"]) == 2
+        said.append(capsys.readouterr().err)
+    assert said[0] == f"fgvr: labels is now called store: fgvr store ...\n{said[1]}"

@@ -260,7 +260,7 @@ def test_a_request_that_keeps_failing_is_given_up(store):
     assert label(labeler, photos(), store, progress=False).asked == 0
     later = plan(labeler, photos(), store)
     assert (later.stored, later.missing, later.unasked, later.given_up) == (9, 0, 0, 1)
-    assert "9 stored, 0 to ask, 1 given up (fgvr labels retry-failed)" in str(later)
+    assert "9 stored, 0 to ask, 1 given up (fgvr store retry-failed)" in str(later)
     store.retry_failed()
     assert label(labeler, photos(), store, progress=False).asked == 1
 

@@ -191,7 +191,7 @@ def test_mistakes_in_csv(store, tmp_path):
 def test_mistakes_with_files(store, tmp_path):
     with pytest.raises(FgvrError, match=r"'labels\.xlsx': expected a file that ends in \.parquet, \.jsonl, \.csv"):
         export_rows(store.rows(), Path("labels.xlsx"))
-    with pytest.raises(FgvrError, match=r"There is no '.*none\.csv'.*fgvr labels export"):
+    with pytest.raises(FgvrError, match=r"There is no '.*none\.csv'.*fgvr store export"):
         list(import_rows(tmp_path / "none.csv"))
     for name, text, expected in [
         ("a.parquet", "PAR1", "is not a Parquet file"),

@@ -55,7 +55,7 @@ def store(tmp_path, monkeypatch):
 @pytest.fixture
 def run(capsys):
     def run(*args, code=0):
-        assert main(["labels", *args]) == code
+        assert main(["store", *args]) == code
         captured = capsys.readouterr()
         return captured.err if code else captured.out
 
@@ -201,10 +201,10 @@ def test_an_empty_store(tmp_path, monkeypatch, run):
 
 def test_help_is_fast_and_lists_the_commands(capsys):
     with pytest.raises(SystemExit) as stopped:
-        main(["labels", "--help"])
+        main(["store", "--help"])
     assert stopped.value.code == 0
     out = capsys.readouterr().out
     assert all(name in out for name in ("show", "stats", "export", "import", "retry-failed", "review"))
     # what takes seconds to import is not
-    code = "import sys, fgvr.cli.labels; sys.exit(bool({'torch', 'lightning', 'rapidfuzz'} & sys.modules.keys()))"
+    code = "import sys, fgvr.cli.store; sys.exit(bool({'torch', 'lightning', 'rapidfuzz'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

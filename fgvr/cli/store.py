@@ -1,4 +1,4 @@
-"""``fgvr labels``: what is in the label store, and what a person says of it."""
+"""``fgvr store``: what is in the label store, and what a person says of it."""
 
 from collections.abc import Callable, Iterable
 from itertools import islice
@@ -160,7 +160,7 @@ def review(file: Path, apply: bool = False, labeler: str = "", model: str = "", 
             asked = write_review(labels, file, labeler, model, progress=True)
             print(
                 f"{file}: {asked.pairs} pairs of names and {asked.replies} replies. Fill the column 'decision', then: "
-                f"fgvr labels review {file} --apply"
+                f"fgvr store review {file} --apply"
             )
             return
         changes = apply_review(labels, file)
@@ -172,8 +172,8 @@ def review(file: Path, apply: bool = False, labeler: str = "", model: str = "", 
 
 
 def main(argv: list[str]) -> int:
-    """Runs ``fgvr labels`` with the arguments after the subcommand; returns the exit code."""
-    parser = ArgumentParser(prog="fgvr labels", description="What is in the label store, and what a person says of it.")
+    """Runs ``fgvr store`` with the arguments after the subcommand; returns the exit code."""
+    parser = ArgumentParser(prog="fgvr store", description="What is in the label store, and what a person says of it.")
     commands = parser.add_subcommands(required=True)
     for name, (function, text, switches) in COMMANDS.items():
         command = ArgumentParser(description=text)
