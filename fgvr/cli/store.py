@@ -113,7 +113,7 @@ def import_(file: Path, store: Path = STORE) -> None:
     A reply that is in the store stays as it is; a stored failure makes way for a reply.
 
     Args:
-        file: FILE.parquet, FILE.jsonl or FILE.csv.
+        file: FILE.parquet or FILE.jsonl.
         store: The label store; it is made where there is none.
 
     Raises:

@@ -145,7 +145,7 @@ def test_another_model_than_asked_for(tmp_path, monkeypatch, run, asked, answere
     assert ("WARNING" in run("stats")) == warns
 
 
-@pytest.mark.parametrize("ending", ["parquet", "jsonl", "csv"])
+@pytest.mark.parametrize("ending", ["parquet", "jsonl"])
 def test_export_and_import(store, run, ending):
     assert run("export", f"labels.{ending}") == f"labels.{ending}: 7 replies\n"
     assert (

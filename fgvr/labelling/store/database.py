@@ -1,4 +1,4 @@
-"""The SQLite file under the label store: its tables, how an older file is brought to them, and how it is opened."""
+"""The SQLite file under the label store: its tables, and how it is opened."""
 
 import sqlite3
 import time
@@ -35,7 +35,8 @@ CREATE TABLE replies (
     created_at TEXT NOT NULL
 )
 """
-_SECOND = [
+_TABLES = [
+    _REPLIES,
     """
     CREATE TABLE calls (
         server TEXT NOT NULL,
@@ -68,21 +69,6 @@ _SECOND = [
     ) WITHOUT ROWID
     """,
 ]
-_FIRST_COLUMNS = (
-    "key, photo, sample_index, identity, prompt, raw, names, error, model, cost_usd, seconds, usage, attempts, "
-    "created_at"
-)
-# version of the file -> what makes the present version of it; 0 is a new file
-_STEPS = {
-    0: [_REPLIES, *_SECOND],
-    1: [
-        "ALTER TABLE replies RENAME TO replies_1",
-        _REPLIES,
-        f"INSERT INTO replies ({_FIRST_COLUMNS}) SELECT {_FIRST_COLUMNS} FROM replies_1 ORDER BY created_at, key",
-        "DROP TABLE replies_1",
-        *_SECOND,
-    ],
-}
 
 
 class Database:
@@ -152,9 +138,14 @@ class Database:
                 f"{str(self.path)!r} is a label store of version {version}, and this fgvr knows version {_VERSION}: "
                 "upgrade with pip install -U fgvr, or name another file."
             )
+        if 0 < version < _VERSION:
+            raise FgvrError(
+                f"{str(self.path)!r} is a label store of version {version}, of before the first release. Export its "
+                "replies with the fgvr that made it, and import them into a new one: fgvr store import FILE.parquet"
+            )
         if version < _VERSION:
             self._use_write_ahead_log()
-            self._upgrade()
+            self._make()
         self.connection.execute("PRAGMA synchronous = FULL")  # replies cost money: each is on the disk at once
 
     def _header(self) -> tuple[int, int, int]:
@@ -165,11 +156,12 @@ class Database:
         self.connection.execute("COMMIT")
         return application, version, tables
 
-    def _upgrade(self) -> None:
+    def _make(self) -> None:
         with self.writing() as connection:
             # another process may have been faster
-            version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-            for statement in _STEPS.get(version, []):
+            if int(connection.execute("PRAGMA user_version").fetchone()[0]) == _VERSION:
+                return
+            for statement in _TABLES:
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {_VERSION}")

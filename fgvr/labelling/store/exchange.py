@@ -1,11 +1,9 @@
-"""The label store as a table for other tools and other machines: Parquet, JSONL and CSV, out and in again."""
+"""The label store as a table for other tools and machines: Parquet and JSONL, out and in, and CSV for people."""
 
 import csv
 import json
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime
 from itertools import islice
@@ -70,7 +68,7 @@ def export_rows(rows: Iterable[StoredReply], path: Path) -> int:
     Raises:
         FgvrError: The file's name ends in something else.
     """
-    write = _writers[_format(path)]
+    write = _writers[_format(path, _writers)]
     with replacing(path) as temporary:
         return write(map(_record, rows), temporary)
 
@@ -79,12 +77,12 @@ def import_rows(path: Path) -> Iterator[StoredReply]:
     """Read what ``export_rows`` wrote, row by row.
 
     Args:
-        path: A file that ends in ``.parquet``, ``.jsonl`` or ``.csv``.
+        path: A file that ends in ``.parquet`` or ``.jsonl``. A CSV is for people: spreadsheets cut and change cells.
 
     Raises:
         FgvrError: There is no such file, it is of another format, or a row is not valid. The message names the row.
     """
-    read = _readers[_format(path)]
+    read = _readers[_format(path, _readers)]
     if not path.is_file():
         raise FgvrError(f"There is no {str(path)!r}: write it with fgvr store export.")
     for place, record in read(path):
@@ -106,10 +104,10 @@ def original(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
-def _format(path: Path) -> str:
+def _format(path: Path, known: Iterable[str]) -> str:
     suffix = path.suffix.lower()
-    if suffix not in _writers:
-        raise FgvrError(f"{str(path)!r}: expected a file that ends in {', '.join(_writers)}.")
+    if suffix not in known:
+        raise FgvrError(f"{str(path)!r}: expected a file that ends in {', '.join(known)}.")
     return suffix
 
 
@@ -186,44 +184,6 @@ def _read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield place, record
 
 
-def _read_csv(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    with path.open(encoding="utf-8-sig", newline="") as stream, _long_cells():
-        number = 1
-        try:
-            reader = csv.reader(stream, strict=True)
-            header = next(reader, [])
-            for number, cells in enumerate(reader, 2):
-                place = f"{path}, row {number}"
-                if not cells:
-                    continue
-                if len(cells) != len(header):
-                    raise FgvrError(f"{place}: {len(cells)} cells, but the header has {len(header)} columns.")
-                texts = {column: original(cell) for column, cell in zip(header, cells, strict=True)}
-                record = _with_json(texts, _JSON_COLUMNS, place)
-                for column, number_of in (
-                    ("sample_index", int),
-                    ("attempts", int),
-                    ("cost_usd", float),
-                    ("seconds", float),
-                ):
-                    record[column] = _number(record.get(column), number_of)
-                yield place, record
-        except UnicodeDecodeError as error:
-            raise FgvrError(f"{path}: not UTF-8 text ({error.reason}); save the file as UTF-8.") from None
-        except csv.Error as error:
-            raise FgvrError(f"{path}, after row {number}: not CSV ({error}).") from None
-
-
-@contextmanager
-def _long_cells() -> Iterator[None]:
-    """Let cells be longer than 128 kB; the limit is one of the whole process."""
-    limit = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    try:
-        yield
-    finally:
-        csv.field_size_limit(limit)
-
-
 def _with_json(record: Mapping[str, Any], columns: Iterable[str], place: str) -> dict[str, Any]:
     """The record with the values of these columns, which are JSON texts; ``None`` for empty ones."""
     values = dict(record)
@@ -234,14 +194,6 @@ def _with_json(record: Mapping[str, Any], columns: Iterable[str], place: str) ->
         except (ValueError, TypeError, RecursionError) as error:
             raise FgvrError(f"{place}: the column {column!r} is not JSON ({error}).") from None
     return values
-
-
-def _number(text: str | None, kind: Callable[[str], float]) -> float | str | None:
-    """The number, or the text, which is then refused like any other wrong value."""
-    try:
-        return None if text is None else kind(text)
-    except ValueError:
-        return text
 
 
 def _checked(record: Mapping[str, Any], place: str) -> StoredReply:
@@ -329,4 +281,4 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "created_at": ("a moment such as 2026-11-21T10:00:00+00:00", _is_moment),
 }
 _writers = {".parquet": _write_parquet, ".jsonl": _write_jsonl, ".csv": _write_csv}
-_readers = {".parquet": _read_parquet, ".jsonl": _read_jsonl, ".csv": _read_csv}
+_readers = {".parquet": _read_parquet, ".jsonl": _read_jsonl}

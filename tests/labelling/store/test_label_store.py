@@ -176,6 +176,15 @@ def test_a_store_of_a_newer_version(path):
         LabelStore(path)
 
 
+def test_a_store_of_before_the_first_release(path):
+    LabelStore(path).close()
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version = 1")
+    database.close()
+    with pytest.raises(FgvrError, match=r"of version 1, of before the first release\. Export its replies"):
+        LabelStore(path)
+
+
 def test_a_path_that_cannot_be_a_file(tmp_path):
     with pytest.raises(FgvrError, match="cannot be opened"):
         LabelStore(tmp_path)
@@ -354,78 +363,6 @@ def test_what_a_person_says_stands_beside_the_replies(store):
     assert (store.corrections(), store.aliases()) == ({}, {})
 
 
-FIRST_SCHEMA = """
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS replies (
-    key TEXT PRIMARY KEY,
-    photo TEXT NOT NULL,
-    sample_index INTEGER NOT NULL,
-    identity TEXT NOT NULL,
-    prompt TEXT NOT NULL,
-    raw TEXT NOT NULL,
-    names TEXT,
-    error TEXT NOT NULL,
-    model TEXT NOT NULL,
-    cost_usd REAL NOT NULL,
-    seconds REAL NOT NULL,
-    usage TEXT,
-    attempts INTEGER NOT NULL DEFAULT 1,
-    created_at TEXT NOT NULL
-) WITHOUT ROWID;
-PRAGMA application_id = 1718056562;
-PRAGMA user_version = 1;
-COMMIT;
-"""
-FIRST_PUT = """
-INSERT INTO replies (key, photo, sample_index, identity, prompt, raw, names, error, model, cost_usd, seconds, usage,
-                     attempts, created_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-
-
-@pytest.fixture
-def first_version(path):
-    """A store as the first version of fgvr left it: success, success with names, failure."""
-    path.parent.mkdir(parents=True)
-    database = sqlite3.connect(path, isolation_level=None)
-    database.execute("PRAGMA journal_mode = WAL")
-    database.executescript(FIRST_SCHEMA)
-    identity = '{"labeler":"tiny","temperature":0.5}'
-    for name, raw, names, error, attempts, moment in [
-        ("b", "Pug", '["Pug"]', "", 1, "2026-01-02T00:00:00+00:00"),
-        ("a", "Beagle", None, "", 3, "2026-01-01T00:00:00+00:00"),
-        ("c", "", None, "timeout", 2, "2026-01-03T00:00:00+00:00"),
-    ]:
-        key, usage = request_key(IDENTITY, ask(name)), '{"tokens": 3}'
-        question = (key, f"digest-{name}", 0, identity, "What is it?")
-        database.execute(FIRST_PUT, (*question, raw, names, error, "m", 0.25, 1.5, usage, attempts, moment))
-    database.close()
-    return path
-
-
-def test_a_store_of_the_first_version_keeps_every_row(first_version):
-    columns = (
-        "key, photo, sample_index, identity, prompt, raw, names, error, model, cost_usd, seconds, usage, attempts, "
-        "created_at"
-    )
-    before = row(first_version, columns)
-    with LabelStore(first_version) as store:
-        assert sorted(row(first_version, columns)) == sorted(before)
-        found = store.get(IDENTITY, [ask("a"), ask("b"), ask("c"), ask("d")])
-        assert [reply and (reply.raw, reply.names, reply.error, reply.attempts) for reply in found] == [
-            ("Beagle", None, "", 3),
-            ("Pug", ("Pug",), "", 1),
-            ("", None, "timeout", 2),
-            None,
-        ]
-        assert [stored.photo for stored in store.rows()] == ["digest-a", "digest-b", "digest-c"]  # by date
-        store.put(IDENTITY, Reply(ask("c"), raw="Boxer"))
-        assert store.get(IDENTITY, [ask("c")])[0].attempts == 3
-        store.batches.open(IDENTITY, "s", [ask()], 0.0)
-    with LabelStore(first_version) as store:  # once is enough
-        assert len(list(store.rows())) == 3
-
-
 OPENER = """
 import sys
 from pathlib import Path
@@ -437,14 +374,14 @@ with LabelStore(Path(sys.argv[1])) as store:
 """
 
 
-def test_several_processes_open_a_store_of_the_first_version_at_once(first_version):
+def test_several_processes_make_a_store_at_once(path):
     openers = [
         subprocess.Popen(
-            [sys.executable, "-c", OPENER, str(first_version)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", OPENER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         for _ in range(4)
     ]
-    assert [process.communicate("go\n", timeout=120)[0] for process in openers] == ["3\n"] * 4
+    assert [process.communicate("go\n", timeout=120)[0] for process in openers] == ["0\n"] * 4
 
 
 def test_a_transaction_that_fails_leaves_nothing(store, path, monkeypatch):
