@@ -18,9 +18,9 @@ def shipped_folder() -> Path:
 
 
 def shipped_configs() -> list[str]:
-    """Names of the configurations that come with fgvr, as ``--config`` takes them; those of sweeps come last."""
+    """Names of the configurations that come with fgvr, as ``--config`` takes them; sweeps last, and no bases."""
     folder = shipped_folder()
-    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*.yaml")]
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*.yaml") if path.parent.name != "bases"]
     return sorted(names, key=lambda name: (name.count("/"), name))
 
 
@@ -54,14 +54,41 @@ def _check_syntax(path: Path) -> None:
         raise FgvrError(f"{path} holds no keys; expected data, model and trainer, as in: fgvr show configs NAME")
 
 
+def config_chain(path: Path) -> list[Path]:
+    """The files that a configuration is made of: what it names as its ``base`` comes before itself.
+
+    Args:
+        path: A file that ``find_config`` found.
+
+    Raises:
+        FgvrError: A base cannot be found, or is based on itself.
+    """
+    chain = [path]
+    while (base := yaml.safe_load(chain[0].read_text(encoding="utf-8")).get("base")) is not None:
+        if not isinstance(base, str):
+            raise FgvrError(f"{chain[0]}: 'base' is {base!r}; expected the name of a configuration.")
+        beside = chain[0].parent / base
+        found = beside if beside.is_file() else find_config(base)
+        if any(found.samefile(other) for other in chain):
+            raise FgvrError(f"{chain[0]} is based on {base!r}, which is based on it: leave one of the two out.")
+        _check_syntax(found)
+        chain.insert(0, found)
+    return chain
+
+
 def expand_config_names(argv: list[str]) -> list[str]:
-    """Replace the value of every ``--config`` (``-c``) by the file it means."""
-    expanded, is_value = [], False
+    """Replace the value of every ``--config`` (``-c``) by the files that it means, each after its base."""
+    expanded: list[str] = []
+    flag = ""
     for token in argv:
-        if is_value:
-            token = str(find_config(token))
+        if flag:
+            expanded += [part for path in config_chain(find_config(token)) for part in (flag, str(path))]
+            flag = ""
         elif token.startswith("--config="):
-            token = f"--config={find_config(token.removeprefix('--config='))}"
-        is_value = token in ("--config", "-c")
-        expanded.append(token)
-    return expanded
+            chain = config_chain(find_config(token.removeprefix("--config=")))
+            expanded += [f"--config={path}" for path in chain]
+        elif token in ("--config", "-c"):
+            flag = token
+        else:
+            expanded.append(token)
+    return [*expanded, flag] if flag else expanded

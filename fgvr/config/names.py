@@ -32,7 +32,12 @@ def expand_config(config: Any) -> Any:
     """
     if not isinstance(config, dict) or _are_arguments(config):
         return config
-    return {key: _expand(value, SECTIONS[key]) if key in SECTIONS else value for key, value in config.items()}
+    # the base of a file stands before it on the command line
+    return {
+        key: _expand(value, SECTIONS[key]) if key in SECTIONS else value
+        for key, value in config.items()
+        if key != "base"
+    }
 
 
 def _are_arguments(config: dict[str, Any]) -> bool:

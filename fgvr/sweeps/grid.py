@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from fgvr.config.files import find_config
+from fgvr.config.files import config_chain, find_config
 from fgvr.errors import FgvrError
 from fgvr.reports.table import COLUMNS
 
@@ -76,8 +76,8 @@ class Grid:
         return [*variant.tokens, *(f"--{key}={seed}" for key in (*self.seeded, "seed_everything"))]
 
     def base_digest(self) -> str:
-        """SHA-256 of the base configuration's text, in hex."""
-        return hashlib.sha256(self.base.read_bytes()).hexdigest()
+        """SHA-256 of the base configuration's text, in hex, and of what that is based on."""
+        return hashlib.sha256(b"\0".join(path.read_bytes() for path in config_chain(self.base))).hexdigest()
 
 
 def read_grid(path: Path, extra: Sequence[str] = ()) -> Grid:

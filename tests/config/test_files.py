@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from fgvr.config.files import expand_config_names, find_config, shipped_configs, shipped_folder
+from fgvr.config.files import config_chain, expand_config_names, find_config, shipped_configs, shipped_folder
 from fgvr.errors import FgvrError
 
 
@@ -37,3 +39,34 @@ def test_a_broken_file_is_named(here, text, message):
     (here / "broken.yaml").write_text(text)
     with pytest.raises(FgvrError, match=message):
         find_config("broken.yaml")
+
+
+def test_a_base_stands_before_what_is_based_on_it(here):
+    (here / "more").mkdir()
+    (here / "more" / "deep.yaml").write_text("data: {shots: 1}")
+    (here / "more" / "base.yaml").write_text("base: deep.yaml")
+    (here / "own.yaml").write_text("base: more/base.yaml\ndata: {shots: 2}")
+    files = ["more/deep.yaml", "more/base.yaml", "own.yaml"]
+    assert expand_config_names(["--config", "own", "--x"]) == [
+        *(part for file in files for part in ("--config", file)),
+        "--x",
+    ]
+    assert expand_config_names(["--config=own.yaml"]) == [f"--config={file}" for file in files]
+    assert expand_config_names(["--config"]) == ["--config"], "which the parser refuses"
+
+
+@pytest.mark.parametrize(
+    ("base", "message"),
+    [("own.yaml", "is based on 'own.yaml', which is based on it"), ("none", "no configuration 'none'"), ("3", "is 3")],
+)
+def test_a_base_that_cannot_be(here, base, message):
+    (here / "own.yaml").write_text(f"base: {base}")
+    with pytest.raises(FgvrError, match=message):
+        expand_config_names(["--config", "own.yaml"])
+
+
+def test_bases_are_not_listed_and_every_base_is_used():
+    bases = {path.name for path in (shipped_folder() / "bases").glob("*.yaml")}
+    assert bases.isdisjoint(Path(name).name for name in shipped_configs())
+    used = {path.name for name in shipped_configs() for path in config_chain(shipped_folder() / name)[:-1]}
+    assert bases <= used
