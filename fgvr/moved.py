@@ -65,4 +65,5 @@ class _MovedModules(MetaPathFinder, Loader):
 def accept_old_names() -> None:
     """Let old names be imported in this process."""
     if not any(isinstance(finder, _MovedModules) for finder in sys.meta_path):
-        sys.meta_path.append(_MovedModules())
+        # before the others, which would find the files of a moved package under its old name, too, and load them twice
+        sys.meta_path.insert(0, _MovedModules())

@@ -61,12 +61,14 @@ class Registry(Mapping[str, str]):
         return self._distributions.get(name, "fgvr")
 
     def resolve(self, name: str) -> str:
-        """Class path of a short name or of a listed class name; a dotted path passes through as it is.
+        """Class path of a short name or of a listed class name; another dotted path passes through as it is.
 
         Raises:
             FgvrError: The name is unknown (the message has the closest one) or two packages claim it.
         """
         paths = self._scan()
+        if (own := self._handed_out().get(name)) is not None:
+            return own
         if _CLASS_NAME.fullmatch(name):
             return next((path for path in paths.values() if path.rpartition(".")[2] == name), name)
         if not _SHORT_NAME.fullmatch(name):
@@ -81,6 +83,14 @@ class Registry(Mapping[str, str]):
                 f"{name!r} is not one of the fgvr.{self.kind}.{hint} To see them all: fgvr list {self.kind}"
             )
         return paths[name]
+
+    def _handed_out(self) -> dict[str, str]:
+        """Class path of a built-in plugin as its package hands it out, ``fgvr.losses.ProdenLoss`` -> its own."""
+        return {
+            f"{package}.{path.rpartition('.')[2]}": path
+            for path in self.builtins.values()
+            for package in _packages_of(path)
+        }
 
     def load(self, name: str) -> type[Any]:
         """The class behind a short name, a listed class name or a class path.
@@ -116,6 +126,17 @@ class Registry(Mapping[str, str]):
             else:
                 self._distributions[entry.name] = distribution
         return self._paths
+
+
+def _packages_of(path: str) -> list[str]:
+    """The packages above the module of a class path, the top one aside.
+
+    Example:
+        >>> _packages_of("fgvr.labelers.tasks.name.NameTask")
+        ['fgvr.labelers.tasks', 'fgvr.labelers']
+    """
+    parts = path.split(".")[:-2]
+    return [".".join(parts[:end]) for end in range(len(parts), 1, -1)]
 
 
 def lazy_exports(package: str, registry: Registry, base: str) -> tuple[Callable[[str], Any], list[str]]:

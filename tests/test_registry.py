@@ -67,7 +67,7 @@ def test_every_plugin_class_of_the_package_is_listed(kind):
 
 
 def test_names_classes_and_paths_mean_one_thing():
-    for name in ("proden", "ProdenLoss", "fgvr.losses.proden.ProdenLoss"):
+    for name in ("proden", "ProdenLoss", "fgvr.losses.ProdenLoss", "fgvr.losses.proden.ProdenLoss"):
         assert KINDS["losses"].resolve(name) == "fgvr.losses.proden.ProdenLoss"
 
 

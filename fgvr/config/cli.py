@@ -89,6 +89,8 @@ class FgvrCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse ``args`` without Lightning's warning that they were given, and look at callbacks and checkpoint."""
         self.config = parser.parse_args(args)
+        if self.config.get("model") is not None:  # jsonargparse shortens the class path of a default, and of no other
+            self.config.model.class_path = METHODS.resolve(self.config.model.class_path)
         check_configured(self.config.trainer.callbacks, self.config.checkpoint.allow_true_names)
         if self.config.get("ckpt_path") is not None:
             self.checkpoint = read_checkpoint(Path(self.config.ckpt_path))

@@ -28,7 +28,7 @@ def as_arguments(options: Mapping[str, Any]) -> list[str]:
 
     Example:
         >>> as_arguments({"data": {"labeler": "openai", "shots": 2}, "compare": None})
-        ['--data.labeler=openai', '--data.shots=2', '--compare=null']
+        ['--compare=null', '--data.labeler=openai', '--data.shots=2']
     """
     given: list[tuple[str, Any]] = []
     for key, value in options.items():

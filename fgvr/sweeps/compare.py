@@ -190,7 +190,7 @@ def _has_other_method(folder: RunFolder, options: Mapping[str, Any]) -> bool:
     if not isinstance(name, str):
         return False
     own: str = yaml.safe_load(folder.config.read_text(encoding="utf-8"))["model"]["class_path"]
-    return METHODS.resolve(name) != own
+    return METHODS.resolve(name) != METHODS.resolve(own)
 
 
 def _run_one(launcher: Launcher, folder: RunFolder, row: str, options: Mapping[str, Any]) -> list[str]:
