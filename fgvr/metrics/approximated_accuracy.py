@@ -1,11 +1,14 @@
 """Approximated accuracy: what the accuracy would be if the classifier were right about its candidates."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
-from torchmetrics import Metric
+
+from fgvr.metrics.covering_rate import CoveringRate
 
 
-class ApproximatedAccuracy(Metric):
+class ApproximatedAccuracy(CoveringRate):
     r"""Approximated accuracy: mean probability of the predicted class among the candidates.
 
     .. math::
@@ -37,34 +40,9 @@ class ApproximatedAccuracy(Metric):
         tensor(25.)
     """
 
-    is_differentiable = False
-    higher_is_better = True
-    full_state_update = False
-    plot_lower_bound = 0.0
-    plot_upper_bound = 100.0
+    nothing: ClassVar[float] = 0.0
 
-    total: Tensor
-    photos: Tensor
-
-    def __init__(self, **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        self.add_state("total", default=torch.tensor(0.0), dist_reduce_fx="sum")
-        self.add_state("photos", default=torch.tensor(0), dist_reduce_fx="sum")
-
-    def update(self, logits: Tensor, candidates: Tensor, mask: Tensor) -> None:
-        """Adds a batch.
-
-        Args:
-            logits: Shape ``(B, C)``.
-            candidates: Class indices, shape ``(B, K)``.
-            mask: True where there is a candidate, shape ``(B, K)``.
-        """
-        logits = logits.float()
-        share = logits.gather(-1, candidates).masked_fill(~mask, -torch.inf).softmax(-1)
-        predicted = (candidates == logits.argmax(-1, keepdim=True)) & mask
-        self.total += share[predicted].sum()
-        self.photos += len(logits)
-
-    def compute(self) -> Tensor:
-        """The approximated accuracy of all photos so far."""
-        return 100 * self.total / self.photos
+    def credit(self, logits: Tensor, candidates: Tensor, mask: Tensor, predicted: Tensor) -> Tensor:
+        """The probabilities of the predicted classes among their candidates."""
+        share = logits.float().gather(-1, candidates).masked_fill(~mask, -torch.inf).softmax(-1)
+        return share[predicted].sum()

@@ -1,5 +1,7 @@
 """Covering rate: how often a classifier stays inside the candidate sets; needs no true name."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 from torchmetrics import Metric
@@ -40,12 +42,15 @@ class CoveringRate(Metric):
     plot_lower_bound = 0.0
     plot_upper_bound = 100.0
 
-    inside: Tensor
+    nothing: ClassVar[float] = 0
+    """What is counted from: a whole number where whole photos are counted."""
+
+    total: Tensor
     photos: Tensor
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__(**kwargs)
-        self.add_state("inside", default=torch.tensor(0), dist_reduce_fx="sum")
+        self.add_state("total", default=torch.tensor(self.nothing), dist_reduce_fx="sum")
         self.add_state("photos", default=torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, logits: Tensor, candidates: Tensor, mask: Tensor) -> None:
@@ -56,10 +61,21 @@ class CoveringRate(Metric):
             candidates: Class indices, shape ``(B, K)``.
             mask: True where there is a candidate, shape ``(B, K)``.
         """
-        predicted = logits.argmax(-1, keepdim=True)
-        self.inside += ((candidates == predicted) & mask).any(-1).sum()
+        predicted = (candidates == logits.argmax(-1, keepdim=True)) & mask
+        self.total += self.credit(logits, candidates, mask, predicted)
         self.photos += len(logits)
 
+    def credit(self, logits: Tensor, candidates: Tensor, mask: Tensor, predicted: Tensor) -> Tensor:
+        """What the photos of a batch count for, all together.
+
+        Args:
+            logits: As for ``update``.
+            candidates: As for ``update``.
+            mask: As for ``update``.
+            predicted: True where the candidate is the predicted class, shape ``(B, K)``.
+        """
+        return predicted.any(-1).sum()
+
     def compute(self) -> Tensor:
-        """The covering rate of all photos so far."""
-        return 100 * self.inside / self.photos
+        """The figure of all photos so far."""
+        return 100 * self.total / self.photos
