@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from fgvr.checkpoints.files import read_checkpoint
-from fgvr.config.cli import FgvrCLI, ParsedCLI
+from fgvr.config.cli import FgvrCLI, ParsedCLI, keys_of
 from fgvr.config.files import find_config
 from fgvr.config.options import as_arguments
 from fgvr.descriptions.files import read_descriptions
@@ -46,7 +46,8 @@ __all__ = [
     "sweep",
 ]
 
-Options = Mapping[str, Any]
+_SHORT = {"dataset": "data.dataset", "labeler": "data.labeler", "method": "model"}
+"""Argument of ``configure`` -> the key that it is short for."""
 
 
 def configure(
@@ -77,22 +78,38 @@ def configure(
         >>> type(run.data.labeler).__name__, run.data.shots
         ('FieldguideLabeler', 2)
     """
-    trainer = dict(options.pop("trainer", None) or {})
-    objects = {key: trainer.pop(key) for key in list(trainer) if _is_object(trainer[key])}
-    short = {"data.dataset": dataset, "data.labeler": labeler, "model": method}
-    given = {key: value for key, value in short.items() if value is not None}
-    tokens = as_arguments({**given, **options, **({"trainer": trainer} if trainer else {})})
-    cli = FgvrCLI("fit", [*(["--config", str(config)] if config is not None else []), *tokens], main_guard=False)
+    return _configured(config, keys=None, short={"dataset": dataset, "labeler": labeler, "method": method}, **options)
+
+
+def _configured(
+    config: str | Path | None, keys: RunFolder | None, short: Mapping[str, Any] | None = None, **options: Any
+) -> Run:
+    trainer = options.pop("trainer", None) or {}
+    if not isinstance(trainer, Mapping):
+        raise FgvrError(
+            f"trainer is {trainer!r:.60}; expected arguments of Lightning's Trainer, as in {{'max_epochs': 5}}. For a "
+            "trainer of your own see README, From Python."
+        )
+    objects = {key: value for key, value in trainer.items() if _is_object(value)}
+    plain = {key: value for key, value in trainer.items() if key not in objects}
+    named = {_SHORT[key]: value for key, value in (short or {}).items() if value is not None}
+    model = options.get("model")
+    if "model" in named and model is not None and (not isinstance(model, Mapping) or "class_path" in model):
+        raise FgvrError("method and model both name a method: give one of them, and its options below model.")
+    tokens = [*as_arguments(named), *as_arguments({**options, **({"trainer": plain} if plain else {})})]
+    files = [] if config is None else ["--config", str(config)]
+    cli = FgvrCLI("fit", [*files, *tokens], None if keys is None else keys_of(keys), main_guard=False)
     parts = cli.build()
     if objects:
         parts = replace(parts, trainer={**parts.trainer, **objects})
-    return Run(parts, compared=ComparedRows(cli.compare, main_guard=False) if cli.compare else None)
+    return Run(parts, keys, ComparedRows(cli.compare, main_guard=False) if cli.compare else None)
 
 
 def fit(config: str | Path | None = None, *, verbose: bool = False, **options: Any) -> Run:
     """Label what is missing, build candidate sets, train, predict the test photos, write table and report.
 
-    What ``fgvr fit`` does. Everything asked for and computed is kept, so that the same call goes on where it stopped.
+    What ``fgvr fit`` does. Replies, descriptions and image features are kept, so that the same call asks and computes
+    nothing twice; a training that was stopped goes on with ``fgvr.open_run(FOLDER).fit()``.
 
     Args:
         config: See :func:`configure`.
@@ -103,13 +120,17 @@ def fit(config: str | Path | None = None, *, verbose: bool = False, **options: A
         The run: ``table``, ``predictions``, ``report`` and ``folder``.
 
     Raises:
-        FgvrError: Something that the user can fix.
+        FgvrError: Something that the user can fix; or compared rows have failed, while the run itself is there.
     """
     run = configure(config, **options)
     with _spoken(verbose):
         keep_freed_memory()
-        run.fit()
-        run.close()
+        try:
+            run.fit()
+        finally:
+            run.close()
+    if run.failed_rows:
+        raise FgvrError(f"Not in the table of {str(run.folder.path)!r}, because they failed: {run.failed_rows}")
     return run
 
 
@@ -156,22 +177,22 @@ def open_run(path: str | Path, **options: Any) -> Run:
     checkpoint = folder.checkpoints / "last.ckpt"
     if checkpoint.is_file():
         options = {"ckpt_path": str(checkpoint), **options}
-    return _in_folder(configure(folder.config, **options), folder)
+    return _configured(folder.config, folder, **options)
 
 
 def load(path: str | Path, row: str | None = None, device: torch.device | str | None = None) -> TrainedModel:
     """The model of a run, for photos that are at hand.
 
     Args:
-        path: ``runs/NAME`` for its newest version, or ``runs/NAME/VERSION``.
+        path: ``runs/NAME`` for its newest version that was trained, or ``runs/NAME/VERSION``.
         row: The row of its table whose classifier is used; the method's own if not given.
         device: Where it computes; a GPU where there is one if not given.
 
     Raises:
         FgvrError: There is no such run, or it has trained nothing that could be loaded.
     """
-    folder = find_run(Path(path))
-    method = ParsedCLI(["--config", str(folder.config), "--compare=null"]).method
+    folder = find_run(Path(path), trained=True)
+    method = ParsedCLI(["--config", str(folder.config), "--compare=null"], keys_of(folder)).method
     found = [folder.checkpoints / name for name in ("best.ckpt", "last.ckpt")]
     checkpoint = next((file for file in found if file.is_file()), None)
     if checkpoint is None and method.trains:
@@ -206,7 +227,10 @@ class SweepResult:
     failures: Mapping[str, str]
 
     def __str__(self) -> str:
-        return format_summary(self.tidy) if self.tidy.rows else "(no run has a result yet)"
+        table = format_summary(self.tidy) if self.tidy.rows else "(no run has a result yet)"
+        return "\n".join(
+            [table, *(f"{name} failed; the end of its log:\n{tail}" for name, tail in self.failures.items())]
+        )
 
     def runs(self) -> Iterator[Run]:
         """Its runs, as :func:`open_run` gives them."""
@@ -236,16 +260,14 @@ def sweep(
     Raises:
         FgvrError: Something that the user can fix, found before anything was run; or labelling failed.
     """
+    if jobs is not None and jobs < 1:
+        raise FgvrError(f"jobs is {jobs}; expected 1 or more.")
     path = find_config(str(config))
     grid = Sweep(read_grid(path, as_arguments(options)), Path(root) / (name or path.stem))
     with _spoken(verbose):
         # what a fork would import again is the user's own script
-        failures = run_sweep(grid, jobs, fork=False)
+        failures = run_sweep(grid, jobs, fork=False, output=None if verbose else grid.folder / "asking.log")
     return SweepResult(grid.folder, grid.write(), {run.name: tail for run, tail in failures.items()})
-
-
-def _in_folder(run: Run, folder: RunFolder) -> Run:
-    return Run(run.parts, folder, run.compared)
 
 
 def _is_object(value: Any) -> bool:

@@ -31,7 +31,7 @@ def open_image(path: Path, max_side: int | None = None) -> Image.Image:
                 width, height = (max(1, round(length * shrink)) for length in image.size)
                 image.draft(None, (width, height))  # JPEG files are decoded at the next larger eighth, quarter or half
             image.load()
-            photo = _to_rgb(_upright(image))
+            photo = upright_rgb(image)
     except FileNotFoundError:
         raise UnreadableImageError("no such file") from None
     except UnidentifiedImageError:
@@ -44,6 +44,11 @@ def open_image(path: Path, max_side: int | None = None) -> Image.Image:
     if max_side is not None:
         photo.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     return photo
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """An opened picture as ``open_image`` would give it: turned upright, white behind what is transparent, 8 bits."""
+    return _to_rgb(_upright(image))
 
 
 @cache

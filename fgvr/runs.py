@@ -98,11 +98,12 @@ def new_run_folder(root: Path, name: str, version: str | None = None) -> RunFold
             return RunFolder(parent / str(number))
 
 
-def find_run(path: Path) -> RunFolder:
+def find_run(path: Path, trained: bool = False) -> RunFolder:
     """The run that a path means: that folder, or the newest version in it.
 
     Args:
         path: ``runs/NAME`` or ``runs/NAME/VERSION``.
+        trained: Prefer the newest version that has a checkpoint to those that have none.
 
     Raises:
         FgvrError: There is none; the message has the closest name.
@@ -112,6 +113,8 @@ def find_run(path: Path) -> RunFolder:
     if RunFolder(path).config.is_file():
         return RunFolder(path)
     versions = [RunFolder(config.parent) for config in path.glob("*/config.yaml")]
+    if trained:
+        versions = [version for version in versions if version.checkpoints.is_dir()] or versions
     if versions:
         return max(versions, key=_age)
     if path.is_dir():

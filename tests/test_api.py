@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,132 @@ def test_unreadable_files_may_be_left_out(run):
     assert len(model.predict("birds/photos", skip_unreadable=True)) == 28
 
 
+def test_a_test_of_an_opened_run_has_a_folder_of_its_own(tiny_run):
+    rows = {"cc": {"model.loss": "cc"}}
+    run = fgvr.fit(data=DATA, model=MODEL, trainer=TRAINER, checkpoint={"select": "covering_rate"}, compare=rows)
+    table, predictions = run.table, run.predictions
+    assert run.test() is run
+    assert run.predict() is run
+    opened = fgvr.open_run("runs/run")
+    tested, predicted = opened.test(), fgvr.open_run("runs/run/0").predict()
+    assert [run.folder.path.name for run in (run, tested, predicted)] == ["0", "1", "2"]
+    assert run.table == table == opened.table
+    assert run.predictions.equals(predictions)
+    assert tested.table["coop"]["cacc"] == table["coop"]["cacc"], "of the chosen epoch, and not of the last one"
+    assert predicted.predictions["coop_name"].equals(predictions["coop_name"])
+    # these commands have keys of their own, and are the newest versions
+    assert fgvr.open_run("runs/run").folder == predicted.folder
+    assert fgvr.load("runs/run").predict("birds/photos")
+
+
+def test_each_run_has_its_own_seed(tiny_run):
+    first = fgvr.configure(data=DATA, model=MODEL, trainer=TRAINER, seed_everything=1)
+    second = fgvr.configure(data=DATA, model=MODEL, trainer=TRAINER, seed_everything=2)
+    again = fgvr.configure(data=DATA, model=MODEL, trainer=TRAINER, seed_everything=1)
+    learned = [run.fit().method.head.context.tolist() for run in (first, second, again)]
+    assert learned[0] == learned[2] != learned[1]
+
+
+def test_a_method_and_its_options():
+    method = fgvr.configure(dataset="fieldguide", method="coop", model={"lr": 0.5, "backbone": "lite"}).method
+    assert (type(method).__name__, method.lr) == ("CoOpMethod", 0.5)
+    with pytest.raises(FgvrError, match="method and model both name a method"):
+        fgvr.configure(dataset="fieldguide", method="coop", model="linear")
+
+
+def test_a_run_without_a_folder_makes_none_by_being_looked_at(tiny_run):
+    run = fgvr.configure(data=DATA, model=MODEL)
+    for look in (lambda: run.table, lambda: run.folder, lambda: run.predictions):
+        with pytest.raises(FgvrError, match="no folder yet"):
+            look()
+    assert not Path("runs").exists()
+    assert run.data.label_plan().missing == 16
+
+
+def test_a_stage_that_fails_gives_its_folder_back(tiny_run):
+    failed = fgvr.configure(data=DATA, model=MODEL, trainer=TRAINER)
+    with pytest.raises(FgvrError, match="have no reply"):
+        failed.candidates()
+    good = fgvr.fit(data=DATA, model=MODEL, trainer=TRAINER)
+    assert good.folder.path == Path("runs/run/0")
+    before = good.folder.metrics.read_bytes()
+    assert failed.fit().folder.path == Path("runs/run/1")
+    assert good.folder.metrics.read_bytes() == before
+
+
+def test_fit_is_done_once_and_goes_on_where_it_was_stopped(tiny_run):
+    from lightning.pytorch import Callback
+
+    class Stop(Callback):
+        def on_train_epoch_start(self, trainer, pl_module):
+            if trainer.current_epoch == 3:
+                raise RuntimeError("power cut")
+
+    run = fgvr.configure(data=DATA, model=MODEL, trainer={**TRAINER, "callbacks": [Stop()]})
+    with pytest.raises(RuntimeError, match="power cut"):
+        run.fit()
+    with pytest.raises(FgvrError, match=r"open_run\('runs/run/0'\)\.fit\(\)"):
+        run.fit()
+    finished = fgvr.open_run("runs/run/0").fit()
+    assert finished.folder.path == Path("runs/run/0")
+    whole = fgvr.fit(data=DATA, model=MODEL, trainer=TRAINER)
+    assert finished.predictions.equals(whole.predictions)
+    learned = whole.method.head.context.tolist()
+    assert whole.fit() is whole
+    assert whole.method.head.context.tolist() == learned
+
+
+def test_the_mark_of_true_names_outlives_other_stages(tiny_run):
+    run = fgvr.configure(data=DATA, model=MODEL, trainer=TRAINER)
+    run.data.begin(replace(run.data.state, oracle=True))
+    run.label()
+    assert run.data.state.oracle
+
+
+@pytest.mark.parametrize("method", ["reclip", "flyp", "class_means"])
+def test_every_method_names_photos_that_are_at_hand(tiny_run, method):
+    tiny = "fgvr.testing.tiny.TinyBackbone"
+    clip = {"class_path": "open_clip", "init_args": {"model": "fieldguide-clip"}}
+    model = {"class_path": method, "init_args": {"backbone": clip if method == "reclip" else tiny}}
+    options = {"accelerator": "cpu", "max_epochs": 1}
+    run = fgvr.fit(data={**DATA, "class_names": "dataset"}, model=model, trainer=options)
+    files = [Path("birds") / row["sample_id"] for row in run.predictions.to_pylist()]
+    named = fgvr.load(run.folder).predict(files)
+    own = list(run.table)[-1]
+    assert [entry.name for entry in named] == run.predictions[f"{own}_name"].to_pylist()
+
+
+def test_a_picture_is_seen_as_its_file_is(run, tmp_path):
+    noise = np.random.default_rng(0)
+    deep = Image.fromarray(noise.integers(0, 65535, (20, 30), dtype=np.uint16))
+    clear = Image.fromarray(noise.integers(0, 255, (20, 30, 4), dtype=np.uint8), "RGBA")
+    model = fgvr.load(run.folder)
+    for number, picture in enumerate((deep, clear)):
+        path = tmp_path / f"{number}.png"
+        picture.save(path)
+        with Image.open(path) as opened:
+            assert model.predict(opened, top_k=4)[0].scores == model.predict(path, top_k=4)[0].scores
+
+
+def test_what_cannot_be_made_is_found_before_anything_is_paid_for(tiny_run):
+    trainer = {**TRAINER, "logger": {"class_path": "lightning.pytorch.loggers.CometLogger"}}
+    with pytest.raises(FgvrError, match=r"trainer\.logger"):
+        fgvr.fit(data={**DATA, "label_store": "paid.sqlite"}, model=MODEL, trainer=trainer)
+    assert not Path("paid.sqlite").exists()
+    assert not list(Path("runs").glob("*/*"))
+    with pytest.raises(FgvrError, match="trainer is 'cpu'"):
+        fgvr.fit(trainer="cpu")
+    with pytest.raises(FgvrError, match="jobs is -1"):
+        fgvr.sweep("ablations/k.yaml", jobs=-1)
+
+
+def test_compared_rows_that_fail_are_an_error(tiny_run):
+    rows = {"gpu": {"trainer.accelerator": "gpu"}}
+    with pytest.raises(FgvrError, match=r"Not in the table of 'runs/run/0'.*'gpu', again with"):
+        fgvr.fit(data=DATA, model=MODEL, trainer=TRAINER, compare=rows)
+    assert list(fgvr.open_run("runs/run").table) == ["zero_shot", "coop"]
+
+
 def test_stages_of_a_run_one_by_one(tiny_run):
     run = fgvr.configure(data=DATA, model=MODEL, trainer=TRAINER)
     with pytest.raises(FgvrError, match="have no reply"):
@@ -183,7 +310,8 @@ def test_what_has_no_place_in_a_configuration():
         as_arguments({"data": {"labeler": Local()}})
     with pytest.raises(FgvrError, match="has no place"):
         as_config(object(), "here")
-    assert as_config({"a": (1, Path("b"))}) == {"a": [1, "b"]}
+    assert as_config({"a": (1, Path("b"), np.int64(3))}) == {"a": [1, "b", 3]}
+    assert as_arguments({"x": {"y": float("inf")}, "z": float("inf")}) == ["--x={y: .inf}", "--z=.inf"]
 
 
 def test_mistakes_are_errors_with_their_key(tiny_run):
@@ -216,3 +344,5 @@ def test_a_script_needs_no_main_guard(tiny_run):
     done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.splitlines()[-1] == "rows: zero_shot cc coop"
+    assert "sACC" not in done.stdout, "the rows print into a file"
+    assert "runs/run/0/compare/cc\n" in Path("runs/run/0/compare/output.log").read_text()

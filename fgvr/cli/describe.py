@@ -5,7 +5,6 @@ import json
 from fgvr.cli.logs import configure_logging
 from fgvr.cli.stages import add_asking_options, on_ray
 from fgvr.config.cli import FgvrCLI
-from fgvr.data.run_state import RunState
 from fgvr.descriptions.describe import Descriptions
 from fgvr.descriptions.options import DescribeOptions
 from fgvr.errors import FgvrError
@@ -24,7 +23,6 @@ def run_describe(args: list[str]) -> int:
     cli = FgvrCLI("describe", args, add_asking_options)
     options, run = cli.config, Run(cli.build())
     data = run.data
-    data.begin(RunState(backbone=run.method.backbone))
     vocabulary = known_vocabulary_of(data)
     descriptions = descriptions_of(data, run.method, data.describe or DescribeOptions(), vocabulary)
     if options.engine == "ray" and any(isinstance(part.labeler, RemoteLabeler) for part in descriptions.parts):

@@ -46,6 +46,9 @@ def help_of(command: str, summary: str) -> str:
     lines += [*_wrapped(f"{summary[0].upper()}{summary[1:]}.", indent=""), ""]
     lines.append("Any key of a configuration can be given as an option, and any plugin by its short name.")
     # fgvr's own keys first
+    helped = {
+        flag.removesuffix(".help") for option in options_of(command) for flag in option["flags"] if ".help" in flag
+    }
     for option in sorted(options_of(command), key=lambda option: option["flags"][0].startswith("--trainer.")):
         flag = option["flags"][0]
         if flag.endswith(".help") or flag in ("--trainer", "--data", "--run", "--checkpoint", "--help"):
@@ -53,6 +56,8 @@ def help_of(command: str, summary: str) -> str:
         if flag.startswith("--trainer.") and flag.removeprefix("--trainer.") not in _SHOWN:
             continue
         lines += ["", _heading(option), *_wrapped(_explained(option))]
+        if flag in helped and not option.get("kind"):
+            lines += _wrapped(f"What is below it: fgvr {command} {flag}.help")
     lines += ["", f"  --help-all    every option, those of Lightning's trainer included: fgvr {command} --help-all"]
     lines.append("  A plugin's own options: fgvr show KIND NAME, such as fgvr show labelers openai")
     return "\n".join(lines)

@@ -2,18 +2,12 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import yaml
-
-from fgvr.errors import FgvrError
-from fgvr.runs import RunFolder, find_run
+from fgvr.runs import find_run
 
 if TYPE_CHECKING:
-    from lightning.pytorch.cli import LightningArgumentParser
-
-    from fgvr.data.datamodule import FgvrDataModule
-    from fgvr.datasets.photos import Photos
+    pass
 
 log = logging.getLogger(__name__)
 
@@ -40,35 +34,12 @@ def run_report(args: list[str]) -> int:
     folder = find_run(Path(args[0]))
     # imported late: they bring torch, which a wrong folder does not need
     from fgvr.cli.logs import configure_logging
-    from fgvr.config.cli import FgvrCLI
-    from fgvr.reports.html import write_report
+    from fgvr.config.cli import FgvrCLI, keys_of
+    from fgvr.pipeline.run import Run
 
     configure_logging()
 
-    def add_keys(parser: "LightningArgumentParser") -> None:
-        """Take the keys that only some commands have: the run may be of any of them."""
-        known = {key.partition(".")[0] for key in parser.get_defaults().keys()}  # noqa: SIM118  # a Namespace
-        for key in yaml.safe_load(folder.config.read_text(encoding="utf-8")):
-            if key not in known and key.isidentifier():
-                parser.add_argument(f"--{key}", type=Any, help=f"As in {folder.config}; a report does not need it.")
-
-    cli = FgvrCLI("report", ["--config", str(folder.config), *args[1:]], add_keys)
+    cli = FgvrCLI("report", ["--config", str(folder.config), *args[1:]], keys_of(folder))
     cli.config.trainer.callbacks = None  # a report has no trainer, and their constructors may do anything
-    write_report(folder, _photos(cli.build().data, folder))
-    print(folder.report)
+    print(Run(cli.build(), folder).report())
     return 0
-
-
-def _photos(data: "FgvrDataModule", folder: RunFolder) -> "Photos":
-    from fgvr.reports.content import no_photos
-
-    try:
-        return data.photos
-    except FgvrError as error:
-        log.warning(
-            "The photos cannot be found, so the report is without them. To add them: fgvr report %s "
-            "--data.dataset.root FOLDER\n(%s)",
-            folder.path,
-            error,
-        )
-        return no_photos()

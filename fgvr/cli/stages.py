@@ -8,7 +8,6 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from fgvr.cli.logs import configure_logging
 from fgvr.config.cli import FgvrCLI
-from fgvr.data.run_state import RunState
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.combined import CombinedLabeler
@@ -49,7 +48,6 @@ def run_label(args: list[str]) -> int:
     cli = FgvrCLI("label", args, add_asking_options)
     options, run = cli.config, Run(cli.build())
     data = run.data
-    data.begin(RunState(backbone=run.method.backbone))
     labeler = data.labels.labeler
     if options.engine == "ray" and all(isinstance(part, RemoteLabeler) for part in _leaves(labeler)):
         raise FgvrError(

@@ -1,9 +1,11 @@
 """Lightning's command line as a reader of configurations: YAML and options in, the parts of a run out."""
 
+import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
@@ -19,6 +21,7 @@ from fgvr.methods.base import Method
 from fgvr.pipeline.options import RunOptions
 from fgvr.pipeline.parts import RunParts
 from fgvr.registry import BACKBONES, METHODS
+from fgvr.runs import RunFolder
 
 DEFAULT_MODEL = {
     "class_path": METHODS.resolve("class_means"),
@@ -95,6 +98,9 @@ class FgvrCLI(LightningCLI):
         if self.config.get("ckpt_path") is not None:
             self.checkpoint = read_checkpoint(Path(self.config.ckpt_path))
 
+    def _set_seed(self) -> None:
+        """Nothing: a run sets its seed when a stage of it begins, and who only looks keeps its own random numbers."""
+
     def instantiate_classes(self) -> None:
         """Nothing yet: see ``build``."""
 
@@ -105,6 +111,9 @@ class FgvrCLI(LightningCLI):
             FgvrError: A constructor refuses its options.
         """
         self.config.run.name = self.config.run.name or _name_of(self.config.get("config"))
+        if self.config.seed_everything is True:
+            self.config.seed_everything = random.SystemRandom().randrange(2**32)
+        seed = self.config.seed_everything
         resolved = self.resolved()
         loggers, options = self.config.trainer.logger, self.config.clone()
         options.trainer.logger = None  # the run makes them, because they write into its folder
@@ -128,6 +137,7 @@ class FgvrCLI(LightningCLI):
             options=self._get(objects, "run"),
             checkpoints=checkpoint,
             config=resolved,
+            seed=None if seed is False else int(seed),
             ckpt_path=given,
             loaded=self.checkpoint,
             weights_only=self.config.get("weights_only"),
@@ -149,20 +159,37 @@ class FgvrCLI(LightningCLI):
         return self.config.compare or {}
 
 
+def keys_of(folder: RunFolder) -> AddOptions:
+    """Adds the keys that only some commands have: a run may be of any of them, and of an older fgvr.
+
+    Args:
+        folder: The run, whose ``config.yaml`` is to be read.
+    """
+
+    def add_keys(parser: LightningArgumentParser) -> None:
+        known = {key.partition(".")[0] for key in parser.get_defaults().keys()}  # noqa: SIM118  # a Namespace
+        for key in yaml.safe_load(folder.config.read_text(encoding="utf-8")):
+            if key not in known and key.isidentifier():
+                parser.add_argument(f"--{key}", type=Any, help=f"As in {folder.config}; not needed here.")
+
+    return add_keys
+
+
 class ParsedCLI(FgvrCLI):
     """Parses the arguments of ``fgvr fit`` and builds data module and method; writes nothing and runs nothing.
 
-    The process that only looks keeps its own random numbers, and makes no callback, whose constructor may do anything.
+    No callback is made, whose constructor may do anything.
 
     Args:
         args: What follows ``fgvr fit``.
+        add_options: Adds options to the parser.
 
     Raises:
         FgvrError: ``fgvr fit`` would refuse them.
     """
 
-    def __init__(self, args: list[str]) -> None:
-        super().__init__("fit", [*args, "--seed_everything=false"])
+    def __init__(self, args: list[str], add_options: AddOptions | None = None) -> None:
+        super().__init__("fit", args, add_options)
         self.config.trainer.callbacks = None
         self.config.trainer.logger = None
         parts = self.build()

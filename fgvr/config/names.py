@@ -69,9 +69,23 @@ def expand_argv(argv: list[str]) -> list[str]:
     return expanded
 
 
+def as_flow(value: Any) -> str:
+    """A value on one line, as the command line takes it: JSON, or YAML for numbers that JSON has not.
+
+    Example:
+        >>> as_flow({"class_path": "knn", "init_args": {"k": 3}}), as_flow({"weight": float("inf")})
+        ('{"class_path": "knn", "init_args": {"k": 3}}', '{weight: .inf}')
+    """
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=2**31)
+        return text.removesuffix("\n").removesuffix("\n...")
+
+
 def _expand_text(text: str, registry: Registry) -> str:
     if text[:1] in "[{":
-        return json.dumps(_expand(_load_yaml(text), registry))
+        return as_flow(_expand(_load_yaml(text), registry))
     return text if text in ("null", "") else registry.resolve(text)
 
 

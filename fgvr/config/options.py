@@ -1,6 +1,6 @@
 """Options that are given from Python, as the command line takes them: names, nested options and plugin objects."""
 
-import json
+import logging
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -8,7 +8,10 @@ from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
+from fgvr.config.names import as_flow
 from fgvr.errors import FgvrError
+
+log = logging.getLogger(__name__)
 
 SECTIONS = ("data", "model", "trainer", "run", "checkpoint")
 """Keys below which single options may be given, and the others left as they are."""
@@ -56,6 +59,8 @@ def as_config(value: Any, place: str = "the value") -> Any:
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a number of NumPy or of PyTorch
+        return value.item()
     if isinstance(value, Enum):
         return value.name
     if isinstance(value, Path):
@@ -81,6 +86,8 @@ def _object(value: Any, place: str) -> dict[str, Any]:
             f"{place} is {value!r:.80}, which has no place in a configuration: give a plugin's name, its options as "
             "{'class_path': NAME, 'init_args': {...}}, or an object of a class that is defined in a module."
         )
+    if kind.__module__ == "__main__":
+        log.warning("%s is defined in the main program: no other process can load this run", kind.__name__)
     arguments: dict[str, Any] = {}
     for name, parameter in signature(kind).parameters.items():
         if parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
@@ -99,4 +106,4 @@ def _text(key: str, value: Any) -> str:
     config = as_config(value, key)
     if config is None:
         return "null"
-    return config if isinstance(config, str) else json.dumps(config)
+    return config if isinstance(config, str) else as_flow(config)

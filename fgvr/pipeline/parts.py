@@ -23,6 +23,7 @@ class RunParts:
         options: Where the run folder is made.
         checkpoints: Which epoch is kept and tested.
         config: The resolved configuration as YAML; ``""`` where there is none.
+        seed: Seed of all random numbers, set when a stage begins; ``None`` leaves them as they are.
         ckpt_path: The checkpoint that is evaluated, or gone on with.
         loaded: Its content.
         weights_only: As Lightning's: whether nothing but weights may be read from it.
@@ -34,6 +35,7 @@ class RunParts:
     options: RunOptions = field(default_factory=RunOptions)
     checkpoints: CheckpointOptions = field(default_factory=CheckpointOptions)
     config: str = ""
+    seed: int | None = None
     ckpt_path: Path | None = None
     loaded: Mapping[str, Any] | None = None
     weights_only: bool | None = None

@@ -1,26 +1,23 @@
 """One run: its stages, each of which leaves its files in the run folder, and what came of it."""
 
-import functools
 import logging
-import os
-import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-import yaml
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 
 from fgvr.candidates.files import read_candidates
-from fgvr.checkpoints.callbacks import check_resumed, checkpoint_callbacks, take_best, warn_of_best
+from fgvr.checkpoints.callbacks import checkpoint_callbacks, take_best
+from fgvr.checkpoints.files import read_checkpoint
 from fgvr.checkpoints.label_free_figures import LabelFreeFigures
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.data.run_state import RunState
+from fgvr.datasets.photos import Photos
 from fgvr.descriptions.describe import Descriptions
 from fgvr.descriptions.files import write_descriptions
 from fgvr.descriptions.options import DescribeOptions
@@ -28,26 +25,28 @@ from fgvr.errors import FgvrError
 from fgvr.files import replacing
 from fgvr.labelling.requests import Asker
 from fgvr.methods.base import Method
-from fgvr.methods.schedules import default_epochs
 from fgvr.metrics.files import read_metrics
-from fgvr.pipeline.descriptions import describe_before_training, descriptions_of, known_vocabulary_of
-from fgvr.pipeline.loggers import finish, make_loggers
+from fgvr.pipeline.descriptions import descriptions_of, known_vocabulary_of
+from fgvr.pipeline.loggers import finish
 from fgvr.pipeline.parts import RunParts
-from fgvr.pipeline.processes import ASKED_BEFORE, external_processes, is_rank_zero
-from fgvr.pipeline.quiet import silence
+from fgvr.pipeline.preparation import (
+    ask_before_training,
+    build_trainer,
+    epochs_of,
+    state_of,
+    with_loggers,
+)
+from fgvr.pipeline.processes import is_rank_zero
 from fgvr.pipeline.results import Report, ResultTable
+from fgvr.pipeline.stage import stage
 from fgvr.pipeline.time_estimate import TimeEstimate
 from fgvr.records import CandidateSets, LabelRecord, Vocabulary
+from fgvr.reports.content import no_photos
 from fgvr.reports.recorder import RunRecorder
-from fgvr.reports.run_files import simulates
 from fgvr.runs import RunFolder, new_run_folder
-from fgvr.vocabulary.build import known_vocabulary
 from fgvr.vocabulary.files import read_vocabulary, write_vocabulary
 
 log = logging.getLogger(__name__)
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 class ComparedRows(Protocol):
@@ -60,42 +59,31 @@ class ComparedRows(Protocol):
         """Train them, and take them into the files of the run; says how to run those that failed."""
 
 
-def _stage(stage: Callable[Concatenate["Run", P], R]) -> Callable[Concatenate["Run", P], R]:
-    """Keep other packages from saying what tells a user nothing, and leave no folder in which there is nothing."""
-
-    @functools.wraps(stage)
-    def wrapped(run: "Run", /, *args: P.args, **kwargs: P.kwargs) -> R:
-        with warnings.catch_warnings():
-            silence()
-            try:
-                return stage(run, *args, **kwargs)
-            except FgvrError:
-                run.discard_empty_folder()
-                raise
-
-    return wrapped
-
-
 class Run:
     """One run, from photos to its report.
 
-    Every stage leaves files in the run folder and takes up what is there: replies and image features are stored for all
-    runs, and training goes on from a checkpoint that is given.
+    Every stage leaves files in the run folder, and takes up what is there: replies and image features are stored for
+    all runs, a stage that is done is not done again, and training goes on from a checkpoint that is given.
 
     Args:
         parts: What it is made of.
-        folder: Its folder, where it has one already; made at the first stage that needs it if not given.
+        folder: Its folder, where it is there already; made at the first stage that leaves files if not given.
         compared: Further rows of its table.
+
+    Attributes:
+        failed_rows: Compared rows that are not in the table, with what to do; ``""`` where there are none.
     """
 
     def __init__(self, parts: RunParts, folder: RunFolder | None = None, compared: ComparedRows | None = None) -> None:
         self.parts = parts
         self.compared = compared
         self.failed_rows = ""
+        self._folder = folder
+        self._opened = folder is not None
         self._trainer: Trainer | None = None
-        self._fitted: Trainer | None = None
-        if folder is not None:
-            self.folder = folder
+        self._fitted = False
+        self._added: Sequence[Callback] = ()
+        parts.data.begin(RunState(backbone=parts.method.backbone))
 
     # what it is made of
 
@@ -109,16 +97,16 @@ class Run:
         """The method."""
         return self.parts.method
 
-    @functools.cached_property
+    @property
     def folder(self) -> RunFolder:
-        """The run folder; made now where there is none, or that of the training which goes on."""
-        options, checkpoint = self.parts.options, self.parts.ckpt_path
-        if self._resumes and checkpoint is not None and checkpoint.parent.name == "checkpoints":
-            return RunFolder(checkpoint.parent.parent)
-        name = options.name or "run"
-        if not is_rank_zero():
-            return RunFolder(options.root / name / "unknown")  # process 0 tells the real one in setup
-        return new_run_folder(options.root, name, options.version)
+        """The run folder.
+
+        Raises:
+            FgvrError: There is none yet: no stage has left a file.
+        """
+        if self._folder is None:
+            raise FgvrError("The run has no folder yet: call fit(), or another stage that leaves files.")
+        return self._folder
 
     # what came of it
 
@@ -152,11 +140,11 @@ class Run:
     @property
     def report(self) -> Report:
         """The report, one HTML file: shown in a notebook, and written anew when it is called."""
-        return Report(self.folder, lambda: self.data.photos)
+        return Report(self.folder, self._photos)
 
     # stages
 
-    @_stage
+    @stage
     def label(self, asker: Asker | None = None) -> list[LabelRecord]:
         """Ask the labeler for what is missing, and return what is known of each photo that it is asked about.
 
@@ -166,17 +154,15 @@ class Run:
         Raises:
             FgvrError: The labeler cannot go on, or ``data.max_cost_usd`` is reached; what was paid for is stored.
         """
-        self._begin(RunState(backbone=self.method.backbone))
         return self.data.label(asker)
 
-    @_stage
+    @stage
     def describe(self, asker: Asker | None = None) -> Descriptions:
         """Ask for the descriptions that are missing, and leave all of them in the run folder.
 
         Raises:
             FgvrError: Photos are not labelled yet, or nobody can describe them.
         """
-        self._begin(RunState(backbone=self.method.backbone))
         vocabulary = known_vocabulary_of(self.data)
         options = self.data.describe or DescribeOptions()
         descriptions = descriptions_of(self.data, self.method, options, vocabulary)
@@ -186,12 +172,12 @@ class Run:
 
     def write_descriptions(self, descriptions: Descriptions, vocabulary: Vocabulary) -> None:
         """Leave descriptions and label space in the run folder."""
-        known = descriptions.read()
+        known, folder = descriptions.read(), self._made_folder()
         self._write_config()
-        write_vocabulary(vocabulary, self.folder.vocabulary)
-        write_descriptions(known.descriptions, self.folder.descriptions, known.summary.origin)
+        write_vocabulary(vocabulary, folder.vocabulary)
+        write_descriptions(known.descriptions, folder.descriptions, known.summary.origin)
 
-    @_stage
+    @stage
     def candidates(self) -> CandidateSets:
         """Build the candidate sets from stored labels.
 
@@ -199,7 +185,7 @@ class Run:
             FgvrError: Photos are not labelled yet.
         """
         data, method = self.data, self.method
-        self._begin(RunState(self.folder, method.backbone, self.parts.config, asks_evaluated=False))
+        data.begin(RunState(self._made_folder(), method.backbone, self.parts.config, asks_evaluated=False))
         self._write_config()
         vocabulary = data.make_vocabulary(method)
         method.backbone.load()
@@ -207,43 +193,56 @@ class Run:
         data.make_candidates(vocabulary, method, device)
         return read_candidates(self.folder.candidates, vocabulary.names)
 
-    @_stage
+    @stage
     def fit(self) -> "Run":
         """Label and describe what is missing, train, predict the evaluated photos, and write the table.
 
         Raises:
             FgvrError: Something that the user can fix.
         """
+        if self._fitted:
+            return self
+        if self._trainer is not None:
+            raise FgvrError(
+                f"The training in {str(self.folder.path)!r} was stopped, and its objects are half trained: go on with "
+                f"fgvr.open_run({str(self.folder.path)!r}).fit()."
+            )
         trainer = self._start("fit")
         method, data, parts = self.method, self.data, self.parts
         if method.trains:
             trainer.fit(method, datamodule=data, ckpt_path=parts.ckpt_path, weights_only=parts.weights_only)
         take_best(self._added, trainer, method, data)
-        self._fitted = trainer
         trainer.test(method, datamodule=data, verbose=False)
+        self._fitted = True
         if self.compared is not None and trainer.is_global_zero:
             # the driver of a GPU does not survive a fork, and several processes need the launcher of Lightning
             fork = trainer.strategy.root_device.type == "cpu" and trainer.world_size == 1
             self.failed_rows = self.compared.train(self, fork)
         return self
 
-    @_stage
     def test(self) -> "Run":
-        """Predict the evaluated photos, and write the table."""
-        self._evaluate("test", verbose=False)
-        return self
+        """Predict the evaluated photos, and write the table.
 
-    @_stage
-    def validate(self) -> "Run":
-        """Log the figures of the split ``val``."""
-        self._evaluate("validate")
-        return self
+        Returns:
+            This run, or a new one for a run that was opened: a test never writes into the folder of the run it tests.
+        """
+        return self._evaluated("test", verbose=False)
 
-    @_stage
     def predict(self) -> "Run":
-        """Predict the evaluated photos; true names are not looked at."""
-        self._evaluate("predict")
-        return self
+        """Predict the evaluated photos; true names are not looked at.
+
+        Returns:
+            This run, or a new one for a run that was opened.
+        """
+        return self._evaluated("predict")
+
+    def validate(self) -> "Run":
+        """Log the figures of the split ``val``.
+
+        Returns:
+            This run, or a new one for a run that was opened.
+        """
+        return self._evaluated("validate", verbose=False)
 
     def close(self) -> None:
         """End what the loggers have begun."""
@@ -251,11 +250,14 @@ class Run:
             finish(self._trainer.loggers)
 
     def discard_empty_folder(self) -> None:
-        """Take the run folder away again if it holds nothing but its configuration: the run has not begun."""
-        folder = self.__dict__.get("folder")
-        if folder is not None and folder.path.is_dir() and set(folder.path.iterdir()) <= {folder.config}:
+        """Take the run folder away again if this run has made it and it holds nothing but its configuration."""
+        folder = self._folder
+        if folder is None or self._opened or not folder.path.is_dir():
+            return
+        if set(folder.path.iterdir()) <= {folder.config}:
             folder.config.unlink(missing_ok=True)
             folder.path.rmdir()
+            self._folder = None
 
     @property
     def is_global_zero(self) -> bool:
@@ -268,62 +270,71 @@ class Run:
 
     # how they are begun
 
-    @property
-    def _resumes(self) -> bool:
-        return self.parts.ckpt_path is not None and getattr(self, "_command", "fit") == "fit"
+    def _made_folder(self, resuming: bool = False) -> RunFolder:
+        """The run folder; made now where there is none, or that of the training which goes on."""
+        if self._folder is None:
+            options, checkpoint = self.parts.options, self.parts.ckpt_path
+            name = options.name or "run"
+            if resuming and checkpoint is not None and checkpoint.parent.name == "checkpoints":
+                self._folder, self._opened = RunFolder(checkpoint.parent.parent), True
+            elif not is_rank_zero():
+                self._folder = RunFolder(options.root / name / "unknown")  # process 0 tells the real one in setup
+            else:
+                self._folder = new_run_folder(options.root, name, options.version)
+        return self._folder
 
-    def _begin(self, state: RunState) -> None:
-        self.data.begin(state)
+    def _photos(self) -> Photos:
+        """The photos, or none where they cannot be found any more."""
+        try:
+            return self.data.photos
+        except FgvrError as error:
+            log.warning(
+                "The photos cannot be found, so the report is without them. To add them: fgvr report %s "
+                "--data.dataset.root FOLDER\n(%s)",
+                self.folder.path,
+                error,
+            )
+            return no_photos()
 
-    def _evaluate(self, command: str, **kwargs: Any) -> None:
-        if self._fitted is not None:  # by the parameters that it has learned just now
-            getattr(self._fitted, command)(self.method, datamodule=self.data, **kwargs)
-            return
-        path, weights_only = self.parts.ckpt_path, self.parts.weights_only
-        stage = getattr(self._start(command), command)
-        stage(self.method, datamodule=self.data, ckpt_path=path, weights_only=weights_only, **kwargs)
+    def _evaluated(self, command: str, **kwargs: Any) -> "Run":
+        if self._fitted and command != "validate":
+            return self  # training ends with a test
+        run = self
+        if self._opened and not self._fitted:
+            found = [self.folder.checkpoints / name for name in ("best.ckpt", "last.ckpt")]
+            checkpoint = next((path for path in found if path.is_file()), None)
+            loaded = None if checkpoint is None else read_checkpoint(checkpoint)
+            run = Run(replace(self.parts, ckpt_path=checkpoint, loaded=loaded))
+        run._evaluate(command, **kwargs)
+        return run
+
+    @stage
+    def _evaluate(self, /, command: str, **kwargs: Any) -> None:
+        parts = self.parts
+        trainer = self._trainer if self._fitted else self._start(command)
+        assert trainer is not None, "what has fitted has a trainer"
+        weights = {} if self._fitted else {"ckpt_path": parts.ckpt_path, "weights_only": parts.weights_only}
+        getattr(trainer, command)(self.method, datamodule=self.data, **weights, **kwargs)
 
     def _start(self, command: str) -> Trainer:
         """Do what must be done before there is a trainer (checks, labelling and describing), then build it."""
-        self._command = command
         self._trainer = self._prepared(command)
         return self._trainer
 
     def _prepared(self, command: str) -> Trainer:
-        parts, data, method, folder = self.parts, self.data, self.method, self.folder
-        fitting, loaded = command == "fit", parts.loaded
-        resuming = fitting and loaded is not None
-        state = RunState(folder, method.backbone, parts.config, resuming, oracle=parts.checkpoints.allow_true_names)
-        state = replace(state, asks_evaluated=command in ("fit", "test"))
-        if loaded is not None and parts.ckpt_path is not None:
-            trained_with = yaml.safe_load(loaded["fgvr"]["config"]) or {}
-            if resuming:
-                check_resumed(parts.checkpoints, trained_with)
-            else:
-                simulated = simulates(trained_with) or loaded["fgvr"].get("simulated", False)
-                vocabulary = known_vocabulary(loaded["fgvr"]["class_names"])
-                state = replace(state, vocabulary=vocabulary, simulated=simulated)
-                warn_of_best(parts.ckpt_path)
-        elif not fitting and method.trains:
-            raise FgvrError(
-                f"fgvr {command} needs the trained parameters of the method {method.row!r}: give them with "
-                "--ckpt_path FILE, or choose --model zero_shot."
-            )
-        if command == "validate":
-            data.photos.require_split("val")
+        parts, data, method, fitting = self.parts, self.data, self.method, command == "fit"
+        folder = self._made_folder(resuming=fitting and parts.loaded is not None)
+        state = state_of(parts, folder, command)
         options = dict(parts.trainer)
         theirs = _as_list(options.pop("callbacks", None))
         callbacks: list[Callback] = [*theirs, RunRecorder(folder)]
-        self._added: Sequence[Callback] = ()
         if fitting:
             self._added = checkpoint_callbacks(parts.checkpoints, theirs, method, data, folder, options)
             callbacks += [*self._added, TimeEstimate()]
-            options["max_epochs"] = self._epochs(options)
+            options["max_epochs"] = epochs_of(parts, options)
         else:
             options["enable_checkpointing"] = False
-        needed = state.vocabulary is None and not resuming and data.needs_labels(method)
-        judging = any(isinstance(callback, LabelFreeFigures) for callback in self._added)
-        self._begin(replace(state, asks_support=needed, judges_support=judging))
+        data.begin(replace(state, judges_support=any(isinstance(entry, LabelFreeFigures) for entry in self._added)))
         self._write_config()
         if fitting and self.compared is not None and is_rank_zero():
             self.compared.check(self)
@@ -331,65 +342,17 @@ class Run:
             data.features.trains_on_stored(method)  # refuses views before anything is paid for
             if method.closed_form and data.features.augment is not None:
                 log.warning("data.augment and data.views change nothing: %s learns from plain photos", method.row)
-        spent_usd = 0.0
-        if data.asks_evaluated or data.state.asks_support:
-            data.labels.require_names()
-            spent_usd = _label_before_training(data)
-        if fitting and is_rank_zero():
-            alone, again = external_processes() == 1, ASKED_BEFORE.items() <= os.environ.items()
-            describe_before_training(data, method, folder, alone, again, spent_usd)
-        options["logger"] = make_loggers(options.get("logger"), folder)
+        options = with_loggers(options, folder)
+        ask_before_training(parts, folder, fitting)
         if not data.photos.splits.get("val"):
             options["limit_val_batches"] = 0
-        try:
-            return Trainer(**{**options, "default_root_dir": folder.path, "callbacks": callbacks})
-        except (MisconfigurationException, ModuleNotFoundError, TypeError, ValueError) as error:
-            # what Lightning raises for an accelerator, a strategy or a precision that is not available here
-            raise FgvrError(f"The trainer cannot be built: {error}") from error
+        return build_trainer({**options, "default_root_dir": folder.path, "callbacks": callbacks})
 
     def _write_config(self) -> None:
         """Leave the resolved configuration in the run folder; a resumed run has its own there already."""
         if self.parts.config and is_rank_zero() and not self.folder.config.exists():
             with replacing(self.folder.config) as path:
                 path.write_text(self.parts.config, encoding="utf-8")
-
-    def _epochs(self, options: dict[str, Any]) -> int | None:
-        """The epochs that are asked for; where none are, enough for few photos to be learned from, too."""
-        data, given = self.data, options.get("max_epochs")
-        if self.method.closed_form:
-            return 1
-        if given is not None or options.get("max_steps", -1) != -1 or options.get("max_time") is not None:
-            return None if given is None else int(given)
-        if not self.method.trains:
-            return None
-        photos = round(len(data.support) * (1 - data.holdout))
-        epochs = default_epochs(max(round(photos / data.batch_size), 1))
-        log.info("Training for %d epochs; trainer.max_epochs states another number", epochs)
-        return epochs
-
-
-def _label_before_training(data: FgvrDataModule) -> float:
-    """Ask for what is missing; after another process has done so, only where a photo was never asked about.
-
-    So the runs of a sweep and compared rows do not all ask again for what failed; see :data:`ASKED_BEFORE`.
-
-    Returns:
-        What that cost in US dollars, replies of earlier commands not counted.
-    """
-    if not is_rank_zero():
-        return 0.0
-    plan = data.label_plan()
-    log.info("%s", plan)
-    if plan.unasked and external_processes() > 1:
-        raise FgvrError(
-            f"{plan.unasked} photos were not asked for yet, and a job of several processes does not ask for "
-            "labels. Run `fgvr label` with the same options first, in one process."
-        )
-    asked_before = ASKED_BEFORE.items() <= os.environ.items()
-    if not (plan.unasked if asked_before else plan.missing):
-        return 0.0
-    before = sum(label.cost_usd for label in data.read_labels(data.asked))
-    return max(0.0, sum(label.cost_usd for label in data.label()) - before)
 
 
 def _as_list(value: Any) -> list[Any]:

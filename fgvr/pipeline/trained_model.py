@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fgvr.backbones.base import Backbone, ImageFeatures
+from fgvr.data.batches import Batch
 from fgvr.errors import FgvrError
-from fgvr.images import UnreadableImageError, open_image, photo_formats
+from fgvr.images import UnreadableImageError, open_image, photo_formats, upright_rgb
 from fgvr.methods.base import Method
 from fgvr.records import Vocabulary
 
@@ -110,10 +111,13 @@ class TrainedModel:
         ]
 
     def _features(self, pictures: Sequence[Image.Image]) -> ImageFeatures:
-        """In each space that the method reads, by one pass of each tower."""
+        """As the method sees photos or, for one that reads the visual space too, by one pass of each tower."""
+        if "visual" not in self.method.spaces:
+            pixels = torch.stack([self.method.backbone.transform(picture) for picture in pictures]).to(self._device)
+            return self.method.features(Batch(pixels, torch.arange(len(pictures))))
         joint, visual = (self.method.backbone.tower_of(space) for space in ("joint", "visual"))
         features = self._encoded(joint, pictures)
-        if "visual" in self.method.spaces and visual is not joint:
+        if visual is not joint:
             return ImageFeatures(features.joint, self._encoded(visual, pictures).visual)
         return features
 
@@ -127,7 +131,7 @@ def _pictures(photos: Photo | Iterable[Photo], skip_unreadable: bool) -> Iterato
     several = [photos] if isinstance(photos, str | Path | Image.Image | np.ndarray) else photos
     for number, photo in enumerate(several):
         if isinstance(photo, Image.Image):
-            yield f"photo {number}", photo.convert("RGB")
+            yield f"photo {number}", upright_rgb(photo)
         elif isinstance(photo, np.ndarray):
             yield f"photo {number}", _from_array(photo, number)
         elif isinstance(photo, str | Path):

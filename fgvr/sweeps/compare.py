@@ -4,6 +4,7 @@ import logging
 import re
 import shutil
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -36,8 +37,9 @@ class ComparedRows:
 
     Args:
         entries: Row name -> the options in which its run differs.
-        main_guard: Whether this process may be forked; a fork imports the main module again, and a script that has no
-            guard would run again.
+        main_guard: Whether this is a program with a main guard, such as the command line. Without, nothing is forked,
+            because a fork imports the main module again; and what the rows print goes into ``RUN/compare/output.log``,
+            because the terminal is somebody else's.
     """
 
     def __init__(self, entries: Mapping[str, Mapping[str, Any]], main_guard: bool = True) -> None:
@@ -82,7 +84,8 @@ class ComparedRows:
         Returns:
             For each row that is not in the files, its name and what to do; ``""`` where all are.
         """
-        return run_compared(run.folder, self.entries, run.data.photos, fork and self.main_guard)
+        output = None if self.main_guard else run.folder.path / "compare" / "output.log"
+        return run_compared(run.folder, self.entries, run.data.photos, fork and self.main_guard, output)
 
 
 def check_rows(entries: Mapping[str, Mapping[str, Any]], own: Collection[str]) -> None:
@@ -129,7 +132,13 @@ def compared_args(folder: RunFolder, row: str, options: Mapping[str, Any]) -> li
     ]
 
 
-def run_compared(folder: RunFolder, entries: Mapping[str, Mapping[str, Any]], photos: Photos, fork: bool) -> str:
+def run_compared(
+    folder: RunFolder,
+    entries: Mapping[str, Mapping[str, Any]],
+    photos: Photos,
+    fork: bool,
+    output: Path | None = None,
+) -> str:
     """Train every compared row that is not there yet, and take each into the files of the run.
 
     Args:
@@ -137,16 +146,19 @@ def run_compared(folder: RunFolder, entries: Mapping[str, Mapping[str, Any]], ph
         entries: Row name -> the options in which its run differs.
         photos: The photos of the run, for its report.
         fork: See :class:`~fgvr.sweeps.launch.Launcher`; rows that have another trainer are not forked.
+        output: File for what the rows print; where this process prints if not given.
 
     Returns:
         For each row that is not in the files, its name and what to do; ``""`` where all are.
     """
+    if output is not None:
+        output.parent.mkdir(exist_ok=True)
     failed: dict[str, str] = {}
     resume = resume_args(folder)
     with launching(fork) as launcher:
         for number, (row, options) in enumerate(entries.items(), start=1):
             log.info("Compared row %d of %d: %s", number, len(entries), row)
-            args = _run_one(launcher, folder, row, options)
+            args = _run_one(launcher, folder, row, options, output)
             if not compared_folder(folder, row).metrics.is_file():
                 # going on with the run itself runs what is missing, and takes it into the table
                 failed[row] = f"again with: {command_line(resume or args)}"
@@ -193,7 +205,9 @@ def _has_other_method(folder: RunFolder, options: Mapping[str, Any]) -> bool:
     return METHODS.resolve(name) != METHODS.resolve(own)
 
 
-def _run_one(launcher: Launcher, folder: RunFolder, row: str, options: Mapping[str, Any]) -> list[str]:
+def _run_one(
+    launcher: Launcher, folder: RunFolder, row: str, options: Mapping[str, Any], output: Path | None
+) -> list[str]:
     """Begin the run of a row, or go on with it, unless it is done; returns its arguments."""
     other = compared_folder(folder, row)
     args = resume_args(other)
@@ -202,7 +216,7 @@ def _run_one(launcher: Launcher, folder: RunFolder, row: str, options: Mapping[s
         if not other.metrics.is_file():
             shutil.rmtree(other.path, ignore_errors=True)  # of a run that ended before its first epoch did
     if not other.metrics.is_file():
-        launcher.run(args, ASKED_BEFORE, fresh=any(key.startswith("trainer") for key in options))
+        launcher.run(args, ASKED_BEFORE, output, fresh=any(key.startswith("trainer") for key in options))
     return args
 
 

@@ -217,13 +217,16 @@ class Devices:
             self._free.put(job)
 
 
-def run_sweep(sweep: Sweep, jobs: int | None = None, fork: bool = True) -> dict[SweepRun, str]:
+def run_sweep(
+    sweep: Sweep, jobs: int | None = None, fork: bool = True, output: Path | None = None
+) -> dict[SweepRun, str]:
     """Label, describe, then run what is not done.
 
     Args:
         sweep: The sweep. Its folder is locked meanwhile.
         jobs: Runs side by side; one a GPU, or one for two cores, if not given.
         fork: See :class:`~fgvr.sweeps.launch.Launcher`.
+        output: File for what is printed while labels are asked for; where this process prints if not given.
 
     Returns:
         For each run that failed, the end of its log.
@@ -234,14 +237,16 @@ def run_sweep(sweep: Sweep, jobs: int | None = None, fork: bool = True) -> dict[
     with _locked(sweep.folder):
         todo = sweep.todo()
         devices = Devices(_gpus() if any(run.needs.gpu for run in todo) else (), jobs)
-        return _run(sweep, todo, devices, fork and not devices.gpus) if todo else {}
+        return _run(sweep, todo, devices, fork and not devices.gpus, output) if todo else {}
 
 
-def _run(sweep: Sweep, todo: Sequence[SweepRun], devices: Devices, fork: bool) -> dict[SweepRun, str]:
+def _run(
+    sweep: Sweep, todo: Sequence[SweepRun], devices: Devices, fork: bool, output: Path | None
+) -> dict[SweepRun, str]:
     failures: dict[SweepRun, str] = {}
     with launching(fork, environment=devices.threads) as launcher:
         for args in sweep.asking_args():
-            if launcher.run(args, devices.threads) != 0:
+            if launcher.run(args, devices.threads, output) != 0:
                 what = {"label": "Labelling", "describe": "Describing"}[args[0]]
                 raise FgvrError(f"{what} failed, so nothing was run. The same by hand: {command_line(args)}")
         done = len(sweep.runs) - len(todo)

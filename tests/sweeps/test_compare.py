@@ -239,7 +239,7 @@ def test_compared_rows_do_not_ask_again_for_what_failed(runs, monkeypatch):
     given = []
     monkeypatch.setattr("fgvr.sweeps.compare.write_report", lambda *_: None)
     monkeypatch.setattr(
-        "fgvr.sweeps.launch.Launcher.run", lambda self, args, environment=None, **_: given.append(environment)
+        "fgvr.sweeps.launch.Launcher.run", lambda self, args, environment=None, *_, **__: given.append(environment)
     )
     run_compared(runs, {"new": {"data.candidates": "single"}}, photos=None, fork=False)
     assert given == [{"FGVR_ASK_AGAIN": "0"}]

@@ -20,7 +20,7 @@ from wandb.proto.wandb_internal_pb2 import Record
 from fgvr.cli import main
 from fgvr.labelling.plan import LabelPlan
 from fgvr.metrics.files import write_metrics
-from fgvr.pipeline.run import _label_before_training
+from fgvr.pipeline.preparation import label_before_training
 from fgvr.sweeps.grid import read_grid
 from fgvr.sweeps.sweep import Devices, Sweep
 from fgvr.testing.tiny_server import TinyAnswer, TinyServer
@@ -315,7 +315,7 @@ def test_a_run_asks_again_unless_another_process_has_done_so(monkeypatch, again,
     data.label_plan.return_value = LabelPlan(
         images=9, requests=9, stored=9 - missing, failed_before=failed, missing=missing, estimate_usd=0.0
     )
-    _label_before_training(data)
+    label_before_training(data)
     assert data.label.called == asks
 
 

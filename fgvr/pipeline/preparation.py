@@ -1,0 +1,143 @@
+"""What is done before there is a trainer: what cannot work is refused, and what is missing is asked for."""
+
+import logging
+import os
+from dataclasses import replace
+from typing import Any
+
+import yaml
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Trainer
+
+from fgvr.checkpoints.callbacks import check_resumed, warn_of_best
+from fgvr.data.datamodule import FgvrDataModule
+from fgvr.data.run_state import RunState
+from fgvr.errors import FgvrError
+from fgvr.methods.schedules import default_epochs
+from fgvr.pipeline.descriptions import describe_before_training
+from fgvr.pipeline.loggers import make_loggers
+from fgvr.pipeline.parts import RunParts
+from fgvr.pipeline.processes import ASKED_BEFORE, external_processes, is_rank_zero
+from fgvr.reports.run_files import simulates
+from fgvr.runs import RunFolder
+from fgvr.vocabulary.build import known_vocabulary
+
+log = logging.getLogger(__name__)
+
+
+def state_of(parts: RunParts, folder: RunFolder, command: str) -> RunState:
+    """What the run tells its data module: with the label space and the marks of the checkpoint that it starts from.
+
+    Args:
+        parts: The run's.
+        folder: The run folder.
+        command: ``fit``, ``validate``, ``test`` or ``predict``.
+
+    Raises:
+        FgvrError: There is no checkpoint and one is needed, or it does not go with the options.
+    """
+    fitting, loaded, method, data = command == "fit", parts.loaded, parts.method, parts.data
+    resuming = fitting and loaded is not None
+    state = RunState(folder, method.backbone, parts.config, resuming, oracle=parts.checkpoints.allow_true_names)
+    state = replace(state, asks_evaluated=command in ("fit", "test"))
+    if loaded is not None and parts.ckpt_path is not None:
+        trained_with = yaml.safe_load(loaded["fgvr"]["config"]) or {}
+        if resuming:
+            check_resumed(parts.checkpoints, trained_with)
+        else:
+            simulated = simulates(trained_with) or loaded["fgvr"].get("simulated", False)
+            vocabulary = known_vocabulary(loaded["fgvr"]["class_names"])
+            state = replace(state, vocabulary=vocabulary, simulated=simulated)
+            warn_of_best(parts.ckpt_path)
+    elif not fitting and method.trains:
+        raise FgvrError(
+            f"fgvr {command} needs the trained parameters of the method {method.row!r}: give them with "
+            "--ckpt_path FILE, or choose --model zero_shot."
+        )
+    if command == "validate":
+        data.photos.require_split("val")
+    return replace(state, asks_support=state.vocabulary is None and not resuming and data.needs_labels(method))
+
+
+def ask_before_training(parts: RunParts, folder: RunFolder, fitting: bool) -> None:
+    """Ask for the labels and descriptions that are missing.
+
+    Args:
+        parts: The run's; its data module has begun.
+        folder: The run folder, which gets the descriptions.
+        fitting: Whether it trains.
+
+    Raises:
+        FgvrError: Nobody can be asked, this is one of several processes, or asking cannot go on.
+    """
+    data, method = parts.data, parts.method
+    spent_usd = 0.0
+    if data.asks_evaluated or data.state.asks_support:
+        data.labels.require_names()
+        spent_usd = label_before_training(data)
+    if fitting and is_rank_zero():
+        alone, again = external_processes() == 1, ASKED_BEFORE.items() <= os.environ.items()
+        describe_before_training(data, method, folder, alone, again, spent_usd)
+
+
+def label_before_training(data: FgvrDataModule) -> float:
+    """Ask for what is missing; after another process has done so, only where a photo was never asked about.
+
+    So the runs of a sweep and compared rows do not all ask again for what failed; see :data:`ASKED_BEFORE`.
+
+    Returns:
+        What that cost in US dollars, replies of earlier commands not counted.
+    """
+    if not is_rank_zero():
+        return 0.0
+    plan = data.label_plan()
+    log.info("%s", plan)
+    if plan.unasked and external_processes() > 1:
+        raise FgvrError(
+            f"{plan.unasked} photos were not asked for yet, and a job of several processes does not ask for "
+            "labels. Run `fgvr label` with the same options first, in one process."
+        )
+    asked_before = ASKED_BEFORE.items() <= os.environ.items()
+    if not (plan.unasked if asked_before else plan.missing):
+        return 0.0
+    before = sum(label.cost_usd for label in data.read_labels(data.asked))
+    return max(0.0, sum(label.cost_usd for label in data.label()) - before)
+
+
+def with_loggers(options: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
+    """The trainer's arguments with its loggers made: before anything is paid for.
+
+    Raises:
+        FgvrError: A logger cannot be made.
+    """
+    try:
+        return {**options, "logger": make_loggers(options.get("logger"), folder)}
+    except (ImportError, TypeError, ValueError, MisconfigurationException) as error:
+        raise FgvrError(f"trainer.logger cannot be made: {error}") from error
+
+
+def build_trainer(options: dict[str, Any]) -> Trainer:
+    """Lightning's trainer.
+
+    Raises:
+        FgvrError: An accelerator, a strategy or a precision is not available here.
+    """
+    try:
+        return Trainer(**options)
+    except (MisconfigurationException, ModuleNotFoundError, TypeError, ValueError) as error:
+        raise FgvrError(f"The trainer cannot be built: {error}") from error
+
+
+def epochs_of(parts: RunParts, options: dict[str, Any]) -> int | None:
+    """The epochs that are asked for; where none are, enough for few photos to be learned from, too."""
+    data, method, given = parts.data, parts.method, options.get("max_epochs")
+    if method.closed_form:
+        return 1
+    if given is not None or options.get("max_steps", -1) != -1 or options.get("max_time") is not None:
+        return None if given is None else int(given)
+    if not method.trains:
+        return None
+    photos = round(len(data.support) * (1 - data.holdout))
+    epochs = default_epochs(max(round(photos / data.batch_size), 1))
+    log.info("Training for %d epochs; trainer.max_epochs states another number", epochs)
+    return epochs
