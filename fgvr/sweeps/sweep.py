@@ -256,7 +256,7 @@ def _run(
         ):
             for run, code in finished:
                 if code != 0 or not run.done:
-                    failures[run] = _tail(run.log)
+                    failures[run] = f"{_tail(run.log)}\n  (its process ended with exit code {code})"
                 bar.set_postfix_str(_news(run), refresh=False)
                 bar.update()
                 sweep.write(run)

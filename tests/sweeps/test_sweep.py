@@ -112,6 +112,7 @@ def test_a_failing_run_stops_no_other_and_its_log_is_shown(grid, capfd):
     captured = capfd.readouterr()
     assert list(stamps()) == ["good-seed0"]
     assert "bad-seed0 failed; the end of runs/grid/bad-seed0/sweep.log:\n" in captured.err
+    assert "(its process ended with exit code 2)" in captured.err
     assert "fgvr: error: The template 'a photo' needs exactly one {}" in captured.err
     assert "1 of 2 runs failed" in captured.err
     assert "coop" in captured.out
