@@ -19,7 +19,7 @@ from fgvr.data.datamodule import FgvrDataModule
 from fgvr.errors import FgvrError
 from fgvr.methods.base import Method
 from fgvr.pipeline.options import RunOptions
-from fgvr.pipeline.parts import RunParts
+from fgvr.pipeline.parts import RunParts, as_list
 from fgvr.registry import BACKBONES, METHODS
 from fgvr.runs import RunFolder
 
@@ -208,10 +208,3 @@ def _name_of(configs: Any) -> str:
     """A run's name where none is given: that of the last configuration file."""
     names = [Path(str(config)).stem for config in as_list(configs)]
     return names[-1] if names else "run"
-
-
-def as_list(value: Any) -> list[Any]:
-    """The items of an option that takes one or several."""
-    if value is None:
-        return []
-    return list(value) if isinstance(value, list | tuple) else [value]

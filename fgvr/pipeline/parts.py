@@ -39,3 +39,10 @@ class RunParts:
     ckpt_path: Path | None = None
     loaded: Mapping[str, Any] | None = None
     weights_only: bool | None = None
+
+
+def as_list(value: Any) -> list[Any]:
+    """The items of an option that takes one or several."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]

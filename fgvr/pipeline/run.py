@@ -28,7 +28,7 @@ from fgvr.methods.base import Method
 from fgvr.metrics.files import read_metrics
 from fgvr.pipeline.descriptions import descriptions_of, known_vocabulary_of
 from fgvr.pipeline.loggers import finish
-from fgvr.pipeline.parts import RunParts
+from fgvr.pipeline.parts import RunParts, as_list
 from fgvr.pipeline.preparation import (
     ask_before_training,
     build_trainer,
@@ -326,7 +326,7 @@ class Run:
         folder = self._made_folder(resuming=fitting and parts.loaded is not None)
         state = state_of(parts, folder, command)
         options = dict(parts.trainer)
-        theirs = _as_list(options.pop("callbacks", None))
+        theirs = as_list(options.pop("callbacks", None))
         callbacks: list[Callback] = [*theirs, RunRecorder(folder)]
         if fitting:
             self._added = checkpoint_callbacks(parts.checkpoints, theirs, method, data, folder, options)
@@ -353,9 +353,3 @@ class Run:
         if self.parts.config and is_rank_zero() and not self.folder.config.exists():
             with replacing(self.folder.config) as path:
                 path.write_text(self.parts.config, encoding="utf-8")
-
-
-def _as_list(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return list(value) if isinstance(value, list | tuple) else [value]
