@@ -151,8 +151,8 @@ class PlainStep:
             parameter.grad = None
         images = self.backbone.encode_image(batch.images)
         (images.detach() @ self.prototypes.T).argmax(1)
-        samples = batch.sample_index.tolist()
-        labels = [self.zero_shot[batch.sample_index], nearest]
+        samples = batch.rows.tolist()
+        labels = [self.zero_shot[batch.rows], nearest]
         class_texts = [[TEMPLATE.format(self.words.names[label]) for label in each.tolist()] for each in labels]
         own = [self.words.of_photos[sample] for sample in samples]
         of_group = [self.group_of(sample) for sample in samples]

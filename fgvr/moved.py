@@ -1,4 +1,4 @@
-"""Modules that have moved: their old names go on working for one release."""
+"""Old names of modules, arguments and attributes: they go on working for one release."""
 
 import importlib
 import sys
@@ -8,7 +8,9 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
 from types import ModuleType
+from typing import Any
 
+_GOES = "the old name will go with fgvr 0.2."
 _READERS = (
     *("base", "folder", "manifest", "standard", "split_file", "download", "verify", "scan", "photos", "support"),
     *("caltech101", "cub200", "dtd", "eurosat", "fgvc_aircraft", "fieldguide", "flowers102", "food101", "oxford_pets"),
@@ -36,6 +38,9 @@ MOVED = {
 }
 """Old name of a module -> its new one."""
 
+ARGUMENTS = {"cheap": "first", "dear": "fallback"}
+"""Old name of an argument of the cascade -> its new one."""
+
 
 class _MovedModules(MetaPathFinder, Loader):
     """Imports the new module where the old one is asked for."""
@@ -49,9 +54,7 @@ class _MovedModules(MetaPathFinder, Loader):
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """The module of the new name."""
         new = MOVED[spec.name]
-        warnings.warn(
-            f"{spec.name} is {new} now; the old name will go with fgvr 0.2.", DeprecationWarning, stacklevel=2
-        )
+        warnings.warn(f"{spec.name} is {new} now; {_GOES}", DeprecationWarning, stacklevel=2)
         module = importlib.import_module(new)
         spec.loader_state = module.__spec__
         return module
@@ -60,6 +63,22 @@ class _MovedModules(MetaPathFinder, Loader):
         """Nothing: it was executed under its own name, which it gets back."""
         assert module.__spec__ is not None, "the import system has set it just now"
         module.__spec__ = module.__spec__.loader_state
+
+
+class OldAttribute:
+    """An attribute under the name that it had before, as in ``sample_index = OldAttribute("rows")``."""
+
+    def __init__(self, new: str) -> None:
+        self.new = new
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.old = f"{owner.__name__}.{name}"
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
+        warnings.warn(f"{self.old} is {self.new} now; {_GOES}", DeprecationWarning, stacklevel=2)
+        return getattr(instance, self.new)
 
 
 def accept_old_names() -> None:

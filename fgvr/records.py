@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgvr.errors import FgvrError
+from fgvr.moved import OldAttribute
 
 Space = Literal["joint", "visual"]
 """A space of image features: the one that images share with texts, or the one in which images are compared."""
@@ -60,19 +61,21 @@ class LabelRequest:
     Attributes:
         image: The photo; ``image.true_name`` is always ``None`` and ``image.sample_id`` must not reach a model.
         prompt: What is asked.
-        sample_index: 0 for the first answer of this photo, 1 for the second, ... where several are wanted.
+        answer: 0 for the first answer of this photo, 1 for the second, ... where several are wanted.
         others: The further photos of a group, in their order.
     """
 
     image: ImageRecord
     prompt: str
-    sample_index: int = 0
+    answer: int = 0
     others: tuple[ImageRecord, ...] = ()
 
     @property
     def images(self) -> tuple[ImageRecord, ...]:
         """All photos of the request."""
         return (self.image, *self.others)
+
+    sample_index = OldAttribute("answer")
 
 
 @dataclass(frozen=True, slots=True)

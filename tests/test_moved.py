@@ -4,10 +4,15 @@ import importlib
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
+import torch
 
+from fgvr.data.batches import Batch
+from fgvr.losses.base import PartialLabels
 from fgvr.moved import MOVED
+from fgvr.records import CandidateSets, ImageRecord, LabelRequest
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +32,20 @@ def test_an_old_name_is_the_new_module(old):
     assert issubclass(warned[-1].category, DeprecationWarning)
     assert f"{old} is {MOVED[old]} now" in str(warned[-1].message)
     assert new.__spec__.name == new.__name__ == MOVED[old]
+
+
+@pytest.mark.parametrize(
+    ("made", "new"),
+    [
+        (LabelRequest(ImageRecord("a.jpg", Path("a.jpg"), "support"), "What is it?", 2), "answer"),
+        (PartialLabels.from_sets(CandidateSets.from_lists(["a.jpg"], [[0]])), "rows"),
+        (Batch(torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64)), "rows"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_plugin_reads_the_attribute_of_before(made, new):
+    with pytest.warns(DeprecationWarning, match=f"sample_index is {new} now"):
+        assert made.sample_index is getattr(made, new)
 
 
 def test_a_plugin_of_before_is_imported_in_a_fresh_process():

@@ -54,7 +54,7 @@ class LabelFreeFigures(Callback):
         classifier = method.as_classifiers()[method.row]
         with trainer.precision_plugin.val_step_context():
             for batch in self._batches:
-                labels = self._labels[batch.sample_index].to(method.device)
+                labels = self._labels[batch.rows].to(method.device)
                 logits = classifier(method.features(batch.to(method.device)))
                 metrics.update(logits, labels.candidates, labels.mask)
         figures: dict[str, torch.Tensor] = metrics.compute()

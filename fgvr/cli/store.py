@@ -222,8 +222,8 @@ def _described(row: StoredReply, rename: Renaming, correction: tuple[str, ...] |
     parsed = read_stored(row)
     cost = f"${row.cost_usd:.4f}" + " (simulated)" * bool(row.usage and row.usage.get("simulated"))
     head = [visible(row.sample_id) or visible(row.photo[:12]), visible(row.model), cost, row.created_at]
-    if row.sample_index:
-        head.insert(1, f"answer {row.sample_index}")
+    if row.answer:
+        head.insert(1, f"answer {row.answer}")
     lines = ["  ".join(part for part in head if part)]
     if row.error:
         lines.append(f"  failed: {visible(row.error, None if full else _SHOWN)} (attempts: {row.attempts})")

@@ -5,13 +5,15 @@ sees them. jsonargparse then does what it does for any class path: import, check
 """
 
 import json
+import logging
 import re
 from typing import Any
 
 import yaml
 from jsonargparse import get_loader, set_loader
 
-from fgvr.registry import METHODS, SLOTS, Registry
+from fgvr.moved import ARGUMENTS
+from fgvr.registry import LABELERS, METHODS, SLOTS, Registry
 
 PARSER_MODE = "fgvr"
 SECTIONS: dict[str, Registry | None] = {"data": None, "model": METHODS}
@@ -21,7 +23,11 @@ _SLOT_FLAG = re.compile(
     rf"--(?:model|(?:{'|'.join(SECTIONS)})\.(?:[\w.]+\.)?(?P<slot>{'|'.join(SLOTS)}))"
     r"(?:\.class_path|\.help)?(?:=(?P<value>.*))?"
 )
+_OLD_FLAG = re.compile(
+    rf"(?P<path>--data\.(?:[\w.]+\.)?labeler\.(?:init_args\.)?)(?P<old>{'|'.join(ARGUMENTS)})(?=[.=]|$)"
+)
 _load_yaml = get_loader("yaml")
+log = logging.getLogger(__name__)
 
 
 def expand_config(config: Any) -> Any:
@@ -55,6 +61,7 @@ def expand_argv(argv: list[str]) -> list[str]:
     expanded: list[str] = []
     registry: Registry | None = None
     for token in argv:
+        token = _OLD_FLAG.sub(lambda match: match["path"] + _new_name(match["old"]), token)
         if registry is not None:
             if not token.startswith("-"):
                 token = _expand_text(token, registry)
@@ -98,7 +105,16 @@ def _expand(node: Any, registry: Registry | None) -> Any:
         return node
     if registry is not None and isinstance(node.get("class_path"), str):
         node = {**node, "class_path": registry.resolve(node["class_path"])}
+        if node["class_path"] == LABELERS.builtins["cascade"] and isinstance(node.get("init_args"), dict):
+            node["init_args"] = {_new_name(key): value for key, value in node["init_args"].items()}
     return {key: _expand(value, SLOTS.get(key)) for key, value in node.items()}
+
+
+def _new_name(argument: str) -> str:
+    if argument not in ARGUMENTS:
+        return argument
+    log.warning("The cascade's %s is %s now; the old name will go with fgvr 0.2.", argument, ARGUMENTS[argument])
+    return ARGUMENTS[argument]
 
 
 set_loader(PARSER_MODE, lambda text: expand_config(_load_yaml(text)), exceptions=(yaml.YAMLError,))

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset, DistributedSampler
 from fgvr.data.features import StoredFeatures
 from fgvr.errors import FgvrError
 from fgvr.images import UnreadableImageError, open_image
+from fgvr.moved import OldAttribute
 from fgvr.records import ImageRecord
 
 
@@ -23,7 +24,7 @@ class Batch:
 
     Attributes:
         images: Image features of the joint space, shape ``(B, embed_dim)``, or pixels of shape ``(B, 3, H, W)``.
-        sample_index: int64, shape ``(B,)``: the photo's row in its split.
+        rows: int64, shape ``(B,)``: the photos' rows in their split.
         views: Further augmented views of the same photos, image features of the joint space, shape
             ``(V, B, embed_dim)``; ``None`` where each photo has one view.
         visual: Image features of the visual space, shape ``(B, visual_dim)``, where the method has asked for them.
@@ -31,7 +32,7 @@ class Batch:
     """
 
     images: Tensor
-    sample_index: Tensor
+    rows: Tensor
     views: Tensor | None = None
     visual: Tensor | None = None
     visual_views: Tensor | None = None
@@ -44,11 +45,13 @@ class Batch:
 
         return Batch(
             self.images.to(device, non_blocking=True),
-            self.sample_index.to(device, non_blocking=True),
+            self.rows.to(device, non_blocking=True),
             moved(self.views),
             moved(self.visual),
             moved(self.visual_views),
         )
+
+    sample_index = OldAttribute("rows")
 
 
 @dataclass(frozen=True, slots=True)

@@ -287,8 +287,8 @@ class FgvrDataModule(LabelledDataModule):
     def train_dataloader(self) -> DataLoader[Batch] | list[Batch]:
         """Global batches of the support photos that have a candidate set and are not held out.
 
-        None for a method that does not train. ``sample_index`` is the photo's row in the candidate sets; for a method
-        that does without them, the batches are of all support photos, and it is the photo's row there.
+        None for a method that does not train. ``Batch.rows`` are rows of the candidate sets; for a method
+        that does without them, the batches are of all support photos, and they are their rows.
         """
         learner = self._learner()
         if not learner.trains:
@@ -305,7 +305,7 @@ class FgvrDataModule(LabelledDataModule):
         return self._loader(batches, shuffle=True, rows=np.flatnonzero(~self.held_out))
 
     def selection_dataloader(self) -> DataLoader[Batch]:
-        """The photos of ``selection_rows`` in their plain view; ``sample_index`` is the row in the candidate sets."""
+        """The photos of ``selection_rows`` in their plain view; ``Batch.rows`` are rows of the candidate sets."""
         batches = self.features.plain_batches(TRAINING, self._support_rows(), self._learner())
         return self._loader(batches, shuffle=False, rows=self.selection_rows)
 

@@ -170,7 +170,7 @@ class PhotoFeatures:
         """Batches of support photos, after ``prepare``.
 
         Args:
-            rows: Which of the support photos, in the order of ``Batch.sample_index``.
+            rows: Which of the support photos, in the order of ``Batch.rows``.
             learner: The method.
             seed: Of views that are drawn anew in every epoch.
         """
@@ -190,7 +190,7 @@ class PhotoFeatures:
 
         Args:
             group: ``TRAINING``, which ``prepare`` must have been told, or the name of a split.
-            rows: Which photos, in the order of ``Batch.sample_index``.
+            rows: Which photos, in the order of ``Batch.rows``.
             learner: The method.
         """
         if learner.needs_pixels:

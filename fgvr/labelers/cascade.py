@@ -1,4 +1,4 @@
-"""A cheap labeler for all photos, and a dear one where its answer is not to be trusted."""
+"""A cheap labeler for all photos, and an expensive one where its answer is not to be trusted."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,19 +17,19 @@ _BLOCK_VALUES = 2**24
 
 
 class CascadeLabeler(CombinedLabeler):
-    """Asks a cheap labeler about every photo, and a dear one where the cheap answer is not to be trusted.
+    """Asks a first labeler about every photo, and a fallback where the first answer is not to be trusted.
 
     That is where it has no name (failed, refused, generic, empty, unparsed), and where its name is not confirmed: too
     few of the photos that look most like this one were given the same name. Names are the same where the vocabulary
     would join them. Photos without a name, and copies of the photo (equal image features), confirm nothing.
 
-    The dear label counts where it has a name, the cheap one elsewhere. Cost and seconds are the sums of both.
+    The fallback's label counts where it has a name, the first one's elsewhere. Cost and seconds are the sums of both.
 
     Args:
-        cheap: Is asked about all photos.
-        dear: Is asked about the others again.
-        neighbours: Nearest named photos that are looked at; all of them where there are fewer. 0 asks the dear labeler
-            only where the cheap one gives no name, and needs no image features.
+        first: Is asked about all photos: a cheap model.
+        fallback: Is asked again where the first is not to be trusted: an expensive one.
+        neighbours: Nearest named photos that are looked at; all of them where there are fewer. 0 asks the fallback
+            only where the first gives no name, and needs no image features.
         min_confirmed: How many of them must have the same name.
         space: Image features in which photos are near: ``visual``, or ``joint``, which images share with texts.
 
@@ -39,21 +39,21 @@ class CascadeLabeler(CombinedLabeler):
 
     def __init__(
         self,
-        cheap: Labeler,
-        dear: Labeler,
+        first: Labeler,
+        fallback: Labeler,
         neighbours: int = 5,
         min_confirmed: int = 1,
         space: Space = "visual",
     ) -> None:
-        super().__init__([cheap, dear])
+        super().__init__([first, fallback])
         if neighbours < 0:
             raise FgvrError(f"data.labeler.neighbours is {neighbours}; expected 0 or more.")
         if neighbours and not 1 <= min_confirmed <= neighbours:
             raise FgvrError(
                 f"data.labeler.min_confirmed is {min_confirmed}; expected 1 to {neighbours}, the number of neighbours."
             )
-        self.cheap = cheap
-        self.dear = dear
+        self.first = first
+        self.fallback = fallback
         self.neighbours = neighbours
         self.min_confirmed = min_confirmed
         self.space = check_space("data.labeler.space", space)
@@ -70,7 +70,7 @@ class CascadeLabeler(CombinedLabeler):
         labels: Sequence[Sequence[LabelRecord | None]],
         features: NDArray[np.float32] | None = None,
     ) -> list[bool]:
-        """Photos without a usable cheap name and, where there are features, those whose name is not confirmed."""
+        """Photos without a usable first name and, where there are features, those whose name is not confirmed."""
         names = first_classes(labels[:1])[0]
         trusted = names >= 0
         if features is not None and self.neighbours:
@@ -81,11 +81,11 @@ class CascadeLabeler(CombinedLabeler):
 
     def combine(self, labels: Sequence[Sequence[LabelRecord | None]]) -> list[LabelRecord]:
         """See the base class."""
-        return [_chosen(cheap, dear) for cheap, dear in zip(*labels, strict=True)]
+        return [_chosen(first, fallback) for first, fallback in zip(*labels, strict=True)]
 
 
-def _chosen(cheap: LabelRecord | None, dear: LabelRecord | None) -> LabelRecord:
-    known = [label for label in (dear, cheap) if label is not None]
+def _chosen(first: LabelRecord | None, fallback: LabelRecord | None) -> LabelRecord:
+    known = [label for label in (fallback, first) if label is not None]
     chosen = next(
         (label for label in known if label.names),
         # none has a name: a reply says more than a failure

@@ -159,7 +159,7 @@ class FieldguideLabeler(Labeler):
                 continue
             drawn = [photo for photo in photos if photo is not None]
             digests = ":".join(image.digest for image in request.images)
-            draw = random.Random(f"{self.seed}:{digests}:{request.sample_index}")
+            draw = random.Random(f"{self.seed}:{digests}:{request.answer}")
             yield Reply(
                 request,
                 raw=self._describe(drawn, draw) if self.task else self._say(drawn[0], draw),

@@ -71,8 +71,8 @@ class RecordedLabeler(Labeler):
                 recorded = self._groups.get(group, [])
             else:
                 recorded = self._replies.find(request.image)
-            if request.sample_index < len(recorded):
-                raw, model = recorded[request.sample_index]
+            if request.answer < len(recorded):
+                raw, model = recorded[request.answer]
                 yield Reply(request, raw=raw, model=model)
             else:
                 others = f" and {len(request.others)} others" if request.others else ""

@@ -263,7 +263,7 @@ def _watched(
             if key not in open_keys:
                 raise FgvrError(
                     f"{type(labeler).__name__} replied for {reply.request.image.sample_id!r}, answer "
-                    f"{reply.request.sample_index}, twice or unasked. Check it with "
+                    f"{reply.request.answer}, twice or unasked. Check it with "
                     "fgvr.testing.labelers.check_labeler."
                 )
             open_keys.remove(key)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fgvr.errors import FgvrError
+from fgvr.moved import OldAttribute
 from fgvr.records import CandidateSets
 
 
@@ -17,36 +18,38 @@ class PartialLabels:
     """Candidate sets of a batch, padded to the largest set of the data set.
 
     Attributes:
-        sample_index: int64, shape ``(B,)``: the photo's row in the candidate sets; the same in every epoch and on every
+        rows: int64, shape ``(B,)``: the photos' rows in the candidate sets; the same in every epoch and on every
             process.
         candidates: int64, shape ``(B, K)``: class indices; 0 where ``mask`` is false.
         mask: bool, shape ``(B, K)``: true where there is a candidate; at least one in a row. Never changes.
         weights: float32, shape ``(B, K)``: the candidate strategy's weights, 0 outside the mask, summing to 1 in a row.
     """
 
-    sample_index: Tensor
+    rows: Tensor
     candidates: Tensor
     mask: Tensor
     weights: Tensor
 
     @classmethod
     def from_sets(cls, candidates: CandidateSets) -> "PartialLabels":
-        """All candidate sets of a run; row i has ``sample_index`` i."""
+        """All candidate sets of a run, in their order."""
         indices, weights = candidates.padded()
         return cls(
-            sample_index=torch.arange(len(candidates)),
+            rows=torch.arange(len(candidates)),
             candidates=torch.from_numpy(indices).clamp(min=0),
             mask=torch.from_numpy(indices >= 0),
             weights=torch.from_numpy(weights),
         )
 
     def __getitem__(self, rows: Tensor | slice) -> "PartialLabels":
-        return PartialLabels(self.sample_index[rows], self.candidates[rows], self.mask[rows], self.weights[rows])
+        return PartialLabels(self.rows[rows], self.candidates[rows], self.mask[rows], self.weights[rows])
 
     def to(self, device: torch.device) -> "PartialLabels":
         """The same on another device."""
-        moved = (part.to(device) for part in (self.sample_index, self.candidates, self.mask, self.weights))
+        moved = (part.to(device) for part in (self.rows, self.candidates, self.mask, self.weights))
         return PartialLabels(*moved)
+
+    sample_index = OldAttribute("rows")
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,14 +140,14 @@ class Loss(nn.Module, ABC):
         ``step`` is still that of the last step.
 
         Args:
-            labels: The whole data set, on the device of the batches; row i has ``sample_index`` i.
+            labels: The whole data set, on the device of the batches, in its order.
         """
 
     def setup(self, labels: PartialLabels, key: str) -> None:
         """Make the state for all samples of a run.
 
         Args:
-            labels: The whole data set; row i has ``sample_index`` i.
+            labels: The whole data set, in its order.
             key: Hash of sample ids, candidate sets and class names. A checkpoint's state is only taken back under the
                 same key.
         """
@@ -156,7 +159,7 @@ class Loss(nn.Module, ABC):
         Raises:
             RuntimeError: ``setup`` was not called.
         """
-        return self._state_on(labels.sample_index.device)[labels.sample_index]
+        return self._state_on(labels.rows.device)[labels.rows]
 
     def features(self) -> tuple[Tensor, Tensor]:
         """Image features ``(B, D)`` and class features ``(C, D)`` of the step, for a loss with ``needs_features``.
@@ -170,17 +173,17 @@ class Loss(nn.Module, ABC):
             )
         return self.step.image_features, self.step.class_features
 
-    def write_state(self, sample_index: Tensor, rows: Tensor) -> None:
-        """Replace the state of ``sample_index`` (shape ``(B,)``) by ``rows`` (shape ``(B, S)``).
+    def write_state(self, rows: Tensor, state: Tensor) -> None:
+        """Replace the state of the samples ``rows`` (shape ``(B,)``) by ``state`` (shape ``(B, S)``).
 
         Where a sample occurs twice, its last row counts, on every device.
         """
-        state = self._state_on(rows.device)
+        own = self._state_on(state.device)
         # plain indexed assignment leaves the order of repeated indices open, and processes would drift apart
-        unique, inverse = sample_index.unique(return_inverse=True)
+        unique, inverse = rows.unique(return_inverse=True)
         position = torch.arange(len(inverse), device=inverse.device)
         last = torch.zeros_like(unique).scatter_reduce_(0, inverse, position, "amax")
-        state[unique] = rows[last].to(state.dtype)
+        own[unique] = state[last].to(own.dtype)
 
     def _state_on(self, device: torch.device) -> Tensor:
         if self.state is None:

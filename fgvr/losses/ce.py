@@ -26,7 +26,7 @@ class CELoss(Loss):
         >>> import torch
         >>> from fgvr.losses.base import PartialLabels
         >>> labels = PartialLabels(
-        ...     sample_index=torch.tensor([0, 1]),
+        ...     rows=torch.tensor([0, 1]),
         ...     candidates=torch.tensor([[2, 0], [0, 1]]),
         ...     mask=torch.tensor([[True, False], [True, True]]),
         ...     weights=torch.tensor([[1.0, 0.0], [0.5, 0.5]]),

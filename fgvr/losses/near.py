@@ -74,7 +74,7 @@ class NearLoss(Loss):
         >>> import torch
         >>> from fgvr.losses.base import PartialLabels
         >>> labels = PartialLabels(
-        ...     sample_index=torch.arange(4),
+        ...     rows=torch.arange(4),
         ...     candidates=torch.tensor([[0, 1], [0, 1], [1, 0], [1, 0]]),
         ...     mask=torch.ones(4, 2, dtype=torch.bool),
         ...     weights=torch.full((4, 2), 0.5),
@@ -82,7 +82,7 @@ class NearLoss(Loss):
         >>> logits = torch.tensor([[3.0, 0.0], [2.8, 0.0], [0.1, 3.0], [3.0, 0.0]])
         >>> loss = NearLoss(warmup_epochs=1)
         >>> loss.setup(labels, key="four photos, of which the last one's name is wrong")
-        >>> loss.write_state(labels.sample_index, loss.new_state(logits, labels))
+        >>> loss.write_state(labels.rows, loss.new_state(logits, labels))
         >>> loss.end_epoch(labels)
         >>> loss.state[:, :2]
         tensor([[1.0000, 0.0000],
@@ -132,7 +132,7 @@ class NearLoss(Loss):
         """Split the photos by their losses and refine the targets, after the warm-up."""
         if self.step.epoch < self.warmup_epochs - 1:
             return
-        _, predictions, losses, _ = self._blocks(self._state_on(labels.sample_index.device))
+        _, predictions, losses, _ = self._blocks(self._state_on(labels.rows.device))
         clean = clean_probability(losses[:, 0])[:, None]
         own = torch.zeros_like(predictions).scatter_(1, _own(labels), 1.0)
         self.state = torch.cat([torch.lerp(predictions, own, clean), predictions, losses, clean], dim=1)

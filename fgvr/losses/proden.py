@@ -40,7 +40,7 @@ class ProdenLoss(Loss):
         >>> import torch
         >>> from fgvr.losses.base import PartialLabels
         >>> labels = PartialLabels(
-        ...     sample_index=torch.tensor([0, 1]),
+        ...     rows=torch.tensor([0, 1]),
         ...     candidates=torch.tensor([[2, 0], [0, 1]]),
         ...     mask=torch.tensor([[True, False], [True, True]]),
         ...     weights=torch.tensor([[1.0, 0.0], [0.5, 0.5]]),
@@ -50,7 +50,7 @@ class ProdenLoss(Loss):
         >>> loss.setup(labels, key="two photos")
         >>> loss(logits, labels)
         tensor([0.5514, 1.2395])
-        >>> loss.write_state(labels.sample_index, loss.new_state(logits, labels))
+        >>> loss.write_state(labels.rows, loss.new_state(logits, labels))
         >>> loss.state
         tensor([[1.0000, 0.0000],
                 [0.1192, 0.8808]])

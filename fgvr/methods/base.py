@@ -214,7 +214,7 @@ class Method(LightningModule, ABC):
         features = self.features(batch)
         logits = torch.stack([classifier(features) for classifier in self._classifiers.values()], dim=1)
         scores, classes = logits.softmax(-1).max(-1)
-        self._outputs.append((batch.sample_index, classes, scores))
+        self._outputs.append((batch.rows, classes, scores))
 
     def end_evaluation(self, stage: str) -> None:
         """Gather all processes' outputs into ``predictions``, in the order of the photos."""

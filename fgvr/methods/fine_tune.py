@@ -253,7 +253,7 @@ class FineTuneMethod(Method):
         for batch in DataLoader(views, sampler=shares, batch_size=None, num_workers=workers):
             with trainer.precision_plugin.forward_context():
                 features = self.encode_images(batch.images.to(self.device))
-            rows.append(batch.sample_index.to(self.device))
+            rows.append(batch.rows.to(self.device))
             classes.append(nearest_class(features, class_features))
         labels = torch.empty(len(views), dtype=torch.int64, device=self.device)
         labels[gather_rows(torch.cat(rows))] = gather_rows(torch.cat(classes))

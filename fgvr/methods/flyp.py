@@ -132,10 +132,10 @@ class FlypMethod(FineTuneMethod):
         if self._sample_labels is None:
             labels = nearest_class(image_features, self._class_features())
         else:
-            labels = self._sample_labels[batch.sample_index]
+            labels = self._sample_labels[batch.rows]
         generator = torch.Generator("cpu").manual_seed((run_seed() << 24) + self.current_epoch)
         drawn = torch.randint(len(self.templates), (len(self.data.support),), generator=generator, device="cpu")
-        templates = drawn[batch.sample_index.cpu()].tolist()
+        templates = drawn[batch.rows.cpu()].tolist()
         return [self._texts[template][label] for template, label in zip(templates, labels.tolist(), strict=True)]
 
     def loss(self, batch: Batch, image_features: Tensor, text_features: Tensor) -> Tensor:

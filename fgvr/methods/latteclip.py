@@ -237,7 +237,7 @@ class LatteClipMethod(FineTuneMethod):
     def texts_of(self, batch: Batch, image_features: Tensor) -> Sequence[str]:
         """The texts of the pseudo-labels, and the photos' descriptions; each once."""
         assert self._photo_texts is not None, "it is made when the training starts"
-        samples = batch.sample_index.cpu()
+        samples = batch.rows.cpu()
         labels = []
         if self.loss_zs:
             labels.append(self._zero_shot[samples])

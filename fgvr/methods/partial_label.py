@@ -136,7 +136,7 @@ class PartialLabelMethod(Method):
         assert self.partial_labels is not None, "there are candidate sets in training"
         if self.partial_labels.mask.device != self.device:
             self.partial_labels = self.partial_labels.to(self.device)
-        labels = self.partial_labels[batch.sample_index]
+        labels = self.partial_labels[batch.rows]
         features = self.features(batch, self.head.space).of(self.head.space)
         self.loss.step = StepContext(epoch=self.current_epoch, epochs=self.trainer.max_epochs or 1)
         views = self._views(batch)
@@ -182,12 +182,12 @@ class PartialLabelMethod(Method):
             if self.loss.refresh:
                 with self.trainer.precision_plugin.forward_context():  # Lightning leaves it before this hook
                     logits = self._logits(features, views)
-            rows = self.loss.new_state(logits, labels)
-        if rows is not None:
-            index = labels.sample_index
+            state = self.loss.new_state(logits, labels)
+        if state is not None:
+            rows = labels.rows
             if self.trainer.world_size > 1:
-                index, rows = (torch.cat(gather_all_tensors(part)) for part in (index, rows))
-            self.loss.write_state(index, rows)
+                rows, state = (torch.cat(gather_all_tensors(part)) for part in (rows, state))
+            self.loss.write_state(rows, state)
         self._step = None
 
     def on_train_epoch_end(self) -> None:

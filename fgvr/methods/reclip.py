@@ -192,7 +192,7 @@ class ReclipMethod(Method):
         if self.pseudo_labels is None:  # resumed in the middle of an epoch
             self.make_pseudo_labels()
         assert self.pseudo_labels is not None
-        labels = self.pseudo_labels[batch.sample_index]
+        labels = self.pseudo_labels[batch.rows]
         agreed = labels >= 0
         count = self.trainer.strategy.reduce(agreed.sum().float(), reduce_op="sum").clamp(min=1)
         # the others need not be encoded, but DDP wants a gradient from every process
@@ -200,7 +200,7 @@ class ReclipMethod(Method):
         labels = labels[picked]
         texts = self.text_norms(lambda backbone: backbone.embed_text(self._prompts))
         photos = self._encode_image(batch.images[picked])
-        untuned = self._untuned[batch.sample_index[picked]]
+        untuned = self._untuned[batch.rows[picked]]
         with torch.autocast(self.device.type, enabled=False):
             text_loss = self._cross_entropy(untuned, texts.float(), labels)
             image_loss = self._cross_entropy(photos.float(), self.image_classes, labels)

@@ -39,7 +39,7 @@ def encode_photos(
     with torch.no_grad():
         for batch in loader:
             batch = batch.to(device)
-            indices.append(batch.sample_index)
+            indices.append(batch.rows)
             features.append(encode(batch.images))
     index, rows = torch.cat(indices), torch.cat(features)
     if world_size > 1:

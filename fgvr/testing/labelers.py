@@ -62,7 +62,7 @@ def check_labeler(labeler: Labeler, images: Sequence[ImageRecord]) -> None:
         _check_reading(labeler, reply)
     for request in requests:
         count = sum(reply.request == request for reply in replies)
-        which = f"{request.image.sample_id!r}, answer {request.sample_index}"
+        which = f"{request.image.sample_id!r}, answer {request.answer}"
         assert count == 1, f"{count} replies for {which}: expected one, with the request that was given"
     assert len(replies) == len(requests), f"{len(replies)} replies for {len(requests)} requests"
     assert not all(reply.error for reply in replies), f"every request failed, the first with {replies[0].error!r}"

@@ -63,7 +63,7 @@ def _check_contract(loss_factory: Callable[[], Loss]) -> None:
 def _check_labels_are_left_alone(loss_factory: Callable[[], Loss]) -> None:
     labels = _labels()
     _run(_new(loss_factory, labels), [_logits(seed) for seed in (1, 2)], labels)
-    for name in ("sample_index", "candidates", "mask", "weights"):
+    for name in ("rows", "candidates", "mask", "weights"):
         same = torch.equal(getattr(labels, name), getattr(_labels(), name))
         assert same, f"labels.{name} was changed: clone it in init_state, because write_state works in place"
 
@@ -143,7 +143,7 @@ def _check_samples_are_independent(loss_factory: Callable[[], Loss]) -> None:
 def _check_padding(loss_factory: Callable[[], Loss]) -> None:
     labels = _labels()
     parts = (labels.candidates, labels.mask, labels.weights)
-    wider = PartialLabels(labels.sample_index, *(torch.nn.functional.pad(part, (0, 2)) for part in parts))
+    wider = PartialLabels(labels.rows, *(torch.nn.functional.pad(part, (0, 2)) for part in parts))
     batches = [_logits(seed) for seed in range(1, 5)]
     _assert_close(
         _run(_new(loss_factory, wider), batches, wider),
@@ -156,7 +156,7 @@ def _check_order_of_classes(loss_factory: Callable[[], Loss]) -> None:
     labels = _labels()
     new_index = torch.randperm(_CLASSES, generator=torch.Generator().manual_seed(5))
     renamed = PartialLabels(
-        labels.sample_index, new_index[labels.candidates].where(labels.mask, 0), labels.mask, labels.weights
+        labels.rows, new_index[labels.candidates].where(labels.mask, 0), labels.mask, labels.weights
     )
     batches = [_logits(seed) for seed in range(1, 5)]
     old_column = new_index.argsort()
@@ -179,7 +179,7 @@ def _check_shards(loss_factory: Callable[[], Loss]) -> None:
             new_rows.append(sharded.new_state(logits[shard], labels[shard]))
         gathered = [rows for rows in new_rows if rows is not None]
         if gathered:
-            sharded.write_state(labels.sample_index[torch.cat(shards)], torch.cat(gathered))
+            sharded.write_state(labels.rows[torch.cat(shards)], torch.cat(gathered))
         _assert_same_state(sharded, whole, "the state after two processes' parts is not the whole batch's")
         for loss in (whole, sharded):
             _end_epoch(loss, labels, epoch)
@@ -270,8 +270,8 @@ def _set_step(loss: Loss, labels: PartialLabels, epoch: int, columns: Tensor | N
     views = 3 * torch.randn(_VIEWS, _SAMPLES, _CLASSES, generator=generator.manual_seed(7 + epoch))
     if columns is not None:
         classes, views = classes[columns], views[..., columns]
-    features = (images[labels.sample_index], classes) if loss.needs_features else (None, None)
-    further = views[:, labels.sample_index] if loss.needs_views else None
+    features = (images[labels.rows], classes) if loss.needs_features else (None, None)
+    further = views[:, labels.rows] if loss.needs_views else None
     loss.step = StepContext(epoch, _EPOCHS, features[0], features[1], further)
 
 
@@ -287,7 +287,7 @@ def _update(loss: Loss, logits: Tensor, labels: PartialLabels, epoch: int = 1, c
     with torch.no_grad():
         rows = loss.new_state(logits.detach(), labels)
         if rows is not None:
-            loss.write_state(labels.sample_index, rows)
+            loss.write_state(labels.rows, rows)
 
 
 def _end_epoch(loss: Loss, labels: PartialLabels, epoch: int = 1, columns: Tensor | None = None) -> None:

@@ -65,7 +65,7 @@ class TinyLabeler(Labeler):
                 yield Reply(request, error=f"no reply for {sample_id!r}", cost_usd=self.price_usd)
             else:
                 reply = self.replies[sample_id]
-                raw = reply if isinstance(reply, str) else reply[request.sample_index]
+                raw = reply if isinstance(reply, str) else reply[request.answer]
                 yield Reply(request, raw=raw, model="tiny", cost_usd=self.price_usd)
 
     def estimate_usd(self, requests: Sequence[LabelRequest]) -> float:

@@ -20,7 +20,7 @@ _Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class TinyRemoteLabeler(RemoteLabeler):
-    """Posts ``{"prompt": ..., "sample_index": ..., "pictures": [base64, ...]}``, and reads the fields of a JSON reply.
+    """Posts ``{"prompt": ..., "answer": ..., "pictures": [base64, ...]}``, and reads the fields of a JSON reply.
 
     A body of 200 has ``raw``, and may have ``model``, ``usage`` and ``cost_usd``. Any other status has the error as
     its body: 401 is a bad key, 402 the end of the day, 429 and 503 a busy server, and the others a failed attempt.
@@ -89,7 +89,7 @@ class TinyRemoteLabeler(RemoteLabeler):
         """Post one question."""
         body = {
             "prompt": question.request.prompt,
-            "sample_index": question.request.sample_index,
+            "answer": question.request.answer,
             "pictures": [base64.b64encode(picture.data).decode() for picture in question.pictures],
         }
         status, headers, text = await _post(client, self.base_url, json.dumps(body).encode())

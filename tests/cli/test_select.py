@@ -33,14 +33,14 @@ def test_photos_that_are_not_asked_about_get_their_neighbours_names(tiny_run, ca
 
 def test_a_cascade_of_recorded_labelers_from_one_yaml(tiny_run, capsys):
     replies = Path("replies.jsonl").read_text()
-    Path("dear.jsonl").write_text(replies.replace("I'm sorry, I cannot identify it.", "Monk Parakeet"))
+    Path("fallback.jsonl").write_text(replies.replace("I'm sorry, I cannot identify it.", "Monk Parakeet"))
     Path("cascade.yaml").write_text("""
 data:
   labeler:
     class_path: cascade
     init_args:
-      cheap: {class_path: recorded, init_args: {path: replies.jsonl}}
-      dear: {class_path: recorded, init_args: {path: dear.jsonl}}
+      first: {class_path: recorded, init_args: {path: replies.jsonl}}
+      fallback: {class_path: recorded, init_args: {path: fallback.jsonl}}
       neighbours: 0
 """)
     rest = [*OPTIONS[:4], *OPTIONS[8:]]

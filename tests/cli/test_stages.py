@@ -80,9 +80,9 @@ def test_of_a_cascade_the_local_part_goes_through_ray_and_the_remote_one_is_aske
 
     monkeypatch.setattr(ray_pool, "ask_with_ray", ask_with_ray)
     with TinyServer(answer) as server:
-        cheap = {"class_path": "recorded", "init_args": {"path": "replies.jsonl"}}
-        dear = {"class_path": "fgvr.testing.tiny_remote.TinyRemoteLabeler", "init_args": {"base_url": server.url}}
-        options = {"cheap": cheap, "dear": dear, "neighbours": 0}
+        first = {"class_path": "recorded", "init_args": {"path": "replies.jsonl"}}
+        fallback = {"class_path": "fgvr.testing.tiny_remote.TinyRemoteLabeler", "init_args": {"base_url": server.url}}
+        options = {"first": first, "fallback": fallback, "neighbours": 0}
         assert main(ray_options({"class_path": "cascade", "init_args": options})) == 0
     assert asked == [("RecordedLabeler", PHOTOS)]
     assert len(server.asked) == 1

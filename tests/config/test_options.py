@@ -19,8 +19,8 @@ SAMPLES = {
     "joint_backbone": TinyBackbone(),
     "visual_backbone": TinyBackbone(),
     "labelers": [FieldguideLabeler(), FixedLabeler(Path("names.csv")), FieldguideLabeler(seed=1)],
-    "cheap": FieldguideLabeler(),
-    "dear": FieldguideLabeler(seed=1),
+    "first": FieldguideLabeler(),
+    "fallback": FieldguideLabeler(seed=1),
     "strategies": ["knn", "single"],
     "n": 5,
 }

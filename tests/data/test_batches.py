@@ -52,7 +52,7 @@ def test_feature_batches_come_whole_from_a_loader():
     batches = list(loader)
     assert [len(batch.images) for batch in batches] == [5, 5]
     for batch in batches:
-        torch.testing.assert_close(batch.images, features[0, batch.sample_index])
+        torch.testing.assert_close(batch.images, features[0, batch.rows])
         torch.testing.assert_close(batch.images.norm(dim=1), torch.ones(5))
         assert batch.views is None, "there is one view"
 
@@ -84,7 +84,7 @@ def test_a_random_view_depends_on_epoch_and_photo_and_not_on_who_loads_it(tmp_pa
         sampler = BatchSampler(6, 4)
         sampler.set_epoch(epoch)
         batches = list(DataLoader(dataset, sampler=sampler, batch_size=None, num_workers=workers))
-        order = torch.cat([batch.sample_index for batch in batches]).argsort()
+        order = torch.cat([batch.rows for batch in batches]).argsort()
         return torch.cat([batch.images for batch in batches])[order]
 
     torch.testing.assert_close(views(0, workers), views(0, 0), rtol=0, atol=0)

@@ -233,8 +233,8 @@ def test_training_on_stored_views(tiny_run, caplog, loss):
     assert (tiny_run / "mine/neighbours.parquet").is_file()
     epochs = [
         (
-            batch.images[batch.sample_index.argsort()],
-            None if batch.views is None else batch.views[:, batch.sample_index.argsort()],
+            batch.images[batch.rows.argsort()],
+            None if batch.views is None else batch.views[:, batch.rows.argsort()],
         )
         for _, batch in method.batches
     ]

@@ -112,30 +112,30 @@ def test_the_choice_does_not_depend_on_the_order_of_the_photos():
 
 
 @pytest.mark.parametrize(
-    ("cheap", "dear", "names", "flag", "model"),
+    ("first", "fallback", "names", "flag", "model"),
     [
-        ("Pug", "Boxer", ("Boxer",), "", "dear"),
-        ("Pug", None, ("Pug",), "", "cheap"),
-        ("Pug", "<refusal>", ("Pug",), "", "cheap"),
-        ("<generic>", "Boxer", ("Boxer",), "", "dear"),
-        ("<generic>", "<failed>", (), "generic", "cheap"),
-        ("<failed>", "<refusal>", (), "refusal", "dear"),
-        ("<generic>", "<refusal>", (), "refusal", "dear"),
-        ("<failed>", "<failed>", (), "failed", "dear"),
+        ("Pug", "Boxer", ("Boxer",), "", "fallback"),
+        ("Pug", None, ("Pug",), "", "first"),
+        ("Pug", "<refusal>", ("Pug",), "", "first"),
+        ("<generic>", "Boxer", ("Boxer",), "", "fallback"),
+        ("<generic>", "<failed>", (), "generic", "first"),
+        ("<failed>", "<refusal>", (), "refusal", "fallback"),
+        ("<generic>", "<refusal>", (), "refusal", "fallback"),
+        ("<failed>", "<failed>", (), "failed", "fallback"),
     ],
 )
-def test_the_dear_label_counts_where_it_has_a_name(cheap, dear, names, flag, model):
+def test_the_fallback_s_label_counts_where_it_has_a_name(first, fallback, names, flag, model):
     columns = [
-        [record(cheap, raw="a", model="cheap", cost_usd=0.25, seconds=1.0)],
-        [None if dear is None else record(dear, raw="b", model="dear", cost_usd=4.0, seconds=8.0)],
+        [record(first, raw="a", model="first", cost_usd=0.25, seconds=1.0)],
+        [None if fallback is None else record(fallback, raw="b", model="fallback", cost_usd=4.0, seconds=8.0)],
     ]
     (label,) = labeler().combine(columns)
     assert (label.names, label.flag, label.model) == (names, flag, model)
-    assert label.raw == ("b" if model == "dear" else "a")
-    assert (label.cost_usd, label.seconds) == ((0.25, 1.0) if dear is None else (4.25, 9.0))
+    assert label.raw == ("b" if model == "fallback" else "a")
+    assert (label.cost_usd, label.seconds) == ((0.25, 1.0) if fallback is None else (4.25, 9.0))
 
 
-def test_when_the_dear_one_is_asked_is_part_of_what_it_is():
+def test_when_the_fallback_is_asked_is_part_of_what_it_is():
     identities = [labeler(**options).identity() for options in ({}, {"neighbours": 3}, {"min_confirmed": 2})]
     assert identities[0] == labeler().identity()
     assert identities[0] != identities[1] != identities[2] != identities[0]
@@ -154,12 +154,12 @@ def test_options_that_mean_nothing_are_refused(options, message):
         labeler(**options)
 
 
-def test_neighbours_decide_whom_the_dear_one_is_asked_about(tmp_path):
+def test_neighbours_decide_whom_the_fallback_is_asked_about(tmp_path):
     images = [ImageRecord(name, Path(name), "support", digest=name) for name in ("a", "b", "c", "d", "e")]
     vectors = dict(zip("abcde", unit([[1, 0], [1, 0.1], [0, 1], [0.1, 1], [1, 0.2]]), strict=True))
-    cheap = TinyLabeler({"a": "Pug", "b": "pug", "c": "Boxer", "d": "Beagle", "e": "I cannot tell."}, price_usd=0.25)
-    dear = TinyLabeler(dict.fromkeys("abcde", "Whippet"), price_usd=4.0)
-    both = CascadeLabeler(cheap, dear, neighbours=1, space="joint")
+    first = TinyLabeler({"a": "Pug", "b": "pug", "c": "Boxer", "d": "Beagle", "e": "I cannot tell."}, price_usd=0.25)
+    fallback = TinyLabeler(dict.fromkeys("abcde", "Whippet"), price_usd=4.0)
+    both = CascadeLabeler(first, fallback, neighbours=1, space="joint")
 
     def features(photos, space):
         assert space == "joint"
@@ -168,7 +168,7 @@ def test_neighbours_decide_whom_the_dear_one_is_asked_about(tmp_path):
     with LabelStore(tmp_path / "labels.sqlite") as store:
         assert plan(both, images, store, features).missing == 5
         label(both, images, store, progress=False, features=features)
-        assert [request.image.sample_id for request in dear.asked] == ["c", "d", "e"]
+        assert [request.image.sample_id for request in fallback.asked] == ["c", "d", "e"]
         assert plan(both, images, store, features).missing == 0
         labels = read_labels(both, images, store, features)
     assert [record.names for record in labels] == [("Pug",), ("pug",), *[("Whippet",)] * 3]

@@ -44,7 +44,7 @@ def test_labelers_that_run_offline_keep_the_contract(make, tmp_path):
 @pytest.mark.parametrize("name", LABELERS)
 def test_constructors_touch_neither_files_nor_network(name, monkeypatch):
     part = TinyLabeler(REPLIES)
-    values = {"path": Path("no such file"), "labelers": [part, part], "cheap": part, "dear": part}
+    values = {"path": Path("no such file"), "labelers": [part, part], "first": part, "fallback": part}
     monkeypatch.setattr(socket, "socket", None)
     kind = LABELERS.load(name)
     needed = [p.name for p in inspect.signature(kind).parameters.values() if p.default is p.empty]

@@ -86,8 +86,8 @@ def test_without_a_labeler_the_error_says_what_to_set(tmp_path):
 def cascade():
     """Support photos 0 and 1 are far apart; photos 4 and 5 lie beside 0 and share its name."""
     said = {**{name: f"Name {name[0]}" for name in NAMES}, **dict.fromkeys(["0.jpg", "4.jpg", "5.jpg"], "Pug")}
-    cheap, dear = TinyLabeler(said), TinyLabeler(dict.fromkeys(NAMES, "Boxer"), prompt="dear")
-    return CascadeLabeler(cheap, dear, neighbours=2)
+    first, fallback = TinyLabeler(said), TinyLabeler(dict.fromkeys(NAMES, "Boxer"), prompt="fallback")
+    return CascadeLabeler(first, fallback, neighbours=2)
 
 
 def beside_the_first(photos, space):
@@ -112,8 +112,8 @@ def test_what_a_person_said_of_a_part_is_not_put_to_the_vote(tmp_path, cascade):
     labels = PhotoLabels(cascade, None, tmp_path / "labels.sqlite", None, beside_the_first)
     labels.ask([PHOTOS[:4]])
     with LabelStore(tmp_path / "labels.sqlite") as store:
-        request = LabelRequest(PHOTOS[1], cascade.cheap.prompt)
-        store.revise(corrections={request_key(cascade.cheap.identity(), request): ["Collie"]})
+        request = LabelRequest(PHOTOS[1], cascade.first.prompt)
+        store.revise(corrections={request_key(cascade.first.identity(), request): ["Collie"]})
     assert [record.names for record in labels.read(PHOTOS[:4], [PHOTOS[:4]])] == [
         *(("Boxer",), ("Collie",), ("Boxer",), ("Boxer",))
     ]
@@ -127,8 +127,8 @@ def test_a_describing_task_names_no_classes(tmp_path):
 
 
 def test_one_budget_for_all_groups(tmp_path, cascade):
-    cascade.cheap.price_usd = cascade.cheap.estimated_price_usd = 1.0
+    cascade.first.price_usd = cascade.first.estimated_price_usd = 1.0
     labels = PhotoLabels(cascade, None, tmp_path / "labels.sqlite", 5.0, beside_the_first)
     with pytest.raises(FgvrError, match="stopped before it passes"):
         labels.ask([PHOTOS[:4], PHOTOS[4:]])
-    assert len(cascade.cheap.asked) == 5
+    assert len(cascade.first.asked) == 5

@@ -40,7 +40,7 @@ def train():
         for epoch, logits in enumerate(batches):
             loss.step = replace(loss.step, epoch=epoch, epochs=epochs, **context)
             values.append(loss(logits, labels))
-            loss.write_state(labels.sample_index, loss.new_state(logits, labels))
+            loss.write_state(labels.rows, loss.new_state(logits, labels))
         return torch.stack(values)
 
     return run

@@ -52,7 +52,7 @@ def test_a_set_that_misses_the_truth_is_left(labels):
     loss.setup(labels, key="")
     for epoch in (0, 1):
         loss.step = type(loss.step)(epoch=epoch, epochs=4)
-        loss.write_state(labels.sample_index, loss.new_state(logits, labels))
+        loss.write_state(labels.rows, loss.new_state(logits, labels))
     assert (loss.state[:, -2] > 0.5).tolist() == [True, False, False, False]
     logits = torch.tensor([[1.0, 0, 0, 0, 1.0]], requires_grad=True)
     loss(logits, labels[:1]).sum().backward()
@@ -69,7 +69,7 @@ def test_a_set_of_all_classes_is_finite():
     for epoch in (0, 1, 2):
         loss.step = type(loss.step)(epoch=epoch, epochs=4)
         value = loss(logits, sets)
-        loss.write_state(sets.sample_index, loss.new_state(logits.detach(), sets))
+        loss.write_state(sets.rows, loss.new_state(logits.detach(), sets))
     value.backward()
     assert value.isfinite().all()
     assert logits.grad.isfinite().all()

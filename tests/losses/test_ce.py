@@ -24,7 +24,7 @@ def reference(logits, labels):
 
 def test_it_is_the_formula():
     labels = PartialLabels(
-        sample_index=torch.arange(3),
+        rows=torch.arange(3),
         candidates=torch.tensor([[4, 0, 0], [2, 1, 0], [3, 0, 1]]),
         mask=torch.tensor([[True, False, False], [True, True, False], [True, True, True]]),
         weights=torch.tensor([[1.0, 0.0, 0.0], [0.75, 0.25, 0.0], [0.5, 0.3, 0.2]]),

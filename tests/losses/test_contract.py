@@ -78,8 +78,8 @@ class ForgetfulLoss(ProdenLoss):
 
 
 class CountingLoss(ProdenLoss):
-    def write_state(self, sample_index, rows):
-        self.state.index_add_(0, sample_index, rows)
+    def write_state(self, rows, state):
+        self.state.index_add_(0, rows, state)
 
 
 class KeylessLoss(ProdenLoss):

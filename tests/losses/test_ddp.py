@@ -7,7 +7,7 @@ from fgvr.losses.base import PartialLabels, StepContext
 from fgvr.registry import LOSSES
 
 LABELS = PartialLabels(
-    sample_index=torch.arange(7),
+    rows=torch.arange(7),
     candidates=torch.tensor([[0, 1, 2], [3, 4, 0], [2, 0, 0], [1, 3, 4], [4, 0, 0], [2, 4, 0], [0, 3, 0]]),
     mask=torch.tensor([[size > 0, size > 1, size > 2] for size in (3, 2, 1, 3, 1, 2, 2)]),
     weights=torch.tensor([[(k < size) / size for k in range(3)] for size in (3, 2, 1, 3, 1, 2, 2)]),
@@ -29,7 +29,7 @@ def train(rank, world_size, name, options):
     loss.setup(LABELS, key="ddp")
     generator = torch.Generator().manual_seed(6)
     images, classes = (F.normalize(torch.randn(rows, 6, generator=generator), dim=1) for rows in (7, 5))
-    losses = torch.full((len(STEPS), len(LABELS.sample_index)), torch.nan)
+    losses = torch.full((len(STEPS), len(LABELS.rows)), torch.nan)
     for number, samples in enumerate(STEPS):
         logits = 3 * torch.randn(7, 5, generator=torch.Generator().manual_seed(number))
         samples = samples + samples[: -len(samples) % world_size]

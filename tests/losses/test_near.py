@@ -79,7 +79,7 @@ def train(loss, labels, batches):
     for epoch, logits in enumerate(batches):
         loss.step = StepContext(epoch, len(batches))
         values.append(loss(logits, labels))
-        loss.write_state(labels.sample_index, loss.new_state(logits, labels))
+        loss.write_state(labels.rows, loss.new_state(logits, labels))
         loss.end_epoch(labels)
     return torch.stack(values)
 
@@ -207,7 +207,7 @@ def test_a_photo_that_no_epoch_saw_follows_its_predictions(labels, batches):
     loss = NearLoss(warmup_epochs=1)
     loss.setup(labels, key="")
     seen = labels[torch.tensor([0, 1, 3])]
-    loss.write_state(seen.sample_index, loss.new_state(batches[0][seen.sample_index], seen))
+    loss.write_state(seen.rows, loss.new_state(batches[0][seen.rows], seen))
     loss.end_epoch(labels)
     assert torch.equal(loss.state[2, :3], labels.weights[2])
     assert loss.state[2, -1] == 0

@@ -36,7 +36,7 @@ def reference(batches, momentum):
 
 def step(loss, logits, labels):
     values = loss(logits, labels)
-    loss.write_state(labels.sample_index, loss.new_state(logits, labels))
+    loss.write_state(labels.rows, loss.new_state(logits, labels))
     return values
 
 

@@ -31,7 +31,7 @@ class AlternatingMethod(FineTuneMethod):
 
     def texts_of(self, batch, image_features):
         assert not image_features.requires_grad
-        return [self.names[i % len(self.names)] for i in batch.sample_index.tolist()]
+        return [self.names[i % len(self.names)] for i in batch.rows.tolist()]
 
     def loss(self, batch, image_features, text_features):
         assert not torch.is_autocast_enabled("cpu")

@@ -31,7 +31,7 @@ class Watch(Callback):
         self.plain.append(scores.argmax(1).tolist())
 
     def on_train_batch_start(self, trainer, method, batch, batch_idx):
-        texts_of, step = method.texts_of, {"epoch": trainer.current_epoch, "index": batch.sample_index.tolist()}
+        texts_of, step = method.texts_of, {"epoch": trainer.current_epoch, "index": batch.rows.tolist()}
 
         def watched(batch, features):
             step["features"], step["texts"] = features.clone(), list(texts_of(batch, features))

@@ -133,9 +133,9 @@ def test_pseudo_labels_and_the_step_are_the_definition(data, tiny_run, monkeypat
     backbone.image_norm.requires_grad_()
     backbone.text_norm.requires_grad_()
     batch = next(iter(data.train_dataloader()))
-    label = torch.from_numpy(labels[4:])[batch.sample_index]
+    label = torch.from_numpy(labels[4:])[batch.rows]
     prompts = [f"a photo of a {name.replace('_', ' ')}." for name in method.vocabulary.names]
-    by_text = backbone.logit_scale * photos[batch.sample_index] @ backbone.embed_text(prompts).T
+    by_text = backbone.logit_scale * photos[batch.rows] @ backbone.embed_text(prompts).T
     by_image = backbone.logit_scale * backbone.encode_image(batch.images) @ means.T
     (F.cross_entropy(by_text, label) + F.cross_entropy(by_image, label)).backward()
     for mine, layer in zip(steps[0], (backbone.text_norm, backbone.image_norm), strict=True):

@@ -26,7 +26,7 @@ _SCHEMA = pa.schema(
         ("sample_id", pa.string()),
         ("photo", pa.string()),
         ("others", pa.list_(pa.string())),
-        ("sample_index", pa.int64()),
+        ("answer", pa.int64()),
         ("identity", pa.string()),
         ("prompt", pa.string()),
         ("raw", pa.string()),
@@ -202,6 +202,8 @@ def _checked(record: Mapping[str, Any], place: str) -> StoredReply:
     Raises:
         FgvrError: A value is missing or of another kind, or the key is not that of the request.
     """
+    if "sample_index" in record:  # as the column was called before
+        record = {"answer": record["sample_index"], **record}
     missing = [column for column in COLUMNS if column not in record and column not in ("parsed_names", "flag")]
     if missing:
         raise FgvrError(f"{place}: no {missing[0]!r}; expected the columns {', '.join(COLUMNS)}.")
@@ -214,7 +216,7 @@ def _checked(record: Mapping[str, Any], place: str) -> StoredReply:
         sample_id=encodable(record["sample_id"]),
         photo=record["photo"],
         others=tuple(others or ()),
-        sample_index=record["sample_index"],
+        answer=record["answer"],
         identity=canonical(record["identity"]),
         prompt=encodable(record["prompt"]),
         raw=encodable(record["raw"]),
@@ -227,9 +229,9 @@ def _checked(record: Mapping[str, Any], place: str) -> StoredReply:
         attempts=record["attempts"],
         created_at=record["created_at"],
     )
-    if row.key != question_key(row.identity, canonical(row.prompt), row.photo, row.others, row.sample_index):
+    if row.key != question_key(row.identity, canonical(row.prompt), row.photo, row.others, row.answer):
         raise FgvrError(
-            f"{place}: the key {row.key[:60]!r} is not that of this photo, identity, prompt and sample_index. One of "
+            f"{place}: the key {row.key[:60]!r} is not that of this photo, identity, prompt and answer. One of "
             "them was edited; write the file again with fgvr store export."
         )
     return row
@@ -267,7 +269,7 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "sample_id": ("text", _is_text),
     "photo": ("a SHA-256 in hex", _is_digest),
     "others": ("a list of SHA-256 in hex, or nothing", _is_list(_is_digest)),
-    "sample_index": ("a whole number from 0", _is_count),
+    "answer": ("a whole number from 0", _is_count),
     "identity": ("a JSON object", lambda value: isinstance(value, dict)),
     "prompt": ("text", _is_text),
     "raw": ("text", _is_text),

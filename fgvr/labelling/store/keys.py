@@ -32,11 +32,11 @@ def request_keys(identity: Mapping[str, Any], requests: Sequence[LabelRequest]) 
             raise ValueError(f"{without!r} has no digest: fgvr.datasets.scan computes it.")
         if (prompt := prompts.get(request.prompt)) is None:
             prompt = prompts[request.prompt] = canonical(request.prompt)
-        keys.append(question_key(who, prompt, request.image.digest, others, request.sample_index))
+        keys.append(question_key(who, prompt, request.image.digest, others, request.answer))
     return keys
 
 
-def question_key(identity: str, prompt: str, photo: str, others: Sequence[str], sample_index: int) -> str:
+def question_key(identity: str, prompt: str, photo: str, others: Sequence[str], answer: int) -> str:
     """The key of a request, from its parts.
 
     Args:
@@ -44,11 +44,10 @@ def question_key(identity: str, prompt: str, photo: str, others: Sequence[str], 
         prompt: What is asked, as JSON.
         photo: SHA-256 of the photo's file.
         others: The same of the further photos of a group.
-        sample_index: Number of the answer.
+        answer: Number of the answer.
     """
-    # canonical JSON of all of it, put together from parts because a run has a million photos and one labeler
+    # canonical JSON of all of it, put together from parts because a run has a million photos and one labeler;
+    # "sample_index" is what an answer's number was called when the first replies were paid for
     group = f',"others":{canonical(list(others))}' if others else ""
-    question = (
-        f'{{"identity":{identity}{group},"photo":{canonical(photo)},"prompt":{prompt},"sample_index":{sample_index}}}'
-    )
+    question = f'{{"identity":{identity}{group},"photo":{canonical(photo)},"prompt":{prompt},"sample_index":{answer}}}'
     return hashlib.sha256(question.encode()).hexdigest()

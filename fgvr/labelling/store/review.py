@@ -210,10 +210,10 @@ def _flagged(
         parsed = read_stored(row)
         names.add(parsed.names, parsed.scientific_names)
         # a label is made of all answers of a photo, and corrected as one
-        key = row.key if row.sample_index == 0 else question_key(row.identity, canonical(row.prompt), row.photo, (), 0)
+        key = row.key if row.answer == 0 else question_key(row.identity, canonical(row.prompt), row.photo, (), 0)
         if key in corrected or not parsed.names:
             flagged.setdefault(key, (row, parsed.flag or "decided before"))
-        elif row.sample_index:
+        elif row.answer:
             named.add(key)
     return {key: found for key, found in flagged.items() if key not in named}
 

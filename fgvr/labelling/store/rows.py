@@ -25,7 +25,7 @@ class StoredReply:
         sample_id: The photo's path below its data set's root, when it was asked about; ``""`` in rows of older stores.
         photo: SHA-256 of the photo's file, in hex.
         others: The digests of the further photos of a group.
-        sample_index: Number of the answer, from 0.
+        answer: Number of the answer, from 0.
         identity: The labeler, as canonical JSON.
         prompt: What was asked.
         raw: The reply as it came; untrusted text.
@@ -43,7 +43,7 @@ class StoredReply:
     sample_id: str
     photo: str
     others: tuple[str, ...]
-    sample_index: int
+    answer: int
     identity: str
     prompt: str
     raw: str
@@ -89,7 +89,8 @@ class StoredBatch:
         return self.state in ("submitting", "submitted")
 
 
-REPLY_COLUMNS = tuple(field.name for field in fields(StoredReply))
+# a store keeps the column that it has
+REPLY_COLUMNS = tuple({"answer": "sample_index"}.get(field.name, field.name) for field in fields(StoredReply))
 """The columns of the replies' table."""
 
 _LATEST = [name for name in REPLY_COLUMNS[1:] if name not in ("cost_usd", "attempts")]
@@ -124,7 +125,7 @@ def row_of_reply(key: str, identity: str, reply: Reply, created_at: str) -> tupl
         encodable(request.image.sample_id),
         request.image.digest,
         json.dumps([other.digest for other in request.others]) if request.others else None,
-        request.sample_index,
+        request.answer,
         identity,
         encodable(request.prompt),
         encodable(reply.raw),
@@ -147,7 +148,7 @@ def row_of_stored(stored: StoredReply) -> tuple[Any, ...]:
         stored.sample_id,
         stored.photo,
         json.dumps(list(stored.others)) if stored.others else None,
-        stored.sample_index,
+        stored.answer,
         stored.identity,
         stored.prompt,
         stored.raw,
@@ -164,14 +165,14 @@ def row_of_stored(stored: StoredReply) -> tuple[Any, ...]:
 
 def stored_reply(row: Sequence[Any]) -> StoredReply:
     """A row of the table, its columns in the order of ``StoredReply``."""
-    key, sample_id, photo, others, sample_index, identity, prompt, raw, names, *rest = row
+    key, sample_id, photo, others, answer, identity, prompt, raw, names, *rest = row
     error, model, cost_usd, seconds, usage, attempts, created_at = rest
     return StoredReply(
         key=key,
         sample_id=sample_id,
         photo=photo,
         others=() if others is None else tuple(json.loads(others)),
-        sample_index=sample_index,
+        answer=answer,
         identity=identity,
         prompt=prompt,
         raw=raw,
@@ -194,7 +195,7 @@ def requests_json(requests: Sequence[LabelRequest]) -> str:
             "sample_id": request.image.sample_id,
             "digest": request.image.digest,
             "prompt": request.prompt,
-            "sample_index": request.sample_index,
+            "sample_index": request.answer,
         }
         if request.others:
             entry["others"] = [{"sample_id": other.sample_id, "digest": other.digest} for other in request.others]

@@ -17,11 +17,11 @@ IDENTITY = {"labeler": "tiny", "model": "m", "größe": [1, None, 0.1]}
 RAW = 'The dog is a **Beagle**,\r\nor a "Pug"\x00 \x1b[2J 犬\u2028 end\r'
 
 
-def ask(name, others=(), sample_index=0):
+def ask(name, others=(), answer=0):
     photos = [
         ImageRecord(f"dogs/{each}.jpg", Path(each), "support", digest=f"digest-{each}") for each in (name, *others)
     ]
-    return LabelRequest(photos[0], "=What\nis it?", sample_index, tuple(photos[1:]))
+    return LabelRequest(photos[0], "=What\nis it?", answer, tuple(photos[1:]))
 
 
 REPLIES = [
@@ -32,7 +32,7 @@ REPLIES = [
     Reply(ask("c"), names=()),
     Reply(ask("d"), error="-timeout\tafter 60 s", attempts=7),
     Reply(ask("e"), raw="'=quoted"),
-    Reply(ask("e", sample_index=1), raw=""),
+    Reply(ask("e", answer=1), raw=""),
     Reply(ask("f", others=("g", "h")), raw="+Terns"),
     Reply(ask("i"), raw="x" * 200_000),
     Reply(ask("j"), raw="I can't tell which breed this is."),
@@ -120,13 +120,14 @@ def test_a_success_is_never_overwritten_and_a_failure_makes_way(tmp_path, store)
             assert (found[1].raw, found[1].cost_usd, found[1].attempts) == ("@x", 0.5, 3)
 
 
-def test_what_is_not_read_back_may_be_missing_or_edited(store, tmp_path):
+def test_what_is_not_read_back_may_be_missing_or_edited_and_old_names_are_read(store, tmp_path):
     path = tmp_path / "labels.jsonl"
     export_rows(store.rows(), path)
     records = [json.loads(line) for line in path.read_text().splitlines()]
     for record in records:
         record["parsed_names"] = "nonsense"
         del record["flag"]
+        record["sample_index"] = record.pop("answer")  # as the column was called before
     path.write_text("\n\n".join(map(json.dumps, records)))
     assert list(import_rows(path)) == list(store.rows())
 

@@ -21,10 +21,8 @@ from fgvr.records import ImageRecord
 IDENTITY = {"labeler": "tiny", "temperature": 0.5}
 
 
-def ask(name="a", prompt="What is it?", sample_index=0):
-    return LabelRequest(
-        ImageRecord(f"{name}.jpg", Path(name), "support", digest=f"digest-{name}"), prompt, sample_index
-    )
+def ask(name="a", prompt="What is it?", answer=0):
+    return LabelRequest(ImageRecord(f"{name}.jpg", Path(name), "support", digest=f"digest-{name}"), prompt, answer)
 
 
 def row(path, columns="*"):
@@ -89,7 +87,7 @@ def test_usage_that_is_not_json_does_not_lose_the_reply(store):
         ({**IDENTITY, "temperature": 0.6}, ask()),
         (IDENTITY, ask("b")),
         (IDENTITY, ask(prompt="What else?")),
-        (IDENTITY, ask(sample_index=1)),
+        (IDENTITY, ask(answer=1)),
     ],
 )
 def test_all_that_a_reply_depends_on_is_in_the_key(store, identity, request_):
@@ -221,7 +219,7 @@ def test_the_others_of_a_group_are_in_the_key_and_in_the_row(store, path):
 
 def test_keys_are_hashes_of_canonical_json(store):
     identity = {"b": [1, None, 0.5], "a": {"ü": "犬", "quote": '"'}}
-    request = ask(prompt='Say "cheese"\nplease 🐕', sample_index=12)
+    request = ask(prompt='Say "cheese"\nplease 🐕', answer=12)
     question = {"photo": "digest-a", "identity": identity, "prompt": request.prompt, "sample_index": 12}
     canonical = json.dumps(question, sort_keys=True, separators=(",", ":"))
     assert request_keys(identity, [request]) == [hashlib.sha256(canonical.encode()).hexdigest()]
@@ -317,7 +315,7 @@ def test_failures_may_be_asked_again(store):
 
 
 def test_a_batch_outlives_its_process(path):
-    requests = [ask("a", sample_index=1), group("b", "c")]
+    requests = [ask("a", answer=1), group("b", "c")]
     with LabelStore(path) as store:
         nonce = store.batches.open(IDENTITY, "api.example", requests, reserved_usd=1.25)
         other = store.batches.open({"labeler": "other"}, "api.example", [ask()], reserved_usd=0.0)

@@ -24,8 +24,8 @@ SAID = {
 REFUSED = {"f", "g", "h"}
 
 
-def ask(name, sample_index=0, identity=IDENTITY):
-    return LabelRequest(ImageRecord(f"{name}.jpg", Path(name), "support", digest=name), "What?", sample_index)
+def ask(name, answer=0, identity=IDENTITY):
+    return LabelRequest(ImageRecord(f"{name}.jpg", Path(name), "support", digest=name), "What?", answer)
 
 
 def key(name):
