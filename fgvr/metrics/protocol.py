@@ -1,4 +1,4 @@
-"""The evaluation protocol: every metric of a list of predictions, and the ruler that the figures were measured with."""
+"""The evaluation protocol: every metric of a list of predictions, and how the figures were scored."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,7 +62,7 @@ def score(
     return {name: round(float(metric(predictions, truth)), 4) for name, metric in metrics.items()}
 
 
-def ruler(truth: Sequence[str], encoders: Sequence[str] | None = None, split: str | None = None) -> dict[str, Any]:
+def scoring(truth: Sequence[str], encoders: Sequence[str] | None = None, split: str | None = None) -> dict[str, Any]:
     """What the figures of :func:`score` were measured with, to be stored with them.
 
     Args:
@@ -75,7 +75,7 @@ def ruler(truth: Sequence[str], encoders: Sequence[str] | None = None, split: st
         weights) and ``normalise`` (figure -> normalisation of names).
 
     Example:
-        >>> ruler(["Borzoi", "Pug", "Pug"], encoders=[], split="test")["classes"]
+        >>> scoring(["Borzoi", "Pug", "Pug"], encoders=[], split="test")["classes"]
         2
     """
     return {

@@ -14,7 +14,7 @@ from fgvr.labelling.files import read_labels_file
 from fgvr.methods.base import Method
 from fgvr.methods.support_figures import support_figures, warn_of_disagreement
 from fgvr.metrics.files import write_metrics
-from fgvr.metrics.protocol import ruler, score
+from fgvr.metrics.protocol import score, scoring
 from fgvr.records import LabelRecord, Prediction
 from fgvr.registry import CANDIDATES
 from fgvr.reports.html import write_report
@@ -143,7 +143,7 @@ class RunRecorder(Callback):
             if method.data.simulated and (method.data.needs_labels(method) or method.description_kinds):
                 figures["simulated"] = True
             if known:
-                figures["ruler"] = ruler(truth, split=method.data.photos.evaluated_split)
+                figures["scoring"] = scoring(truth, split=method.data.photos.evaluated_split)
             rows[row] = figures
         return rows
 
@@ -179,7 +179,7 @@ def _labeler_row(method: Method, predictions: Sequence[Prediction], asked: Seque
     if method.data.simulated:
         figures["simulated"] = True
     if known:
-        figures["ruler"] = ruler(truth, split=method.data.photos.evaluated_split)
+        figures["scoring"] = scoring(truth, split=method.data.photos.evaluated_split)
     return figures
 
 

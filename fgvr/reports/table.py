@@ -65,7 +65,7 @@ def table_cells(rows: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     """
     found = {key for row in rows.values() for key, value in row.items() if _is_figure(value) or key == "candidates"}
     found -= set(_NOT_SHOWN)
-    if any(row.get("ruler") for row in rows.values()):
+    if any(row.get("scoring") for row in rows.values()):
         found -= set(_WITHOUT_TRUTH)
     shown = {key: COLUMNS.get(key, key) for key in [*COLUMNS, *sorted(found - COLUMNS.keys())] if key in found}
     cells = [["", *shown.values()]]
@@ -109,7 +109,7 @@ def figure_notes(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
         rows: Row name -> figures, as in ``metrics.json``.
     """
     shown = {key for row in rows.values() for key in row} & _NOTES.keys()
-    if any(row.get("ruler") for row in rows.values()):
+    if any(row.get("scoring") for row in rows.values()):
         shown -= set(_WITHOUT_TRUTH)
     notes = [f"{COLUMNS[key]}: {note}" for key, note in _NOTES.items() if key in shown]
     shared = next((row["shared_names"] for row in rows.values() if "shared_names" in row), None)

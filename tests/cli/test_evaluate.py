@@ -65,11 +65,11 @@ def test_photos_without_a_name_are_counted(predictions, truth, capsys):
     assert "scored as an empty name: 1 photos of row zero_shot\n" in capsys.readouterr().out
 
 
-def test_output_has_the_ruler(predictions, truth, tmp_path):
+def test_output_says_how_it_was_scored(predictions, truth, tmp_path):
     figures = evaluate(predictions, truth, split="training", encoder=[], output=tmp_path / "new" / "metrics.json")
     written = json.loads((tmp_path / "new" / "metrics.json").read_text())
-    assert written["coop"]["ruler"]["split"] == "support"  # the name that fgvr has for it
-    assert written["coop"]["ruler"]["photos"] == 1
+    assert written["coop"]["scoring"]["split"] == "support"  # the name that fgvr has for it
+    assert written["coop"]["scoring"]["photos"] == 1
     assert {row: record["cacc"] for row, record in written.items()} == {row: figures[row]["cacc"] for row in figures}
 
 

@@ -30,7 +30,8 @@ def test_list_and_show(capsys):
     assert main(["show", "loss", "proden"]) == 0
     shown = capsys.readouterr().out
     assert "fgvr.losses.proden.ProdenLoss" in shown
-    assert "momentum" in shown
+    assert "Share of the old weights" in shown
+    assert "--momentum VALUE  (default: 0.0)" in shown
     assert main(["show", "losses", "prodn"]) == 2
     assert "Did you mean 'proden'" in capsys.readouterr().err
     assert main(["list", "loses"]) == 2

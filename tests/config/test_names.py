@@ -50,6 +50,21 @@ def test_config():
     assert expand_config({"model": "coop"}) == {"model": {"class_path": COOP}}
 
 
+def test_old_names_of_arguments_go_on_working(caplog):
+    assert expand_argv(["--data.labeler.cheap", "recorded", "--data.labeler.init_args.dear.path=x"]) == [
+        "--data.labeler.first",
+        RECORDED,
+        "--data.labeler.init_args.fallback.path=x",
+    ]
+    labeler = {"class_path": "cascade", "init_args": {"cheap": "recorded", "dear": "recorded", "neighbours": 0}}
+    assert expand_config({"data": {"labeler": labeler}})["data"]["labeler"]["init_args"] == {
+        "first": {"class_path": RECORDED},
+        "fallback": {"class_path": RECORDED},
+        "neighbours": 0,
+    }
+    assert caplog.messages[0] == "The cascade's cheap is first now; the old name will go with fgvr 0.2."
+
+
 def test_typos():
     with pytest.raises(FgvrError, match="Did you mean 'proden'"):
         expand_argv(["--model.loss", "prodn"])

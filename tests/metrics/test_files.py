@@ -9,9 +9,9 @@ ROWS = {
         "siou": 30.0,
         "seconds": 2.5,
         "cost_usd": None,
-        "ruler": {"photos": 960, "encoders": {}},
+        "scoring": {"photos": 960, "encoders": {}},
     },
-    "coop": {"cacc": 50.0, "siou": 33.0, "seconds": 60.0, "cost_usd": 0.4, "ruler": {"photos": 960, "encoders": {}}},
+    "coop": {"cacc": 50.0, "siou": 33.0, "seconds": 60.0, "cost_usd": 0.4, "scoring": {"photos": 960, "encoders": {}}},
 }
 
 
@@ -21,6 +21,12 @@ def test_round_trip_keeps_rows_and_their_order(tmp_path):
     assert read_metrics(path) == ROWS
     assert list(read_metrics(path)) == ["zero_shot", "coop"]
     assert [entry.name for entry in path.parent.iterdir()] == ["metrics.json"]
+
+
+def test_the_key_of_before_is_read(tmp_path):
+    path = tmp_path / "metrics.json"
+    path.write_text('{"coop": {"cacc": 50.0, "ruler": {"photos": 960}}}')
+    assert read_metrics(path) == {"coop": {"cacc": 50.0, "scoring": {"photos": 960}}}
 
 
 def test_a_figure_that_is_no_number_leaves_the_old_file(tmp_path):

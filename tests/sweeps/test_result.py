@@ -106,7 +106,7 @@ def test_lines_are_aligned():
 def test_the_files_hold_what_the_runs_said(tmp_path):
     folder = RunFolder(tmp_path / "knn-seed1")
     (folder.path / "logs/version_0").mkdir(parents=True)
-    record = {"cacc": 61.5, "cost_usd": 0, "candidates": "knn", "simulated": True, "ruler": {"photos": 3}}
+    record = {"cacc": 61.5, "cost_usd": 0, "candidates": "knn", "simulated": True, "scoring": {"photos": 3}}
     folder.metrics.write_text(json.dumps({"zero_shot": {"cacc": 50}, "coop": record, "labeler": {"cacc": 70.5}}))
     quality = "step,candidates/coverage,candidates/mean_size,train/loss\n0,,,2.5\n1,0.75,1.5,\n"
     (folder.path / "logs/version_0/metrics.csv").write_text(quality)
