@@ -108,8 +108,8 @@ def _configured(
 def fit(config: str | Path | None = None, *, verbose: bool = False, **options: Any) -> Run:
     """Label what is missing, build candidate sets, train, predict the test photos, write table and report.
 
-    What ``fgvr fit`` does. Replies, descriptions and image features are kept, so that the same call asks and computes
-    nothing twice; a training that was stopped goes on with ``fgvr.open_run(FOLDER).fit()``.
+    Replies, descriptions and image features are kept, so that the same call asks and computes nothing twice; a training
+    that was stopped goes on with ``fgvr.open_run(FOLDER).fit()``.
 
     Args:
         config: See :func:`configure`.
@@ -135,7 +135,7 @@ def fit(config: str | Path | None = None, *, verbose: bool = False, **options: A
 
 
 def label(config: str | Path | None = None, *, verbose: bool = False, **options: Any) -> list[LabelRecord]:
-    """Ask the labeler for what is missing; what ``fgvr label`` does.
+    """Ask the labeler for what is missing.
 
     Returns:
         What is known of each photo that the labeler is asked about.
@@ -149,7 +149,7 @@ def label(config: str | Path | None = None, *, verbose: bool = False, **options:
 
 
 def describe(config: str | Path | None = None, *, verbose: bool = False, **options: Any) -> list[Description]:
-    """Ask for descriptions of the support photos and of groups of them; what ``fgvr describe`` does.
+    """Ask for descriptions of the support photos and of groups of them.
 
     Returns:
         All of them; they are in ``descriptions.parquet`` of a new run folder, too.
@@ -247,7 +247,7 @@ def sweep(
     verbose: bool = False,
     **options: Any,
 ) -> SweepResult:
-    """Fit with varied options and several seeds, each run in a process of its own; what ``fgvr sweep`` does.
+    """Fit with varied options and several seeds, each run in a process of its own.
 
     Args:
         config: The file of the sweep.

@@ -41,6 +41,6 @@ def cache_database(path: Path, writing: bool = False, belongs_to: Path | None = 
     except (sqlite3.Error, OSError) as error:
         raise FgvrError(
             f"{str(path)!r} cannot be used as a cache ({error}). Name a folder that can be written with FGVR_CACHE or "
-            f"--data.cache_dir; if the file is damaged, delete {str(belongs_to or path)!r}: what is in it can be "
+            f"data.cache_dir; if the file is damaged, delete {str(belongs_to or path)!r}: what is in it can be "
             "computed again."
         ) from error

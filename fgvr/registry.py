@@ -80,7 +80,7 @@ class Registry(Mapping[str, str]):
             near = difflib.get_close_matches(name, paths, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise FgvrError(
-                f"{name!r} is not one of the fgvr.{self.kind}.{hint} To see them all: fgvr list {self.kind}"
+                f"{name!r} is not one of the fgvr.{self.kind}.{hint} To see them all: `fgvr list {self.kind}`"
             )
         return paths[name]
 
@@ -101,7 +101,7 @@ class Registry(Mapping[str, str]):
         path = self.resolve(name)
         module_name, _, class_name = path.rpartition(".")
         if not module_name:
-            raise FgvrError(f"{name!r} is not one of the fgvr.{self.kind}. To see them all: fgvr list {self.kind}")
+            raise FgvrError(f"{name!r} is not one of the fgvr.{self.kind}. To see them all: `fgvr list {self.kind}`")
         module = importlib.import_module(module_name)
         if not hasattr(module, class_name):
             raise FgvrError(f"{name!r} points at {path}, but {module_name} has no {class_name}.")

@@ -81,8 +81,8 @@ def new_run_folder(root: Path, name: str, version: str | None = None) -> RunFold
         folder = RunFolder(root / name / version)
         if folder.config.exists():
             raise FgvrError(
-                f"{str(folder.path)!r} holds a run already. Choose another --run.version, or go on with that run: "
-                f"fgvr fit --config {folder.config} --ckpt_path {folder.checkpoints / 'last.ckpt'}"
+                f"{str(folder.path)!r} holds a run already. Choose another run.version, or go on with that run: "
+                f"config={folder.config}, ckpt_path={folder.checkpoints / 'last.ckpt'}"
             )
         folder.path.mkdir(parents=True, exist_ok=True)
         return folder
@@ -118,12 +118,10 @@ def find_run(path: Path, trained: bool = False) -> RunFolder:
     if versions:
         return max(versions, key=_age)
     if path.is_dir():
-        raise FgvrError(
-            f"{str(path)!r} is no run: expected config.yaml in it, as fgvr fit leaves one in runs/NAME/VERSION."
-        )
+        raise FgvrError(f"{str(path)!r} is no run: expected config.yaml in it, as fit leaves one in runs/NAME/VERSION.")
     there = [entry.name for entry in path.parent.iterdir() if entry.is_dir()] if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, there, n=1)
-    hint = f"Did you mean: fgvr report {path.parent / near[0]}" if near else "To make a run: fgvr fit --help"
+    hint = f"Did you mean {str(path.parent / near[0])!r}?" if near else "fit makes one, as runs/NAME/VERSION."
     raise FgvrError(f"There is no run {str(path)!r}. {hint}")
 
 

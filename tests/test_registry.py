@@ -72,7 +72,7 @@ def test_names_classes_and_paths_mean_one_thing():
 
 
 def test_a_typo_gets_the_closest_name_and_a_command():
-    with pytest.raises(FgvrError, match=r"'prodenn'.*Did you mean 'proden'\?.*fgvr list losses"):
+    with pytest.raises(FgvrError, match=r"'prodenn'.*Did you mean 'proden'\?.*`fgvr list losses`"):
         KINDS["losses"].resolve("prodenn")
 
 

@@ -18,7 +18,7 @@ def test_a_given_version_must_not_hold_a_run(tmp_path):
     folder = new_run_folder(tmp_path, "a", "mine")
     assert new_run_folder(tmp_path, "a", "mine") == folder, "nothing was written yet"
     folder.config.write_text("")
-    with pytest.raises(FgvrError, match=r"holds a run already.*--ckpt_path .*last\.ckpt"):
+    with pytest.raises(FgvrError, match=r"holds a run already.*config=.*config\.yaml, ckpt_path=.*last\.ckpt"):
         new_run_folder(tmp_path, "a", "mine")
 
 

@@ -88,7 +88,7 @@ def read_candidates(path: Path, class_names: Sequence[str]) -> CandidateSets:
 def _read(path: Path) -> pa.Table:
     """The three columns, in the types of the schema."""
     if not path.is_file():
-        raise FgvrError(f"{path} is not there. The candidates stage writes it: fgvr candidates --help")
+        raise FgvrError(f"{path} is not there. The candidates stage writes it.")
     try:
         with pq.ParquetFile(path) as file:
             table = file.read()

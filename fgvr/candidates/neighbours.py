@@ -103,7 +103,7 @@ def read_neighbours(path: Path) -> list[Neighbours]:
             from 0) has no sample id, or not one similarity for each neighbour.
     """
     if not path.is_file():
-        raise FgvrError(f"{path} is not there. The candidates stage writes it: fgvr candidates --help")
+        raise FgvrError(f"{path} is not there. The candidates stage writes it.")
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:

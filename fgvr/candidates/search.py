@@ -73,7 +73,7 @@ def search(
     if recall < RECALL:
         log.warning(
             "Of the true nearest photos only %.1f %% were found: these features have no clusters to search by. An "
-            "exact search takes the square of the number of photos: --data.candidates.exact_below %d",
+            "exact search takes the square of the number of photos: set data.candidates.exact_below to %d",
             *(100 * recall, len(features)),
         )
     return Neighbourhoods(photos, similarity, recall)

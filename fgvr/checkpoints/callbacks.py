@@ -1,4 +1,4 @@
-"""The callbacks that keep and choose checkpoints of ``fgvr fit``, and taking the chosen one."""
+"""The callbacks that keep and choose checkpoints of ``fit``, and taking the chosen one."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -47,8 +47,8 @@ def checkpoint_callbacks(
     """
     if own := [type(entry).__name__ for entry in theirs if isinstance(entry, _OWN)]:
         raise FgvrError(
-            f"trainer.callbacks: {own[0]} is added by fgvr itself. Leave it out, and give --checkpoint.select or "
-            "--checkpoint.log_figures."
+            f"trainer.callbacks: {own[0]} is added by fgvr itself. Leave it out, and set checkpoint.select or "
+            "checkpoint.log_figures."
         )
     chosen = options.select != "last"
     saving = trainer_options.get("enable_checkpointing") is not False
@@ -62,7 +62,7 @@ def checkpoint_callbacks(
     if chosen and _copies_process(trainer_options.get("strategy")):
         raise FgvrError(
             f"checkpoint.select is {options.select!r}, but trainer.strategy trains in copies of this process, and what "
-            "they choose ends with them: give --trainer.strategy ddp."
+            "they choose ends with them: set trainer.strategy to ddp."
         )
     if wanted and options.log_figures is False:
         raise FgvrError(
@@ -87,7 +87,7 @@ def checkpoint_callbacks(
         if data.holdout == 0:
             log.warning(
                 "checkpoint.select is %r and data.holdout is 0, so the epoch is chosen by the photos that are trained "
-                "on, which favours what was fitted. To choose by others: --data.holdout 0.2",
+                "on, which favours what was fitted. To choose by others, set data.holdout to 0.2",
                 options.select,
             )
         # before the newest checkpoint is written, which says what was best so far
@@ -111,14 +111,14 @@ def check_resumed(options: CheckpointOptions, trained_with: dict[str, Any]) -> N
     if then != options.select:
         raise FgvrError(
             f"checkpoint.select is {options.select!r}, but the run was begun with {then!r}, and earlier epochs were "
-            f"not judged by that: go on with --checkpoint.select {then}, or start a new run."
+            f"not judged by that: set checkpoint.select to {then} to go on, or start a new run."
         )
 
 
 def warn_of_best(checkpoint: Path) -> None:
     """Say so where a newest checkpoint is evaluated and another one was chosen for the table."""
     if checkpoint.name == "last.ckpt" and (best := checkpoint.with_name("best.ckpt")).is_file():
-        log.warning("This is the last epoch; the one that was chosen for the run's table is --ckpt_path %s", best)
+        log.warning("This is the last epoch; the one that was chosen for the run's table is ckpt_path=%s", best)
 
 
 def take_best(added: Sequence[Callback], trainer: Trainer, method: Method, data: FgvrDataModule) -> None:
@@ -140,8 +140,8 @@ def take_best(added: Sequence[Callback], trainer: Trainer, method: Method, data:
     if best.epoch is None:
         raise FgvrError(
             f"checkpoint.select is {figure!r}, but no epoch was chosen: no epoch was trained with this option, or its "
-            "figure was never a number. To test the last epoch: fgvr test with the run's config.yaml and --ckpt_path "
-            f"{best.path.parent / 'last.ckpt'}"
+            "figure was never a number. To test the last epoch, test with the run's config.yaml and "
+            f"ckpt_path={best.path.parent / 'last.ckpt'}"
         )
     checkpoint = read_checkpoint(best.path)
     method.load_state_dict(checkpoint["state_dict"])

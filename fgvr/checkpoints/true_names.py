@@ -11,8 +11,8 @@ from fgvr.errors import FgvrError
 _SCORES = ("accuracy", "cacc", "siou", "sacc")
 _QUALITY = ("candidates/coverage", "candidates/purity")
 _INSTEAD = (
-    "Monitor select/covering_rate or select/approximated_accuracy, which need no true names, or give "
-    "--checkpoint.select covering_rate."
+    "Monitor select/covering_rate or select/approximated_accuracy, which need no true names, or set "
+    "checkpoint.select to covering_rate."
 )
 
 
@@ -51,8 +51,8 @@ def check_monitor(owner: str, figure: object, allow_val: bool) -> None:
     if not allow_val:
         raise FgvrError(
             f"{owner} monitors {figure!r}, which is computed from true names: fgvr learns without labels, and what "
-            f"chooses a checkpoint must do without them too. {_INSTEAD} To study what true names would choose, give "
-            "--checkpoint.allow_true_names true; the result is marked then."
+            f"chooses a checkpoint must do without them too. {_INSTEAD} To study what true names would choose, set "
+            "checkpoint.allow_true_names to true; the result is marked then."
         )
 
 

@@ -104,8 +104,8 @@ def _own_options() -> Iterator[None]:
     try:
         yield
     except FgvrError as error:
-        message = re.sub(r"--data\.dataset (?=\w)", "fgvr data verify ", str(error))
-        raise FgvrError(message.replace("--data.dataset.", "--").replace("--data.cache_dir", "--cache_dir")) from error
+        message = re.sub(r"set data\.dataset to (?=\w)", "use fgvr data verify ", str(error))
+        raise FgvrError(message.replace("data.dataset.", "--").replace("data.cache_dir", "--cache_dir")) from error
 
 
 def _described(found: "Verification") -> list[str]:

@@ -167,4 +167,4 @@ def _opened(path: Path) -> Image.Image:
     try:
         return open_image(path)
     except UnreadableImageError as error:
-        raise FgvrError(f"{str(path)!r} cannot be read any more ({error}). Start the same command again.") from error
+        raise FgvrError(f"{str(path)!r} cannot be read any more ({error}). Start the same run again.") from error

@@ -239,7 +239,7 @@ class FgvrDataModule(LabelledDataModule):
         """Image features of the support photos, of the run's backbone or one that a candidate strategy brings along."""
         if backbone is not None and not isinstance(backbone, Backbone):
             raise FgvrError(
-                f"candidates.backbone is {type(backbone).__name__}, which is no backbone: fgvr list backbones"
+                f"candidates.backbone is {type(backbone).__name__}, which is no backbone: see `fgvr list backbones`"
             )
         return self.image_features(self.support, backbone, space)
 

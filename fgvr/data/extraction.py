@@ -100,7 +100,7 @@ def extract_features(
     if missing or processes.count > 1:  # a process that looked before process 0 did has seen less
         rows = store.rows(digests, views or 1)
         if (rows < 0).any():
-            raise FgvrError(f"{str(store.folder)!r} was deleted while it was written. Start the same command again.")
+            raise FgvrError(f"{str(store.folder)!r} was deleted while it was written. Start the same run again.")
     vectors, joint = store.read(), (0, backbone.embed_dim)
     visual = (backbone.embed_dim, store.width) if backbone.has_visual_space else joint
     return {"joint": StoredFeatures(vectors, rows, joint), "visual": StoredFeatures(vectors, rows, visual)}
@@ -256,7 +256,7 @@ class _Pictures(Dataset[Tensor | FgvrError]):
             try:
                 photo = open_image(path)
             except UnreadableImageError as error:
-                return FgvrError(f"{str(path)!r} cannot be read any more ({error}). Start the same command again.")
+                return FgvrError(f"{str(path)!r} cannot be read any more ({error}). Start the same run again.")
             if self._augmentation is None:
                 pixels.append(self._transform(photo))
             else:

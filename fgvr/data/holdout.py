@@ -49,7 +49,7 @@ def draw_held_out(sample_ids: Sequence[str], share: float, seed: int) -> frozens
         return frozenset()
     if len(sample_ids) < 2:
         raise FgvrError(
-            "data.holdout needs at least two support photos, one of them to learn from: give --data.holdout 0."
+            "data.holdout needs at least two support photos, one of them to learn from: set data.holdout to 0."
         )
     count = min(max(round(share * len(sample_ids)), 1), len(sample_ids) - 1)
     ordered = sorted(sample_ids, key=lambda name: hashlib.sha256(f"holdout:{seed}:{name}".encode()).digest())

@@ -197,8 +197,8 @@ class LabelledDataModule(LightningDataModule, ABC):
             if unasked:
                 raise FgvrError(
                     f"{unasked} of {len(self.asked)} photos to be labelled have no reply in {str(self.label_store)!r}, "
-                    "and nothing is asked for while a trainer runs. Run `fgvr label` with the same options first, or "
-                    "call label() of the data module."
+                    "and nothing is asked for while a trainer runs. Run the label stage with the same options first, "
+                    "or call label() of the data module."
                 )
             labels = self.read_labels()
             log.info("%s", summary(labels, self.simulated))

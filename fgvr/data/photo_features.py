@@ -53,7 +53,7 @@ class PhotoFeatures:
             raise FgvrError(f"data.views is {views}; expected 1 or more, or null for new views in every epoch.")
         if views is not None and not augment:
             raise FgvrError(
-                f"data.views is {views}, but without augmentation a photo has one view: add --data.augment true, or "
+                f"data.views is {views}, but without augmentation a photo has one view: set data.augment to true, or "
                 "leave data.views out."
             )
         self.folder = folder
@@ -82,7 +82,7 @@ class PhotoFeatures:
         if not stored and not learner.closed_form and _has_two_towers(learner):
             raise FgvrError(
                 f"data.augment reads photos anew in each step, and {type(learner.backbone).__name__} has two image "
-                "towers, each with pixels of its own: give --data.views 8, which stores features, or leave "
+                "towers, each with pixels of its own: set data.views to 8, which stores features, or leave "
                 "data.augment out."
             )
         return stored

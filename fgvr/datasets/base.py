@@ -32,8 +32,7 @@ class ImageDataset(ABC):
         """Raise ``FgvrError`` unless ``root`` is a folder."""
         if not self.root.is_dir():
             raise FgvrError(
-                f"There is no folder {str(self.root)!r} to read photos from. "
-                "Name the right one with --data.dataset.root FOLDER."
+                f"There is no folder {str(self.root)!r} to read photos from. Set data.dataset.root to the right one."
             )
 
 

@@ -23,7 +23,7 @@ class Caltech101Dataset(StandardDataset):
     facts = Facts(
         title="Caltech101",
         image_folders=("101_ObjectCategories",),
-        photos_from="fgvr data download caltech101 --root FOLDER gets them.",
+        photos_from="The command `fgvr data download caltech101 --root FOLDER` gets them.",
         classes=100,
         split_file="split_zhou_Caltech101.json",
         split_link="https://drive.google.com/file/d/1hyarUivQE36mY6jSomru6Fjd-JzwcCzN/view",

@@ -43,7 +43,7 @@ class Cub200Dataset(ImageDataset):
         path = self.root / name
         if not path.is_file():
             raise FgvrError(
-                f"There is no {str(path)!r}: --data.dataset.root must be the folder CUB_200_2011 of CUB_200_2011.tgz."
+                f"There is no {str(path)!r}: data.dataset.root must be the folder CUB_200_2011 of CUB_200_2011.tgz."
             )
         lines = path.read_text(encoding="utf-8").splitlines()
         return {number: value for number, _, value in (line.strip().partition(" ") for line in lines if line.strip())}

@@ -76,7 +76,7 @@ def download(name: str, dataset: StandardDataset) -> None:
         if free < needed:
             raise FgvrError(
                 f"{str(root)!r} has {free / 1e9:.1f} GB of room, and {name} needs about {needed / 1e9:.1f} GB while it "
-                "is unpacked. Name a folder on another disk with --root FOLDER."
+                "is unpacked. Set root to a folder on another disk."
             )
         with FileLock(work / _LOCK, timeout=0):
             _clear(work, keep_archives=source.checked)
@@ -87,7 +87,7 @@ def download(name: str, dataset: StandardDataset) -> None:
         raise FgvrError(f"Another process is downloading into {str(root)!r}; wait for it.") from None
     except _FAILURES as error:
         raise FgvrError(
-            f"{name} could not be downloaded into {str(root)!r} ({type(error).__name__}: {error}). Run the command "
+            f"{name} could not be downloaded into {str(root)!r} ({type(error).__name__}: {error}). Download "
             f"again; what has arrived is in {str(work)!r} until then. Or get it by hand: section {dataset.facts.title} "
             "of DATASETS.md in https://github.com/KaiyangZhou/CoOp."
         ) from error

@@ -23,7 +23,7 @@ class DtdDataset(StandardDataset):
     facts = Facts(
         title="DTD",
         image_folders=("images", "dtd/images"),
-        photos_from="fgvr data download dtd --root FOLDER gets them.",
+        photos_from="The command `fgvr data download dtd --root FOLDER` gets them.",
         classes=47,
         split_file="split_zhou_DescribableTextures.json",
         split_link="https://drive.google.com/file/d/1u3_QfB467jqHgNXC00UIzbLZRQCg2S7x/view",

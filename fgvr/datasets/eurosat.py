@@ -22,7 +22,7 @@ class EurosatDataset(StandardDataset):
     facts = Facts(
         title="EuroSAT",
         image_folders=("2750",),
-        photos_from="fgvr data download eurosat --root FOLDER gets them.",
+        photos_from="The command `fgvr data download eurosat --root FOLDER` gets them.",
         classes=10,
         split_file="split_zhou_EuroSAT.json",
         split_link="https://drive.google.com/file/d/1Ip7yaCWFi0eaOFUGga0lUdVi_DDQth1o/view",

@@ -23,7 +23,7 @@ class FgvcAircraftDataset(StandardDataset):
     facts = Facts(
         title="FGVCAircraft",
         image_folders=("images", "data/images", "fgvc-aircraft-2013b/data/images"),
-        photos_from="fgvr data download fgvc_aircraft --root FOLDER gets them.",
+        photos_from="The command `fgvr data download fgvc_aircraft --root FOLDER` gets them.",
         classes=100,
         counts={"train": 3_334, "val": 3_333, "test": 3_333},
         official={"train": 3_334, "val": 3_333, "test": 3_333},

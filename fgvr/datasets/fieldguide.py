@@ -86,8 +86,7 @@ class FieldguideDataset(ImageDataset):
                 self._draw(bird, record)
         except OSError as error:
             raise FgvrError(
-                f"The photos cannot be drawn into {str(folder)!r} ({error}). Name another folder with "
-                "--data.dataset.root FOLDER."
+                f"The photos cannot be drawn into {str(folder)!r} ({error}). Set data.dataset.root to another folder."
             ) from error
         return sorted(records, key=lambda record: record.sample_id)
 

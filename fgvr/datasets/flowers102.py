@@ -28,8 +28,8 @@ class Flowers102Dataset(StandardDataset):
     facts = Facts(
         title="Flowers102",
         image_folders=("jpg",),
-        photos_from="fgvr data download flowers102 --root FOLDER gets the photos and the .mat files; cat_to_name.json "
-        "is at https://drive.google.com/file/d/1AkcxCXeK_RCGCEC_GvmWxjcjaNhu-at0/view.",
+        photos_from="The command `fgvr data download flowers102 --root FOLDER` gets the photos and the .mat files; "
+        "cat_to_name.json is at https://drive.google.com/file/d/1AkcxCXeK_RCGCEC_GvmWxjcjaNhu-at0/view.",
         classes=102,
         split_file="split_zhou_OxfordFlowers.json",
         split_link="https://drive.google.com/file/d/1Pp0sRXzZFZq15zVOzKjKBu4A9i01nozT/view",

@@ -43,7 +43,7 @@ class FolderDataset(ImageDataset):
             others = ", ".join(sorted(set(folders) - set(splits))[:3])
             raise FgvrError(
                 f"{str(self.root)!r} has split folders ({', '.join(sorted(splits))}) and others ({others}). Move one "
-                "kind away, or list the photos in a CSV and read it with --data.dataset manifest."
+                "kind away, or list the photos in a CSV and set data.dataset to manifest."
             )
         records = []
         for path in _files(self.root):
@@ -57,7 +57,7 @@ class FolderDataset(ImageDataset):
         if not records:
             raise FgvrError(
                 f"There is no photo in {str(self.root)!r} or below it (endings looked for: .jpg, .png, .webp and every "
-                "other one that Pillow reads). Name the right folder with --data.dataset.root FOLDER."
+                "other one that Pillow reads). Set data.dataset.root to the right folder."
             )
         return records
 

@@ -26,7 +26,7 @@ class Food101Dataset(StandardDataset):
     facts = Facts(
         title="Food101",
         image_folders=("images",),
-        photos_from="fgvr data download food101 --root FOLDER gets them.",
+        photos_from="The command `fgvr data download food101 --root FOLDER` gets them.",
         classes=101,
         split_file="split_zhou_Food101.json",
         split_link="https://drive.google.com/file/d/1QK0tGi096I0Ba6kggatX1ee6dJFIcEJl/view",

@@ -30,8 +30,7 @@ class ManifestDataset(ImageDataset):
         path = self.root / self.manifest
         table = read_csv(
             path,
-            missing="Name the CSV with --data.dataset.manifest FILE, or read the folder itself with "
-            "--data.dataset folder.",
+            missing="Set data.dataset.manifest to the CSV, or, to read the folder itself, set data.dataset to folder.",
         )
         if "file" not in table.header:
             raise FgvrError(

@@ -25,7 +25,7 @@ class OxfordPetsDataset(StandardDataset):
     facts = Facts(
         title="OxfordPets",
         image_folders=("images",),
-        photos_from="fgvr data download oxford_pets --root FOLDER gets them.",
+        photos_from="The command `fgvr data download oxford_pets --root FOLDER` gets them.",
         classes=37,
         split_file="split_zhou_OxfordPets.json",
         split_link="https://drive.google.com/file/d/1501r8Ber4nNKvmlFVQZ8SeUHTcdTTEqs/view",

@@ -61,11 +61,11 @@ class StandardDataset(ImageDataset):
     ) -> None:
         super().__init__(root)
         if official and split_file is not None:
-            raise FgvrError("Give --data.dataset.split_file or --data.dataset.official, not both.")
+            raise FgvrError("Give data.dataset.split_file or data.dataset.official, not both.")
         if official and not train_and_val and "val" not in self.facts.official:
             raise FgvrError(
-                f"The official lists of {self.facts.title} have no validation photos, so --data.dataset.train_and_val "
-                "false needs the split file: leave out --data.dataset.official."
+                f"The official lists of {self.facts.title} have no validation photos, so "
+                "data.dataset.train_and_val=false needs the split file: leave out data.dataset.official."
             )
         self.split_file = Path(split_file) if split_file is not None else None
         self.train_and_val = train_and_val
@@ -128,8 +128,8 @@ class StandardDataset(ImageDataset):
                 return self.root / name
         raise FgvrError(
             f"There are no photos of {self.facts.title} in {str(self.root)!r}: expected the folder "
-            f"{self.facts.image_folders[0]!r} in it. {self.facts.photos_from} If they are elsewhere: "
-            "--data.dataset.root FOLDER."
+            f"{self.facts.image_folders[0]!r} in it. {self.facts.photos_from} If they are elsewhere, "
+            "set data.dataset.root to that folder."
         )
 
     def expected(self) -> dict[str, int]:
@@ -149,15 +149,15 @@ class StandardDataset(ImageDataset):
         if not path.is_file():
             name = type(self).__module__.rpartition(".")[2]
             own = (
-                " Or read the data set's own lists with --data.dataset.official true; what differs: "
-                f"fgvr show datasets {name}"
+                " Or read the data set's own lists: set data.dataset.official to true (the command "
+                f"`fgvr show datasets {name}` says what differs)."
                 if self.facts.official
                 else ""
             )
             raise FgvrError(
                 f"There is no {str(path)!r}, the split of {self.facts.title} that papers since CoOp have used. Get it "
                 f"from {self.facts.split_link} (linked from DATASETS.md of https://github.com/KaiyangZhou/CoOp), and "
-                f"put it there or name it with --data.dataset.split_file FILE.{own}"
+                f"put it there or set data.dataset.split_file to it.{own}"
             )
         return read_split_file(path)
 

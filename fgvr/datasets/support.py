@@ -29,17 +29,17 @@ def sample_support(
         FgvrError: Both are given, one is below 1, or ``shots`` is given for photos without true names.
     """
     if shots is not None and size is not None:
-        raise FgvrError("Give --data.shots (photos per class) or --data.support_size (photos in all), not both.")
+        raise FgvrError("Give data.shots (photos per class) or data.support_size (photos in all), not both.")
     wanted = shots if shots is not None else size
     if wanted is not None and wanted < 1:
-        raise FgvrError(f"--data.{'shots' if shots is not None else 'support_size'} is {wanted}; expected 1 or more.")
+        raise FgvrError(f"data.{'shots' if shots is not None else 'support_size'} is {wanted}; expected 1 or more.")
     ordered = sorted(records, key=lambda record: hashlib.sha256(f"{seed}:{record.sample_id}".encode()).digest())
     if shots is not None:
         nameless = next((record for record in ordered if record.true_name is None), None)
         if nameless is not None:
             raise FgvrError(
-                f"--data.shots draws photos per class, but {nameless.sample_id!r} has no true name; "
-                "for photos without names draw a number of photos in all with --data.support_size."
+                f"data.shots draws photos per class, but {nameless.sample_id!r} has no true name; "
+                "for photos without names draw a number of photos in all with data.support_size."
             )
         taken: dict[str | None, list[ImageRecord]] = defaultdict(list)
         for record in ordered:

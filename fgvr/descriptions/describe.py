@@ -266,9 +266,9 @@ class Descriptions:
         labeler = self._describer(options.group_labeler or options.labeler, task, options.group_prompt)
         if not labeler.of_groups:
             raise FgvrError(
-                f"{type(labeler).__name__} cannot be asked about groups of photos: give another one with "
-                "--data.describe.group_labeler, bring texts of classes along with --data.describe.file FILE, or leave "
-                "groups out with --data.describe.groups false."
+                f"{type(labeler).__name__} cannot be asked about groups of photos: set data.describe.group_labeler "
+                "to another one, bring texts of classes along in data.describe.file, or leave groups out: set "
+                "data.describe.groups to false."
             )
         prompt = options.group_prompt or task.prompt()
         size, per_class = options.group_size, options.groups_per_class
@@ -292,18 +292,18 @@ class Descriptions:
         labeler = given or self.labeler
         if labeler is None:
             raise FgvrError(
-                "Nobody describes the photos: set data.describe.labeler or data.labeler to a model (`fgvr list "
-                "labelers` shows what there is), or bring descriptions along with --data.describe.file FILE."
+                "Nobody describes the photos: set data.describe.labeler or data.labeler to a model (the command "
+                "`fgvr list labelers` shows what there is), or bring descriptions along in data.describe.file."
             )
         if isinstance(labeler, CombinedLabeler):
             raise FgvrError(
                 f"{type(labeler).__name__} compares names, and descriptions cannot be compared: set "
-                "--data.describe.labeler to one of its parts."
+                "data.describe.labeler to one of its parts."
             )
         describer = labeler.for_task(task, prompt)
         if describer is None and given is None:
             raise FgvrError(
-                f"{type(labeler).__name__} names photos and describes none: set --data.describe.labeler to a model, or "
+                f"{type(labeler).__name__} names photos and describes none: set data.describe.labeler to a model, or "
                 "to recorded with a file of descriptions."
             )
         return describer or labeler
@@ -324,17 +324,17 @@ class Descriptions:
         plan = plan_requests(part.labeler, part.different, store, len(part.requests))
         if plan.requests and not plan.stored:
             why = f" The first failure is {first_error}." if first_error else ""
-            again = " Let those that were given up be asked again with fgvr store retry-failed." * (plan.given_up > 0)
+            again = " Let those that were given up be asked again with `fgvr store retry-failed`." * (plan.given_up > 0)
             raise FgvrError(
                 f"None of the {plan.requests} {part.kind} descriptions has a reply of {type(part.labeler).__name__}."
-                f"{why}{again} When what is wrong is mended, give the same command again."
+                f"{why}{again} When what is wrong is mended, start the same run again."
             )
 
     def _batch_labeler(self, part: DescriptionPart) -> BatchLabeler:
         if not isinstance(part.labeler, BatchLabeler):
             raise FgvrError(
-                f"{type(part.labeler).__name__} cannot be asked by batch; openai and gemini can. Leave out --batch, or "
-                "give --data.describe.labeler openai."
+                f"{type(part.labeler).__name__} cannot be asked by batch; openai and gemini can. Leave out the "
+                "option batch, or set data.describe.labeler to openai."
             )
         return part.labeler
 

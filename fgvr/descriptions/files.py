@@ -105,7 +105,7 @@ def read_descriptions(path: Path) -> list[Description]:
     if (reader := readers.get(path.suffix.lower())) is None:
         raise FgvrError(f"{str(path)!r}: expected a file of descriptions that ends in {', '.join(readers)}.")
     if not path.is_file():
-        raise FgvrError(f"There is no {str(path)!r} (seen from {Path.cwd()}): name it with --data.describe.file FILE")
+        raise FgvrError(f"There is no {str(path)!r} (seen from {Path.cwd()}): set data.describe.file to the file")
     descriptions: list[Description] = []
     described: dict[str, str] = {}
     blank = 0

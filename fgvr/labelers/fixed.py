@@ -67,7 +67,7 @@ class FixedLabeler(Labeler):
 
     @cached_property
     def _file(self) -> TextFile:
-        return TextFile.read(self.path, "--data.labeler.path FILE.csv")
+        return TextFile.read(self.path, "data.labeler.path")
 
     @cached_property
     def _names(self) -> PhotoTable[str]:
@@ -76,7 +76,7 @@ class FixedLabeler(Labeler):
             if column not in table.header:
                 raise FgvrError(
                     f"{self.path}, row 1: no column {column!r}, the columns are {', '.join(table.header)}. "
-                    "If they have other names, set --data.labeler.image_column and --data.labeler.name_column."
+                    "If they have other names, set data.labeler.image_column and data.labeler.name_column."
                 )
         names: PhotoTable[str] = PhotoTable(self.path, unit="row")
         for row in table.rows:

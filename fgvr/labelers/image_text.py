@@ -181,8 +181,8 @@ class ImageTextLabeler(LocalLabeler):
             )
         return FgvrError(
             f"{self.model} is no folder, and cannot be had from the hub ({reason}). Without a network: run "
-            f"`hf download {self.model} --local-dir FOLDER` on another machine, copy the folder here, and give it: "
-            "--data.labeler.model FOLDER"
+            f"`hf download {self.model} --local-dir FOLDER` on another machine, copy the folder here, and set "
+            "data.labeler.model to it."
         )
 
 

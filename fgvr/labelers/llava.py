@@ -33,8 +33,8 @@ class LlavaLabeler(ImageTextLabeler):
         dtype: Of weights and computation; ``auto`` is how the weights are stored.
         quantize: ``4bit`` loads the weights as 4-bit NormalFloat (QLoRA, Dettmers et al. 2023): a quarter of the
             memory of half precision, for somewhat other replies.
-        engine: ``vllm`` runs the model in vLLM, which is faster, needs ``--engine ray`` and a GPU, and whose replies
-            are somewhat other ones, too.
+        engine: ``vllm`` runs the model in vLLM, which is faster, needs Ray (``engine=ray``) and a GPU, and whose
+            replies are somewhat other ones, too.
 
     Raises:
         FgvrError: ``batch_size`` is below 1.
@@ -83,7 +83,7 @@ class LlavaLabeler(ImageTextLabeler):
             FgvrError: It is vLLM that the model is to run in, which is not done here.
         """
         if self.engine == "vllm":
-            raise FgvrError("data.labeler.engine is vllm, which runs on Ray: give --engine ray as well.")
+            raise FgvrError("data.labeler.engine is vllm, which runs on Ray: give engine=ray as well.")
         return super().load(device)
 
     def quantization(self) -> Any:
@@ -108,7 +108,7 @@ class LlavaLabeler(ImageTextLabeler):
         if not getattr(processor, "chat_template", None):
             raise FgvrError(
                 f"{self.model} has no chat template, so it is not known how to ask it. Expected is a model that was "
-                "trained to follow instructions; for BLIP-2 there is --data.labeler blip2."
+                "trained to follow instructions; for BLIP-2, set data.labeler to blip2."
             )
         if getattr(processor, "patch_size", 0) is None:
             # LLaVA's repositories of before 2025: transformers now counts the image tokens before the model runs

@@ -26,14 +26,14 @@ class TextFile:
     digest: str
 
     @classmethod
-    def read(cls, path: Path, option: str) -> "TextFile":
-        """Read ``path``; ``option`` is how the command line names such a file, for the message.
+    def read(cls, path: Path, key: str) -> "TextFile":
+        """Read ``path``; ``key`` is the one that names such a file, for the message.
 
         Raises:
             FgvrError: The file is missing, or is not UTF-8.
         """
         if not path.is_file():
-            raise FgvrError(f"There is no file {str(path)!r} (seen from {Path.cwd()}): name it with {option}")
+            raise FgvrError(f"There is no file {str(path)!r} (seen from {Path.cwd()}): set {key} to the file")
         content = path.read_bytes()
         return cls(decode_utf8(content, path), hashlib.sha256(content).hexdigest())
 

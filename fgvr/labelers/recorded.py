@@ -81,7 +81,7 @@ class RecordedLabeler(Labeler):
 
     @cached_property
     def _file(self) -> TextFile:
-        return TextFile.read(self.path, "--data.labeler.path FILE.jsonl")
+        return TextFile.read(self.path, "data.labeler.path")
 
     @property
     def _replies(self) -> PhotoTable[tuple[str, str]]:
@@ -126,7 +126,7 @@ class RecordedLabeler(Labeler):
             if key not in fields:
                 raise FgvrError(
                     f"{place}: no key {key!r}; expected {example}. If the keys have other names, "
-                    "set --data.labeler.image_key and --data.labeler.reply_key."
+                    "set data.labeler.image_key and data.labeler.reply_key."
                 )
             several = key == self.image_key and isinstance(fields[key], list) and len(fields[key]) > 1
             if not all(isinstance(text, str) for text in (fields[key] if several else [fields[key]])):

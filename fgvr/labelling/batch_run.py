@@ -25,7 +25,7 @@ from fgvr.records import LabelRequest, Reply
 _OPEN_STATES = ("submitting", "submitted")
 _LONGEST_PAUSE = 30.0
 _KEPT = timedelta(days=30)  # results are on a server for so long at most
-_AGAIN = "The store knows what was sent: to go on, run the same command again."
+_AGAIN = "The store knows what was sent: to go on, start the same run again."
 
 Result = TypeVar("Result")
 
@@ -203,7 +203,7 @@ class _Batches:
                 if datetime.now(UTC) - datetime.fromisoformat(batch.created_at) < _KEPT:
                     raise FgvrError(
                         f"{self.labeler.server} does not know the batch {batch.remote_id}, which was sent at "
-                        f"{batch.created_at}: run the same command with the key of the account that sent it."
+                        f"{batch.created_at}: start the same run again with the key of the account that sent it."
                     )
                 self.store.batches.update(batch.nonce, "failed")
                 self._end(batch, 0.0)
@@ -309,8 +309,8 @@ class _Batches:
         worst = self.labeler.worst_batch_usd(question)
         if worst is None and self.budget.limit is not None:
             raise FgvrError(
-                f"No price is known for {self.labeler.model}, so max_cost_usd cannot be held. Set its price: "
-                "--data.labeler.price.input_per_million DOLLARS --data.labeler.price.output_per_million DOLLARS"
+                f"No price is known for {self.labeler.model}, so max_cost_usd cannot be held. Set its price in "
+                "dollars: data.labeler.price.input_per_million and data.labeler.price.output_per_million."
             )
         return json.dumps(self.labeler.batch_line(key, question)).encode() + b"\n", worst or 0.0
 
@@ -373,5 +373,5 @@ class _Batches:
             raise FgvrError(
                 f"Labelling stopped before it passes ${self.budget.limit}: ${self.budget.spent:.4f} are spent, and "
                 f"{missing} of {len(self.requests)} requests are missing. Every reply is stored and not paid again. To "
-                "go on, run the same command again, which may spend --data.max_cost_usd DOLLARS of its own."
+                "go on, start the same run again, which may spend data.max_cost_usd dollars of its own."
             )

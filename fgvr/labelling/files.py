@@ -54,16 +54,16 @@ def read_labels_file(path: Path) -> list[LabelRecord]:
         FgvrError: The file is missing, is not Parquet, or lacks a column.
     """
     if not path.is_file():
-        raise FgvrError(f"There is no {str(path)!r}: write the labels first with fgvr label.")
+        raise FgvrError(f"There is no {str(path)!r}: the label stage writes it.")
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise FgvrError(f"{str(path)!r} is not a Parquet file ({error}): write it again with fgvr label.") from error
+        raise FgvrError(f"{str(path)!r} is not a Parquet file ({error}): run the label stage again.") from error
     lacking = [name for name in _SCHEMA.names if name not in (*table.column_names, *_SINCE_THEN)]
     if lacking:
         raise FgvrError(
             f"{str(path)!r} lacks the column(s) {', '.join(lacking)} and has {', '.join(table.column_names)}: "
-            "write it again with fgvr label."
+            "run the label stage again."
         )
     rows: list[dict[str, Any]] = table.select([n for n in _SCHEMA.names if n in table.column_names]).to_pylist()
     for row in rows:

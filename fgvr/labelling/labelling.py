@@ -77,10 +77,12 @@ def label(
     if images and run.failed == run.asked and not (now := _plan(labeler, images, store, None)).stored:
         given_up = now.given_up
         why = f" The first failure is {run.first_error}." if run.failed else ""
-        again = f" {given_up} were given up: let them be asked again with fgvr store retry-failed." if given_up else ""
+        again = (
+            f" {given_up} were given up: let them be asked again with `fgvr store retry-failed`." if given_up else ""
+        )
         raise FgvrError(
             f"None of the {len(images)} photos has a reply of {type(labeler).__name__}.{why}{again} When what is wrong "
-            "is mended, run fgvr label with the same options again."
+            "is mended, label with the same options again."
         )
     return run
 

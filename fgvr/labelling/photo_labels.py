@@ -63,8 +63,8 @@ class PhotoLabels:
         """
         if self._labeler is None:
             raise FgvrError(
-                "No labeler is set, and this run needs names for its support photos: set data.labeler "
-                "(`fgvr list labelers` shows what there is), or give known names with data.class_names."
+                "No labeler is set, and this run needs names for its support photos: set data.labeler (the "
+                "command `fgvr list labelers` shows what there is), or give known names in data.class_names."
             )
         return self._labeler if self._class_names is None else self._labeler.with_classes(self._class_names)
 
@@ -78,8 +78,8 @@ class PhotoLabels:
         for part in parts:
             if isinstance(part, ModelLabeler) and not part.task.names_classes:
                 raise FgvrError(
-                    f"The task {part.task.registry_name!r} gives no class names, and this run needs some: give "
-                    "--data.labeler.task name, or ask for descriptions alone with fgvr label."
+                    f"The task {part.task.registry_name!r} gives no class names, and this run needs some: set "
+                    "data.labeler.task to name, or run the label stage alone, which asks for descriptions."
                 )
 
     @property
@@ -195,8 +195,8 @@ class PhotoLabels:
     def _batch_labeler(self) -> BatchLabeler:
         if not isinstance(self.labeler, BatchLabeler):
             raise FgvrError(
-                f"{type(self.labeler).__name__} cannot be asked by batch; openai and gemini can. Leave out --batch, or "
-                "give --data.labeler openai."
+                f"{type(self.labeler).__name__} cannot be asked by batch; openai and gemini can. Leave out the "
+                "option batch, or set data.labeler to openai."
             )
         return self.labeler
 

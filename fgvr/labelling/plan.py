@@ -46,7 +46,7 @@ class LabelPlan:
 
     def __str__(self) -> str:
         again = f" ({self.failed_before} of them failed before)" if self.failed_before else ""
-        never = f", {self.given_up} given up (fgvr store retry-failed)" if self.given_up else ""
+        never = f", {self.given_up} given up (to ask again: `fgvr store retry-failed`)" if self.given_up else ""
         again += f" ({self.waiting} of them sent by batch)" if self.waiting else ""
         perhaps = f"; then up to {self.perhaps} more, {_dollars(self.perhaps_usd)}" if self.perhaps else ""
         return (

@@ -111,7 +111,7 @@ def ask_requests(
         if waiting := count_in_batches(labeler, missing, store):
             raise FgvrError(
                 f"{waiting} of these requests were sent by batch, and are paid for when the server answers them: "
-                "collect the replies with --batch and the same options, of fgvr label or of fgvr describe."
+                "collect the replies with the same options and batch, in the stage that sent them: label or describe."
             )
         failures = {reply.request: reply.attempts for reply in found if reply is not None and reply.error}
         del found
@@ -284,7 +284,7 @@ def _over(budget: Budget, price: float, missing: int, total: int) -> FgvrError:
     return FgvrError(
         f"Labelling stopped before it passes ${budget.limit}: this run spent ${budget.spent:.4f}, the next request "
         f"costs about ${price:.4f}, and {missing} of {total} requests are missing. Every reply is stored and not paid "
-        "again. To go on, run the same command again, which may spend --data.max_cost_usd DOLLARS of its own."
+        "again. To go on, start the same run again, which may spend data.max_cost_usd dollars of its own."
     )
 
 

@@ -90,12 +90,12 @@ class FineTuneMethod(Method):
         if not 0 < wise_ft <= 1:
             raise FgvrError(
                 f"model.wise_ft is {wise_ft}; expected above 0 and at most 1. For the weights before training, choose "
-                "--model zero_shot."
+                "the method zero_shot."
             )
         if not (train_image_tower or train_text_tower):
             raise FgvrError(
                 "model.train_image_tower and model.train_text_tower are both false, so there is nothing to train: set "
-                "one of them, or choose --model zero_shot."
+                "one of them, or choose the method zero_shot."
             )
         self.templates = templates or list(TEMPLATES)
         self.lr = lr
@@ -121,8 +121,8 @@ class FineTuneMethod(Method):
         if stage == TrainerFn.FITTING and self.data.batch_size < 2:
             raise FgvrError(
                 f"data.batch_size is {self.data.batch_size}, and {self.row} contrasts the photos of a step with one "
-                "another, so nothing would be learned: give --data.batch_size 2 or more. For less memory, lower "
-                "--model.chunk_size."
+                "another, so nothing would be learned: set data.batch_size to 2 or more. For less memory, lower "
+                "model.chunk_size."
             )
 
     def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:
@@ -275,7 +275,7 @@ class FineTuneMethod(Method):
         )
         steps = self.trainer.estimated_stepping_batches
         if not math.isfinite(steps):
-            raise FgvrError("The cosine schedule needs --trainer.max_epochs or --trainer.max_steps: 1 or more.")
+            raise FgvrError("The cosine schedule needs trainer.max_epochs or trainer.max_steps: 1 or more.")
         warmup, total = self.warmup_steps, int(steps)
         warn_of_schedule(self.trainer, warmup, total, "steps", "model.warmup_steps")
         if self.trainer.accumulate_grad_batches > 1:
@@ -358,7 +358,7 @@ def _parameters_behind(backbone: Backbone, encode: Callable[[], Tensor], tower: 
         if not features.requires_grad:
             raise FgvrError(
                 f"The {tower} tower of {type(backbone).__name__} cannot be trained: its features have no gradients. "
-                f"Set model.train_{tower}_tower to false, or choose another backbone: fgvr list backbones"
+                f"Set model.train_{tower}_tower to false, or choose another backbone (`fgvr list backbones`)."
             )
         gradients = torch.autograd.grad(features.sum(), parameters, allow_unused=True)
     finally:

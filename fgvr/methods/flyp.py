@@ -168,7 +168,7 @@ class FlypMethod(FineTuneMethod):
         if kept["key"] != self._labels_key():
             raise FgvrError(
                 "The pseudo-labels of the checkpoint are of other photos or classes: put back the support photos and "
-                "the class names of its run, or start a new run without --ckpt_path."
+                "the class names of its run, or start a new run without ckpt_path."
             )
         self._sample_labels = kept["labels"]
 
@@ -186,8 +186,8 @@ class FlypMethod(FineTuneMethod):
             if name not in classes:
                 problem = "has no true name" if name is None else f"is a {name!r}, which is not in the label space"
                 raise FgvrError(
-                    f"model.labels is 'true', but {record.sample_id!r} {problem}. Give --data.class_names dataset and "
-                    "photos with true names, or --model.labels pseudo."
+                    f"model.labels is 'true', but {record.sample_id!r} {problem}. Set data.class_names to dataset "
+                    "and give photos with true names, or set model.labels to pseudo."
                 )
         log.warning("Oracle: the true names of %d support photos are trained on", len(truth))
         return torch.tensor([classes[name] for name in truth if name is not None], device=self.device)

@@ -217,9 +217,9 @@ class LatteClipMethod(FineTuneMethod):
             if missing == len(support):
                 rest = [other for other in self.texts if other != kind] or ["class"]
                 raise FgvrError(
-                    f"model.texts has {kind!r}, but there is no {kind}-description of any photo: give a model that "
-                    "describes with --data.describe.labeler, or texts with --data.describe.file FILE, and start a new "
-                    f"run; or train without: --model.texts '[{', '.join(rest)}]'"
+                    f"model.texts has {kind!r}, but there is no {kind}-description of any photo: set "
+                    "data.describe.labeler to a model that describes, or data.describe.file to a file of texts, and "
+                    f"start a new run; or train without: set model.texts to [{', '.join(rest)}]"
                 )
             if missing:
                 log.warning("%d of %d photos have no %s-description", missing, len(support), kind)

@@ -52,7 +52,8 @@ class LinearMethod(PartialLabelMethod):
     ) -> None:
         if isinstance(head, PromptHead):  # what is left of a configuration of coop
             raise FgvrError(
-                "model.head is prompt, and linear learns no prompts: give --model.head linear, or --model coop."
+                "model.head is prompt, and linear learns no prompts: set model.head to linear, or "
+                "choose the method coop."
             )
         super().__init__(
             backbone,

@@ -238,7 +238,7 @@ class PartialLabelMethod(Method):
         )
         total = self.trainer.max_epochs or 0
         if total < 1:
-            raise FgvrError("The cosine schedule needs --trainer.max_epochs: a number of epochs, 1 or more.")
+            raise FgvrError("The cosine schedule needs trainer.max_epochs: a number of epochs, 1 or more.")
         warn_of_schedule(self.trainer, self.warmup_epochs, total, "epochs", "model.warmup_epochs")
         epochs = max(total - self.warmup_epochs, 1)
 

@@ -173,7 +173,7 @@ class ReclipMethod(Method):
         if not (photos.isfinite().all() and texts.isfinite().all()):
             raise FgvrError(
                 f"The features are not finite after {self.current_epoch} epochs: training diverged. Lower "
-                f"--model.text_lr ({self.text_lr}) or --model.image_lr ({self.image_lr})."
+                f"model.text_lr ({self.text_lr}) or model.image_lr ({self.image_lr})."
             )
         made: Any = None
         if self.trainer.is_global_zero:

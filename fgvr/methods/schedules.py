@@ -8,9 +8,9 @@ log = logging.getLogger(__name__)
 
 _FEW_STEPS = 10
 MIN_STEPS = 200
-"""Steps below which ``fgvr fit`` trains more epochs than its default, where none are stated (assumed)."""
+"""Steps below which ``fit`` trains more epochs than its default, where none are stated (assumed)."""
 DEFAULT_EPOCHS = 50
-"""CoOp's for one photo a class, and what ``fgvr fit`` takes where none are stated (assumed)."""
+"""CoOp's for one photo a class, and what ``fit`` takes where none are stated (assumed)."""
 
 
 def default_epochs(steps_an_epoch: int) -> int:

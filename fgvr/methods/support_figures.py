@@ -104,7 +104,7 @@ def warn_of_disagreement(figures: Mapping[str, Mapping[str, Any]], row: str) -> 
     hint = (
         "Leave out what you have set under model and data.candidates"
         if record.get("fusion")
-        else "Try --model class_means, or coop with --model.fuse true"
+        else "Try the method class_means, or coop with model.fuse=true"
     )
     return (
         f"{row} gives {mine:.0f} % of the support photos the labeler's name, and class means of the same photos would "

@@ -320,8 +320,8 @@ def check_visual(kind: str, text_weight: float | None, anchor: float = 0.0, spac
         raise FgvrError(f"model.anchor is {anchor}; expected 0 or more, for instance 1.")
     if anchor > 0 and space != "joint":
         raise FgvrError(
-            f"model.anchor is {anchor}, but texts are in the joint space, and model.space is {space!r}: give "
-            "--model.space joint, or leave the anchor out."
+            f"model.anchor is {anchor}, but texts are in the joint space, and model.space is {space!r}: set "
+            "model.space to joint, or leave the anchor out."
         )
 
 

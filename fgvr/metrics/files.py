@@ -46,9 +46,9 @@ def read_metrics(path: Path) -> dict[str, dict[str, Any]]:
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise FgvrError(f"{path} is missing: fgvr evaluate --output {path} writes one.") from None
+        raise FgvrError(f"{path} is missing: a run writes one, and evaluate with output={path}.") from None
     except ValueError as error:
-        raise FgvrError(f"{path} is not JSON ({error}): remove it and write it again with fgvr evaluate.") from None
+        raise FgvrError(f"{path} is not JSON ({error}): remove it and write it again with evaluate.") from None
     if not isinstance(rows, dict):
         raise FgvrError(f"{path} holds a {type(rows).__name__}; expected an object that maps row names to records.")
     for row, record in rows.items():

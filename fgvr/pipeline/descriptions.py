@@ -49,7 +49,7 @@ def descriptions_of(
         if outside == len(truth):
             raise FgvrError(
                 "data.describe.right_in_group needs true names of the support photos that are in the label space, and "
-                "there is none: leave it out, or set --data.class_names dataset."
+                "there is none: leave it out, or set data.class_names to dataset."
             )
         if outside:
             log.warning(
@@ -93,7 +93,7 @@ def describe_before_training(
         folder: The run folder.
         alone: Whether this process was started alone; many must not spend money at once.
         asked_before: Whether another process has asked, so that only what it never asked is asked now.
-        spent_usd: What this command has spent already of ``data.max_cost_usd``.
+        spent_usd: What this run has spent already of ``data.max_cost_usd``.
 
     Returns:
         What the descriptions cost; ``None`` where there are none, or a resumed run's file does not say.
@@ -115,7 +115,7 @@ def describe_before_training(
     if unasked and not alone:
         raise FgvrError(
             f"{unasked} descriptions were not asked for yet, and a job of several processes does not ask for any. Run "
-            "`fgvr describe` with the same options first, in one process."
+            "the describe stage with the same options first, in one process."
         )
     if unasked if asked_before else any(plan.missing for plan in plans.values()):
         descriptions.ask()

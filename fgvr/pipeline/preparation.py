@@ -51,8 +51,8 @@ def state_of(parts: RunParts, folder: RunFolder, command: str) -> RunState:
             warn_of_best(parts.ckpt_path)
     elif not fitting and method.trains:
         raise FgvrError(
-            f"fgvr {command} needs the trained parameters of the method {method.row!r}: give them with "
-            "--ckpt_path FILE, or choose --model zero_shot."
+            f"{command} needs the trained parameters of the method {method.row!r}: set ckpt_path to their "
+            "file, or choose the method zero_shot."
         )
     if command == "validate":
         data.photos.require_split("val")
@@ -86,7 +86,7 @@ def label_before_training(data: FgvrDataModule) -> float:
     So the runs of a sweep and compared rows do not all ask again for what failed; see :data:`ASKED_BEFORE`.
 
     Returns:
-        What that cost in US dollars, replies of earlier commands not counted.
+        What that cost in US dollars, replies of earlier runs not counted.
     """
     if not is_rank_zero():
         return 0.0
@@ -95,7 +95,7 @@ def label_before_training(data: FgvrDataModule) -> float:
     if plan.unasked and external_processes() > 1:
         raise FgvrError(
             f"{plan.unasked} photos were not asked for yet, and a job of several processes does not ask for "
-            "labels. Run `fgvr label` with the same options first, in one process."
+            "labels. Run the label stage with the same options first, in one process."
         )
     asked_before = ASKED_BEFORE.items() <= os.environ.items()
     if not (plan.unasked if asked_before else plan.missing):

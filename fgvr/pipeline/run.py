@@ -289,8 +289,8 @@ class Run:
             return self.data.photos
         except FgvrError as error:
             log.warning(
-                "The photos cannot be found, so the report is without them. To add them: fgvr report %s "
-                "--data.dataset.root FOLDER\n(%s)",
+                "The photos cannot be found, so the report is without them. To add them, write the report of %s "
+                "again with data.dataset.root set to their folder.\n(%s)",
                 self.folder.path,
                 error,
             )

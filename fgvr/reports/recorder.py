@@ -92,7 +92,7 @@ class RunRecorder(Callback):
         try:
             write_report(self.folder, method.data.photos)
         except Exception:  # the page is made of files that are there already; nothing computed may be lost for its sake
-            log.exception("The report was not written. To write it: fgvr report %s", self.folder.path)
+            log.exception("The report of %s was not written; report writes it once this is mended.", self.folder.path)
 
     def _add_support_figures(self, method: Method, rows: dict[str, dict[str, object]]) -> None:
         """Add the figures that need no true names, which look at the support photos again."""

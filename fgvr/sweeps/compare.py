@@ -29,7 +29,7 @@ from fgvr.sweeps.result import own_row
 log = logging.getLogger(__name__)
 
 _ROW = re.compile(r"[a-z0-9_]+")
-_GIVEN_BY_FIT = dict.fromkeys(("config", "ckpt_path", "run", "compare"), "fgvr fit gives it to the run of this row")
+_GIVEN_BY_FIT = dict.fromkeys(("config", "ckpt_path", "run", "compare"), "fit gives it to the run of this row")
 
 
 class ComparedRows:
@@ -55,8 +55,8 @@ class ComparedRows:
         """
         if external_processes() > 1:
             raise FgvrError(
-                "A job of several processes trains no compared rows: give --compare null, and run the rows side by "
-                "side with fgvr sweep."
+                "A job of several processes trains no compared rows: set compare to null, and run the rows side "
+                "by side as a sweep."
             )
         check_rows(self.entries, run.method.row_names())
         if run.parts.loaded is not None:
@@ -66,7 +66,7 @@ class ComparedRows:
             if changed:
                 raise FgvrError(
                     f"{run.folder.config} has other options under {changed}, and compared rows belong to the options "
-                    "that the run was begun with: give --compare null, or the options of that file."
+                    "that the run was begun with: set compare to null, or give the options of that file."
                 )
         for row, options in self.entries.items():
             try:
@@ -112,7 +112,7 @@ def compared_folder(folder: RunFolder, row: str) -> RunFolder:
 
 
 def compared_args(folder: RunFolder, row: str, options: Mapping[str, Any]) -> list[str]:
-    """What ``fgvr fit`` is given for a compared row.
+    """What ``fit`` is given for a compared row.
 
     A row with another method has the backbone and the templates of the run. All else under ``model`` is the row's to
     give, or that method's default: what is called ``lr`` or ``alpha`` in two methods need not mean the same.
@@ -120,7 +120,7 @@ def compared_args(folder: RunFolder, row: str, options: Mapping[str, Any]) -> li
     Args:
         folder: The run whose table gets the row; has its ``config.yaml``.
         row: Name of the row.
-        options: What differs, keys as on the command line.
+        options: What differs, by key.
     """
     given = named_options(options, f"compare: {row!r}", _GIVEN_BY_FIT)
     # changing the class drops the options that the new one has not: zero_shot has nothing but what is in common

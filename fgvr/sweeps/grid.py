@@ -26,11 +26,11 @@ _GIVEN_BY_THE_SWEEP = {
     "seed_everything": "give the list 'seeds' in the sweep's file",
     "config": "give 'base' in the sweep's file",
     "ckpt_path": "runs that have a checkpoint go on by themselves",
-    "run": "give --root and --name to fgvr sweep",
+    "run": "give root and name to the sweep",
 }
 
 Options = tuple[tuple[str, str], ...]
-"""Keys as on the command line, without the dashes, and their values as text."""
+"""Keys, and their values as text."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Variant:
     Attributes:
         slug: Name in file names.
         values: Column -> what it is for this variant.
-        options: What ``fgvr fit`` is given for it beside the base configuration; a key is before those below it.
+        options: What ``fit`` is given for it beside the base configuration; a key is before those below it.
     """
 
     slug: str
@@ -49,7 +49,7 @@ class Variant:
 
     @property
     def tokens(self) -> list[str]:
-        """The options as arguments of ``fgvr fit``."""
+        """The options as arguments of ``fit``."""
         return as_tokens(self.options)
 
 
@@ -72,7 +72,7 @@ class Grid:
     seeded: tuple[str, ...] = ()
 
     def options(self, variant: Variant, seed: int) -> list[str]:
-        """Arguments of ``fgvr fit`` for a variant and a seed, besides the base configuration."""
+        """Arguments of ``fit`` for a variant and a seed, besides the base configuration."""
         return [*variant.tokens, *(f"--{key}={seed}" for key in (*self.seeded, "seed_everything"))]
 
     def base_digest(self) -> str:
@@ -108,7 +108,7 @@ def read_grid(path: Path, extra: Sequence[str] = ()) -> Grid:
         options = ordered([*given, *(option for point in points for option in point.options), *extra_options])
         slug = "-".join(point.slug for point in points)
         if options in seen:
-            hint = " An option of the command line wins over those of the file." if extra_options else ""
+            hint = " An option given beside the file wins over those in it." if extra_options else ""
             raise FgvrError(f"{path}: the variants {seen[options]!r} and {slug!r} have the same options.{hint}")
         seen[options] = slug
         slugs[slug] = slugs.get(slug, 0) + 1
@@ -136,13 +136,13 @@ def parse_options(tokens: Sequence[str]) -> Options:
     while rest:
         token = rest.pop(0)
         if not token.startswith("--") or len(token) < 3:
-            raise FgvrError(f"fgvr sweep: {token!r} follows no option; expected --key value.")
+            raise FgvrError(f"sweep: {token!r} follows no option; expected --key value.")
         key, equals, value = token.removeprefix("--").partition("=")
         if not equals:
             if not rest or rest[0].startswith("--"):
-                raise FgvrError(f"fgvr sweep: --{key} has no value; expected --{key} VALUE.")
+                raise FgvrError(f"sweep: --{key} has no value; expected --{key} VALUE.")
             value = rest.pop(0)
-        _check_option(key, "fgvr sweep", _GIVEN_BY_THE_SWEEP)
+        _check_option(key, "sweep", _GIVEN_BY_THE_SWEEP)
         options.append((key, value))
     return tuple(options)
 
@@ -185,7 +185,7 @@ def ordered(options: Sequence[tuple[str, str]]) -> Options:
 
 
 def as_tokens(options: Options) -> list[str]:
-    """Options as arguments of ``fgvr fit``.
+    """Options as arguments of ``fit``.
 
     Example:
         >>> as_tokens((("data.shots", "3"),))
@@ -203,7 +203,7 @@ class _Point:
 
 def _check_keys(content: Mapping[str, Any], path: Path) -> None:
     if {"data", "model"} & content.keys():
-        raise FgvrError(f"{path} is the configuration of one run, not of a sweep: fgvr fit --config {path}")
+        raise FgvrError(f"{path} is the configuration of one run, not of a sweep: give it to fit.")
     for key in content:
         if key not in KEYS:
             near = difflib.get_close_matches(str(key), KEYS, n=1)
@@ -286,7 +286,7 @@ def _text(value: Any, place: str) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError):
-        raise FgvrError(f"{place}: {value!r} cannot be given to fgvr fit; put it in quotes.") from None
+        raise FgvrError(f"{place}: {value!r} cannot be given to fit; put it in quotes.") from None
 
 
 def _cell(value: Any) -> str | int | float | bool:

@@ -1,7 +1,7 @@
 """One ``fgvr`` command as a process of its own, which ends when the one that started it does.
 
 A process is either a fresh interpreter or a fork of a server that has imported fgvr already, which saves the seconds
-that imports take. Both do what the same command does by hand.
+that imports take. Both do what the command does when it is typed.
 """
 
 import contextlib

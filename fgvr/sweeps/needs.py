@@ -26,7 +26,7 @@ class Needs:
     Attributes:
         labels: What it must have labelled, as one text; ``""`` where nothing. Equal texts need labelling once.
         descriptions: The same of descriptions.
-        describe_options: Options that keep ``fgvr describe`` from asking for kinds that it does not train with.
+        describe_options: Options that keep ``describe`` from asking for kinds that it does not train with.
         gpu: Whether it uses GPUs where there are some.
         alone: Whether it uses several devices by itself, so that nothing may run beside it.
         compared: Names of its compared rows.
@@ -44,7 +44,7 @@ def needs_of(grid: Grid, variant: Variant) -> Needs:
     """The needs of a variant's runs.
 
     Raises:
-        FgvrError: ``fgvr fit`` would refuse its options.
+        FgvrError: ``fit`` would refuse its options.
     """
     try:
         cli = ParsedCLI(["--config", str(grid.base), *grid.options(variant, grid.seeds[0])])

@@ -145,12 +145,12 @@ def read_tidy(folder: Path) -> Tidy:
     """
     path = folder / "sweep.parquet"
     if not path.is_file():
-        raise FgvrError(f"There is no {str(path)!r}; fgvr sweep writes it when a run has finished.")
+        raise FgvrError(f"There is no {str(path)!r}; a sweep writes it when a run has finished.")
     try:
         table = pq.read_table(path)
         columns = table.column_names[: table.column_names.index("seed")]
     except (pa.ArrowException, ValueError) as error:
-        raise FgvrError(f"{path} is not the table of a sweep ({error}). To write it again: fgvr sweep") from error
+        raise FgvrError(f"{path} is not the table of a sweep ({error}). Run the sweep again to write it.") from error
     return Tidy(tuple(columns), tuple(table.to_pylist()))
 
 

@@ -74,7 +74,7 @@ class Sweep:
         folder: Folder of the sweep, which has a folder for each run.
 
     Raises:
-        FgvrError: ``fgvr fit`` would refuse the options of a variant.
+        FgvrError: ``fit`` would refuse the options of a variant.
     """
 
     def __init__(self, grid: Grid, folder: Path) -> None:
@@ -132,7 +132,7 @@ class Sweep:
         for run in self.runs:
             if not _entries(run.folder.path):
                 continue
-            ways = f"Give this sweep another --name, or remove {str(run.folder.path)!r} to run it again."
+            ways = f"Give this sweep another name, or remove {str(run.folder.path)!r} to run it again."
             if not run.record.is_file():
                 raise FgvrError(f"{str(run.folder.path)!r} holds something that no sweep has made. {ways}")
             then, now = json.loads(run.record.read_text(encoding="utf-8")), self._record(run)
@@ -142,8 +142,8 @@ class Sweep:
                     f"now {now['base']}). {ways}"
                 )
             if sorted(then["options"]) != sorted(now["options"]):
-                had = " ".join(option for option in then["options"] if option not in now["options"]) or "nothing"
-                has = " ".join(option for option in now["options"] if option not in then["options"]) or "nothing"
+                had = " ".join(option[2:] for option in then["options"] if option not in now["options"]) or "nothing"
+                has = " ".join(option[2:] for option in now["options"] if option not in then["options"]) or "nothing"
                 raise FgvrError(
                     f"{str(run.folder.path)!r} was begun with other options: then {had}, now {has} in its place. {ways}"
                 )
@@ -328,7 +328,7 @@ def _locked(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        raise FgvrError(f"Another fgvr sweep runs in {str(folder)!r}; wait for it, or give --name.") from None
+        raise FgvrError(f"Another sweep runs in {str(folder)!r}; wait for it, or give another name.") from None
     try:
         yield
     finally:

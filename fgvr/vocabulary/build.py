@@ -181,13 +181,13 @@ def _no_names(labels: Sequence[LabelRecord]) -> FgvrError:
     flags = Counter(label.flag or "no name" for label in labels)
     if labels and all(label.flag == "failed" for label in labels):
         return FgvrError(
-            f"None of the {len(labels)} photos has a reply: fgvr store stats says why. To ask again: fgvr store "
-            "retry-failed, then fgvr label with the same options."
+            f"None of the {len(labels)} photos has a reply: the command `fgvr store stats` says why. To ask again: "
+            "`fgvr store retry-failed`, then label with the same options."
         )
     if labels and all(label.flag == "empty" for label in labels):
         return FgvrError(
             f"None of the {len(labels)} photos has a name: all replies are empty. Look into the labeler's file, or at "
-            "what fgvr store show prints."
+            "what the command `fgvr store show` prints."
         )
     counted = ", ".join(f"{flag}: {count}" for flag, count in sorted(flags.items())) or "there are no replies"
     return FgvrError(

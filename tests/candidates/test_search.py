@@ -37,7 +37,7 @@ def test_low_recall_warns_and_names_the_option(caplog, monkeypatch):
     monkeypatch.setattr("fgvr.candidates.inverted_file._MOST_PROBES", 1)
     found = search(clustered(noise=5.0), np.arange(500), 4, exact_below=10)
     assert found.recall < 0.9
-    assert "--data.candidates.exact_below 500" in caplog.text
+    assert "set data.candidates.exact_below to 500" in caplog.text
 
 
 def test_fewer_named_photos_than_k():

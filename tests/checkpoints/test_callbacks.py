@@ -217,7 +217,7 @@ def test_an_epoch_that_was_to_be_chosen_and_was_not_is_told(tiny_run, capsys):
     assert main(["fit", *OPTIONS, *BEST, *finished]) == 2
     error = capsys.readouterr().err
     assert "checkpoint.select is 'approximated_accuracy', but no epoch was chosen" in error
-    assert "fgvr test" in error
+    assert "test with the run's config.yaml and ckpt_path=" in error
     # with something left to train, there is something to choose from
     fit(*BEST, *finished[:2], "--trainer.max_epochs", "3")
     assert row()["selected"]["epoch"] == 3
@@ -245,7 +245,7 @@ def test_processes_that_cannot_say_what_they_chose_are_refused(tiny_run, capsys,
     assert main(["fit", *OPTIONS, *BEST, "--trainer.devices", "2", *strategy]) == 2
     error = capsys.readouterr().err
     assert "checkpoint.select is 'approximated_accuracy', but trainer.strategy" in error
-    assert "--trainer.strategy ddp." in error
+    assert "set trainer.strategy to ddp." in error
     assert not Path("runs/labels.sqlite").exists(), "before anything is paid for"
 
 
@@ -319,7 +319,7 @@ def test_who_tests_the_last_epoch_is_told_of_the_chosen_one(tiny_run, caplog):
     assert main(["test", *OPTIONS, "--ckpt_path", "runs/run/0/checkpoints/best.ckpt"]) == 0
     assert "This is the last epoch" not in caplog.text
     assert main(["test", *OPTIONS, "--ckpt_path", "runs/run/0/checkpoints/last.ckpt"]) == 0
-    assert "--ckpt_path runs/run/0/checkpoints/best.ckpt" in caplog.text
+    assert "ckpt_path=runs/run/0/checkpoints/best.ckpt" in caplog.text
 
 
 def test_nothing_is_chosen_where_nothing_is_trained(tiny_run, caplog):
@@ -388,7 +388,7 @@ def test_true_names_do_not_choose(tiny_run, monkeypatch, capsys, command, option
     val_photos(tiny_run)
     assert main([command, *OPTIONS, *options]) == 2
     error = capsys.readouterr().err
-    for said in ("trainer.callbacks: ", "val/", "true names", "select/covering_rate", "--checkpoint.allow_true_names"):
+    for said in ("trainer.callbacks: ", "val/", "true names", "select/covering_rate", "checkpoint.allow_true_names to"):
         assert said in error
     assert not Path("runs/labels.sqlite").exists(), "before anything is paid for"
     assert not list(Path("runs").glob("*/*/checkpoints"))
@@ -408,7 +408,7 @@ def test_test_figures_never_choose(tiny_run, capsys, figure):
     assert main(["fit", *OPTIONS, *options, "--checkpoint.allow_true_names", "true"]) == 2
     error = capsys.readouterr().err
     assert "would have seen the answers" in error
-    assert "--checkpoint.allow_true_names" not in error
+    assert "checkpoint.allow_true_names to" not in error
 
 
 def test_a_variant_of_a_sweep_and_a_compared_row_are_refused_too(tiny_run, capsys):

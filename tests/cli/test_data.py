@@ -100,12 +100,12 @@ def test_verify_a_standard_data_set(run, tmp_path):
 
 def test_errors_name_the_options_of_this_command(run, tmp_path):
     err = run("verify", "dtd", "--root", tmp_path, code=2)
-    assert "name it with --split_file FILE" in err
-    assert "with --official true" in err
-    assert "--data.dataset" not in err
-    assert "--root FOLDER" in run("verify", "folder", "--root", tmp_path / "none", code=2)
+    assert "set --split_file to it." in err
+    assert "set --official to true (the command `fgvr show datasets dtd` says" in err
+    assert "data.dataset" not in err
+    assert "Set --root to the right one." in run("verify", "folder", "--root", tmp_path / "none", code=2)
     err = run("verify", "manifest", "--root", tmp_path, code=2)
-    assert "Name the CSV with --manifest FILE, or read the folder itself with fgvr data verify folder." in err
+    assert "Set --manifest to the CSV, or, to read the folder itself, use fgvr data verify folder." in err
 
 
 def test_what_is_not_there(run, tmp_path):

@@ -97,14 +97,14 @@ def test_the_label_space_may_be_that_of_labels(tiny_run, server, capsys):
     labeler = {"class_path": "fgvr.testing.tiny_remote.TinyRemoteLabeler", "init_args": {"base_url": server.url}}
     command += ["--data.describe.labeler", json.dumps(labeler)]
     assert main(command) == 2
-    assert "Run `fgvr label` with the same options first" in capsys.readouterr().err
+    assert "Run the label stage with the same options first" in capsys.readouterr().err
     assert not list(Path("runs").glob("latteclip/*/descriptions.parquet"))
 
 
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--data.max_cost_usd", "0.05"], "run the same command again, which may spend --data.max_cost_usd"),
+        (["--data.max_cost_usd", "0.05"], "start the same run again, which may spend data.max_cost_usd"),
         (["--engine", "ray"], "--engine ray is for models that run on one's own machines"),
         (["--batch"], "TinyRemoteLabeler cannot be asked by batch"),
         (["--data.describe.group_size", "1"], "data.describe.group_size is 1; expected 2 to 16"),
@@ -142,7 +142,7 @@ def run_of(server, texts=None, **options):
 def test_before_training(server):
     data, method = run_of(server, ["class", "image"], describe=DescribeOptions())
     folder = RunFolder(Path("run"))
-    with pytest.raises(FgvrError, match=rf"{PHOTOS} descriptions were not asked for yet.*Run `fgvr describe`"):
+    with pytest.raises(FgvrError, match=rf"{PHOTOS} descriptions were not asked for yet.*Run the describe stage"):
         describe_before_training(data, method, folder, alone=False)
     origin = describe_before_training(data, method, folder)
     assert origin == Origin(pytest.approx(0.01 * PHOTOS), simulated=False)
@@ -173,7 +173,7 @@ def test_only_what_the_method_trains_with_is_asked_for(server, texts):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"labeler": None}, r"Nobody describes the photos: set data\.describe\.labeler .*--data\.describe\.file FILE"),
+        ({"labeler": None}, r"Nobody describes the photos: set data\.describe\.labeler .* in data\.describe\.file"),
         ({"describe": DescribeOptions(groups=False)}, r"trains with group-descriptions, but data\.describe\.groups is"),
     ],
 )
@@ -244,7 +244,7 @@ def test_groups_by_true_names_are_an_oracle_through_a_file_and_a_checkpoint(serv
 def test_descriptions_may_cost_what_labels_left_over(server, capsys):
     replies = len(COLOURS) * SUPPORT
     assert main([*FIT, "--data.max_cost_usd", str(0.01 * (replies + 4))]) == 2
-    assert "run the same command again, which may spend --data.max_cost_usd" in capsys.readouterr().err
+    assert "start the same run again, which may spend data.max_cost_usd" in capsys.readouterr().err
     assert replies <= len(server.asked) <= replies + 4
 
 

@@ -71,7 +71,7 @@ def asked():
 def test_it_prints_what_to_paste(talker, capsys):
     # the task of the configuration cannot be built, because it lacks what is to be found
     assert main(["label", *OWN]) == 2
-    assert "fgvr discover" in capsys.readouterr().err
+    assert "`fgvr discover`" in capsys.readouterr().err
     assert main(["discover", *OWN]) == 0
     first, _, in_file, _, on_line = capsys.readouterr().out.splitlines()
     assert first == "bird, by species (3 photos, talker-1, $0.2500)"

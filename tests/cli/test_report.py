@@ -88,8 +88,8 @@ def test_the_newest_version_is_taken(fitted, capsys):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["runs/rum"], "There is no run 'runs/rum'. Did you mean: fgvr report runs/run"),
-        (["elsewhere/run"], "There is no run 'elsewhere/run'. To make a run"),
+        (["runs/rum"], "There is no run 'runs/rum'. Did you mean 'runs/run'?"),
+        (["elsewhere/run"], "There is no run 'elsewhere/run'. fit makes one"),
         (["runs"], "'runs' is no run: expected config.yaml"),
     ],
 )

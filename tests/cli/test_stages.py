@@ -22,7 +22,7 @@ def test_a_dry_run_asks_nothing(tiny_run, capsys, monkeypatch):
 
 def test_label_and_then_candidates(tiny_run, capsys):
     assert main(["candidates", *OPTIONS]) == 2
-    assert "Run `fgvr label` with the same options first" in capsys.readouterr().err
+    assert "Run the label stage with the same options first" in capsys.readouterr().err
     assert main(["label", *OPTIONS]) == 0
     assert f"{PHOTOS - 1} usable, 1 refusal; 4 different names" in capsys.readouterr().out
     assert main(["label", *OPTIONS]) == 0
@@ -43,7 +43,7 @@ def test_a_job_of_several_processes_does_not_ask_for_labels(tiny_run, capsys, mo
     for name, value in {"TORCHELASTIC_RUN_ID": "job", "GROUP_RANK": "0", "WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
     assert main(["fit", *OPTIONS]) == 2
-    assert "Run `fgvr label` with the same options first" in capsys.readouterr().err
+    assert "Run the label stage with the same options first" in capsys.readouterr().err
 
 
 OPENAI = {"class_path": "openai", "init_args": {"base_url": "http://127.0.0.1:1/v1"}}

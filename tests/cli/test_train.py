@@ -242,7 +242,7 @@ def test_what_is_used_again_is_not_guessed(tiny_run, capsys, command):
 @pytest.mark.parametrize("command", ["test", "predict", "validate"])
 def test_trained_parameters_are_needed_to_use_them(tiny_run, capsys, command):
     assert main([command, *OPTIONS]) == 2
-    assert "--ckpt_path FILE, or choose --model zero_shot" in capsys.readouterr().err
+    assert "set ckpt_path to their file, or choose the method zero_shot" in capsys.readouterr().err
 
 
 def test_what_does_not_fit_a_checkpoint_is_refused(tiny_run, capsys):

@@ -197,7 +197,7 @@ def test_stopped_between_two_renames(server, tmp_path):
 
 def test_a_wrong_checksum(server, tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.DTD, "_MD5", "0" * 32)
-    with pytest.raises(FgvrError, match=r"dtd could not be downloaded .*corrupted.*Run the command again.*section DTD"):
+    with pytest.raises(FgvrError, match=r"dtd could not be downloaded .*corrupted.*Download again.*section DTD"):
         get("dtd", tmp_path)
     assert names(tmp_path) == [".download"]
 
@@ -252,4 +252,4 @@ def test_one_at_a_time(server, tmp_path):
 def test_every_source_is_a_registered_data_set():
     for name, source in SOURCES.items():
         assert issubclass(getattr(datasets, source.torchvision), datasets.VisionDataset)
-        assert DATASETS.load(name).facts.photos_from.startswith(f"fgvr data download {name}")
+        assert DATASETS.load(name).facts.photos_from.startswith(f"The command `fgvr data download {name} ")

@@ -44,5 +44,5 @@ def test_mistakes_are_named(tmp_path):
     with pytest.raises(FgvrError, match=r"data\.dataset\.species is 0; expected 1 or more"):
         FieldguideDataset(species=0)
     (tmp_path / "file").write_text("")
-    with pytest.raises(FgvrError, match=r"--data\.dataset\.root FOLDER"):
+    with pytest.raises(FgvrError, match=r"Set data\.dataset\.root to another folder"):
         FieldguideDataset(tmp_path / "file", species=1).records()

@@ -59,5 +59,5 @@ def test_other_encodings_are_refused_by_name(tmp_path):
 
 
 def test_no_manifest(tmp_path):
-    with pytest.raises(FgvrError, match=r"--data\.dataset folder"):
+    with pytest.raises(FgvrError, match=r"set data\.dataset to folder"):
         ManifestDataset(tmp_path).records()

@@ -155,8 +155,8 @@ def test_a_missing_split_file_says_where_it_is_from(standard):
     assert f"There is no '{root / SETS[name][1]}'" in message
     assert "https://drive.google.com/file/d/" in message
     assert "DATASETS.md" in message
-    assert "--data.dataset.split_file FILE" in message
-    assert ("--data.dataset.official true" in message) == (name not in ("eurosat", "caltech101"))
+    assert "set data.dataset.split_file to it." in message
+    assert ("set data.dataset.official to true" in message) == (name not in ("eurosat", "caltech101"))
 
 
 def test_missing_photos_say_where_they_are_from(standard):
@@ -164,7 +164,7 @@ def test_missing_photos_say_where_they_are_from(standard):
     if not SETS[name][0]:
         return  # its lists are relative to the root
     (root / SETS[name][0]).rmdir()
-    with pytest.raises(FgvrError, match=r"There are no photos of \w+ in .*(fgvr data download|https://)"):
+    with pytest.raises(FgvrError, match=r"There are no photos of \w+ in .*(`fgvr data download|https://)"):
         build(name, root).records()
 
 
@@ -300,7 +300,7 @@ def test_aircraft_in_every_layout(tmp_path, above):
     with pytest.raises(FgvrError, match=r"images_variant_test\.txt: expected an image number"):
         build("fgvc_aircraft", tmp_path).records()
     (data / "images_variant_val.txt").unlink()
-    with pytest.raises(FgvrError, match=r"images_variant_val\.txt', a list of FGVCAircraft.*fgvr data download"):
+    with pytest.raises(FgvrError, match=r"images_variant_val\.txt', a list of FGVCAircraft.*`fgvr data download"):
         build("fgvc_aircraft", tmp_path).records()
 
 

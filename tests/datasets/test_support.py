@@ -49,5 +49,5 @@ def test_a_number_of_photos_in_all():
 def test_contradictions():
     with pytest.raises(FgvrError, match="not both"):
         sample_support(photos(), shots=1, size=1)
-    with pytest.raises(FgvrError, match=r"--data.shots is 0; expected 1 or more"):
+    with pytest.raises(FgvrError, match=r"^data\.shots is 0; expected 1 or more"):
         sample_support(photos(), shots=0)

@@ -163,7 +163,7 @@ def test_another_labeler_for_groups(describe, painter):
 
 def test_one_budget_for_both_kinds(describe, painter):
     labeler = TinyRemoteLabeler(painter.url, price_usd=0.01)
-    with pytest.raises(FgvrError, match=r"stopped before it passes \$0\.0[0-9]+.*run the same command again"):
+    with pytest.raises(FgvrError, match=r"stopped before it passes \$0\.0[0-9]+.*start the same run again"):
         describe(DescribeOptions(), labeler, max_cost_usd=0.10).ask()
     assert len(painter.asked) == 10
     describe(DescribeOptions(), labeler, max_cost_usd=0.10).ask()
@@ -222,7 +222,7 @@ def test_fixed_descriptions_are_those_of_photos(describe, tmp_path):
     descriptions = describe(DescribeOptions(labeler=FixedLabeler(path), groups=False))
     descriptions.ask()
     assert descriptions.read().texts.image_text("true/3.png") == "Photo 3."
-    with pytest.raises(FgvrError, match=r"FixedLabeler cannot be asked about groups.*--data\.describe\.group_labeler"):
+    with pytest.raises(FgvrError, match=r"FixedLabeler cannot be asked about groups.*data\.describe\.group_labeler"):
         describe(DescribeOptions(labeler=FixedLabeler(path))).plan()
 
 

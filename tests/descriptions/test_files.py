@@ -114,5 +114,5 @@ def test_what_is_wrong_is_named(tmp_path, name, content, message):
 
 
 def test_a_missing_file(tmp_path):
-    with pytest.raises(FgvrError, match=r"There is no .*--data\.describe\.file FILE"):
+    with pytest.raises(FgvrError, match=r"There is no .*set data\.describe\.file to the file"):
         read_descriptions(tmp_path / "d.csv")

@@ -179,7 +179,7 @@ def test_a_truncated_reply_is_kept(httpserver, labeler):
 def test_nothing_left_after_thinking(httpserver, labeler):
     httpserver.expect_request(ASK).respond_with_json(response("", "MAX_TOKENS"))
     (reply,) = send(labeler)
-    assert "raise --data.labeler.max_output_tokens" in reply.error
+    assert "raise data.labeler.max_output_tokens" in reply.error
     assert reply.cost_usd > 0
 
 
@@ -232,7 +232,7 @@ def test_the_quota_of_the_day(httpserver, labeler):
         (400, failure(400, "API key not valid.", "INVALID_ARGUMENT", {"reason": "API_KEY_INVALID"}), "GEMINI_API_KEY"),
         (400, failure(400, "User location is not supported", "FAILED_PRECONDITION"), "GEMINI_API_KEY"),
         (403, failure(403, f"Key {KEY} is blocked", "PERMISSION_DENIED"), "GEMINI_API_KEY"),
-        (404, failure(404, "models/x is not found", "NOT_FOUND"), "--data.labeler.model"),
+        (404, failure(404, "models/x is not found", "NOT_FOUND"), "Set data.labeler.model to another"),
         (400, failure(400, "Thinking level MINIMAL is not supported", "INVALID_ARGUMENT"), "option"),
     ],
 )

@@ -193,12 +193,12 @@ def test_replies_of_vllm_are_those_of_another_labeler(photos):
     assert "engine" not in LlavaLabeler().identity()
     labeler = LlavaLabeler(engine="vllm")
     assert labeler.identity() == {**LlavaLabeler().identity(), "engine": "vllm"}
-    with pytest.raises(FgvrError, match="--engine ray"):
+    with pytest.raises(FgvrError, match="give engine=ray as well"):
         list(labeler.ask(requests(photos)))
 
 
 def test_a_model_that_is_not_here(photos):
-    message = r"llava-1\.5-7b-hf is no folder.*hf download llava-hf/llava-1\.5-7b-hf --local-dir.*labeler\.model FOLDER"
+    message = r"llava-1\.5-7b-hf is no folder.*hf download llava-hf/llava-1\.5-7b-hf --local-dir.*set data\.labeler"
     with pytest.raises(FgvrError, match=message):
         list(LlavaLabeler().ask(requests(photos)))
 
@@ -230,7 +230,7 @@ def test_code_of_a_repository_is_not_run(model, photos, tmp_path):
 def test_a_model_without_a_chat_template(model, photos, tmp_path):
     shutil.copytree(model(), tmp_path / "base")
     (tmp_path / "base" / "chat_template.jinja").unlink()
-    with pytest.raises(FgvrError, match=r"no chat template.*labeler blip2"):
+    with pytest.raises(FgvrError, match=r"no chat template.*set data\.labeler to blip2"):
         list(LlavaLabeler(str(tmp_path / "base")).ask(requests(photos)))
 
 

@@ -108,7 +108,7 @@ def test_the_same_model_with_another_task():
 
 def test_a_task_that_lacks_class_names_takes_those_of_the_run():
     labeler = Model("m", ChooseTask(), answers=3)
-    with pytest.raises(FgvrError, match=r"'choose' has nothing to choose from: .* --data\.class_names"):
+    with pytest.raises(FgvrError, match=r"'choose' has nothing to choose from: .* in data\.class_names"):
         labeler.identity()
     chooser = labeler.with_classes(lambda: ("Pug", "Boxer"))
     assert chooser.identity() == Model("m", ChooseTask(["Pug", "Boxer"])).identity()

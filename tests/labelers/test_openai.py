@@ -201,7 +201,7 @@ def test_a_truncated_reply_is_kept(httpserver, labeler):
 def test_nothing_left_after_reasoning(httpserver, labeler):
     httpserver.expect_request(CHAT).respond_with_json(completion("", "length"))
     (reply,) = send(labeler)
-    assert "raise --data.labeler.max_output_tokens" in reply.error
+    assert "raise data.labeler.max_output_tokens" in reply.error
     assert reply.cost_usd > 0
 
 
@@ -244,7 +244,7 @@ def test_retry_after_as_a_date(httpserver, labeler):
         (401, failure(f"Incorrect API key provided: {KEY}.", "invalid_api_key"), r"SERVER_KEY"),
         (401, failure("Incorrect API key provided: sk-test-0123*******cdef.", "invalid_api_key"), r"SERVER_KEY"),
         (403, failure("Country not supported"), "SERVER_KEY"),
-        (404, failure("The model `x` does not exist", "model_not_found"), "--data.labeler.model"),
+        (404, failure("The model `x` does not exist", "model_not_found"), "Set data.labeler.model to another"),
     ],
 )
 def test_what_stops_everything(httpserver, labeler, status, content, message):

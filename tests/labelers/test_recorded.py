@@ -147,7 +147,7 @@ def test_a_file_that_is_not_utf8(tmp_path):
 
 def test_a_missing_file(tmp_path):
     labeler = RecordedLabeler(tmp_path / "none.jsonl")
-    with pytest.raises(FgvrError, match=r"no file .*none\.jsonl.*--data\.labeler\.path"):
+    with pytest.raises(FgvrError, match=r"no file .*none\.jsonl.*set data\.labeler\.path to the file"):
         labeler.identity()
 
 

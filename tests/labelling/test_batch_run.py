@@ -389,7 +389,7 @@ def test_the_server_is_asked_to_delete_the_files_when_all_is_stored(server, labe
 def test_what_is_sent_to_no_batch_api(httpserver, tmp_path, store):
     labeler = OpenAILabeler("llava", base_url=httpserver.url_for("/v1"))
     httpserver.expect_request("/v1/files").respond_with_json({"detail": "Not Found"}, status=404)
-    with pytest.raises(FgvrError, match="has no Batch API: label without --batch"):
+    with pytest.raises(FgvrError, match="has no Batch API: label without the option batch"):
         run(labeler, [LabelRequest(photo(tmp_path, 1), "?")], store)
     assert [batch.state for batch in store.batches.find()] == ["failed"]
 

@@ -52,14 +52,14 @@ def test_a_write_that_breaks_off_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 def test_a_missing_file(tmp_path):
-    with pytest.raises(FgvrError, match=r"no .*labels\.parquet.*fgvr label"):
+    with pytest.raises(FgvrError, match=r"no .*labels\.parquet.*the label stage writes it"):
         read_labels_file(tmp_path / "labels.parquet")
 
 
 def test_a_file_that_is_not_parquet(tmp_path):
     path = tmp_path / "labels.parquet"
     path.write_text("sample_id,names\n")
-    with pytest.raises(FgvrError, match=r"labels\.parquet.*not a Parquet file.*fgvr label"):
+    with pytest.raises(FgvrError, match=r"labels\.parquet.*not a Parquet file.*run the label stage again"):
         read_labels_file(path)
 
 

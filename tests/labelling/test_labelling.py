@@ -122,7 +122,7 @@ def test_the_cost_cap_holds_and_a_later_run_goes_on(store, estimate):
     assert "$0.7:" in str(stopped.value)
     assert "spent $0.7000" in str(stopped.value)
     assert "3 of 10 requests are missing" in str(stopped.value)
-    assert "the same command again, which may spend --data.max_cost_usd" in str(stopped.value)
+    assert "the same run again, which may spend data.max_cost_usd dollars" in str(stopped.value)
     assert asked(labeler) == NAMES[:7]
     assert plan(labeler, photos(), store).stored == 7
 
@@ -260,7 +260,7 @@ def test_a_request_that_keeps_failing_is_given_up(store):
     assert label(labeler, photos(), store, progress=False).asked == 0
     later = plan(labeler, photos(), store)
     assert (later.stored, later.missing, later.unasked, later.given_up) == (9, 0, 0, 1)
-    assert "9 stored, 0 to ask, 1 given up (fgvr store retry-failed)" in str(later)
+    assert "9 stored, 0 to ask, 1 given up (to ask again: `fgvr store retry-failed`)" in str(later)
     store.retry_failed()
     assert label(labeler, photos(), store, progress=False).asked == 1
 

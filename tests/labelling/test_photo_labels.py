@@ -121,7 +121,7 @@ def test_what_a_person_said_of_a_part_is_not_put_to_the_vote(tmp_path, cascade):
 
 def test_a_describing_task_names_no_classes(tmp_path):
     labels, _, _ = labels_of(tmp_path, labeler=OpenAILabeler(task=DescribeImageTask(domain="dog")))
-    with pytest.raises(FgvrError, match=r"'describe_image' gives no class names.*task name"):
+    with pytest.raises(FgvrError, match=r"'describe_image' gives no class names.*set data\.labeler\.task to name"):
         labels.require_names()
     labels_of(tmp_path)[0].require_names()
 

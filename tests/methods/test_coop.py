@@ -91,7 +91,7 @@ def test_a_loss_gets_what_it_asks_for(data, tiny_run, update, needs_features):
 
 
 def test_unlabelled_photos_stop_the_run_with_the_command(data, tiny_run):
-    with pytest.raises(FgvrError, match=r"16 of 16 photos to be labelled have no reply .* Run `fgvr label`"):
+    with pytest.raises(FgvrError, match=r"16 of 16 photos to be labelled have no reply .* Run the label stage"):
         trainer(tiny_run / "mine", max_epochs=1).fit(CoOpMethod(TinyBackbone()), datamodule=data)
 
 

@@ -282,7 +282,7 @@ def test_rate_rises_linearly_and_falls_as_a_cosine(warmup):
 
 
 def test_without_an_end_there_is_no_schedule():
-    with pytest.raises(FgvrError, match=r"--trainer\.max_epochs or --trainer\.max_steps"):
+    with pytest.raises(FgvrError, match=r"needs trainer\.max_epochs or trainer\.max_steps"):
         scheduled(math.inf)
 
 
@@ -299,7 +299,7 @@ def test_what_makes_a_run_unlike_its_options_is_said(caplog):
 
 def test_steps_of_one_photo_are_refused_before_training(tiny_run):
     method = built(SmallTowers())
-    with pytest.raises(FgvrError, match=r"data\.batch_size is 1, .* give --data\.batch_size 2 or more"):
+    with pytest.raises(FgvrError, match=r"data\.batch_size is 1, .* set data\.batch_size to 2 or more"):
         trainer("mine").fit(method, datamodule=birds(batch_size=1))
     trainer("mine").test(method, datamodule=birds(batch_size=1), verbose=False)
     assert len(method.predictions) == 12, "evaluated as ever"

@@ -308,9 +308,9 @@ def test_missing_descriptions_are_said(caplog):
     with caplog.at_level(logging.WARNING):
         built()
     assert "3 of 12 photos have no image-description" in caplog.text
-    with pytest.raises(FgvrError, match=r"model.texts has 'group', .* --model.texts '\[class, image\]'"):
+    with pytest.raises(FgvrError, match=r"model.texts has 'group', .* set model\.texts to \[class, image\]"):
         built(descriptions=[each for each in DESCRIPTIONS if each.kind == "image"])
-    with pytest.raises(FgvrError, match=r"no image-description of any photo.* --model.texts '\[class\]'"):
+    with pytest.raises(FgvrError, match=r"no image-description of any photo.* set model\.texts to \[class\]"):
         built(descriptions=[], texts=["image"])
     built(descriptions=[], texts=["class"])
 

@@ -187,9 +187,9 @@ def test_table_and_metrics_of_photos_without_true_names(tiny_run, capsys):
     assert "(*: by a classifier that has learned" in out
     metrics = json.loads(Path("runs/run/0/metrics.json").read_text())
     assert metrics["coop"]["class_means_agreement"] > metrics["coop"]["agreement"] + 5
-    assert "Try --model class_means" in metrics["coop"]["warning"]
+    assert "Try the method class_means" in metrics["coop"]["warning"]
     assert "warning: coop gives" in out
-    assert "Try --model class_means" in Path("runs/run/0/report.html").read_text()
+    assert "Try the method class_means" in Path("runs/run/0/report.html").read_text()
     assert pq.read_table("runs/run/0/predictions.parquet").num_rows == len(COLOURS) * SUPPORT
 
 

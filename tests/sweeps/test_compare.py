@@ -164,7 +164,7 @@ def test_mistakes_are_found_before_the_training(tiny_run, capsys, entries, messa
 def test_a_job_of_several_processes_is_sent_to_the_sweep(tiny_run, capsys, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert compare(coop_single={"data.candidates": "single"}) == 2
-    assert "give --compare null, and run the rows side by side with fgvr sweep" in capsys.readouterr().err
+    assert "set compare to null, and run the rows side by side as a sweep" in capsys.readouterr().err
 
 
 def test_the_processes_of_a_run_leave_the_compared_rows_to_the_first(tiny_run):

@@ -62,7 +62,7 @@ def test_options_that_are_seeded_take_the_seed_after_the_class_that_they_belong_
 def test_the_command_line_wins_over_the_file(write):
     grid = read_grid(write(set={"trainer.max_epochs": 5}), ["--trainer.max_epochs", "1", "--trainer.callbacks+=A"])
     assert grid.variants[0].tokens == ["--trainer.max_epochs=1", "--data.candidates=random", "--trainer.callbacks+=A"]
-    with pytest.raises(FgvrError, match=r"'random' and 'knn' have the same options\. An option of the command line"):
+    with pytest.raises(FgvrError, match=r"'random' and 'knn' have the same options\. An option given beside the file"):
         read_grid(write(), ["--data.candidates", "knn"])
 
 
@@ -103,7 +103,7 @@ def test_a_base_beside_the_file_is_taken_first(write, tmp_path):
     ("keys", "message"),
     [
         ({"varry": {}}, "'varry' is not a key of a sweep; .* Did you mean 'vary'"),
-        ({"data": {}}, "is the configuration of one run, not of a sweep: fgvr fit --config"),
+        ({"data": {}}, "is the configuration of one run, not of a sweep: give it to fit\\."),
         ({"vary": ...}, "has no 'vary'"),
         ({"base": ...}, "has no 'base'"),
         ({"base": "bace.yaml"}, "There is no configuration 'bace.yaml'"),
@@ -120,8 +120,8 @@ def test_a_base_beside_the_file_is_taken_first(write, tmp_path):
         ({"seeds": [1, 1]}, "a seed is there twice"),
         ({"set": {"seed_everything": 1}}, "'seed_everything' cannot be given here; give the list 'seeds'"),
         ({"set": [1]}, "'set' is \\[1\\]"),
-        ({"vary": {"run.name": ["a"]}}, "'run.name' cannot be given here; give --root and --name"),
-        ({"set": {"x": float("nan")}}, "nan cannot be given to fgvr fit"),
+        ({"vary": {"run.name": ["a"]}}, "'run.name' cannot be given here; give root and name to the sweep"),
+        ({"set": {"x": float("nan")}}, "nan cannot be given to fit"),
     ],
 )
 def test_mistakes_are_named(write, keys, message):

@@ -98,8 +98,8 @@ def test_a_grid_runs_goes_on_where_it_stopped_and_does_what_fit_does(grid, capfd
 
     assert sweep("--trainer.max_epochs", "2") == 2
     error = capfd.readouterr().err
-    assert "was begun with other options: then --trainer.max_epochs=1, now --trainer.max_epochs=2" in error
-    assert "another --name, or remove 'runs/grid/single-seed0'" in error
+    assert "was begun with other options: then trainer.max_epochs=1, now trainer.max_epochs=2" in error
+    assert "another name, or remove 'runs/grid/single-seed0'" in error
     Path("base.yaml").write_text(Path("base.yaml").read_text() + "\n# changed\n")
     assert sweep(*QUICK) == 2
     assert "another text of the base configuration (base.yaml" in capfd.readouterr().err
@@ -335,7 +335,7 @@ def test_two_sweeps_do_not_share_a_folder(grid, capsys):
 
     with _locked(Path("runs/grid")):
         assert sweep() == 2
-    assert "Another fgvr sweep runs in 'runs/grid'" in capsys.readouterr().err
+    assert "Another sweep runs in 'runs/grid'" in capsys.readouterr().err
 
 
 def test_the_runs_of_a_sweep_are_one_group_in_weights_and_biases(grid):

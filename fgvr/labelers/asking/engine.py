@@ -356,7 +356,7 @@ class _Conversation:
         if self._failures >= max(_FAILURES_IN_A_ROW, 3 * self._limits.concurrency):
             why = f"because {self._failures} attempts in a row failed, the last one with: {failure}"
             self._outage = True
-            self._stop((why, f"When {self._labeler.server} works again, give the same command."))
+            self._stop((why, f"When {self._labeler.server} works again, start the same run again."))
 
     def _slow_down(self, sent: Sent, error: ServerBusyError | ServerAbsentError) -> None:
         server, said = self._labeler.server, str(error) or type(error).__name__
@@ -370,20 +370,20 @@ class _Conversation:
         elif pause is None:
             state = "cannot be reached" if absent else "is busy"
             patience = f"{self._limits.patience_seconds:g} s (limits.patience_seconds)"
-            self._stop((f"because {server} {state} for more than {patience}: {said}", "Give the same command later."))
+            self._stop((f"because {server} {state} for more than {patience}: {said}", "Start the run again later."))
         elif pause >= _NOTABLE_SECONDS and not self._stopped.is_set():
             self._notify(f"{server}: {said}. Waiting for {pause:.0f} s.")
 
     def _day_over(self, limit: str = "it says so") -> tuple[str, str]:
         why = f"because {self._labeler.server} takes no more requests today ({limit}, earlier runs included)"
-        return why, f"Give the same command after midnight in {self._limits.day_starts_in}."
+        return why, f"Start the same run again after midnight in {self._limits.day_starts_in}."
 
     def _spent(self, price: float) -> tuple[str, str]:
         why = (
             f"before it passes ${self._budget.limit}: this run spent ${self._budget.spent:.4f}, the next request may "
             f"cost ${price:.4f}"
         )
-        return why, "To go on, run the same command again, which may spend --data.max_cost_usd DOLLARS of its own."
+        return why, "To go on, start the same run again, which may spend data.max_cost_usd dollars of its own."
 
     def _without_price(self) -> tuple[str, str]:
         why = f"because the price of {self._labeler.model} is not known, so that ${self._budget.limit} cannot be kept"

@@ -14,8 +14,8 @@ class Limits:
         concurrency: Requests in flight at most. Fewer for a while after the server says that they are too many.
         requests_per_minute: Of the account; no limit if not given.
         tokens_per_minute: Of the account, input and output; estimated before a request, counted after it.
-        requests_per_day: Of the account. Labelling stops cleanly before it is passed and goes on when the same command
-            is given the next day.
+        requests_per_day: Of the account. Labelling stops cleanly before it is passed and goes on when the same run
+            is started the next day.
         day_starts_in: Time zone in which the server's day begins, such as ``America/Los_Angeles`` for Gemini.
         max_attempts: Times a photo is asked at most, over all runs. Waiting for a busy server is no attempt.
         timeout_seconds: For one reply.

@@ -153,5 +153,5 @@ def _explained(labeler: HostedLabeler, client: Connection) -> Iterator[None]:
 
 def _name(answer: Any) -> str:
     if not answer.name:
-        raise FgvrError("The server has no batch API: label without --batch.")
+        raise FgvrError("The server has no batch API: label without the option batch.")
     return str(answer.name)

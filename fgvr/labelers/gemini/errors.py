@@ -36,8 +36,8 @@ def raise_for(error: Any, server: str, client: Connection) -> str:
     if status == 429:
         if "credits are depleted" in said:
             raise FgvrError(
-                f"{server} takes no requests without credit ({said}). Add credit to the account, and run the "
-                "same command again: every reply is stored."
+                f"{server} takes no requests without credit ({said}). Add credit to the account, and start the "
+                "same run again: every reply is stored."
             ) from None
         quotas = [str(get(violation, "quotaId") or "") for detail in details for violation in _violations(detail)]
         if any("PerDay" in quota for quota in quotas):
@@ -51,9 +51,7 @@ def raise_for(error: Any, server: str, client: Connection) -> str:
             "variables GOOGLE_API_KEY, which goes first, and GEMINI_API_KEY."
         ) from None
     if status == 404:
-        raise FgvrError(
-            f"{server} does not know this model ({said}). Name another one with --data.labeler.model."
-        ) from None
+        raise FgvrError(f"{server} does not know this model ({said}). Set data.labeler.model to another one.") from None
     if status >= 500 or status in (408, 409, 499):
         # behind a gateway that gave up waiting, the model may have replied
         raise AttemptFailedError(f"{status}: {said}", cost_usd=None if status in (408, 499, 504) else 0.0) from None

@@ -254,7 +254,7 @@ class HostedLabeler(BatchLabeler):
         """The failure of a reply that has come to its end before it began."""
         return (
             f"The model spent all {self.max_output_tokens} tokens before it replied: raise "
-            f"--data.labeler.max_output_tokens, or lower --data.labeler.{option}."
+            f"data.labeler.max_output_tokens, or lower data.labeler.{option}."
         )
 
     def _usd(

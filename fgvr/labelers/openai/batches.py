@@ -18,7 +18,7 @@ from fgvr.records import LabelRequest, Reply
 
 ENDPOINT = "/v1/chat/completions"
 _NONCE = "fgvr_batch"
-_NO_BATCHES = "The server has no Batch API: label without --batch."
+_NO_BATCHES = "The server has no Batch API: label without the option batch."
 _ENDED = {"completed", "expired", "cancelled"}
 _UNPROCESSED = {"batch_expired", "batch_cancelled"}
 

@@ -31,14 +31,14 @@ def raise_for(error: Any, server: str, client: Connection) -> str:
     status, code, said = error.status_code, error.code or error.type or "", words(error, client.key)
     if status == 402 or code in _NO_CREDIT or error.type in _NO_CREDIT:
         raise FgvrError(
-            f"{server} takes no requests without credit ({said}). Add credit to the account, and run the same "
-            "command again: every reply is stored."
+            f"{server} takes no requests without credit ({said}). Add credit to the account, and start the "
+            "same run again: every reply is stored."
         ) from None
     if status in (401, 403):
         if not client.key:
             raise FgvrError(
-                f"{server} wants a key, and was sent none ({said}). Name the environment variable that holds "
-                "it with --data.labeler.api_key_env."
+                f"{server} wants a key, and was sent none ({said}). Set data.labeler.api_key_env to the name "
+                "of the environment variable that holds it."
             ) from None
         raise FgvrError(
             f"{server} does not accept the key or what it is used for ({said}). Check the environment variable "
@@ -46,8 +46,8 @@ def raise_for(error: Any, server: str, client: Connection) -> str:
         ) from None
     if status == 404:
         raise FgvrError(
-            f"{server} does not know this model or address ({said}). Name another one with "
-            "--data.labeler.model, or check --data.labeler.base_url."
+            f"{server} does not know this model or address ({said}). Set data.labeler.model to another "
+            "one, or check data.labeler.base_url."
         ) from None
     if status in (429, 503, 529):
         raise ServerBusyError(said, retry_after(error.response.headers)) from None

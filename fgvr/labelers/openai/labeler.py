@@ -306,8 +306,8 @@ class OpenAILabeler(HostedLabeler):
         key = read_key(name) if name else ""
         if name and not key:
             raise FgvrError(
-                f"The environment variable {name} is not set: put the key for {self.server} into it, or give "
-                "--data.labeler.base_url for a server that needs none."
+                f"The environment variable {name} is not set: put the key for {self.server} into it, or set "
+                "data.labeler.base_url to a server that needs none."
             )
         return key
 

@@ -55,8 +55,8 @@ class ChooseTask(Task):
         """The class names; read when they are first asked for."""
         if self.options is None:
             raise FgvrError(
-                "The task 'choose' has nothing to choose from: give the run's class names with --data.class_names, "
-                "names with --data.labeler.task.options, or let the model name freely with --data.labeler.task name."
+                "The task 'choose' has nothing to choose from: give the run's class names in data.class_names, "
+                "names in data.labeler.task.options, or, for names of its own, set data.labeler.task to name."
             )
         if isinstance(self.options, str | Path):
             names = _read_names(Path(self.options))

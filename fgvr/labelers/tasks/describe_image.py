@@ -14,8 +14,8 @@ class DescribeImageTask(Task):
     Args:
         domain: What all photos show, such as ``flower`` or ``car``.
         with_hint: Say the pseudo-label of the photo, where one is known, before the domain. The paper does not; its
-            released code does, in its own words, for flowers and food. ``fgvr describe`` says it with
-            ``data.describe.hint``; ``fgvr label`` knows no pseudo-labels, so there the option changes nothing.
+            released code does, in its own words, for flowers and food. The describe stage says it with
+            ``data.describe.hint``; the label stage knows no pseudo-labels, so there the option changes nothing.
 
     Raises:
         FgvrError: ``domain`` is blank.

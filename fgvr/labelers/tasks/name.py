@@ -14,8 +14,8 @@ class NameTask(Task):
 
     Args:
         style: ``paper`` asks with the FGVR paper's prompt, word for word; ``expert`` names the super-category, which
-            FiNDR (arXiv 2512.18897) found to be worth 5 points of cACC and 9 of sACC. ``fgvr discover`` finds category
-            and unit.
+            FiNDR (arXiv 2512.18897) found to be worth 5 points of cACC and 9 of sACC. The command
+            ``fgvr discover`` finds category and unit.
         category: What all photos show, in the singular, such as ``bird``. Said by ``expert`` alone, which needs it.
         unit: What tells the classes apart, such as ``species`` or ``make, model and year``, for ``expert``.
         structured: Ask the server for JSON with common name, scientific name, alternatives and confidence. Alternatives

@@ -38,9 +38,9 @@ def expert_question(category: str | None, unit: str | None) -> str:
     """
     if category is None:
         raise FgvrError(
-            "data.labeler.task.style is 'expert', whose prompt names the super-category: give "
-            "--data.labeler.task.category NAME, such as bird. To have the model find it on a few photos, give the "
-            "same options to: fgvr discover"
+            "data.labeler.task.style is 'expert', whose prompt names the super-category: set "
+            "data.labeler.task.category to it, such as bird. To have the model find it on a few photos, give the "
+            "same options to the command `fgvr discover`."
         )
     what, unit = phrase(category, "category"), phrase(unit or "kind", "unit")
     asked = f"What is the exact {unit} of the {what} in this photo?"

@@ -141,7 +141,7 @@ class Database:
         if 0 < version < _VERSION:
             raise FgvrError(
                 f"{str(self.path)!r} is a label store of version {version}, of before the first release. Export its "
-                "replies with the fgvr that made it, and import them into a new one: fgvr store import FILE.parquet"
+                "replies with the fgvr that made it, and import them into a new one: `fgvr store import FILE.parquet`"
             )
         if version < _VERSION:
             self._use_write_ahead_log()

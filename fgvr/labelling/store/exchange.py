@@ -84,7 +84,7 @@ def import_rows(path: Path) -> Iterator[StoredReply]:
     """
     read = _readers[_format(path, _readers)]
     if not path.is_file():
-        raise FgvrError(f"There is no {str(path)!r}: write it with fgvr store export.")
+        raise FgvrError(f"There is no {str(path)!r}: write it with the command `fgvr store export`.")
     for place, record in read(path):
         yield _checked(record, place)
 
@@ -166,7 +166,7 @@ def _read_parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 place = f"{path}, row {number}"
                 yield place, _with_json(record, ("identity", "usage"), place)
     except (pa.ArrowException, OSError) as error:
-        raise FgvrError(f"{path} is not a Parquet file ({error}): write it again with fgvr store export.") from None
+        raise FgvrError(f"{path} is not a Parquet file ({error}): write it again with `fgvr store export`.") from None
 
 
 def _read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -232,7 +232,7 @@ def _checked(record: Mapping[str, Any], place: str) -> StoredReply:
     if row.key != question_key(row.identity, canonical(row.prompt), row.photo, row.others, row.answer):
         raise FgvrError(
             f"{place}: the key {row.key[:60]!r} is not that of this photo, identity, prompt and answer. One of "
-            "them was edited; write the file again with fgvr store export."
+            "them was edited; write the file again with the command `fgvr store export`."
         )
     return row
 

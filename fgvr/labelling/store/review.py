@@ -82,7 +82,7 @@ def write_review(store: LabelStore, path: Path, labeler: str = "", model: str = 
     if path.exists():
         raise FgvrError(
             f"{str(path)!r} is there already, and may have your decisions in it. Take them over with "
-            f"fgvr store review {path} --apply, and write a new one under another name."
+            f"the command `fgvr store review {path} --apply`, and write a new one under another name."
         )
     names = _Names()
     corrections = store.corrections()
@@ -133,7 +133,7 @@ def apply_review(store: LabelStore, path: Path) -> Changes:
         FgvrError: The file is no review file, or a row is not valid: an unknown question or decision, or a key that is
             not in the store. The message names the row.
     """
-    table = read_csv(path, f"To make it: fgvr store review {path}")
+    table = read_csv(path, f"The command `fgvr store review {path}` makes it.")
     if missing := [column for column in COLUMNS if column not in table.header]:
         raise FgvrError(f"{path} is no review file: it lacks the column {missing[0]!r}. Save it as CSV with commas.")
     pairs: list[tuple[Row, str, str, str]] = []
@@ -151,7 +151,7 @@ def apply_review(store: LabelStore, path: Path) -> Changes:
         elif cells["key"] not in known:
             raise FgvrError(
                 f"{table.place(row)}: no reply of {store.path} has the key {cells['key']!r}. Leave the column 'key' as "
-                "it was written, or name the store of this review with --store."
+                "it was written, or set store to the store of this review."
             )
         else:
             names = _names(table, row, cells["decision"])

@@ -460,7 +460,7 @@ def test_the_budget_is_a_hard_cap(requests, seed):
     missing = len(many) - sum(not reply.error for reply in replies)
     assert f"stopped before it passes ${limit}" in str(error)
     assert f"the next request may cost ${worst:.4f}, and {missing} of 120 requests are missing" in str(error)
-    assert "the same command again, which may spend --data.max_cost_usd DOLLARS" in str(error)
+    assert "the same run again, which may spend data.max_cost_usd dollars" in str(error)
 
 
 def test_a_budget_that_is_just_enough_is_enough(requests):

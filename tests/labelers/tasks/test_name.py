@@ -39,7 +39,7 @@ def test_an_expert_is_told_what_the_photos_show():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"style": "expert"}, r"names the super-category: give --data\.labeler\.task\.category .*fgvr discover"),
+        ({"style": "expert"}, r"names the super-category: set data\.labeler\.task\.category .*`fgvr discover`"),
         ({"style": "expert", "category": " "}, r"data\.labeler\.task\.category is ' '; expected a word"),
         ({"style": "expert", "category": "bird", "unit": "x" * 101}, r"data\.labeler\.task\.unit is 'xx"),
         ({"style": "terse"}, r"data\.labeler\.task\.style is 'terse'; expected 'paper' or 'expert'"),

@@ -173,7 +173,7 @@ def test_mistakes_with_files(store, tmp_path):
         export_rows(store.rows(), Path("labels.xlsx"))
     with pytest.raises(FgvrError, match=r"labels\.csv': expected a file that ends in \.parquet, \.jsonl"):
         list(import_rows(tmp_path / "labels.csv"))
-    with pytest.raises(FgvrError, match=r"There is no '.*none\.jsonl'.*fgvr store export"):
+    with pytest.raises(FgvrError, match=r"There is no '.*none\.jsonl'.*`fgvr store export`"):
         list(import_rows(tmp_path / "none.jsonl"))
     for name, text, expected in [
         ("a.parquet", "PAR1", "is not a Parquet file"),

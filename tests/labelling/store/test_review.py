@@ -201,7 +201,7 @@ def test_a_row_that_is_not_valid_is_named_and_nothing_is_changed(store, path, ro
 
 
 def test_mistakes_with_files(store, path, tmp_path):
-    with pytest.raises(FgvrError, match=r"There is no .*To make it: fgvr store review"):
+    with pytest.raises(FgvrError, match=r"There is no .*The command `fgvr store review .*` makes it"):
         apply_review(store, path)
     path.write_text("question;decision\n")
     with pytest.raises(FgvrError, match=r"lacks the column 'question'.*commas"):

@@ -64,7 +64,7 @@ class NameryLabeler(RemoteLabeler):
         return f"{urlsplit(self.base_url).netloc} {self.model}"
 
     def estimate_usd(self, requests: Sequence[LabelRequest]) -> float:
-        """For ``fgvr label --dry-run``."""
+        """For a dry run, which asks nothing."""
         return self.usd_per_request * len(requests)
 
     def worst_usd(self, question: Question) -> float:
@@ -133,5 +133,5 @@ def failure(status: int, headers: Mapping[str, str], content: bytes, key: str) -
     if status == 402:
         return FgvrError(f"The Namery account has no credit left: {said}")
     if status == 404:
-        return FgvrError(f"Namery does not know the model: {said}. Give another one with --data.labeler.model")
+        return FgvrError(f"Namery does not know the model: {said}. Set data.labeler.model to another one")
     return AttemptFailedError(f"Namery answers {status}: {said}")

@@ -99,7 +99,7 @@ def test_a_blocked_reply_is_a_refusal(namery, photos):
         (503, {}, "overloaded", ServerBusyError, "overloaded"),
         (401, {}, f"bad key {SECRET}", FgvrError, r"refuses the key in NAMERY_API_KEY \(401\): bad key \[key\]"),
         (402, {}, "pay first", FgvrError, "no credit left: pay first"),
-        (404, {}, "no such model", FgvrError, "--data.labeler.model"),
+        (404, {}, "no such model", FgvrError, "Set data.labeler.model"),
         (500, {}, "oops", AttemptFailedError, "answers 500: oops"),
         (200, {}, '{"text": "It is a Scar', AttemptFailedError, "no reply of Namery"),
         (200, {}, "[]", AttemptFailedError, "no reply of Namery"),
