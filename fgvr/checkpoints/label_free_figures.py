@@ -3,16 +3,13 @@
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.utils.data import DataLoader
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 
 from fgvr.data.batches import Batch
 from fgvr.losses.base import PartialLabels
 from fgvr.methods.base import Method
 from fgvr.metrics.approximated_accuracy import ApproximatedAccuracy
 from fgvr.metrics.covering_rate import CoveringRate
-
-FIGURES = ("covering_rate", "approximated_accuracy")
-"""Names of the figures; they are logged as ``select/NAME``."""
 
 
 class LabelFreeFigures(Callback):
@@ -49,8 +46,7 @@ class LabelFreeFigures(Callback):
     def _figures(self, trainer: Trainer, method: Method) -> dict[str, torch.Tensor]:
         assert self._labels is not None, "fitting has started"
         assert self._batches is not None, "fitting has started"
-        metrics = MetricCollection({"covering_rate": CoveringRate(), "approximated_accuracy": ApproximatedAccuracy()})
-        metrics.to(method.device)
+        metrics = label_free_metrics().to(method.device)
         classifier = method.as_classifiers()[method.row]
         with trainer.precision_plugin.val_step_context():
             for batch in self._batches:
@@ -59,6 +55,16 @@ class LabelFreeFigures(Callback):
                 metrics.update(logits, labels.candidates, labels.mask)
         figures: dict[str, torch.Tensor] = metrics.compute()
         return figures
+
+
+def label_free_metrics() -> MetricCollection:
+    """The two metrics, each with a state of its own."""
+    # torchmetrics would let them share one where they agree on the first batch, as where no photo is covered
+    both: dict[str, Metric | MetricCollection] = {
+        "covering_rate": CoveringRate(),
+        "approximated_accuracy": ApproximatedAccuracy(),
+    }
+    return MetricCollection(both, compute_groups=False)
 
 
 def _method(module: LightningModule) -> Method:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from fgvr.checkpoints.label_free_figures import label_free_metrics
 from fgvr.metrics.approximated_accuracy import ApproximatedAccuracy
 from fgvr.metrics.covering_rate import CoveringRate
 
@@ -82,3 +83,13 @@ def test_two_processes_count_each_photo_once(ddp_pool, photos):
     _, _, tensors = batch(photos)
     for figures in ddp_pool.run(on_one_of_two, photos):
         assert figures == pytest.approx(both(tensors), abs=1e-4)
+
+
+def test_both_count_for_themselves_though_they_agree_on_the_first_batch():
+    metrics = label_free_metrics()
+    candidates, mask = torch.tensor([[0, 1]]), torch.tensor([[True, True]])
+    metrics.update(torch.tensor([[0.0, 0.0, 1.0]]), candidates, mask)  # no photo is covered
+    metrics.update(torch.tensor([[2.0, 1.0, 0.0]]), candidates, mask)
+    figures = metrics.compute()
+    assert figures["covering_rate"] == 50
+    assert figures["approximated_accuracy"] == pytest.approx(36.5529)
