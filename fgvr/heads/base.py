@@ -20,6 +20,8 @@ class Head(nn.Module, ABC):
 
     space: Space = "joint"
     """Which image features it reads; of the class, or of the object where it is an option."""
+    logit_scale: float
+    """Factor on cosines in the logits."""
 
     @abstractmethod
     def build(self, backbone: Backbone, class_names: Sequence[str]) -> None:
@@ -36,9 +38,8 @@ class Head(nn.Module, ABC):
         Shape ``(C, embed_dim)``, or ``(C, visual_dim)`` for a head of the visual space.
         """
 
-    @abstractmethod
     def forward(self, image_features: Tensor, class_features: Tensor | None = None) -> Tensor:
-        """Logits in float32.
+        """Logits in float32: cosines times ``logit_scale``, unless overridden.
 
         Args:
             image_features: L2-normalised, shape ``(B, embed_dim)``; of the visual space where the head is.
@@ -47,6 +48,10 @@ class Head(nn.Module, ABC):
         Returns:
             Shape ``(B, C)``, scaled for a softmax.
         """
+        if class_features is None:
+            class_features = self.class_features()
+        with torch.autocast(image_features.device.type, enabled=False):
+            return self.logit_scale * image_features.float() @ class_features.float().T
 
     def start_from(self, images: Tensor, names: SoftNames, texts: Tensor) -> None:
         """Start from what is known before the training; does nothing unless a head overrides it.

@@ -61,10 +61,3 @@ class PromptHead(Head):
             encoder.to(self.context.device)
         features: Tensor = encoder(self.context)
         return features
-
-    def forward(self, image_features: Tensor, class_features: Tensor | None = None) -> Tensor:
-        """See the base class."""
-        if class_features is None:
-            class_features = self.class_features()
-        with torch.autocast(image_features.device.type, enabled=False):
-            return self.logit_scale * image_features.float() @ class_features.float().T

@@ -96,13 +96,6 @@ class PrototypeHead(Head):
         """See the base class."""
         return F.normalize(self.prototypes, dim=-1)
 
-    def forward(self, image_features: Tensor, class_features: Tensor | None = None) -> Tensor:
-        """See the base class."""
-        if class_features is None:
-            class_features = self.class_features()
-        with torch.autocast(image_features.device.type, enabled=False):
-            return self.logit_scale * image_features.float() @ class_features.float().T
-
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "PrototypeHead":
         before = self._buffers.get("prototypes")
         super()._apply(fn, recurse)
