@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from fgvr.errors import FgvrError
 from fgvr.labelers.reading.replies import ParsedReply, parse_reply
 from fgvr.labelers.tasks.base import Task
-from fgvr.labelers.tasks.reading import one_line, read_object
+from fgvr.labelers.tasks.reading import object_schema, one_line, read_object
 from fgvr.vocabulary.build import APOSTROPHES, fold_name, known_vocabulary
 from fgvr.vocabulary.files import read_vocabulary
 
@@ -98,12 +98,7 @@ class ChooseTask(Task):
         characters = sum(len(name) for name in self.names)
         if len(self.names) > _MOST_VALUES or (len(self.names) > _MANY_VALUES and characters > _MOST_CHARACTERS):
             return None
-        return {
-            "type": "object",
-            "properties": {"category": {"type": "string", "enum": list(self.names)}},
-            "required": ["category"],
-            "additionalProperties": False,
-        }
+        return object_schema({"category": {"type": "string", "enum": list(self.names)}})
 
     def read(self, raw: str) -> ParsedReply:
         """The option that the reply names.

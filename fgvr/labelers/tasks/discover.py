@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from fgvr.labelers.reading.names import singular
 from fgvr.labelers.reading.replies import ParsedReply
 from fgvr.labelers.tasks.base import Task
-from fgvr.labelers.tasks.reading import one_line, plain_text, read_description, read_object
+from fgvr.labelers.tasks.reading import object_schema, one_line, plain_text, read_description, read_object
 
 _MAX_CHARACTERS = 60
 _KEYS = ("super_category", "unit")
@@ -37,12 +37,7 @@ class DiscoverTask(Task):
 
     def schema(self) -> dict[str, Any] | None:
         """Super-category and unit."""
-        return {
-            "type": "object",
-            "properties": {key: {"type": "string"} for key in _KEYS},
-            "required": list(_KEYS),
-            "additionalProperties": False,
-        }
+        return object_schema({key: {"type": "string"} for key in _KEYS})
 
     def read(self, raw: str) -> ParsedReply:
         """Super-category and unit, in this order."""

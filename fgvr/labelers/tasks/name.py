@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 from fgvr.errors import FgvrError
 from fgvr.labelers.reading.replies import ParsedReply, parse_reply
 from fgvr.labelers.tasks.base import Task
+from fgvr.labelers.tasks.reading import object_schema
 from fgvr.labelers.tasks.wording import PAPER_PROMPT, expert_question
 
 
@@ -73,12 +74,7 @@ class NameTask(Task):
                 "description": "Probability that common_name is right, from 0 to 1.",
             },
         }
-        return {
-            "type": "object",
-            "properties": properties,
-            "required": list(properties),
-            "additionalProperties": False,
-        }
+        return object_schema(properties)
 
     @classmethod
     def of_stored(cls, prompt: str, schema: Mapping[str, Any] | None, reading: Mapping[str, Any]) -> "NameTask":

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from fgvr.errors import FgvrError
 from fgvr.labelers.reading.replies import ParsedReply, parse_reply
 from fgvr.labelers.tasks.base import Task
+from fgvr.labelers.tasks.reading import object_schema
 from fgvr.labelers.tasks.wording import expert_question
 
 _MOST = 10  # names that are read out of a reply
@@ -62,12 +63,7 @@ class NamesTask(Task):
             "items": {"type": "string"},
             "description": f"The {self.k} likeliest names, each as specific as the photo allows, the best first.",
         }
-        return {
-            "type": "object",
-            "properties": {"names": names},
-            "required": ["names"],
-            "additionalProperties": False,
-        }
+        return object_schema({"names": names})
 
     def read(self, raw: str) -> ParsedReply:
         """The first ``k`` names of the reply."""

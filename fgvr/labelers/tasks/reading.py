@@ -4,6 +4,7 @@ import html
 import json
 import re
 import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 from fgvr.labelers.reading.replies import ParsedReply
@@ -30,6 +31,16 @@ _REFUSAL = re.compile(
     re.IGNORECASE,
 )
 _QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d", "\u2018": "\u2019", "\u00ab": "\u00bb"}
+
+
+def object_schema(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON schema of an object that has all of these properties, and no others."""
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
 
 
 def plain_text(raw: str) -> str:
