@@ -1,6 +1,7 @@
 """The command line: picks the subcommand, and imports only what that one needs."""
 
 import difflib
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -28,6 +29,20 @@ COMMANDS = {
     "show": "the options of one of them",
 }
 """Command -> what it does."""
+_PLACES = {
+    "sweep": "sweep.main",
+    "discover": "discover.run_discover",
+    "label": "stages.run_label",
+    "describe": "describe.run_describe",
+    "store": "store.main",
+    "candidates": "stages.run_candidates",
+    "report": "report.run_report",
+    "data": "data.main",
+    "evaluate": "evaluate.main",
+    "list": "listing.list_plugins",
+    "show": "listing.show_plugin",
+}
+"""Command -> where it is, a module of this package and a function; the others run a trainer."""
 _RENAMED = {"labels": "store"}
 """Old name of a command -> its new one; both work for one release."""
 
@@ -104,54 +119,13 @@ def _dispatch(command: str, args: list[str]) -> int:
         return 0
     check_flags(command, args)
     args = ["--help" if token == "--help-all" else token for token in args]
-    if command == "list":
-        from fgvr.cli.listing import list_plugins
+    if command not in COMMANDS:
+        near = difflib.get_close_matches(command, COMMANDS, n=1)
+        hint = f"Did you mean: fgvr {near[0]}" if near else "To see the commands: fgvr --help"
+        raise FgvrError(f"{command!r} is not a command. {hint}")
+    if command in _PLACES:
+        module, _, function = _PLACES[command].partition(".")
+        return int(getattr(importlib.import_module(f"fgvr.cli.{module}"), function)(args))
+    from fgvr.cli.train import run_trainer
 
-        return list_plugins(args)
-    if command == "show":
-        from fgvr.cli.listing import show_plugin
-
-        return show_plugin(args)
-    if command == "evaluate":
-        from fgvr.cli.evaluate import main as evaluate
-
-        return evaluate(args)
-    if command == "store":
-        from fgvr.cli.store import main as store
-
-        return store(args)
-    if command == "data":
-        from fgvr.cli.data import main as data
-
-        return data(args)
-    if command == "sweep":
-        from fgvr.cli.sweep import main as sweep
-
-        return sweep(args)
-    if command == "report":
-        from fgvr.cli.report import run_report
-
-        return run_report(args)
-    if command == "discover":
-        from fgvr.cli.discover import run_discover
-
-        return run_discover(args)
-    if command == "describe":
-        from fgvr.cli.describe import run_describe
-
-        return run_describe(args)
-    if command == "label":
-        from fgvr.cli.stages import run_label
-
-        return run_label(args)
-    if command == "candidates":
-        from fgvr.cli.stages import run_candidates
-
-        return run_candidates(args)
-    if command in COMMANDS:
-        from fgvr.cli.train import run_trainer
-
-        return run_trainer(command, args)
-    near = difflib.get_close_matches(command, COMMANDS, n=1)
-    hint = f"Did you mean: fgvr {near[0]}" if near else "To see the commands: fgvr --help"
-    raise FgvrError(f"{command!r} is not a command. {hint}")
+    return run_trainer(command, args)
