@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,12 +36,10 @@ from fgvr.data.photo_features import TRAINING, PhotoFeatures
 from fgvr.data.run_state import run_seed
 from fgvr.data.together import Processes, together
 from fgvr.datasets.base import ImageDataset
-from fgvr.descriptions.options import DescribeOptions
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import Labeler
 from fgvr.records import CandidateSets, ImageRecord, LabelRecord, Space, Vocabulary
 from fgvr.runs import RunFolder
-from fgvr.selections.base import Selection
 from fgvr.vocabulary.build import labels_as_indices
 from fgvr.vocabulary.files import read_vocabulary
 
@@ -61,19 +59,6 @@ class FgvrDataModule(LabelledDataModule):
         labeler: Who names the support photos. Not needed where the class names are known and nothing is trained.
         candidates: How names become candidate sets. If not given, what the method is best with: ``knn`` with k = 3, as
             in the FGVR paper, for prompts, and ``single`` for visual classifiers.
-        class_names: The label space: ``labels`` (all names that the labeler gave), ``dataset`` (the true names, as a
-            list: for the setting in which classes are known and photos are not), a list of names, or a file: an edited
-            ``vocabulary.json`` of a run, or a text with one name per line.
-        shots: Draw this many support photos per true class (m in the FGVR paper). All support photos if not given.
-        support_size: Draw this many support photos in all, for photos without names.
-        support_seed: Another one draws other support photos.
-        select: Which support photos the labeler is asked about; all if not given. The others stay in the support set
-            without a name, and can be given candidate sets from neighbours that have one.
-        direct: Ask the labeler about every evaluated photo too: the row ``labeler`` of the result table, which the FGVR
-            paper takes for the upper bound, and far more requests. For ``fit``, ``test`` and ``label``.
-        label_store: SQLite file that keeps every reply; shared by all runs.
-        max_cost_usd: Labelling stops before it has spent more than this, and the descriptions that ``fit`` asks for may
-            cost what it left over; each compared row that needs replies of its own may spend as much again.
         holdout: Share of the support photos, from 0 to below 1, that are labelled and get candidate sets but are not
             trained on: figures that need no true names are computed on them, and may choose the checkpoint
             (``checkpoint.select``). 0 is the FGVR paper's setting.
@@ -88,8 +73,7 @@ class FgvrDataModule(LabelledDataModule):
             help, which is the command line's default. From Python none is started unless asked for.
         feature_precision: In which numbers image features are computed: ``auto`` is ``float16`` on a GPU, which is
             within 2e-3 of ``float32``, and ``float32`` elsewhere. Each has its own entries in the feature store.
-        cache_dir: Folder of features and scans; ``$FGVR_CACHE`` or ``fgvr`` in the user's cache folder if not given.
-        describe: Descriptions of the support photos and of groups of them, for methods that train with them.
+        **kwargs: Arguments of ``LabelledDataModule``.
     """
 
     def __init__(
@@ -97,37 +81,15 @@ class FgvrDataModule(LabelledDataModule):
         dataset: ImageDataset,
         labeler: Labeler | None = None,
         candidates: CandidateStrategy | None = None,
-        class_names: Literal["labels", "dataset"] | list[str] | Path = "labels",
-        shots: int | None = None,
-        support_size: int | None = None,
-        support_seed: int = 0,
-        select: Selection | None = None,
-        direct: bool = False,
-        label_store: Path = Path("runs/labels.sqlite"),
-        max_cost_usd: float | None = None,
         holdout: float = 0.0,
         batch_size: int = 32,
         augment: bool | AugmentKind = False,
         views: int | None = None,
         num_workers: LoaderProcesses = 0,
         feature_precision: Precision = "auto",
-        cache_dir: Path | None = None,
-        describe: DescribeOptions | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            dataset,
-            labeler,
-            class_names,
-            shots,
-            support_size,
-            support_seed,
-            select,
-            direct,
-            label_store,
-            max_cost_usd,
-            cache_dir,
-            describe,
-        )
+        super().__init__(dataset, labeler, **kwargs)
         self.candidates = candidates
         self.holdout = check_holdout(holdout)
         if batch_size < 1:

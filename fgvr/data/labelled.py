@@ -38,22 +38,42 @@ log = logging.getLogger(__name__)
 
 
 class LabelledDataModule(LightningDataModule, ABC):
-    """The stages up to the label space; :class:`~fgvr.data.datamodule.FgvrDataModule` says what the arguments are."""
+    """The stages up to the label space.
+
+    Args:
+        dataset: Reader of the photos.
+        labeler: Who names the support photos. Not needed where the class names are known and nothing is trained.
+        class_names: The label space: ``labels`` (all names that the labeler gave), ``dataset`` (the true names, as a
+            list: for the setting in which classes are known and photos are not), a list of names, or a file: an edited
+            ``vocabulary.json`` of a run, or a text with one name per line.
+        shots: Draw this many support photos per true class (m in the FGVR paper). All support photos if not given.
+        support_size: Draw this many support photos in all, for photos without names.
+        support_seed: Another one draws other support photos.
+        select: Which support photos the labeler is asked about; all if not given. The others stay in the support set
+            without a name, and can be given candidate sets from neighbours that have one.
+        direct: Ask the labeler about every evaluated photo too: the row ``labeler`` of the result table, which the FGVR
+            paper takes for the upper bound, and far more requests. For ``fit``, ``test`` and ``label``.
+        label_store: SQLite file that keeps every reply; shared by all runs.
+        max_cost_usd: Labelling stops before it has spent more than this, and the descriptions that ``fit`` asks for may
+            cost what it left over; each compared row that needs replies of its own may spend as much again.
+        cache_dir: Folder of features and scans; ``$FGVR_CACHE`` or ``fgvr`` in the user's cache folder if not given.
+        describe: Descriptions of the support photos and of groups of them, for methods that train with them.
+    """
 
     def __init__(
         self,
         dataset: ImageDataset,
-        labeler: Labeler | None,
-        class_names: Literal["labels", "dataset"] | list[str] | Path,
-        shots: int | None,
-        support_size: int | None,
-        support_seed: int,
-        select: Selection | None,
-        direct: bool,
-        label_store: Path,
-        max_cost_usd: float | None,
-        cache_dir: Path | None,
-        describe: DescribeOptions | None,
+        labeler: Labeler | None = None,
+        class_names: Literal["labels", "dataset"] | list[str] | Path = "labels",
+        shots: int | None = None,
+        support_size: int | None = None,
+        support_seed: int = 0,
+        select: Selection | None = None,
+        direct: bool = False,
+        label_store: Path = Path("runs/labels.sqlite"),
+        max_cost_usd: float | None = None,
+        cache_dir: Path | None = None,
+        describe: DescribeOptions | None = None,
     ) -> None:
         super().__init__()
         self.dataset = dataset
