@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from fgvr.labelers.image_text import Dtype, ImageTextLabeler, ImageTextModel, plain_text
+from fgvr.labelers.image_text import ImageTextLabeler, ImageTextModel, plain_text
 from fgvr.labelers.local import LocalQuestion
-from fgvr.labelers.tasks.base import Task
-from fgvr.labelers.tasks.pictures import PictureOptions
 
 
 class Blip2Labeler(ImageTextLabeler):
@@ -18,14 +16,7 @@ class Blip2Labeler(ImageTextLabeler):
     Args:
         model: Model id on the hub, such as ``Salesforce/blip2-flan-t5-xl``, or a folder with the model, its tokenizer
             and its processor.
-        task: What is asked; ``name`` with the FGVR paper's prompt if not given.
-        prompt: Other words than the task's own.
-        pictures: How photos are made smaller before the model's own processor sees them.
-        max_output_tokens: Longest reply; the task's own number if not given.
-        batch_size: Photos a forward pass; halved where they do not fit into memory.
-        device: Such as ``cuda:1`` or ``cpu``; ``auto`` takes the accelerator if there is one.
-        revision: Branch, tag or commit on the hub; its default branch if not given.
-        dtype: Of weights and computation; ``auto`` is how the weights are stored.
+        **kwargs: Arguments of ``ImageTextLabeler``.
 
     Raises:
         FgvrError: ``batch_size`` is below 1.
@@ -34,19 +25,8 @@ class Blip2Labeler(ImageTextLabeler):
     extra: ClassVar[str] = "blip2"
     max_pictures: ClassVar[int | None] = 1
 
-    def __init__(
-        self,
-        model: str = "Salesforce/blip2-opt-2.7b",
-        task: Task | None = None,
-        prompt: str | None = None,
-        pictures: PictureOptions | None = None,
-        max_output_tokens: int | None = None,
-        batch_size: int = 8,
-        device: str = "auto",
-        revision: str | None = None,
-        dtype: Dtype = "auto",
-    ) -> None:
-        super().__init__(model, task, prompt, pictures, max_output_tokens, batch_size, device, revision, dtype)
+    def __init__(self, model: str = "Salesforce/blip2-opt-2.7b", **kwargs: Any) -> None:
+        super().__init__(model, **kwargs)
 
     def identity(self) -> dict[str, Any]:
         """Model, revision and precision."""

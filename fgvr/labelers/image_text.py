@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.local import LocalLabeler, LocalQuestion, folder_digest, require
-from fgvr.labelers.tasks.base import Task
-from fgvr.labelers.tasks.pictures import PictureOptions
 from fgvr.records import Reply
 
 if TYPE_CHECKING:
@@ -40,32 +38,16 @@ class ImageTextLabeler(LocalLabeler):
 
     Args:
         model: Model id on the hub, or a folder with the model, its tokenizer and its processor.
-        task: What is asked; ``name`` with the FGVR paper's prompt if not given.
-        prompt: Other words than the task's own.
-        pictures: How photos are made smaller before the model's own processor sees them.
-        max_output_tokens: Longest reply; the task's own number if not given.
-        batch_size: Photos a forward pass.
-        device: Such as ``cuda:1`` or ``cpu``; ``auto`` takes the accelerator if there is one.
         revision: Branch, tag or commit on the hub; its default branch if not given.
         dtype: Of weights and computation; ``auto`` is how the weights are stored.
+        **kwargs: Arguments of ``LocalLabeler``.
     """
 
     extra: ClassVar[str]
     """What to install."""
 
-    def __init__(
-        self,
-        model: str,
-        task: Task | None = None,
-        prompt: str | None = None,
-        pictures: PictureOptions | None = None,
-        max_output_tokens: int | None = None,
-        batch_size: int = 8,
-        device: str = "auto",
-        revision: str | None = None,
-        dtype: Dtype = "auto",
-    ) -> None:
-        super().__init__(model, task, prompt, pictures, max_output_tokens, batch_size, device)
+    def __init__(self, model: str, revision: str | None = None, dtype: Dtype = "auto", **kwargs: Any) -> None:
+        super().__init__(model, **kwargs)
         self.revision = revision
         self.dtype = dtype
 

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.image_text import Dtype, ImageTextLabeler, ImageTextModel, plain_text
+from fgvr.labelers.image_text import ImageTextLabeler, ImageTextModel, plain_text
 from fgvr.labelers.local import LocalQuestion, require
-from fgvr.labelers.tasks.base import Task
-from fgvr.labelers.tasks.pictures import PictureOptions
 
 if TYPE_CHECKING:
     import torch
@@ -23,18 +21,11 @@ class LlavaLabeler(ImageTextLabeler):
     Args:
         model: Model id on the hub, such as ``llava-hf/llava-1.5-13b-hf`` and ``llava-hf/llava-v1.6-mistral-7b-hf``, or
             a folder with the model, its tokenizer and its processor.
-        task: What is asked; ``name`` with the FGVR paper's prompt if not given.
-        prompt: Other words than the task's own.
-        pictures: How photos are made smaller before the model's own processor sees them.
-        max_output_tokens: Longest reply; the task's own number if not given.
-        batch_size: Photos a forward pass; halved where they do not fit into memory.
-        device: Such as ``cuda:1`` or ``cpu``; ``auto`` takes the accelerator if there is one.
-        revision: Branch, tag or commit on the hub; its default branch if not given.
-        dtype: Of weights and computation; ``auto`` is how the weights are stored.
         quantize: ``4bit`` loads the weights as 4-bit NormalFloat (QLoRA, Dettmers et al. 2023): a quarter of the
             memory of half precision, for somewhat other replies.
         engine: ``vllm`` runs the model in vLLM, which is faster, needs Ray (``engine=ray``) and a GPU, and whose
             replies are somewhat other ones, too.
+        **kwargs: Arguments of ``ImageTextLabeler``.
 
     Raises:
         FgvrError: ``batch_size`` is below 1.
@@ -45,18 +36,11 @@ class LlavaLabeler(ImageTextLabeler):
     def __init__(
         self,
         model: str = "llava-hf/llava-1.5-7b-hf",
-        task: Task | None = None,
-        prompt: str | None = None,
-        pictures: PictureOptions | None = None,
-        max_output_tokens: int | None = None,
-        batch_size: int = 8,
-        device: str = "auto",
-        revision: str | None = None,
-        dtype: Dtype = "auto",
         quantize: Literal["none", "4bit"] = "none",
         engine: Literal["transformers", "vllm"] = "transformers",
+        **kwargs: Any,
     ) -> None:
-        super().__init__(model, task, prompt, pictures, max_output_tokens, batch_size, device, revision, dtype)
+        super().__init__(model, **kwargs)
         self.quantize = quantize
         self.engine = engine
 

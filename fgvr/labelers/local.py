@@ -14,8 +14,7 @@ from PIL import Image
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.model import ModelLabeler
-from fgvr.labelers.tasks.base import Task
-from fgvr.labelers.tasks.pictures import PictureOptions, open_pictures, why_unreadable
+from fgvr.labelers.tasks.pictures import open_pictures, why_unreadable
 from fgvr.records import LabelRequest, Reply
 
 if TYPE_CHECKING:
@@ -49,12 +48,9 @@ class LocalLabeler(ModelLabeler):
 
     Args:
         model: Model id, or the folder that a model was saved in.
-        task: What is asked; ``name`` with the FGVR paper's prompt if not given.
-        prompt: Other words than the task's own.
-        pictures: How photos are made smaller before the model's own processor sees them.
-        max_output_tokens: Longest reply; the task's own number if not given.
-        batch_size: Photos a forward pass.
+        batch_size: Photos a forward pass; halved where they do not fit into memory.
         device: Such as ``cuda:1`` or ``cpu``; ``auto`` takes the accelerator if there is one.
+        **kwargs: Arguments of ``ModelLabeler``.
 
     Raises:
         FgvrError: ``batch_size`` is below 1.
@@ -63,19 +59,10 @@ class LocalLabeler(ModelLabeler):
     max_pictures: ClassVar[int | None] = None
     """How many pictures of one request the model can look at; ``None`` for any number."""
 
-    def __init__(
-        self,
-        model: str,
-        task: Task | None = None,
-        prompt: str | None = None,
-        pictures: PictureOptions | None = None,
-        max_output_tokens: int | None = None,
-        batch_size: int = 8,
-        device: str = "auto",
-    ) -> None:
+    def __init__(self, model: str, batch_size: int = 8, device: str = "auto", **kwargs: Any) -> None:
         if batch_size < 1:
             raise FgvrError(f"data.labeler.batch_size is {batch_size}; expected 1 or more.")
-        super().__init__(model, task, prompt, 1, pictures, max_output_tokens)
+        super().__init__(model, answers=1, **kwargs)
         self.batch_size = batch_size
         self.device = device
         self._loaded: Any = None

@@ -20,7 +20,7 @@ class ModelLabeler(Labeler):
         task: What is asked; ``name`` with the FGVR paper's prompt if not given.
         prompt: Other words than the task's own.
         answers: How many answers are wanted for a photo.
-        pictures: How photos are re-encoded.
+        pictures: How photos are made smaller, and encoded where they are sent.
         max_output_tokens: Longest reply; the task's own number if not given.
 
     Raises:

@@ -16,8 +16,6 @@ from fgvr.labelers.asking.sender import (
     ServerBusyError,
 )
 from fgvr.labelers.model import ModelLabeler
-from fgvr.labelers.tasks.base import Task
-from fgvr.labelers.tasks.pictures import PictureOptions
 from fgvr.records import LabelRequest, Reply
 
 __all__ = [
@@ -38,25 +36,12 @@ class RemoteLabeler(ModelLabeler):
 
     Args:
         model: Model id.
-        task: What is asked; ``name`` with the FGVR paper's prompt if not given.
-        prompt: Other words than the task's own.
-        answers: How many answers are wanted for a photo.
-        pictures: How photos are re-encoded before they are sent.
-        max_output_tokens: Longest reply; the task's own number if not given.
         limits: How fast the server may be asked.
+        **kwargs: Arguments of ``ModelLabeler``.
     """
 
-    def __init__(
-        self,
-        model: str,
-        task: Task | None = None,
-        prompt: str | None = None,
-        answers: int = 1,
-        pictures: PictureOptions | None = None,
-        max_output_tokens: int | None = None,
-        limits: Limits | None = None,
-    ) -> None:
-        super().__init__(model, task, prompt, answers, pictures, max_output_tokens)
+    def __init__(self, model: str, limits: Limits | None = None, **kwargs: Any) -> None:
+        super().__init__(model, **kwargs)
         self.limits = limits or Limits()
         self.max_attempts = self.limits.max_attempts
 

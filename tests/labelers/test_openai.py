@@ -16,7 +16,6 @@ from fgvr.errors import FgvrError
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest
 from fgvr.labelers.hosts.prices import Price
-from fgvr.labelers.openai import batches as openai_batch
 from fgvr.labelers.openai.labeler import Connection, OpenAILabeler
 from fgvr.labelers.remote import AttemptFailedError, Question, ServerAbsentError, ServerBusyError
 from fgvr.labelers.tasks.name import NameTask
@@ -406,9 +405,9 @@ def test_odd_lines_of_a_batch():
     client = Connection(None, KEY)
     for line in ({"response": "oops"}, {"response": {"body": "oops"}, "error": "no"}, {"response": 3, "error": {}}):
         content = json.dumps({"custom_id": "k", **line}).encode()
-        assert openai_batch._reply(labeler, client, content, {"k": request}).error
+        assert labeler.reply_of_line(client, content, {"k": request}).error
     for content in (b'"custom_id"', b'{"custom_id": ["k"]}', b"[" * 100_000, b"{"):
-        assert openai_batch._reply(labeler, client, content, {"k": request}) is None
+        assert labeler.reply_of_line(client, content, {"k": request}) is None
 
 
 @pytest.mark.parametrize(

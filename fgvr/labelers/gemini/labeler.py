@@ -9,19 +9,15 @@ from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Literal
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.asking.sender import AttemptFailedError, Question
-from fgvr.labelers.gemini import batches
+from fgvr.labelers.gemini.batches import GeminiBatches
 from fgvr.labelers.gemini.errors import raise_for
-from fgvr.labelers.hosts.addresses import server_url
 from fgvr.labelers.hosts.api_keys import read_key
-from fgvr.labelers.hosts.hosted import BatchApi, Connection, HostedLabeler
+from fgvr.labelers.hosts.hosted import Connection
 from fgvr.labelers.hosts.image_tokens import gemini_image_tokens
 from fgvr.labelers.hosts.json_values import count, first, get, word
-from fgvr.labelers.hosts.prices import Price, PriceList, Tokens
+from fgvr.labelers.hosts.prices import PriceList, Tokens
 from fgvr.labelers.hosts.server_errors import plain, transport_failure
-from fgvr.labelers.tasks.base import Task
-from fgvr.labelers.tasks.pictures import PictureOptions
 from fgvr.records import LabelRequest, Reply
 
 _OWN_SERVER = "https://generativelanguage.googleapis.com/"
@@ -31,7 +27,7 @@ _BLOCKED = {
 }  # fmt: skip
 
 
-class GeminiLabeler(HostedLabeler):
+class GeminiLabeler(GeminiBatches):
     """Asks a Gemini model of Google through the Gemini API.
 
     The key is read from the environment, ``GOOGLE_API_KEY`` or else ``GEMINI_API_KEY``. Needs
@@ -40,70 +36,46 @@ class GeminiLabeler(HostedLabeler):
 
     Args:
         model: Model id. Retired ids are answered, and billed, as another model, of which a warning tells.
-        task: What is asked; ``name`` with the FGVR paper's prompt if not given.
-        prompt: Other words than the task's own.
-        answers: How many answers are wanted for a photo.
         base_url: Address of a proxy; ``None`` is Google's own server.
-        temperature: Sampling temperature; ``None`` leaves it to the server.
-        pictures: How photos are re-encoded before they are sent.
-        max_output_tokens: Longest reply, hidden thoughts included; if not given the task's number, and 1,000 more
-            where the model thinks.
-        limits: How fast the server may be asked.
         media_resolution: How finely a picture is looked at; ``low`` costs the fewest tokens, ``None`` leaves it to the
             model.
         thinking_level: Of Gemini 3 and later, such as ``low`` or ``high``; ``None`` is not sent.
         thinking_budget: Of Gemini 2.5: tokens for thoughts, 0 for none; ``None`` is not sent.
-        seed: For reproducible sampling, as far as the server has it; ``None`` is not sent.
-        price: What tokens cost, where the built-in list is wrong or lacks the model.
+        **kwargs: Arguments of ``HostedLabeler``.
 
     Raises:
         FgvrError: ``base_url`` is no address, or ``answers`` is below 1.
     """
 
     own_server: ClassVar[str] = _OWN_SERVER
-    batch_api: ClassVar[BatchApi] = batches
 
     def __init__(
         self,
         model: str = "gemini-3.8-flash",
-        task: Task | None = None,
-        prompt: str | None = None,
-        answers: int = 1,
         base_url: str | None = None,
-        temperature: float | None = None,
-        pictures: PictureOptions | None = None,
-        max_output_tokens: int | None = None,
-        limits: Limits | None = None,
         media_resolution: Literal["low", "medium", "high"] | None = None,
         thinking_level: str | None = None,
         thinking_budget: int | None = None,
-        seed: int | None = None,
-        price: Price | None = None,
+        **kwargs: Any,
     ) -> None:
-        # a proxy's requests are billed by Google
-        prices = PriceList("google", price=price)
-        base_url = server_url(base_url, own=_OWN_SERVER)
-        model = model.removeprefix("models/")
-        super().__init__(model, prices, base_url, task, prompt, answers, pictures, max_output_tokens, limits)
-        self.temperature = temperature
+        super().__init__(model.removeprefix("models/"), base_url, **kwargs)
         self.media_resolution = media_resolution
         self.thinking_level = thinking_level and thinking_level.lower()
         self.thinking_budget = thinking_budget
-        self.seed = seed
-        self.price = price
-        self._leave_room_for_thoughts(max_output_tokens)
+        self._leave_room_for_thoughts()
+
+    @property
+    def prices(self) -> PriceList:
+        """Google's: it also bills the requests of a proxy."""
+        return PriceList("google", price=self.price)
 
     def identity(self) -> dict[str, Any]:
         """The server, the model, and all that shapes its replies."""
         return {
             "labeler": "gemini",
-            "base_url": self.base_url,
             "media_resolution": self.media_resolution,
             "thinking_level": self.thinking_level,
             "thinking_budget": self.thinking_budget,
-            # 0 and 0.0 are one temperature, and must be one key in the label store
-            "temperature": None if self.temperature is None else float(self.temperature),
-            "seed": self.seed,
             **super().identity(),
         }
 
@@ -202,14 +174,7 @@ class GeminiLabeler(HostedLabeler):
         question: Question | None = None,
         client: Connection | None = None,
     ) -> Reply:
-        """The reply that a response holds. It is untrusted.
-
-        Args:
-            request: What was asked.
-            content: The response as it came, parsed JSON.
-            seconds: How long it took.
-            question: What was asked, with its pictures: they bound the cost where the server does not count tokens.
-            client: What it came from; ``None`` for a reply of a batch.
+        """The reply that a response holds; see the base class.
 
         Raises:
             AttemptFailedError: It holds none.

@@ -1,22 +1,23 @@
 """What the labelers of paid servers have in common: prices, estimates, batches and what is noted of a reply."""
 
+import json
 import logging
+import tempfile
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO, ClassVar, Protocol
+from pathlib import Path
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from PIL import Image
 
-from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.asking.sender import Question
-from fgvr.labelers.batch import BatchLabeler, BatchStatus
+from fgvr.labelers.batch import BatchLabeler
+from fgvr.labelers.hosts.addresses import server_url
 from fgvr.labelers.hosts.model_names import is_same_model
-from fgvr.labelers.hosts.prices import PriceList, Tokens
+from fgvr.labelers.hosts.prices import Price, PriceList, Tokens
 from fgvr.labelers.hosts.server_errors import plain
-from fgvr.labelers.tasks.base import Task
-from fgvr.labelers.tasks.pictures import PictureOptions
 from fgvr.records import LabelRequest, Reply
 
 _SAMPLED = 50
@@ -24,33 +25,6 @@ _TYPICAL_OUTPUT = 60  # of a reply that names a class: the median of the recorde
 _OVERHEAD = 100  # what a server puts around a prompt
 _THOUGHTS = 1000
 _LOG = logging.getLogger(__name__)
-
-
-class BatchApi(Protocol):
-    """A module with the calls of a provider's batch API; ``client`` is what ``connect`` yields."""
-
-    async def upload(self, labeler: Any, client: Any, file: BinaryIO, nonce: str, /) -> str:
-        """The server's name for the uploaded file."""
-
-    async def create(self, labeler: Any, client: Any, upload: str, nonce: str, /) -> str:
-        """The id of the new batch."""
-
-    async def find(self, labeler: Any, client: Any, nonce: str, /) -> str | None:
-        """The id of the batch with this nonce."""
-
-    async def status(self, labeler: Any, client: Any, remote_id: str, /) -> BatchStatus:
-        """How far the batch is."""
-
-    def collect(
-        self, labeler: Any, client: Any, remote_id: str, requests: Mapping[str, LabelRequest], /
-    ) -> AsyncIterator[Reply]:
-        """The replies of an ended batch."""
-
-    async def files(self, labeler: Any, client: Any, remote_id: str, /) -> list[str]:
-        """The files of a batch: what was sent, and the replies."""
-
-    async def delete(self, labeler: Any, client: Any, file: str, /) -> None:
-        """Delete a file."""
 
 
 @dataclass
@@ -75,37 +49,54 @@ class HostedLabeler(BatchLabeler):
 
     Args:
         model: Model id.
-        prices: What its tokens cost.
-        base_url: The server, where it is not the provider's own, in the spelling of ``server_url``.
-        task: What is asked; ``name`` with the FGVR paper's prompt if not given.
-        prompt: Other words than the task's own.
-        answers: How many answers are wanted for a photo.
-        pictures: How photos are re-encoded before they are sent.
-        max_output_tokens: Longest reply; the task's own number if not given.
-        limits: How fast the server may be asked.
+        base_url: Address of another server; ``None`` is the provider's own.
+        temperature: Sampling temperature; ``None`` leaves it to the server.
+        max_output_tokens: Longest reply, hidden thoughts included; if not given the task's number, and 1,000 more
+            where the model thinks.
+        seed: For reproducible sampling, as far as the server has it; ``None`` is not sent.
+        price: What tokens cost, where the built-in list is wrong or lacks the model.
+        **kwargs: Arguments of ``RemoteLabeler``.
+
+    Raises:
+        FgvrError: ``base_url`` is no address, or ``answers`` is below 1.
     """
 
     own_server: ClassVar[str]
     """Address of the provider's own server."""
 
-    batch_api: ClassVar[BatchApi]
-    """The provider's batches."""
+    key_field: ClassVar[str]
+    """Where the key of a request is in a line of a batch's replies."""
 
     def __init__(
         self,
         model: str,
-        prices: PriceList,
         base_url: str | None = None,
-        task: Task | None = None,
-        prompt: str | None = None,
-        answers: int = 1,
-        pictures: PictureOptions | None = None,
+        temperature: float | None = None,
         max_output_tokens: int | None = None,
-        limits: Limits | None = None,
+        seed: int | None = None,
+        price: Price | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(model, task, prompt, answers, pictures, max_output_tokens, limits)
-        self.base_url = base_url
-        self.prices = prices
+        super().__init__(model, max_output_tokens=max_output_tokens, **kwargs)
+        self.base_url = server_url(base_url, own=self.own_server)
+        self.temperature = temperature
+        self.seed = seed
+        self.price = price
+
+    @property
+    @abstractmethod
+    def prices(self) -> PriceList:
+        """What the model's tokens cost."""
+
+    def identity(self) -> dict[str, Any]:
+        """The server and how it samples; subclasses add the provider, and what else shapes its replies."""
+        return {
+            "base_url": self.base_url,
+            # 0 and 0.0 are one temperature, and must be one key in the label store
+            "temperature": None if self.temperature is None else float(self.temperature),
+            "seed": self.seed,
+            **super().identity(),
+        }
 
     @property
     def server(self) -> str:
@@ -159,40 +150,63 @@ class HostedLabeler(BatchLabeler):
         """The same by batch."""
         return self._estimate(requests, batch=True)
 
-    async def upload_batch(self, client: Any, file: BinaryIO, nonce: str) -> str:
-        """To the Files API."""
-        return await self.batch_api.upload(self, client, file, nonce)
-
-    async def create_batch(self, client: Any, upload: str, nonce: str) -> str:
-        """With the nonce as a label."""
-        return await self.batch_api.create(self, client, upload, nonce)
-
-    async def find_batch(self, client: Any, nonce: str) -> str | None:
-        """By the label."""
-        return await self.batch_api.find(self, client, nonce)
-
-    async def batch_status(self, client: Any, remote_id: str) -> BatchStatus:
-        """Expired and cancelled ones have ended: with the replies that there are."""
-        return await self.batch_api.status(self, client, remote_id)
-
-    def collect_batch(self, client: Any, remote_id: str, requests: Mapping[str, LabelRequest]) -> AsyncIterator[Reply]:
+    async def collect_batch(
+        self, client: Any, remote_id: str, requests: Mapping[str, LabelRequest]
+    ) -> AsyncIterator[Reply]:
         """From the files of replies and of errors."""
-        return self.batch_api.collect(self, client, remote_id, requests)
+        for file in await self.reply_files(client, remote_id):
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "replies.jsonl"
+                await self.download(client, file, path)
+                with path.open("rb") as lines:  # as text, some characters of a reply would end a line
+                    for line in lines:
+                        reply = self.reply_of_line(client, line, requests)
+                        if reply is not None:
+                            yield reply
+
+    def reply_of_line(self, client: Connection, line: bytes, requests: Mapping[str, LabelRequest]) -> Reply | None:
+        """The reply of a line of a batch's file; ``None`` for a line that is none."""
+        try:
+            entry = json.loads(line)
+            request = requests[entry[self.key_field]]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return None
+        return self.reply_of_entry(client, request, entry)
+
+    @abstractmethod
+    async def reply_files(self, client: Any, remote_id: str) -> list[str]:
+        """The files with the replies of an ended batch."""
+
+    @abstractmethod
+    async def download(self, client: Any, file: str, path: Path) -> None:
+        """Fetch a file from the server."""
+
+    @abstractmethod
+    def reply_of_entry(self, client: Connection, request: LabelRequest, entry: dict[str, Any]) -> Reply | None:
+        """The reply that a line holds, parsed; ``None`` of a request that was not processed. It is untrusted."""
+
+    @abstractmethod
+    async def batch_files(self, client: Any, remote_id: str) -> list[str]:
+        """The files of a batch: what was sent, and the replies."""
+
+    @abstractmethod
+    async def delete_file(self, client: Any, file: str) -> None:
+        """Delete a file at the server."""
 
     async def delete_batch_files(self, client: Any, remote_id: str) -> None:
         """Delete what was sent and the replies. A warning tells where the server does not: the replies are stored."""
         file = ""
         try:
-            for file in await self.batch_api.files(self, client, remote_id):
-                await self.batch_api.delete(self, client, file)
+            for file in await self.batch_files(client, remote_id):
+                await self.delete_file(client, file)
         except Exception as error:
             what = plain(file or "its files", client.key)
             _LOG.warning("%s does not delete %s of batch %s.", self.server, what, plain(remote_id, client.key))
             _LOG.debug("It says: %s", plain(error, client.key))
 
-    def _leave_room_for_thoughts(self, max_output_tokens: int | None) -> None:
+    def _leave_room_for_thoughts(self) -> None:
         """Where no length is given, let a model that thinks do so before it replies; called by constructors."""
-        if max_output_tokens is None and self.thinks:
+        if not self._length_is_given and self.thinks:
             self.max_output_tokens += _THOUGHTS
 
     def _estimate(self, requests: Sequence[LabelRequest], batch: bool) -> float | None:

@@ -12,20 +12,15 @@ from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.asking.sender import AttemptFailedError, Question
 from fgvr.labelers.hosts import hosted
-from fgvr.labelers.hosts.addresses import server_url
 from fgvr.labelers.hosts.api_keys import check_variable, read_key
-from fgvr.labelers.hosts.hosted import BatchApi, HostedLabeler
 from fgvr.labelers.hosts.image_tokens import openai_image_tokens
 from fgvr.labelers.hosts.json_values import count, first, get, word
-from fgvr.labelers.hosts.prices import Price, PriceList, Tokens
+from fgvr.labelers.hosts.prices import PriceList, Tokens
 from fgvr.labelers.hosts.server_errors import plain, transport_failure
-from fgvr.labelers.openai import batches
+from fgvr.labelers.openai.batches import ENDPOINT, OpenAIBatches
 from fgvr.labelers.openai.errors import raise_for, words
-from fgvr.labelers.tasks.base import Task
-from fgvr.labelers.tasks.pictures import PictureOptions
 from fgvr.records import LabelRequest, Reply
 
 _OWN_SERVER = "https://api.openai.com/v1"
@@ -51,9 +46,6 @@ class Connection(hosted.Connection):
     """An open client, and what was learned of the server.
 
     Attributes:
-        sdk: The SDK's client.
-        key: What was sent as the key, to be kept out of messages.
-        warned: Whether it was said that another model answers.
         dropped: Parameters that the server does not take.
     """
 
@@ -85,7 +77,7 @@ class Connection(hosted.Connection):
         return True
 
 
-class OpenAILabeler(HostedLabeler):
+class OpenAILabeler(OpenAIBatches):
     """Asks a multimodal model of OpenAI, or of a server with the same protocol (vLLM, Ollama, LM Studio, ...).
 
     The key is read from the environment: ``OPENAI_API_KEY`` for OpenAI's own server. Another server gets no key, unless
@@ -94,67 +86,45 @@ class OpenAILabeler(HostedLabeler):
     Args:
         model: Model id with its date, so that replies of different snapshots are kept apart. The default, which is the
             model of the FGVR paper, is shut down on 2027-01-14.
-        task: What is asked; ``name`` with the FGVR paper's prompt if not given.
-        prompt: Other words than the task's own.
-        answers: How many answers are wanted for a photo.
         base_url: Address of another server of the same protocol; ``None`` is OpenAI's own.
-        temperature: Sampling temperature; ``None`` leaves it to the server.
-        pictures: How photos are re-encoded before they are sent.
-        max_output_tokens: Longest reply, hidden reasoning included; if not given the task's number, and 1,000 more
-            where the model thinks.
-        limits: How fast the server may be asked.
         api_key_env: Environment variable that holds the key.
         detail: How finely a picture is looked at: ``low`` costs the fewest tokens, ``auto`` leaves it to the server.
-        seed: For servers that sample reproducibly; ``None`` is not sent.
         reasoning_effort: Of models that reason, such as ``none``, ``low`` or ``high``; ``None`` is not sent.
-        price: What tokens cost, where the built-in list is wrong or lacks the model.
+        **kwargs: Arguments of ``HostedLabeler``.
 
     Raises:
         FgvrError: ``base_url`` is no address, ``api_key_env`` no name of a variable, or ``answers`` is below 1.
     """
 
     own_server: ClassVar[str] = _OWN_SERVER
-    batch_api: ClassVar[BatchApi] = batches
 
     def __init__(
         self,
         model: str = "gpt-4o-2024-11-20",
-        task: Task | None = None,
-        prompt: str | None = None,
-        answers: int = 1,
         base_url: str | None = None,
-        temperature: float | None = None,
-        pictures: PictureOptions | None = None,
-        max_output_tokens: int | None = None,
-        limits: Limits | None = None,
         api_key_env: str | None = None,
         detail: Literal["auto", "low", "high", "original"] = "auto",
-        seed: int | None = None,
         reasoning_effort: str | None = None,
-        price: Price | None = None,
+        **kwargs: Any,
     ) -> None:
-        base_url = server_url(base_url, own=_OWN_SERVER)
+        super().__init__(model, base_url, **kwargs)
         if api_key_env is not None:
             check_variable(api_key_env)
-        prices = PriceList("openai", None if _is_openai(base_url) else base_url, price)
-        super().__init__(model, prices, base_url, task, prompt, answers, pictures, max_output_tokens, limits)
-        self.temperature = temperature
         self.api_key_env = api_key_env
         self.detail = detail
-        self.seed = seed
         self.reasoning_effort = reasoning_effort and reasoning_effort.lower()
-        self.price = price
-        self._leave_room_for_thoughts(max_output_tokens)
+        self._leave_room_for_thoughts()
+
+    @property
+    def prices(self) -> PriceList:
+        """OpenAI's, or those of the server that is asked."""
+        return PriceList("openai", None if _is_openai(self.base_url) else self.base_url, self.price)
 
     def identity(self) -> dict[str, Any]:
         """The server, the model, and all that shapes its replies."""
         return {
             "labeler": "openai",
-            "base_url": self.base_url,
             "detail": self.detail,
-            # 0 and 0.0 are one temperature, and must be one key in the label store
-            "temperature": None if self.temperature is None else float(self.temperature),
-            "seed": self.seed,
             "reasoning_effort": self.reasoning_effort,
             **super().identity(),
         }
@@ -265,15 +235,7 @@ class OpenAILabeler(HostedLabeler):
         question: Question | None = None,
         client: hosted.Connection | None = None,
     ) -> Reply | None:
-        """The reply that a completion holds; ``None`` where it holds none. It is untrusted.
-
-        Args:
-            request: What was asked.
-            content: The completion as it came, parsed JSON.
-            seconds: How long it took.
-            question: What was asked, with its pictures: they bound the cost where the server does not count tokens.
-            client: What it came from; ``None`` for a reply of a batch.
-        """
+        """The reply that a completion holds; see the base class."""
         choice = first(get(content, "choices"))
         message = get(choice, "message")
         if not isinstance(message, dict):
@@ -299,7 +261,7 @@ class OpenAILabeler(HostedLabeler):
 
     def batch_line(self, key: str, question: Question) -> dict[str, Any]:
         """As OpenAI's Batch API wants it."""
-        return {"custom_id": key, "method": "POST", "url": batches.ENDPOINT, "body": self.body(question)}
+        return {"custom_id": key, "method": "POST", "url": ENDPOINT, "body": self.body(question)}
 
     def _key(self) -> str:
         name = self.api_key_env or ("OPENAI_API_KEY" if _is_openai(self.base_url) else "")

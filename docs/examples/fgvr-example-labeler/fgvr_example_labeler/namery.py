@@ -12,12 +12,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest, Reply
 from fgvr.labelers.hosts.server_errors import plain, retry_after
 from fgvr.labelers.remote import AttemptFailedError, Question, RemoteLabeler, ServerAbsentError, ServerBusyError
-from fgvr.labelers.tasks.base import Task
-from fgvr.labelers.tasks.pictures import PictureOptions
 
 KEY = "NAMERY_API_KEY"
 LONGEST = 1_000_000  # bytes of a response
@@ -30,12 +27,7 @@ class NameryLabeler(RemoteLabeler):
         model: Model id.
         base_url: The server's address.
         usd_per_request: What Namery bills for a request.
-        task: What is asked; ``name`` with the FGVR paper's prompt if not given.
-        prompt: Other words than the task's own.
-        answers: How many answers are wanted for a photo.
-        pictures: How photos are re-encoded before they are sent.
-        max_output_tokens: Longest reply; the task's own number if not given.
-        limits: How fast the server may be asked.
+        **kwargs: Arguments of ``RemoteLabeler``.
     """
 
     def __init__(
@@ -43,14 +35,9 @@ class NameryLabeler(RemoteLabeler):
         model: str = "namery-1",
         base_url: str = "https://namery.example",
         usd_per_request: float = 0.001,
-        task: Task | None = None,
-        prompt: str | None = None,
-        answers: int = 1,
-        pictures: PictureOptions | None = None,
-        max_output_tokens: int | None = None,
-        limits: Limits | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(model, task, prompt, answers, pictures, max_output_tokens, limits)
+        super().__init__(model, **kwargs)
         self.base_url = base_url
         self.usd_per_request = usd_per_request
 

@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from fgvr.labelers.base import Reply
 from fgvr.labelers.local import LocalLabeler, LocalQuestion
-from fgvr.labelers.tasks.base import Task
-from fgvr.labelers.tasks.pictures import PictureOptions
 
 if TYPE_CHECKING:
     import torch
@@ -22,23 +20,12 @@ class PrototypeLabeler(LocalLabeler):
 
     Args:
         model: ``birds`` or ``fruit``.
-        task: What is asked; ``name`` with the FGVR paper's prompt if not given.
-        prompt: Other words than the task's own.
-        pictures: How photos are made smaller.
         batch_size: Photos at a time.
-        device: Such as ``cuda:1`` or ``cpu``; ``auto`` takes the accelerator if there is one.
+        **kwargs: Arguments of ``LocalLabeler``.
     """
 
-    def __init__(
-        self,
-        model: str = "birds",
-        task: Task | None = None,
-        prompt: str | None = None,
-        pictures: PictureOptions | None = None,
-        batch_size: int = 32,
-        device: str = "auto",
-    ) -> None:
-        super().__init__(model, task, prompt, pictures, None, batch_size, device)
+    def __init__(self, model: str = "birds", batch_size: int = 32, **kwargs: Any) -> None:
+        super().__init__(model, batch_size, **kwargs)
 
     def identity(self) -> dict[str, Any]:
         """Model, task and pictures are there already; batch size and device change no reply."""
