@@ -128,6 +128,20 @@ class Registry(Mapping[str, str]):
         return self._paths
 
 
+def option_names(plugin: type[Any]) -> list[str]:
+    """What a plugin's constructor takes, and what it hands on to its base class as ``**kwargs``.
+
+    Example:
+        >>> from fgvr.labelers.blip2 import Blip2Labeler
+        >>> option_names(Blip2Labeler)[0]
+        'model'
+    """
+    from jsonargparse import ArgumentParser
+
+    added = ArgumentParser().add_class_arguments(plugin, fail_untyped=False)
+    return list(dict.fromkeys(name.partition(".")[0] for name in added))
+
+
 def _packages_of(path: str) -> list[str]:
     """The packages above the module of a class path, the top one aside.
 

@@ -6,10 +6,11 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from jsonargparse import ArgumentParser
 
 from fgvr import registry as module
 from fgvr.errors import FgvrError
-from fgvr.registry import KINDS, SLOTS, Registry
+from fgvr.registry import KINDS, SLOTS, Registry, option_names
 
 ENTRIES = [(kind, name) for kind, registry in KINDS.items() for name in registry.builtins]
 BASES = {
@@ -43,9 +44,14 @@ def test_entry_is_a_concrete_plugin_in_the_file_of_its_name(kind, name):
 @pytest.mark.parametrize(("kind", "name"), ENTRIES)
 def test_every_option_is_annotated_and_documented(kind, name):
     plugin = KINDS[kind].load(name)
-    for parameter in inspect.signature(plugin).parameters.values():
-        assert parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL), f"{parameter} hides options"
-        assert parameter.annotation is not parameter.empty
+    parser = ArgumentParser()
+    parser.add_class_arguments(plugin)  # refuses an option without a type
+    for action in parser._actions:
+        assert action.help, f"{plugin.__name__} does not document {action.dest}"
+    declared, options = inspect.signature(plugin).parameters, option_names(plugin)
+    for parameter in declared.values() if "__init__" in vars(plugin) else ():
+        hides = parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        assert not hides or set(options) - declared.keys(), f"{parameter} hides options"
         assert f"{parameter.name}:" in (plugin.__doc__ or ""), f"{plugin.__name__} does not document {parameter.name}"
 
 

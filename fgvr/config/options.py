@@ -4,12 +4,12 @@ import logging
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
 from fgvr.config.names import as_flow
 from fgvr.errors import FgvrError
+from fgvr.registry import option_names
 
 log = logging.getLogger(__name__)
 
@@ -89,9 +89,7 @@ def _object(value: Any, place: str) -> dict[str, Any]:
     if kind.__module__ == "__main__":
         log.warning("%s is defined in the main program: no other process can load this run", kind.__name__)
     arguments: dict[str, Any] = {}
-    for name, parameter in signature(kind).parameters.items():
-        if parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
-            continue
+    for name in option_names(kind):
         kept = next((held for held in (f"given_{name}", name, f"_{name}") if hasattr(value, held)), None)
         if kept is None:
             raise FgvrError(

@@ -2,7 +2,6 @@
 
 import difflib
 import importlib
-import inspect
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
@@ -10,7 +9,7 @@ from typing import Any, NoReturn
 from lightning.pytorch.cli import LightningArgumentParser
 
 from fgvr.errors import FgvrError
-from fgvr.registry import KINDS
+from fgvr.registry import KINDS, option_names
 
 _CLASS_OPTION = re.compile(r"class_path '(?P<path>[\w.]+)':\s+Option '(?P<option>[\w.]+)' is not accepted")
 _GROUP_OPTION = re.compile(r"Group '(?P<group>[\w.]+)' does not accept option '(?P<option>[\w.]+)'")
@@ -53,8 +52,7 @@ class FgvrParser(LightningArgumentParser):
     def _hint(self, message: str) -> str:
         if match := _CLASS_OPTION.search(message):
             module, _, name = match["path"].rpartition(".")
-            known = inspect.signature(getattr(importlib.import_module(module), name)).parameters
-            return _did_you_mean(match["option"], known)
+            return _did_you_mean(match["option"], option_names(getattr(importlib.import_module(module), name)))
         flags = [flag.removeprefix("--") for action in self._actions for flag in action.option_strings]
         if match := _GROUP_OPTION.search(message):
             prefix = f"{match['group']}."
@@ -114,10 +112,10 @@ def _others_with(path: str, option: str) -> list[str]:
     for short, other in ({} if registry is None else registry).items():
         module, _, name = other.rpartition(".")
         try:
-            parameters = inspect.signature(getattr(importlib.import_module(module), name)).parameters
+            options = option_names(getattr(importlib.import_module(module), name))
         except ImportError:  # a plugin whose packages are not installed
             continue
-        if option in parameters and other != path:
+        if option in options and other != path:
             found.append(short)
     return found
 

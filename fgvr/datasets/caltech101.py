@@ -1,6 +1,7 @@
 """Caltech101 as CoOp splits it."""
 
 from pathlib import Path
+from typing import Any
 
 from fgvr.datasets.split_file import ListedPhoto
 from fgvr.datasets.standard import Facts, StandardDataset
@@ -14,10 +15,8 @@ class Caltech101Dataset(StandardDataset):
     "face", "leopard" and "motorbike", whose folders are ``airplanes``, ``Faces``, ``Leopards`` and ``Motorbikes``.
 
     Args:
-        root: The folder with ``101_ObjectCategories/`` and the split file.
-        split_file: CoOp's split; ``split_zhou_Caltech101.json`` in ``root`` if not given.
-        train_and_val: Whether the parts ``train`` and ``val`` are support photos together, as in the LatteCLIP paper.
-            Say false to keep ``val`` as the split ``val``.
+        root: The folder with ``101_ObjectCategories/`` and CoOp's ``split_zhou_Caltech101.json``.
+        **kwargs: Arguments of ``StandardDataset``, but for ``official``.
     """
 
     facts = Facts(
@@ -30,8 +29,8 @@ class Caltech101Dataset(StandardDataset):
         counts={"train": 4_128, "val": 1_649, "test": 2_465},
     )
 
-    def __init__(self, root: Path, split_file: Path | None = None, train_and_val: bool = True) -> None:
-        super().__init__(root, split_file, train_and_val)
+    def __init__(self, root: Path, **kwargs: Any) -> None:
+        super().__init__(root, official=False, **kwargs)
 
     def listed(self) -> list[ListedPhoto]:
         """The photos of the split file."""

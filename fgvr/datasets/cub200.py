@@ -15,12 +15,8 @@ class Cub200Dataset(ImageDataset):
     support set was drawn from the test photos; list it in a manifest to repeat that.) True names are the folder names
     with spaces: the data set writes "Black footed Albatross" without its hyphen.
 
-    Args:
-        root: The folder ``CUB_200_2011``, with ``images.txt``, ``train_test_split.txt`` and ``images/``.
+    The folder is ``CUB_200_2011``, with ``images.txt``, ``train_test_split.txt`` and ``images/``.
     """
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
 
     def records(self) -> list[ImageRecord]:
         """The photos of ``images.txt``, in sorted order."""

@@ -1,7 +1,5 @@
 """The Describable Textures Dataset."""
 
-from pathlib import Path
-
 from fgvr.datasets.split_file import PARTS, ListedPhoto, spaced
 from fgvr.datasets.standard import Facts, StandardDataset
 
@@ -12,12 +10,8 @@ class DtdDataset(StandardDataset):
     CoOp's split has 2,820, 1,128 and 1,692 photos. The first of the data set's ten official splits has 1,880 of each:
     figures on it cannot be compared with those of papers that use CoOp's. True names are the folder names.
 
-    Args:
-        root: The folder with ``images/``, ``labels/`` and the split file; torchvision's, with ``dtd/`` in it, will do.
-        split_file: CoOp's split; ``split_zhou_DescribableTextures.json`` in ``root`` if not given.
-        train_and_val: Whether the parts ``train`` and ``val`` are support photos together, as in the LatteCLIP paper.
-            Say false to keep ``val`` as the split ``val``.
-        official: Read the first official split (``labels/train1.txt`` and the like) in the place of the split file.
+    The folder has ``images/``, ``labels/`` and CoOp's ``split_zhou_DescribableTextures.json``; torchvision's, with
+    ``dtd/`` in it, will do. The official lists are ``labels/train1.txt`` and the like.
     """
 
     facts = Facts(
@@ -30,11 +24,6 @@ class DtdDataset(StandardDataset):
         counts={"train": 2_820, "val": 1_128, "test": 1_692},
         official={"train": 1_880, "val": 1_880, "test": 1_880},
     )
-
-    def __init__(
-        self, root: Path, split_file: Path | None = None, train_and_val: bool = True, official: bool = False
-    ) -> None:
-        super().__init__(root, split_file, train_and_val, official)
 
     def listed(self) -> list[ListedPhoto]:
         """The photos of the split file, or of the first official split."""

@@ -1,6 +1,7 @@
 """EuroSAT as CoOp splits it."""
 
 from pathlib import Path
+from typing import Any
 
 from fgvr.datasets.split_file import ListedPhoto
 from fgvr.datasets.standard import Facts, StandardDataset
@@ -13,10 +14,8 @@ class EurosatDataset(StandardDataset):
     longer than the folders': "Annual Crop Land" for ``AnnualCrop``, "Sea or Lake" for ``SeaLake``.
 
     Args:
-        root: The folder with ``2750/`` and the split file.
-        split_file: CoOp's split; ``split_zhou_EuroSAT.json`` in ``root`` if not given.
-        train_and_val: Whether the parts ``train`` and ``val`` are support photos together, as in the LatteCLIP paper.
-            Say false to keep ``val`` as the split ``val``.
+        root: The folder with ``2750/`` and CoOp's ``split_zhou_EuroSAT.json``.
+        **kwargs: Arguments of ``StandardDataset``, but for ``official``.
     """
 
     facts = Facts(
@@ -41,8 +40,8 @@ class EurosatDataset(StandardDataset):
         ),
     )
 
-    def __init__(self, root: Path, split_file: Path | None = None, train_and_val: bool = True) -> None:
-        super().__init__(root, split_file, train_and_val)
+    def __init__(self, root: Path, **kwargs: Any) -> None:
+        super().__init__(root, official=False, **kwargs)
 
     def listed(self) -> list[ListedPhoto]:
         """The photos of the split file."""

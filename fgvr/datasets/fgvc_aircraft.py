@@ -1,6 +1,7 @@
 """FGVC-Aircraft."""
 
 from pathlib import Path
+from typing import Any
 
 from fgvr.datasets.split_file import PARTS, ListedPhoto
 from fgvr.datasets.standard import Facts, StandardDataset
@@ -16,8 +17,7 @@ class FgvcAircraftDataset(StandardDataset):
     Args:
         root: The folder with ``images/`` and ``images_variant_train.txt``: the archive's ``data``. The folder above it
             will do.
-        train_and_val: Whether the parts ``train`` and ``val`` are support photos together, as in the LatteCLIP paper.
-            Say false to keep ``val`` as the split ``val``.
+        **kwargs: Arguments of ``StandardDataset``, but for those of the lists.
     """
 
     facts = Facts(
@@ -29,8 +29,8 @@ class FgvcAircraftDataset(StandardDataset):
         official={"train": 3_334, "val": 3_333, "test": 3_333},
     )
 
-    def __init__(self, root: Path, train_and_val: bool = True) -> None:
-        super().__init__(root, train_and_val=train_and_val, official=True)
+    def __init__(self, root: Path, **kwargs: Any) -> None:
+        super().__init__(root, split_file=None, official=True, **kwargs)
 
     def listed(self) -> list[ListedPhoto]:
         """The photos of the official lists."""

@@ -1,7 +1,6 @@
 """Oxford 102 Flowers."""
 
 import json
-from pathlib import Path
 
 from fgvr.datasets.split_file import ListedPhoto, spaced
 from fgvr.datasets.standard import Facts, StandardDataset
@@ -17,12 +16,8 @@ class Flowers102Dataset(StandardDataset):
     figures on it cannot be compared with those of papers that use CoOp's. The data set itself has numbers for classes;
     true names are those of CoOp's ``cat_to_name.json``.
 
-    Args:
-        root: The folder with ``jpg/``, ``imagelabels.mat`` and the split file; torchvision's ``flowers-102`` will do.
-        split_file: CoOp's split; ``split_zhou_OxfordFlowers.json`` in ``root`` if not given.
-        train_and_val: Whether the parts ``train`` and ``val`` are support photos together, as in the LatteCLIP paper.
-            Say false to keep ``val`` as the split ``val``.
-        official: Read ``setid.mat``, ``imagelabels.mat`` and ``cat_to_name.json`` in the place of the split file.
+    The folder has ``jpg/``, ``imagelabels.mat`` and CoOp's ``split_zhou_OxfordFlowers.json``; torchvision's
+    ``flowers-102`` will do. The official lists are ``setid.mat`` and ``imagelabels.mat``, with ``cat_to_name.json``.
     """
 
     facts = Facts(
@@ -36,11 +31,6 @@ class Flowers102Dataset(StandardDataset):
         counts={"train": 4_093, "val": 1_633, "test": 2_463},
         official={"train": 1_020, "val": 1_020, "test": 6_149},
     )
-
-    def __init__(
-        self, root: Path, split_file: Path | None = None, train_and_val: bool = True, official: bool = False
-    ) -> None:
-        super().__init__(root, split_file, train_and_val, official)
 
     def listed(self) -> list[ListedPhoto]:
         """The photos of the split file, or of the official one."""

@@ -1,7 +1,6 @@
 """Food-101."""
 
 import json
-from pathlib import Path
 
 from fgvr.datasets.split_file import ListedPhoto, spaced
 from fgvr.datasets.standard import Facts, StandardDataset
@@ -15,12 +14,8 @@ class Food101Dataset(StandardDataset):
     and 25,250 test photos: another split, so figures on it cannot be compared with those of papers that use CoOp's.
     True names are the folder names with spaces.
 
-    Args:
-        root: The folder with ``images/``, ``meta/`` and the split file.
-        split_file: CoOp's split; ``split_zhou_Food101.json`` in ``root`` if not given.
-        train_and_val: Whether the parts ``train`` and ``val`` are support photos together, as in the LatteCLIP paper.
-            Say false to keep ``val`` as the split ``val``.
-        official: Read ``meta/train.json`` and ``meta/test.json`` in the place of the split file. They have no ``val``.
+    The folder has ``images/``, ``meta/`` and CoOp's ``split_zhou_Food101.json``. The official lists are
+    ``meta/train.json`` and ``meta/test.json``, which have no ``val``.
     """
 
     facts = Facts(
@@ -33,11 +28,6 @@ class Food101Dataset(StandardDataset):
         counts={"train": 50_500, "val": 20_200, "test": 30_300},
         official={"train": 75_750, "test": 25_250},
     )
-
-    def __init__(
-        self, root: Path, split_file: Path | None = None, train_and_val: bool = True, official: bool = False
-    ) -> None:
-        super().__init__(root, split_file, train_and_val, official)
 
     def listed(self) -> list[ListedPhoto]:
         """The photos of the split file, or of the official lists."""

@@ -1,7 +1,5 @@
 """Oxford-IIIT Pets."""
 
-from pathlib import Path
-
 from fgvr.datasets.split_file import ListedPhoto, spaced
 from fgvr.datasets.standard import Facts, StandardDataset
 from fgvr.errors import FgvrError
@@ -14,12 +12,8 @@ class OxfordPetsDataset(StandardDataset):
     official lists give the same support and test photos. True names are lower-case breeds ("american bulldog"), as
     CoOp writes them; the files have ``american_bulldog`` and, for cats, ``Russian_Blue``.
 
-    Args:
-        root: The folder with ``images/``, ``annotations/`` and the split file, as ``oxford-iiit-pet`` of torchvision.
-        split_file: CoOp's split; ``split_zhou_OxfordPets.json`` in ``root`` if not given.
-        train_and_val: Whether the parts ``train`` and ``val`` are support photos together, as in the LatteCLIP paper.
-            Say false to keep ``val`` as the split ``val``.
-        official: Read ``annotations/trainval.txt`` and ``annotations/test.txt`` in the place of the split file.
+    The folder has ``images/``, ``annotations/`` and CoOp's ``split_zhou_OxfordPets.json``, as ``oxford-iiit-pet`` of
+    torchvision has but for the last. The official lists are ``annotations/trainval.txt`` and ``annotations/test.txt``.
     """
 
     facts = Facts(
@@ -32,11 +26,6 @@ class OxfordPetsDataset(StandardDataset):
         counts={"train": 2_944, "val": 736, "test": 3_669},
         official={"train": 3_680, "test": 3_669},
     )
-
-    def __init__(
-        self, root: Path, split_file: Path | None = None, train_and_val: bool = True, official: bool = False
-    ) -> None:
-        super().__init__(root, split_file, train_and_val, official)
 
     def listed(self) -> list[ListedPhoto]:
         """The photos of the split file, or of the official lists."""

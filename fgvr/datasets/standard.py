@@ -45,10 +45,11 @@ class StandardDataset(ImageDataset):
     """Photos of a fixed list, in the folders that CoOp's DATASETS.md describes.
 
     Args:
-        root: The data set's folder.
-        split_file: CoOp's split file; the usual name in ``root`` if not given.
-        train_and_val: Whether the photos of ``train`` and ``val`` are support photos together.
-        official: Whether the data set's own lists are read instead of the split file.
+        root: The data set's folder; what is in it is said by ``fgvr show datasets NAME``.
+        split_file: CoOp's split; the file of its usual name in ``root`` if not given.
+        train_and_val: Whether the parts ``train`` and ``val`` are support photos together, as in the LatteCLIP paper.
+            Say false to keep ``val`` as the split ``val``.
+        official: Read the data set's own lists in the place of the split file.
 
     Raises:
         FgvrError: Validation photos are asked for, and the official lists have none; or both lists are asked for.

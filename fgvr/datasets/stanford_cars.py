@@ -1,6 +1,5 @@
 """Stanford Cars."""
 
-from pathlib import Path
 from typing import Any
 
 from fgvr.datasets.split_file import ListedPhoto
@@ -20,12 +19,8 @@ class StanfordCarsDataset(StandardDataset):
     So the official lists give the same support and test photos. True names have the year in front, as CoOp writes
     them: "2012 Acura TL Sedan" for the data set's "Acura TL Sedan 2012".
 
-    Args:
-        root: The folder with ``cars_train/``, ``cars_test/``, ``devkit/`` and the split file.
-        split_file: CoOp's split; ``split_zhou_StanfordCars.json`` in ``root`` if not given.
-        train_and_val: Whether the parts ``train`` and ``val`` are support photos together, as in the LatteCLIP paper.
-            Say false to keep ``val`` as the split ``val``.
-        official: Read ``devkit/*.mat`` and ``cars_test_annos_withlabels.mat`` in the place of the split file.
+    The folder has ``cars_train/``, ``cars_test/``, ``devkit/`` and CoOp's ``split_zhou_StanfordCars.json``. The
+    official lists are ``devkit/*.mat`` and ``cars_test_annos_withlabels.mat``.
     """
 
     facts = Facts(
@@ -40,11 +35,6 @@ class StanfordCarsDataset(StandardDataset):
         counts={"train": 6_509, "val": 1_635, "test": 8_041},
         official={"train": 8_144, "test": 8_041},
     )
-
-    def __init__(
-        self, root: Path, split_file: Path | None = None, train_and_val: bool = True, official: bool = False
-    ) -> None:
-        super().__init__(root, split_file, train_and_val, official)
 
     def listed(self) -> list[ListedPhoto]:
         """The photos of the split file, or of the official lists."""

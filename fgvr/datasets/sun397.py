@@ -1,6 +1,6 @@
 """SUN397."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from fgvr.datasets.split_file import ListedPhoto, spaced
 from fgvr.datasets.standard import Facts, StandardDataset
@@ -14,12 +14,8 @@ class Sun397Dataset(StandardDataset):
     neither. True names have what is after the last slash in front, as CoOp writes them: "outdoor apartment building"
     for ``/a/apartment_building/outdoor``.
 
-    Args:
-        root: The folder with ``SUN397/`` and the split file.
-        split_file: CoOp's split; ``split_zhou_SUN397.json`` in ``root`` if not given.
-        train_and_val: Whether the parts ``train`` and ``val`` are support photos together, as in the LatteCLIP paper.
-            Say false to keep ``val`` as the split ``val``.
-        official: Read ``Training_01.txt`` and ``Testing_01.txt`` of ``Partitions.zip`` in the place of the split file.
+    The folder has ``SUN397/`` and CoOp's ``split_zhou_SUN397.json``. The official lists are ``Training_01.txt`` and
+    ``Testing_01.txt`` of ``Partitions.zip``.
     """
 
     facts = Facts(
@@ -33,11 +29,6 @@ class Sun397Dataset(StandardDataset):
         counts={"train": 15_880, "val": 3_970, "test": 19_850},
         official={"train": 19_850, "test": 19_850},
     )
-
-    def __init__(
-        self, root: Path, split_file: Path | None = None, train_and_val: bool = True, official: bool = False
-    ) -> None:
-        super().__init__(root, split_file, train_and_val, official)
 
     def listed(self) -> list[ListedPhoto]:
         """The photos of the split file, or of the official lists."""

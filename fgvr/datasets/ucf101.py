@@ -1,7 +1,7 @@
 """The middle frames of UCF101's videos."""
 
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from fgvr.datasets.split_file import ListedPhoto, spaced
 from fgvr.datasets.standard import Facts, StandardDataset
@@ -14,13 +14,9 @@ class Ucf101Dataset(StandardDataset):
     test list. So the official lists give the same support and test frames. True names are CoOp's, with spaces between
     the words: "Apply Eye Makeup" for ``ApplyEyeMakeup``.
 
-    Args:
-        root: The folder with ``UCF-101-midframes/`` and the split file.
-        split_file: CoOp's split; ``split_zhou_UCF101.json`` in ``root`` if not given.
-        train_and_val: Whether the parts ``train`` and ``val`` are support photos together, as in the LatteCLIP paper.
-            Say false to keep ``val`` as the split ``val``.
-        official: Read ``trainlist01.txt`` and ``testlist01.txt`` in ``ucfTrainTestlist/`` in the place of the split
-            file. They are in https://www.crcv.ucf.edu/data/UCF101/UCF101TrainTestSplits-RecognitionTask.zip.
+    The folder has ``UCF-101-midframes/`` and CoOp's ``split_zhou_UCF101.json``. The official lists are
+    ``trainlist01.txt`` and ``testlist01.txt`` in ``ucfTrainTestlist/``, which are in
+    https://www.crcv.ucf.edu/data/UCF101/UCF101TrainTestSplits-RecognitionTask.zip.
     """
 
     facts = Facts(
@@ -35,11 +31,6 @@ class Ucf101Dataset(StandardDataset):
         counts={"train": 7_639, "val": 1_898, "test": 3_783},
         official={"train": 9_537, "test": 3_783},
     )
-
-    def __init__(
-        self, root: Path, split_file: Path | None = None, train_and_val: bool = True, official: bool = False
-    ) -> None:
-        super().__init__(root, split_file, train_and_val, official)
 
     def listed(self) -> list[ListedPhoto]:
         """The frames of the split file, or of the official lists."""

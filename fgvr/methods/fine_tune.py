@@ -55,7 +55,8 @@ class FineTuneMethod(Method):
         betas: Of AdamW.
         eps: Of AdamW.
         warmup_steps: First steps, through which the rate rises linearly; a cosine to zero over all steps follows.
-        chunk_size: Photos, and texts, whose activations are kept at a time; all of them if not given.
+        chunk_size: Photos, and texts, whose activations are kept at a time, for less memory at the price of a second
+            forward pass; all of them if not given. Gradients are the same.
         train_image_tower: Whether the image tower is trained.
         train_text_tower: Whether the text tower is trained.
         train_logit_scale: Whether the factor on cosines is trained; its logarithm stays in [0, ln 100].

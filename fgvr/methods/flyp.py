@@ -42,18 +42,9 @@ class FlypMethod(FineTuneMethod):
             start of every epoch. ``never``: once, before training, zero-shot (LatteCLIP's released code).
         templates: Text templates with ``{}`` for the class name: one is drawn for each text of the loss, all are
             averaged for pseudo-labels and evaluation. ``a photo of a {}.`` if not given.
-        lr: Peak learning rate of AdamW.
-        weight_decay: Of AdamW, for weights of two dimensions or more: not for biases, norms and the logit scale.
-        betas: Of AdamW.
-        eps: Of AdamW.
         warmup_steps: First steps, through which the rate rises linearly; a cosine to zero over all steps follows.
             FLYP: 500.
-        chunk_size: Photos, and texts, whose activations are kept at a time, for less memory at the price of a second
-            forward pass; all of them if not given. Gradients are the same.
-        train_image_tower: Whether the image tower is trained.
-        train_text_tower: Whether the text tower is trained.
-        train_logit_scale: Whether the factor on cosines is trained; its logarithm stays in [0, ln 100].
-        wise_ft: Share of the trained weights in the weights that are evaluated, in (0, 1]; see ``FineTuneMethod``.
+        **kwargs: Arguments of ``FineTuneMethod``.
     """
 
     row = "flyp"
@@ -64,31 +55,10 @@ class FlypMethod(FineTuneMethod):
         labels: Literal["pseudo", "true"] = "pseudo",
         refresh: Literal["step", "epoch", "never"] = "step",
         templates: list[str] | None = None,
-        lr: float = 1e-5,
-        weight_decay: float = 0.2,
-        betas: tuple[float, float] = (0.9, 0.98),
-        eps: float = 1e-6,
         warmup_steps: int = 10,
-        chunk_size: int | None = None,
-        train_image_tower: bool = True,
-        train_text_tower: bool = True,
-        train_logit_scale: bool = True,
-        wise_ft: float = 1.0,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            backbone,
-            templates,
-            lr,
-            weight_decay,
-            betas,
-            eps,
-            warmup_steps,
-            chunk_size,
-            train_image_tower,
-            train_text_tower,
-            train_logit_scale,
-            wise_ft,
-        )
+        super().__init__(backbone, templates, warmup_steps=warmup_steps, **kwargs)
         for key, value, allowed in (
             ("labels", labels, ("pseudo", "true")),
             ("refresh", refresh, ("step", "epoch", "never")),

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -86,21 +86,12 @@ class LatteClipMethod(FineTuneMethod):
         momentum: :math:`\mu` of the paper's prototype update, in [0, 1); 0.99 if not given. 0 is table 3, "w/o Momentum
             Update", to the letter; that row was likelier made with ``alpha: 0`` as well. ``fidelity: released`` has no
             momentum: there, the row is ``alpha: 0``.
-        templates: Text templates with ``{}`` for the class name; several are averaged. ``a photo of a {}.`` if not
-            given.
         lr: Peak learning rate of AdamW. The paper's is 1e-7, on Food101 and SUN397 1e-6.
-        weight_decay: Of AdamW, for weights of two dimensions or more: not for biases, norms and the logit scale.
-        betas: Of AdamW.
-        eps: Of AdamW.
         warmup_steps: First steps, through which the rate rises linearly; a cosine to zero over all steps follows. The
             released scripts have 10 to 140, about 2 % of all steps.
-        chunk_size: Photos, and texts, whose activations are kept at a time, for less memory at the price of a second
-            forward pass; all of them if not given. Gradients are the same.
-        train_image_tower: Whether the image tower is trained.
-        train_text_tower: Whether the text tower is trained.
-        train_logit_scale: Whether the factor on cosines is trained; its logarithm stays in [0, ln 100].
         wise_ft: Share of the trained weights in the towers that are evaluated, in (0, 1]; see ``FineTuneMethod``. The
             prototypes are always the trained ones.
+        **kwargs: Arguments of ``FineTuneMethod``.
 
     Attributes (may be set before the training):
         descriptions: Of photos, and of groups of photos with one zero-shot pseudo-label, of which one is drawn for each
@@ -124,32 +115,12 @@ class LatteClipMethod(FineTuneMethod):
         loss_ft: bool = True,
         alpha: float = 0.99,
         momentum: float | None = None,
-        templates: list[str] | None = None,
         lr: float = 1e-7,
-        weight_decay: float = 0.2,
-        betas: tuple[float, float] = (0.9, 0.98),
-        eps: float = 1e-6,
         warmup_steps: int = 10,
-        chunk_size: int | None = None,
-        train_image_tower: bool = True,
-        train_text_tower: bool = True,
-        train_logit_scale: bool = True,
         wise_ft: float = 1.0,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            backbone,
-            templates,
-            lr,
-            weight_decay,
-            betas,
-            eps,
-            warmup_steps,
-            chunk_size,
-            train_image_tower,
-            train_text_tower,
-            train_logit_scale,
-            wise_ft,
-        )
+        super().__init__(backbone, lr=lr, warmup_steps=warmup_steps, wise_ft=wise_ft, **kwargs)
         self.texts: list[TextKind] = list(_KINDS) if texts is None else texts
         _check(fidelity, self.texts, mixer, loss_zs, loss_ft, alpha, momentum)
         self.fidelity = fidelity

@@ -18,6 +18,7 @@ from fgvr.labelers.reading.replies import ParsedReply
 from fgvr.labelers.remote import RemoteLabeler
 from fgvr.labelers.tasks.pictures import encode_pictures
 from fgvr.records import ImageRecord, LabelRequest, Reply
+from fgvr.registry import option_names
 
 _SECRET_PARAMETERS = {"key", "api_key", "access_key", "secret_key", "token", "api_token", "secret", "password"}
 _SECRET_SUFFIXES = ("_KEY", "_TOKEN", "_SECRET")
@@ -76,12 +77,14 @@ def check_labeler(labeler: Labeler, images: Sequence[ImageRecord]) -> None:
 
 def _check_constructor(labeler: Labeler) -> None:
     kind = type(labeler)
-    parameters = inspect.signature(kind).parameters.values()
-    for parameter in parameters:
-        named = parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+    declared, options = inspect.signature(kind).parameters, option_names(kind)
+    for parameter in declared.values():
+        handed_on = parameter.kind == parameter.VAR_KEYWORD and set(options) - declared.keys()
+        named = handed_on or parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
         assert named, f"the constructor takes {parameter}: such options cannot be checked or listed in the help"
-        public = parameter.name not in _SECRET_PARAMETERS
-        assert public, f"the constructor takes {parameter.name!r}: keys come from the environment, never from configs"
+    for name in options:
+        public = name not in _SECRET_PARAMETERS
+        assert public, f"the constructor takes {name!r}: keys come from the environment, never from configs"
     arguments = _arguments(labeler)
     if arguments is not None:
         with _no_network(), patch.dict(os.environ):
@@ -92,7 +95,7 @@ def _check_constructor(labeler: Labeler) -> None:
 
 def _arguments(labeler: Labeler) -> dict[str, Any] | None:
     """What the labeler was made with; ``None`` where its attributes do not tell."""
-    names = list(inspect.signature(type(labeler)).parameters)
+    names = option_names(type(labeler))
     return {name: getattr(labeler, name) for name in names} if all(hasattr(labeler, name) for name in names) else None
 
 

@@ -69,7 +69,7 @@ class WatchedLoss(ProdenLoss):
 def test_a_loss_gets_what_it_asks_for(data, tiny_run, update, needs_features):
     data.label()
     loss = WatchedLoss(update, needs_features)
-    method = CoOpMethod(TinyBackbone(), PromptHead(n_ctx=4), loss, lr=0.1, warmup_epochs=0)
+    method = CoOpMethod(TinyBackbone(), PromptHead(n_ctx=4), loss=loss, lr=0.1, warmup_epochs=0)
     trainer(tiny_run / "mine", max_epochs=3).fit(method, datamodule=data)
     names, steps, logits = zip(*loss.calls, strict=True)
     steps_an_epoch = len(names) // 6
