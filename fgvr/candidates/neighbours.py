@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fgvr.candidates.features import unit
+from fgvr.candidates.files import read_columns
 from fgvr.candidates.nearest import nearest_and_similarity
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
@@ -102,19 +103,7 @@ def read_neighbours(path: Path) -> list[Neighbours]:
         FgvrError: The file is missing or not Parquet, lacks a column or has one of another type; or a row (counted
             from 0) has no sample id, or not one similarity for each neighbour.
     """
-    if not path.is_file():
-        raise FgvrError(f"{path} is not there. The candidates stage writes it.")
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise FgvrError(f"{path} is not a Parquet file, or is damaged: {error}. Delete it.") from error
-    for name in _SCHEMA.names:
-        if name not in table.column_names:
-            raise FgvrError(f"{path} has no column {name!r}; it needs {', '.join(_SCHEMA.names)}. Delete it.")
-    try:
-        table = table.select(_SCHEMA.names).cast(_SCHEMA)
-    except (pa.ArrowException, ValueError) as error:
-        raise FgvrError(f"{path}: the columns must be\n{_SCHEMA}\nbut {error}. Delete it.") from error
+    table = read_columns(path, _SCHEMA, advice=" Delete it.")
     found = []
     for number, row in enumerate(table.to_pylist()):
         others, similarity = row["neighbours"] or [], row["similarity"] or []
