@@ -25,10 +25,8 @@ class DtdDataset(StandardDataset):
         official={"train": 1_880, "val": 1_880, "test": 1_880},
     )
 
-    def listed(self) -> list[ListedPhoto]:
-        """The photos of the split file, or of the first official split."""
-        if not self.official:
-            return self.split_list()
+    def official_list(self) -> list[ListedPhoto]:
+        """See the base class."""
         return [
             ListedPhoto(part, file, spaced(file.partition("/")[0]))
             for part in PARTS

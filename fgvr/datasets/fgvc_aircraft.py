@@ -32,8 +32,8 @@ class FgvcAircraftDataset(StandardDataset):
     def __init__(self, root: Path, **kwargs: Any) -> None:
         super().__init__(root, split_file=None, official=True, **kwargs)
 
-    def listed(self) -> list[ListedPhoto]:
-        """The photos of the official lists."""
+    def official_list(self) -> list[ListedPhoto]:
+        """See the base class."""
         photos = []
         for part in PARTS:
             name = f"images_variant_{part}.txt"

@@ -32,11 +32,8 @@ class Flowers102Dataset(StandardDataset):
         official={"train": 1_020, "val": 1_020, "test": 6_149},
     )
 
-    def listed(self) -> list[ListedPhoto]:
-        """The photos of the split file, or of the official one."""
-        return self._official() if self.official else self.split_list()
-
-    def _official(self) -> list[ListedPhoto]:
+    def official_list(self) -> list[ListedPhoto]:
+        """See the base class."""
         from scipy.io import loadmat
 
         names_file = self.own_file("cat_to_name.json")

@@ -29,11 +29,8 @@ class Food101Dataset(StandardDataset):
         official={"train": 75_750, "test": 25_250},
     )
 
-    def listed(self) -> list[ListedPhoto]:
-        """The photos of the split file, or of the official lists."""
-        return self._official() if self.official else self.split_list()
-
-    def _official(self) -> list[ListedPhoto]:
+    def official_list(self) -> list[ListedPhoto]:
+        """See the base class."""
         photos = []
         for part in ("train", "test"):
             path = self.own_file(f"meta/{part}.json")

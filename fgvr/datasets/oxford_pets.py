@@ -27,10 +27,8 @@ class OxfordPetsDataset(StandardDataset):
         official={"train": 3_680, "test": 3_669},
     )
 
-    def listed(self) -> list[ListedPhoto]:
-        """The photos of the split file, or of the official lists."""
-        if not self.official:
-            return self.split_list()
+    def official_list(self) -> list[ListedPhoto]:
+        """See the base class."""
         return [
             ListedPhoto(part, f"{image}.jpg", _breed(image))
             for part, name in (("train", "trainval"), ("test", "test"))

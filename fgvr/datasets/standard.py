@@ -72,13 +72,17 @@ class StandardDataset(ImageDataset):
         self.train_and_val = train_and_val
         self.official = official
 
-    @abstractmethod
     def listed(self) -> list[ListedPhoto]:
         """The photos of all parts, read from the lists.
 
         Raises:
             FgvrError: A list is missing or damaged.
         """
+        return self.official_list() if self.official else self.split_list()
+
+    @abstractmethod
+    def official_list(self) -> list[ListedPhoto]:
+        """The photos of the data set's own lists, where it has such lists."""
 
     def records(self) -> list[ImageRecord]:
         """The listed photos, sorted by sample id. A photo that is not there is found by the scan.

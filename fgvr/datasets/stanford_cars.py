@@ -36,11 +36,8 @@ class StanfordCarsDataset(StandardDataset):
         official={"train": 8_144, "test": 8_041},
     )
 
-    def listed(self) -> list[ListedPhoto]:
-        """The photos of the split file, or of the official lists."""
-        return self._official() if self.official else self.split_list()
-
-    def _official(self) -> list[ListedPhoto]:
+    def official_list(self) -> list[ListedPhoto]:
+        """See the base class."""
         names = [_year_first(str(name)) for name in self._matrix("devkit/cars_meta.mat", "class_names")]
         listed = []
         for part, (folder, file) in _LISTS.items():

@@ -30,10 +30,8 @@ class Sun397Dataset(StandardDataset):
         official={"train": 19_850, "test": 19_850},
     )
 
-    def listed(self) -> list[ListedPhoto]:
-        """The photos of the split file, or of the official lists."""
-        if not self.official:
-            return self.split_list()
+    def official_list(self) -> list[ListedPhoto]:
+        """See the base class."""
         return [
             ListedPhoto(part, file, _scene(file))
             for part, name in (("train", "Training_01.txt"), ("test", "Testing_01.txt"))

@@ -32,10 +32,8 @@ class Ucf101Dataset(StandardDataset):
         official={"train": 9_537, "test": 3_783},
     )
 
-    def listed(self) -> list[ListedPhoto]:
-        """The frames of the split file, or of the official lists."""
-        if not self.official:
-            return self.split_list()
+    def official_list(self) -> list[ListedPhoto]:
+        """See the base class."""
         return [
             _frame(part, PurePosixPath(line.split()[0]))
             for part, name in (("train", "trainlist01.txt"), ("test", "testlist01.txt"))
