@@ -16,6 +16,7 @@ from fgvr.labelers.asking.budget import Budget
 from fgvr.labelers.asking.sender import AttemptFailedError, DayOverError, Question, ServerAbsentError, ServerBusyError
 from fgvr.labelers.batch import BatchLabeler, BatchStatus
 from fgvr.labelers.tasks.pictures import encode_pictures, why_unreadable
+from fgvr.labelling.requests import is_missing
 from fgvr.labelling.run_lock import RunLock
 from fgvr.labelling.store.keys import request_keys
 from fgvr.labelling.store.label_store import LabelStore
@@ -247,13 +248,12 @@ class _Batches:
 
     def _missing(self) -> list[str]:
         """Keys of the requests that have no reply and are in no batch."""
-        most = self.labeler.max_attempts
         waiting = {key for batch in self.open.values() for key in batch.requests}
         found = self.store.get(self.identity, list(self.requests.values()))
         return [
             key
             for key, reply in zip(self.requests, found, strict=True)
-            if (reply is None or (reply.error and (most is None or reply.attempts < most))) and key not in waiting
+            if is_missing(self.labeler, reply) and key not in waiting
         ]
 
     async def _submit_missing(self) -> None:

@@ -163,11 +163,12 @@ def missing_requests(
     labeler: Labeler, requests: Sequence[LabelRequest], found: Sequence[Reply | None]
 ) -> list[LabelRequest]:
     """Those of ``requests`` that are to be asked, given what is stored for each of them."""
-    return [
-        request
-        for request, reply in zip(requests, found, strict=True)
-        if reply is None or (reply.error and not is_given_up(labeler, reply))
-    ]
+    return [request for request, reply in zip(requests, found, strict=True) if is_missing(labeler, reply)]
+
+
+def is_missing(labeler: Labeler, reply: Reply | None) -> bool:
+    """Whether a request is to be asked, given what is stored for it."""
+    return reply is None or (reply.error != "" and not is_given_up(labeler, reply))
 
 
 def is_given_up(labeler: Labeler, reply: Reply) -> bool:
