@@ -7,6 +7,16 @@ from pathlib import Path
 from fgvr.errors import FgvrError
 
 
+class _Place:
+    """Where a file or folder is in a run folder: read as an attribute, the path."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, folder: "RunFolder", kind: type["RunFolder"]) -> Path:
+        return folder.path / self.name
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """Names of the files of one run.
@@ -17,58 +27,29 @@ class RunFolder:
 
     path: Path
 
+    config = _Place("config.yaml")
+    """The resolved configuration."""
+    labels = _Place("labels.parquet")
+    """What the labeler said of each support photo."""
+    vocabulary = _Place("vocabulary.json")
+    """The label space, and the names that went into it."""
+    candidates = _Place("candidates.parquet")
+    """The candidate set of each support photo."""
+    neighbours = _Place("neighbours.parquet")
+    """The support photos that look most like each support photo."""
+    descriptions = _Place("descriptions.parquet")
+    """What was said of each support photo, and of groups of them."""
+    predictions = _Place("predictions.parquet")
+    """What each row of the result table says of each photo."""
+    metrics = _Place("metrics.json")
+    """The result table."""
+    report = _Place("report.html")
+    """The report, one HTML file."""
+    checkpoints = _Place("checkpoints")
+    """Folder of the checkpoints; ``last.ckpt`` is the newest."""
+
     def __fspath__(self) -> str:
         return str(self.path)
-
-    @property
-    def config(self) -> Path:
-        """The resolved configuration."""
-        return self.path / "config.yaml"
-
-    @property
-    def labels(self) -> Path:
-        """What the labeler said of each support photo."""
-        return self.path / "labels.parquet"
-
-    @property
-    def vocabulary(self) -> Path:
-        """The label space, and the names that went into it."""
-        return self.path / "vocabulary.json"
-
-    @property
-    def candidates(self) -> Path:
-        """The candidate set of each support photo."""
-        return self.path / "candidates.parquet"
-
-    @property
-    def neighbours(self) -> Path:
-        """The support photos that look most like each support photo."""
-        return self.path / "neighbours.parquet"
-
-    @property
-    def descriptions(self) -> Path:
-        """What was said of each support photo, and of groups of them."""
-        return self.path / "descriptions.parquet"
-
-    @property
-    def predictions(self) -> Path:
-        """What each row of the result table says of each photo."""
-        return self.path / "predictions.parquet"
-
-    @property
-    def metrics(self) -> Path:
-        """The result table."""
-        return self.path / "metrics.json"
-
-    @property
-    def report(self) -> Path:
-        """The report, one HTML file."""
-        return self.path / "report.html"
-
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of the checkpoints; ``last.ckpt`` is the newest."""
-        return self.path / "checkpoints"
 
 
 def new_run_folder(root: Path, name: str, version: str | None = None) -> RunFolder:
