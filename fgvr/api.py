@@ -1,4 +1,7 @@
-"""fgvr from Python: the runs of the command line, from the same configurations and through the same code."""
+"""fgvr from Python: the runs of the command line, from the same configurations and through the same code.
+
+What is imported under its own name again is handed out by the package, too.
+"""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -15,11 +18,13 @@ from fgvr.config.files import find_config
 from fgvr.config.options import as_arguments
 from fgvr.descriptions.files import read_descriptions
 from fgvr.errors import FgvrError
-from fgvr.metrics.evaluate import Evaluation, evaluate
+from fgvr.metrics.evaluate import Evaluation as Evaluation
+from fgvr.metrics.evaluate import evaluate as evaluate
 from fgvr.pipeline.allocator import keep_freed_memory
-from fgvr.pipeline.results import ResultTable
-from fgvr.pipeline.run import Run
-from fgvr.pipeline.trained_model import PhotoNames, TrainedModel
+from fgvr.pipeline.results import ResultTable as ResultTable
+from fgvr.pipeline.run import Run as Run
+from fgvr.pipeline.trained_model import PhotoNames as PhotoNames
+from fgvr.pipeline.trained_model import TrainedModel as TrainedModel
 from fgvr.records import Description, LabelRecord
 from fgvr.runs import RunFolder, find_run
 from fgvr.sweeps.compare import ComparedRows
@@ -28,23 +33,6 @@ from fgvr.sweeps.result import Tidy, format_summary
 from fgvr.sweeps.sweep import Sweep, run_sweep
 from fgvr.vocabulary.build import known_vocabulary
 from fgvr.vocabulary.files import read_vocabulary
-
-__all__ = [
-    "Evaluation",
-    "PhotoNames",
-    "ResultTable",
-    "Run",
-    "SweepResult",
-    "TrainedModel",
-    "configure",
-    "describe",
-    "evaluate",
-    "fit",
-    "label",
-    "load",
-    "open_run",
-    "sweep",
-]
 
 _SHORT = {"dataset": "data.dataset", "labeler": "data.labeler", "method": "model"}
 """Argument of ``configure`` -> the key that it is short for."""
