@@ -46,7 +46,7 @@ class ImageTextLabeler(LocalLabeler):
     extra: ClassVar[str]
     """What to install."""
 
-    def __init__(self, model: str, revision: str | None = None, dtype: Dtype = "auto", **kwargs: Any) -> None:
+    def __init__(self, model: str, *, revision: str | None = None, dtype: Dtype = "auto", **kwargs: Any) -> None:
         super().__init__(model, **kwargs)
         self.revision = revision
         self.dtype = dtype

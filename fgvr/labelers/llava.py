@@ -36,6 +36,7 @@ class LlavaLabeler(ImageTextLabeler):
     def __init__(
         self,
         model: str = "llava-hf/llava-1.5-7b-hf",
+        *,
         quantize: Literal["none", "4bit"] = "none",
         engine: Literal["transformers", "vllm"] = "transformers",
         **kwargs: Any,

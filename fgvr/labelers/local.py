@@ -59,7 +59,7 @@ class LocalLabeler(ModelLabeler):
     max_pictures: ClassVar[int | None] = None
     """How many pictures of one request the model can look at; ``None`` for any number."""
 
-    def __init__(self, model: str, batch_size: int = 8, device: str = "auto", **kwargs: Any) -> None:
+    def __init__(self, model: str, *, batch_size: int = 8, device: str = "auto", **kwargs: Any) -> None:
         if batch_size < 1:
             raise FgvrError(f"data.labeler.batch_size is {batch_size}; expected 1 or more.")
         super().__init__(model, answers=1, **kwargs)

@@ -40,7 +40,7 @@ class RemoteLabeler(ModelLabeler):
         **kwargs: Arguments of ``ModelLabeler``.
     """
 
-    def __init__(self, model: str, limits: Limits | None = None, **kwargs: Any) -> None:
+    def __init__(self, model: str, *, limits: Limits | None = None, **kwargs: Any) -> None:
         super().__init__(model, **kwargs)
         self.limits = limits or Limits()
         self.max_attempts = self.limits.max_attempts

@@ -34,6 +34,7 @@ class CoOpMethod(PartialLabelMethod):
         self,
         backbone: Backbone,
         head: Head | None = None,
+        *,
         warmup_epochs: int = 1,
         fuse: bool = False,
         **kwargs: Any,

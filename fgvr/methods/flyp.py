@@ -55,6 +55,7 @@ class FlypMethod(FineTuneMethod):
         labels: Literal["pseudo", "true"] = "pseudo",
         refresh: Literal["step", "epoch", "never"] = "step",
         templates: list[str] | None = None,
+        *,
         warmup_steps: int = 10,
         **kwargs: Any,
     ) -> None:

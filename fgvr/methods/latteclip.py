@@ -115,6 +115,7 @@ class LatteClipMethod(FineTuneMethod):
         loss_ft: bool = True,
         alpha: float = 0.99,
         momentum: float | None = None,
+        *,
         lr: float = 1e-7,
         warmup_steps: int = 10,
         wise_ft: float = 1.0,

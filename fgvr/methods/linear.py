@@ -38,6 +38,7 @@ class LinearMethod(PartialLabelMethod):
         self,
         backbone: Backbone,
         head: Head | None = None,
+        *,
         fuse: bool = True,
         lr: float = 0.01,
         weight_decay: float = 0.0,

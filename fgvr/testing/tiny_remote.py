@@ -53,7 +53,7 @@ class TinyRemoteLabeler(RemoteLabeler):
         pictures: PictureOptions | None = None,
         limits: Limits | None = None,
     ) -> None:
-        super().__init__(model, limits, task=task, prompt=prompt, answers=answers, pictures=pictures)
+        super().__init__(model, limits=limits, task=task, prompt=prompt, answers=answers, pictures=pictures)
         self.base_url = base_url
         self.price_usd = price_usd
         self.worst_price_usd = worst_price_usd

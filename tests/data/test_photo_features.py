@@ -217,7 +217,7 @@ def test_training_on_stored_views(tiny_run, caplog, loss):
         views=3,
     )
     data.label()
-    method = Watched(TinyBackbone(), PromptHead(n_ctx=4), loss(), lr=0.1)
+    method = Watched(TinyBackbone(), PromptHead(n_ctx=4), loss=loss(), lr=0.1)
     with caplog.at_level(logging.INFO, "fgvr"):
         Trainer(
             accelerator="cpu",

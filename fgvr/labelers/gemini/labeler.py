@@ -52,13 +52,14 @@ class GeminiLabeler(GeminiBatches):
     def __init__(
         self,
         model: str = "gemini-3.8-flash",
+        *,
         base_url: str | None = None,
         media_resolution: Literal["low", "medium", "high"] | None = None,
         thinking_level: str | None = None,
         thinking_budget: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(model.removeprefix("models/"), base_url, **kwargs)
+        super().__init__(model.removeprefix("models/"), base_url=base_url, **kwargs)
         self.media_resolution = media_resolution
         self.thinking_level = thinking_level and thinking_level.lower()
         self.thinking_budget = thinking_budget

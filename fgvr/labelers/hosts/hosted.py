@@ -70,6 +70,7 @@ class HostedLabeler(BatchLabeler):
     def __init__(
         self,
         model: str,
+        *,
         base_url: str | None = None,
         temperature: float | None = None,
         max_output_tokens: int | None = None,

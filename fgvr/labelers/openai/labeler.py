@@ -101,13 +101,14 @@ class OpenAILabeler(OpenAIBatches):
     def __init__(
         self,
         model: str = "gpt-4o-2024-11-20",
+        *,
         base_url: str | None = None,
         api_key_env: str | None = None,
         detail: Literal["auto", "low", "high", "original"] = "auto",
         reasoning_effort: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(model, base_url, **kwargs)
+        super().__init__(model, base_url=base_url, **kwargs)
         if api_key_env is not None:
             check_variable(api_key_env)
         self.api_key_env = api_key_env

@@ -25,7 +25,7 @@ class PrototypeLabeler(LocalLabeler):
     """
 
     def __init__(self, model: str = "birds", batch_size: int = 32, **kwargs: Any) -> None:
-        super().__init__(model, batch_size, **kwargs)
+        super().__init__(model, batch_size=batch_size, **kwargs)
 
     def identity(self) -> dict[str, Any]:
         """Model, task and pictures are there already; batch size and device change no reply."""
