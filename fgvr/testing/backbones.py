@@ -66,6 +66,12 @@ def check_features(features: Tensor, shape: tuple[int, int], what: str) -> None:
     assert torch.allclose(norms, torch.ones_like(norms), atol=1e-4), f"{what}: norms {norms.tolist()} instead of 1"
 
 
+def check_close(found: Tensor, expected: Tensor, message: str, tolerance: float = 1e-4) -> None:
+    """Check that no value differs by ``tolerance`` or more; ``message`` is what is wrong otherwise."""
+    gap = (found - expected).abs().max().item()
+    assert gap < tolerance, f"{message} (largest difference {gap:.1e})"
+
+
 def _check_loading(backbone: Backbone) -> None:
     backbone.load()
     before = [(name, parameter.data_ptr()) for name, parameter in backbone.named_parameters()]
@@ -97,13 +103,13 @@ def _check_images(backbone: Backbone) -> None:
         check_features(features, (3, backbone.embed_dim), "encode_image")
         assert torch.equal(backbone.encode_image(batch), features), "encode_image: other features for the same photos"
         alone = torch.cat([backbone.encode_image(image.unsqueeze(0)) for image in batch])
-        _check_close(alone, features, "encode_image: a photo's features depend on the rest of the batch")
+        check_close(alone, features, "encode_image: a photo's features depend on the rest of the batch")
         _check_spaces(backbone, batch, features)
 
 
 def _check_spaces(backbone: Backbone, batch: Tensor, features: Tensor) -> None:
     spaces = backbone.encode_spaces(batch)
-    _check_close(spaces.joint, features, "encode_spaces: the joint features are not those of encode_image")
+    check_close(spaces.joint, features, "encode_spaces: the joint features are not those of encode_image")
     if spaces.visual is None:
         tower = backbone.tower_of("visual")
         assert tower is not backbone, "encode_spaces: no visual features, although they are of this tower"
@@ -111,9 +117,9 @@ def _check_spaces(backbone: Backbone, batch: Tensor, features: Tensor) -> None:
         return
     check_features(spaces.visual, (len(batch), backbone.visual_dim), "encode_spaces, visual")
     alone = torch.cat([backbone.encode_spaces(image.unsqueeze(0)).of("visual") for image in batch])
-    _check_close(alone, spaces.visual, "encode_spaces: a photo's visual features depend on the rest of the batch")
+    check_close(alone, spaces.visual, "encode_spaces: a photo's visual features depend on the rest of the batch")
     if not backbone.has_visual_space:
-        _check_close(spaces.visual, spaces.joint, "encode_spaces: other visual features, but has_visual_space is false")
+        check_close(spaces.visual, spaces.joint, "encode_spaces: other visual features, but has_visual_space is false")
 
 
 def _check_texts(backbone: Backbone) -> None:
@@ -121,7 +127,7 @@ def _check_texts(backbone: Backbone) -> None:
     check_features(features, (len(_NAMES), backbone.embed_dim), "encode_text")
     assert not features.requires_grad, "encode_text: the features carry a graph"
     alone = torch.cat([backbone.encode_text([name]) for name in _NAMES])
-    _check_close(alone, features, "encode_text: a text's features depend on the rest of the batch")
+    check_close(alone, features, "encode_text: a text's features depend on the rest of the batch")
     long = "grey " * 1300
     try:
         backbone.encode_text([_NAMES[0], long])
@@ -152,14 +158,14 @@ def _check_training(backbone: Backbone) -> None:
     with torch.no_grad():
         frozen = {"encode_image": backbone.encode_image(pixels), "embed_text": backbone.encode_text(_NAMES)}
         cut = backbone.embed_text(long)
-    _check_close(cut, backbone.encode_text(long, truncate=True), "embed_text: a text of 1,300 words is not cut off")
+    check_close(cut, backbone.encode_text(long, truncate=True), "embed_text: a text of 1,300 words is not cut off")
     parameters = dict(backbone.named_parameters())
     reached: dict[str, set[str]] = {}
     for what, expected in frozen.items():
         backbone.requires_grad_(True)
         features = backbone.encode_image(pixels) if what == "encode_image" else backbone.embed_text(_NAMES)
         check_features(features, (len(expected), backbone.embed_dim), what)
-        _check_close(features.detach(), expected, f"{what}: other features where weights need a gradient")
+        check_close(features.detach(), expected, f"{what}: other features where weights need a gradient")
         assert features.requires_grad, f"{what}: no gradient where the weights need one"
         target = torch.linspace(-1, 1, features.numel()).view_as(features)
         gradients = torch.autograd.grad((features * target).sum(), list(parameters.values()), allow_unused=True)
@@ -192,11 +198,11 @@ def _check_prompts(backbone: Backbone) -> None:
 
         context, features = context.detach(), features.detach()
         moved = _encode_prompts(backbone, [_NAMES[i] for i in order], context, position)
-        _check_close(moved, features[order], f"{what}: features depend on the order of the classes")
+        check_close(moved, features[order], f"{what}: features depend on the order of the classes")
         alone = torch.cat([_encode_prompts(backbone, [name], context, position) for name in _NAMES])
-        _check_close(alone, features, f"{what}: features depend on the other classes")
+        check_close(alone, features, f"{what}: features depend on the other classes")
         copies = _encode_prompts(backbone, _NAMES, context.expand(len(_NAMES), -1, -1), position)
-        _check_close(copies, features, f"{what}: a copy of the context for each class gives other features")
+        check_close(copies, features, f"{what}: a copy of the context for each class gives other features")
 
 
 def _check_shared_context(backbone: Backbone) -> None:
@@ -208,7 +214,7 @@ def _check_shared_context(backbone: Backbone) -> None:
         what = f"prompt encoder, name at {position!r}"
         one, copies = context.clone().requires_grad_(), context.repeat(len(names), 1, 1).requires_grad_()
         features, expected = (_encode_prompts(backbone, names, each, position) for each in (one, copies))
-        _check_close(features, expected, f"{what}: with names that begin alike, a shared context gives other features")
+        check_close(features, expected, f"{what}: with names that begin alike, a shared context gives other features")
         target = torch.linspace(-1, 1, features.numel()).view_as(features)
         (gradient,) = torch.autograd.grad((features * target).sum(), one)
         (parts,) = torch.autograd.grad((expected * target).sum(), copies)
@@ -255,11 +261,6 @@ def _encode_prompts(backbone: Backbone, names: Sequence[str], context: Tensor, p
     encoder.prepare(names, context.shape[-2], position)
     features: Tensor = encoder(context)
     return features
-
-
-def _check_close(found: Tensor, expected: Tensor, message: str) -> None:
-    gap = (found - expected).abs().max().item()
-    assert gap < 1e-4, f"{message} (largest difference {gap:.1e})"
 
 
 def _photo(width: int, height: int) -> Image.Image:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fgvr.backbones.base import Backbone
 from fgvr.heads.base import Head
-from fgvr.testing.backbones import check_features
+from fgvr.testing.backbones import check_close, check_features
 
 _NAMES = ("tabby cat", "Great Pyrenees", "1967 Ford Mustang Convertible", "oat milk", "St. Bernard")
 
@@ -53,14 +53,14 @@ def _check_logits(head: Head, backbone: Backbone, images: Tensor) -> None:
         check_features(features, (len(_NAMES), _dim(head, backbone)), "class_features")
         logits = head(images)
         assert logits.shape == (6, len(_NAMES)), f"logits: shape {tuple(logits.shape)} instead of (6, {len(_NAMES)})"
-        _check_close(head(images, features), logits, "logits differ when class_features are given")
+        check_close(head(images, features), logits, "logits differ when class_features are given", 1e-3)
         alone = torch.cat([head(image.unsqueeze(0)) for image in images])
-        _check_close(alone, logits, "a photo's logits depend on the rest of the batch")
+        check_close(alone, logits, "a photo's logits depend on the rest of the batch", 1e-3)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             mixed = head(images, features)
     for found, when in ((logits, ""), (mixed, " under autocast")):
         assert found.dtype == torch.float32, f"logits: {found.dtype} instead of float32{when}"
-    _check_close(mixed, logits, "logits are not computed in float32 under autocast")
+    check_close(mixed, logits, "logits are not computed in float32 under autocast", 1e-3)
 
 
 def _check_gradients(head: Head, backbone: Backbone, images: Tensor) -> None:
@@ -89,7 +89,7 @@ def _check_state(head: Head, backbone: Backbone) -> None:
         features = head.class_features()
         _build(head, backbone, _NAMES, seed=1)
         head.load_state_dict(state)
-        _check_close(head.class_features(), features, "features differ after load_state_dict")
+        check_close(head.class_features(), features, "features differ after load_state_dict", 1e-3)
 
 
 def _check_order_of_classes(head: Head, backbone: Backbone, images: Tensor) -> None:
@@ -99,14 +99,9 @@ def _check_order_of_classes(head: Head, backbone: Backbone, images: Tensor) -> N
     with torch.no_grad():
         logits = head(images)
         _build(head, backbone, _NAMES[::-1])
-        _check_close(head(images).flip(1), logits, "logits depend on the order of the classes")
+        check_close(head(images).flip(1), logits, "logits depend on the order of the classes", 1e-3)
 
 
 def _build(head: Head, backbone: Backbone, names: Sequence[str], seed: int = 0) -> None:
     torch.manual_seed(seed)
     head.build(backbone, names)
-
-
-def _check_close(found: Tensor, expected: Tensor, message: str) -> None:
-    gap = (found - expected).abs().max().item()
-    assert gap < 1e-3, f"{message} (largest difference {gap:.1e})"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from backbones.prompts import check_batches
 from PIL import Image
 
 from fgvr.backbones.lite import LiteBackbone, LitePromptEncoder
@@ -83,16 +84,7 @@ def test_name_in_the_middle_of_words(backbone):
 
 def test_batches_give_the_same_features_and_gradients(backbone):
     names = ["cat", "Great Pyrenees", "1967 Ford Mustang Convertible"]
-    results = []
-    for batch_size in (256, 2):
-        encoder = LitePromptEncoder(backbone.text_tower, backbone._tokenizer, batch_size)
-        encoder.prepare(names, 4, "end")
-        context = torch.full((4, encoder.token_dim), 0.01, requires_grad=True)
-        features = encoder(context)
-        features[:, 0].sum().backward()
-        results.append((features.detach(), context.grad))
-    for whole, batched in zip(*results, strict=True):
-        torch.testing.assert_close(batched, whole, atol=1e-5, rtol=1e-4)
+    check_batches([LitePromptEncoder(backbone.text_tower, backbone._tokenizer, size) for size in (256, 2)], names, 1e-5)
 
 
 def test_too_long_name_says_how_much_is_free(backbone):

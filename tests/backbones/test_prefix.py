@@ -187,10 +187,7 @@ def test_autocast_keeps_features_and_gradients_in_float32(dtype):
     ("options", "words"),
     [
         ({"no_causal_mask": True}, "no causal mask"),
-        ({"scale_heads": True}, "attention with scales"),
         ({"qk_norm": True}, "attention with norms"),
-        ({"scale_fc": True}, "a further LayerNorm"),
-        ({"act_layer": nn.SiLU}, "a further SiLU"),
     ],
 )
 def test_unknown_towers_take_the_plain_path_and_the_log_says_so_once(options, words, caplog):

@@ -43,22 +43,6 @@ def test_the_file_is_what_other_tools_expect(path):
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(path, monkeypatch):
-    sets = CandidateSets.from_lists(["a.jpg"], [[0]])
-    write_candidates(sets, NAMES, path)
-    before = path.read_bytes()
-
-    def full_disk(table, where):
-        where.write_bytes(b"PAR1")
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(pq, "write_table", full_disk)
-    with pytest.raises(OSError, match="No space"):
-        write_candidates(CandidateSets.from_lists(["a.jpg"], [[1]]), NAMES, path)
-    assert path.read_bytes() == before
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
-
-
 def test_the_order_of_the_vocabulary_may_change(path):
     write_candidates(CandidateSets.from_lists(["a.jpg"], [[2, 0]]), NAMES, path)
     assert read_candidates(path, NAMES[::-1]).indices.tolist() == [0, 2]

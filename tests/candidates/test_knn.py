@@ -3,40 +3,20 @@ from dataclasses import replace
 import faiss
 import numpy as np
 import pytest
+from candidates.drawn import named_photos, random_photos, ranked
 
 from fgvr.candidates import nearest as flat
-from fgvr.candidates.base import NamedPhotos
 from fgvr.candidates.inverted_file import InvertedFile
 from fgvr.candidates.knn import KnnCandidates
 from fgvr.candidates.nearest import nearest
 from fgvr.errors import FgvrError
 
 
-def named_photos(features, labels, num_classes=10):
-    features = np.asarray(features, dtype=np.float32)
-    features /= np.linalg.norm(features, axis=1, keepdims=True)
-    return NamedPhotos(tuple(f"{photo:03}.jpg" for photo in range(len(labels))), labels, num_classes, features)
-
-
-def random_photos(count=60, dim=16, num_classes=10, distinct=None, seed=0):
-    """Photos with 0 to 2 names; only ``distinct`` of them differ."""
-    generator = np.random.default_rng(seed)
-    features = generator.normal(size=(distinct or count, dim))[generator.permutation(count) % (distinct or count)]
-    labels = [tuple(generator.permutation(num_classes)[: generator.integers(3)].tolist()) for _ in range(count)]
-    return named_photos(features, labels, num_classes)
-
-
 def reference(photos, k):
-    """The definition, one photo at a time: itself, then by similarity, then by order."""
-    vectors = photos.features.astype(np.float64)
+    """The definition, one photo at a time."""
     sets = []
-    for photo, vector in enumerate(vectors):
-        ranked = sorted(
-            (other != photo, -float(sum(vector * vectors[other])), other)
-            for other, names in enumerate(photos.labels)
-            if names
-        )
-        names = [photos.labels[other][0] for _, _, other in ranked[:k]]
+    for photo in range(len(photos.labels)):
+        names = [photos.labels[other][0] for _, _, other in ranked(photos, photo)[:k]]
         sets.append(list(dict.fromkeys(names)))
     return sets
 
@@ -128,16 +108,10 @@ def test_k_below_one_is_refused():
 
 
 def weighted_reference(photos, k, share):
-    vectors = photos.features.astype(np.float64)
     sets = []
-    for photo, vector in enumerate(vectors):
-        ranked = sorted(
-            (other != photo, -float(sum(vector * vectors[other])), other)
-            for other, names in enumerate(photos.labels)
-            if names
-        )
+    for photo in range(len(photos.labels)):
         totals = {}
-        for _, negative, other in ranked[:k]:
+        for _, negative, other in ranked(photos, photo)[:k]:
             name = photos.labels[other][0]
             totals[name] = totals.get(name, 0) + share(-negative)
         sets.append((list(totals), [value / sum(totals.values()) for value in totals.values()]))

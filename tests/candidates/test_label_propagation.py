@@ -1,18 +1,11 @@
 import numpy as np
 import pytest
+from candidates.drawn import random_photos
 
 from fgvr.candidates import label_propagation as module
 from fgvr.candidates.base import NamedPhotos
 from fgvr.candidates.label_propagation import LabelPropagationCandidates
 from fgvr.errors import FgvrError
-
-
-def random_photos(count=80, dim=5, num_classes=12, seed=0):
-    generator = np.random.default_rng(seed)
-    features = generator.normal(size=(count, dim)).astype(np.float32)
-    features /= np.linalg.norm(features, axis=1, keepdims=True)
-    labels = [tuple(generator.permutation(num_classes - 2)[: generator.integers(3)].tolist()) for _ in range(count)]
-    return NamedPhotos(tuple(f"{photo:03}.jpg" for photo in range(count)), labels, num_classes, features)
 
 
 def reference(photos, m, k, alpha, gamma):
@@ -46,7 +39,7 @@ def reference(photos, m, k, alpha, gamma):
 @pytest.mark.parametrize("block", [2**24, 240])
 def test_it_is_the_definition(monkeypatch, m, k, alpha, gamma, block):
     monkeypatch.setattr(module, "_BLOCK_VALUES", block)  # the smaller one: three classes at a time
-    photos = random_photos()
+    photos = random_photos(80, dim=5, num_classes=12, named=10)
     sets = LabelPropagationCandidates(m, k, alpha, gamma).build(photos)
     expected = reference(photos, m, k, alpha, gamma)
     assert sets.sample_ids == tuple(expected)
@@ -56,7 +49,7 @@ def test_it_is_the_definition(monkeypatch, m, k, alpha, gamma, block):
 
 
 def test_the_solution_is_accurate():
-    photos = random_photos(count=300, dim=3)
+    photos = random_photos(300, dim=3, num_classes=12, named=10)
     weights = LabelPropagationCandidates(m=10, k=5, alpha=0.99).build(photos).weights
     expected = np.concatenate([row for _, row in reference(photos, 10, 5, 0.99, 3.0).values()])
     np.testing.assert_allclose(weights, expected, atol=1e-4)

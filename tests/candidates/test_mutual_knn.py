@@ -1,18 +1,10 @@
 import numpy as np
 import pytest
+from candidates.drawn import random_photos
 
 from fgvr.candidates.base import NamedPhotos
 from fgvr.candidates.mutual_knn import MutualKnnCandidates
 from fgvr.errors import FgvrError
-
-
-def random_photos(count=60, dim=6, num_classes=40, distinct=None, seed=0):
-    """Photos with 0 to 2 names; only ``distinct`` of them differ."""
-    generator = np.random.default_rng(seed)
-    features = generator.normal(size=(distinct or count, dim))[generator.permutation(count) % (distinct or count)]
-    features = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
-    labels = [tuple(generator.permutation(num_classes)[: generator.integers(3)].tolist()) for _ in range(count)]
-    return NamedPhotos(tuple(f"{photo:03}.jpg" for photo in range(count)), labels, num_classes, features)
 
 
 def reference(photos, k):
@@ -39,7 +31,7 @@ def reference(photos, k):
 @pytest.mark.parametrize("k", [1, 2, 4, 9, 100])
 @pytest.mark.parametrize("distinct", [None, 12, 1])
 def test_it_is_the_definition(k, distinct):
-    photos = random_photos(distinct=distinct)
+    photos = random_photos(dim=6, num_classes=40, distinct=distinct)
     sets = MutualKnnCandidates(k).build(photos)
     found = {sample_id: indices.tolist() for sample_id, (indices, _) in zip(sets.sample_ids, sets, strict=True)}
     assert found == reference(photos, k)
@@ -47,7 +39,7 @@ def test_it_is_the_definition(k, distinct):
 
 
 def test_as_many_named_photos_as_a_neighbourhood_holds():
-    photos = random_photos(count=12)
+    photos = random_photos(count=12, dim=6, num_classes=40)
     k = sum(bool(names) for names in photos.labels)
     sets = MutualKnnCandidates(k).build(photos)
     assert dict(zip(sets.sample_ids, (row.tolist() for row, _ in sets), strict=True)) == reference(photos, k)

@@ -7,16 +7,8 @@ from fgvr.classifiers.closed_form.soft_names import SoftNames
 from fgvr.errors import FgvrError
 from fgvr.heads.linear import LinearHead
 from fgvr.testing.heads import check_head
-from fgvr.testing.tiny import TinyBackbone
 
 CLASSES, PHOTOS = 4, 30
-
-
-@pytest.fixture(scope="module")
-def backbone():
-    backbone = TinyBackbone()
-    backbone.load()
-    return backbone
 
 
 def support(dim, seed=0):

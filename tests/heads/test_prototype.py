@@ -5,7 +5,6 @@ import torch.nn.functional as F
 from fgvr.errors import FgvrError
 from fgvr.heads.prototype import PrototypeHead
 from fgvr.testing.backbones import check_features
-from fgvr.testing.tiny import TinyBackbone
 
 NAMES = ["cat", "Great_Pyrenees", "oat milk"]
 
@@ -32,13 +31,6 @@ def slow_update(prototypes, classes, features, momentum, normalize):
                 length = sum(value**2 for value in moved[c]) ** 0.5
                 moved[c] = [value / length for value in moved[c]]
     return moved
-
-
-@pytest.fixture(scope="module")
-def backbone():
-    backbone = TinyBackbone()
-    backbone.load()
-    return backbone
 
 
 def test_built_from_the_class_names(backbone):

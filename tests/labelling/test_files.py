@@ -36,21 +36,6 @@ def test_files_of_older_runs_are_read(tmp_path):
     assert read_labels_file(path) == LABELS[:2]
 
 
-def test_a_write_that_breaks_off_leaves_the_old_file(tmp_path, monkeypatch):
-    def disk_full(table, path):
-        path.write_bytes(b"PAR1 half of it")
-        raise OSError("no space left")
-
-    path = tmp_path / "labels.parquet"
-    write_labels(LABELS, path)
-    monkeypatch.setattr(pq, "write_table", disk_full)
-    with pytest.raises(OSError, match="no space left"):
-        write_labels([], path)
-    monkeypatch.undo()
-    assert read_labels_file(path) == LABELS
-    assert [entry.name for entry in tmp_path.iterdir()] == ["labels.parquet"]
-
-
 def test_a_missing_file(tmp_path):
     with pytest.raises(FgvrError, match=r"no .*labels\.parquet.*the label stage writes it"):
         read_labels_file(tmp_path / "labels.parquet")

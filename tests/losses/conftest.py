@@ -25,6 +25,14 @@ def labels():
 
 
 @pytest.fixture
+def everything():
+    """One photo whose candidates are all of the two classes."""
+    return PartialLabels(
+        torch.tensor([0]), torch.tensor([[1, 0]]), torch.ones(1, 2, dtype=torch.bool), torch.ones(1, 2)
+    )
+
+
+@pytest.fixture
 def batches():
     """Logits of four steps on all four photos."""
     return [2 * torch.randn(4, 5, generator=torch.Generator().manual_seed(seed)) for seed in range(4)]
@@ -41,6 +49,7 @@ def train():
             loss.step = replace(loss.step, epoch=epoch, epochs=epochs, **context)
             values.append(loss(logits, labels))
             loss.write_state(labels.rows, loss.new_state(logits, labels))
+            loss.end_epoch(labels)
         return torch.stack(values)
 
     return run

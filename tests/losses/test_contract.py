@@ -1,8 +1,11 @@
 import functools
+import math
 
 import pytest
 import torch
 
+from fgvr.errors import FgvrError
+from fgvr.losses.abs_gce import AbsGCELoss
 from fgvr.losses.alim import AlimLoss
 from fgvr.losses.base import Loss
 from fgvr.losses.ce import CELoss
@@ -40,6 +43,43 @@ def test_contract_with_options(loss, options):
     check_loss(functools.partial(loss, **options))
 
 
+@pytest.mark.parametrize(
+    ("loss", "option", "value"),
+    [
+        *((AbsGCELoss, "gamma", value) for value in (0.0, 1.1, math.nan)),
+        *((ProdenLoss, "momentum", value) for value in (-0.1, 1.0, math.nan)),
+        (ProdenLoss, "update", "later"),
+        *((LwsLoss, *option) for option in (("beta", -1.0), ("surrogate", "hinge"))),
+        *((PicoLoss, *option) for option in (("momentum", 1.1), ("final_momentum", math.nan), ("start_epoch", -1))),
+        *((CrdpllLoss, *option) for option in (("weight", -1.0), ("ramp", 0.0), ("momentum", 1.0))),
+        *((AlimLoss, *option) for option in (("noise_rate", 1.0), ("warmup_epochs", 0), ("temperature", 0.0))),
+        *((NearLoss, *option) for option in (("warmup_epochs", 0), ("temperature", 0.0), ("temperature", math.nan))),
+        *((PopLoss, *option) for option in (("window", 0), ("warmup_epochs", -1), ("theta", 1.0))),
+        *((PopLoss, *option) for option in (("theta_max", -0.1), ("growth", math.nan))),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(loss, option, value):
+    with pytest.raises(FgvrError, match=rf"loss\.{option} (is )?'?{value}"):
+        loss(**{option: value})
+
+
+def broken(kind, **methods):
+    return type("BrokenLoss", (kind,), methods)
+
+
+def of_all_columns(self, logits, labels):
+    return -torch.log_softmax(logits.float(), dim=1).gather(1, labels.candidates).mean(dim=1)
+
+
+def in_half_precision(self, logits, labels):
+    return logits.gather(1, labels.candidates).masked_fill(~labels.mask, -torch.inf).softmax(dim=1)
+
+
+class ForgetfulLoss(ProdenLoss):
+    def get_extra_state(self):
+        return {"state": torch.zeros_like(self.state), "key": self.state_key}
+
+
 class MeanLoss(CELoss):
     def forward(self, logits, labels):
         return super().forward(logits, labels).mean()
@@ -62,26 +102,6 @@ class CenteredLoss(CELoss):
         return super().forward(logits.float() - logits.float().mean(dim=0), labels)
 
 
-class MaskBlindLoss(Loss):
-    def forward(self, logits, labels):
-        return -torch.log_softmax(logits.float(), dim=1).gather(1, labels.candidates).mean(dim=1)
-
-
-class AliasingLoss(ProdenLoss):
-    def init_state(self, labels):
-        return labels.weights
-
-
-class ForgetfulLoss(ProdenLoss):
-    def get_extra_state(self):
-        return {"state": torch.zeros_like(self.state), "key": self.state_key}
-
-
-class CountingLoss(ProdenLoss):
-    def write_state(self, rows, state):
-        self.state.index_add_(0, rows, state)
-
-
 class KeylessLoss(ProdenLoss):
     def set_extra_state(self, state):
         self.state = state["state"]
@@ -96,11 +116,6 @@ class BatchPrototypesLoss(PicoLoss):
 class BatchStateLoss(ProdenLoss):
     def new_state(self, logits, labels):
         return super().new_state(logits.float() - logits.float().mean(dim=0), labels)
-
-
-class HalfPrecisionStateLoss(ProdenLoss):
-    def new_state(self, logits, labels):
-        return logits.gather(1, labels.candidates).masked_fill(~labels.mask, -torch.inf).softmax(dim=1)
 
 
 class DrawingLoss(ProdenLoss):
@@ -156,16 +171,19 @@ class AlwaysViewsLoss(CrdpllLoss):
         (LogOfSoftmaxLoss, "not finite"),
         (CenteredLoss, "rest of the batch"),
         (BatchPrototypesLoss, "rest of the batch"),
-        (MaskBlindLoss, "padding"),
-        (AliasingLoss, "weights was changed"),
-        (ForgetfulLoss, "does not survive a checkpoint"),
-        (CountingLoss, "twice"),
+        (broken(Loss, forward=of_all_columns), "padding"),
+        (broken(ProdenLoss, init_state=lambda self, labels: labels.weights), "weights was changed"),
+        (
+            ForgetfulLoss,
+            "does not survive a checkpoint",
+        ),
+        (broken(ProdenLoss, write_state=lambda self, index, rows: self.state.index_add_(0, index, rows)), "twice"),
         (BatchStateLoss, "two processes"),
         (DrawingLoss, "draws at random"),
         (WideningLoss, "changes the state's shape"),
         (MovingMaskLoss, "mask was changed"),
         (LocalEndLoss, "what else this process has seen"),
-        (HalfPrecisionStateLoss, "is not computed in float32"),
+        (broken(ProdenLoss, new_state=in_half_precision), "is not computed in float32"),
         (KeylessLoss, "another key"),
     ],
 )

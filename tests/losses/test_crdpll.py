@@ -3,7 +3,6 @@ import math
 import pytest
 import torch
 
-from fgvr.errors import FgvrError
 from fgvr.losses.crdpll import CrdpllLoss
 
 
@@ -54,9 +53,3 @@ def test_half_precision_views_are_computed_on_in_float32(labels, batches, train)
     further = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(9)).half()
     found = train(CrdpllLoss(), labels, batches, view_logits=further)
     assert torch.equal(found, train(CrdpllLoss(), labels, batches, view_logits=further.float()))
-
-
-@pytest.mark.parametrize(("option", "value"), [("weight", -1.0), ("ramp", 0.0), ("momentum", 1.0)])
-def test_options_that_make_no_sense_are_refused(option, value):
-    with pytest.raises(FgvrError, match=rf"loss\.{option}"):
-        CrdpllLoss(**{option: value})

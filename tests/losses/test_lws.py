@@ -3,7 +3,6 @@ import math
 import pytest
 import torch
 
-from fgvr.errors import FgvrError
 from fgvr.losses.lws import LwsLoss
 
 
@@ -61,9 +60,3 @@ def test_a_set_of_all_classes_has_no_others(labels):
     loss.setup(sets, key="")
     expected = -(everything.weights[0] * logits.log_softmax(dim=1)[0, [2, 0, 1]]).sum()
     torch.testing.assert_close(loss(logits, sets)[0], expected)
-
-
-@pytest.mark.parametrize(("options", "key"), [({"beta": -1.0}, "beta"), ({"surrogate": "hinge"}, "surrogate")])
-def test_options_that_make_no_sense_are_refused(options, key):
-    with pytest.raises(FgvrError, match=rf"loss\.{key}"):
-        LwsLoss(**options)

@@ -9,8 +9,7 @@ import torch
 from fgvr.candidates.base import NamedPhotos
 from fgvr.candidates.single import own_names
 from fgvr.candidates.union import UnionCandidates
-from fgvr.errors import FgvrError
-from fgvr.losses.base import PartialLabels, StepContext
+from fgvr.losses.base import PartialLabels
 from fgvr.losses.near import NearLoss, clean_probability
 from fgvr.losses.proden import ProdenLoss
 from fgvr.registry import CANDIDATES
@@ -72,20 +71,8 @@ def reference(batches, sets, warmup, temperature):
     return torch.tensor(steps), clean
 
 
-def train(loss, labels, batches):
-    """Losses of every step, one an epoch."""
-    loss.setup(labels, key="")
-    values = []
-    for epoch, logits in enumerate(batches):
-        loss.step = StepContext(epoch, len(batches))
-        values.append(loss(logits, labels))
-        loss.write_state(labels.rows, loss.new_state(logits, labels))
-        loss.end_epoch(labels)
-    return torch.stack(values)
-
-
 @pytest.mark.parametrize(("warmup", "temperature"), [(1, 0.5), (1, 1.0), (2, 0.5), (3, 2.0), (9, 0.5)])
-def test_losses_targets_and_split_are_the_formula(labels, sets, batches, warmup, temperature):
+def test_losses_targets_and_split_are_the_formula(labels, sets, batches, warmup, temperature, train):
     loss = NearLoss(warmup, temperature)
     found = train(loss, labels, batches)
     expected, clean = reference(torch.stack(batches), sets, warmup, temperature)
@@ -93,19 +80,19 @@ def test_losses_targets_and_split_are_the_formula(labels, sets, batches, warmup,
     torch.testing.assert_close(loss.state[:, -1], torch.tensor(clean), rtol=0, atol=1e-4)
 
 
-def test_the_warm_up_is_proden(labels, batches):
+def test_the_warm_up_is_proden(labels, batches, train):
     near, proden = NearLoss(warmup_epochs=4), ProdenLoss()
     assert torch.equal(train(near, labels, batches), train(proden, labels, batches))
     assert near.state[:, -1].any(), "the last epoch of the warm-up ends with a split"
 
 
-def test_a_photo_with_one_candidate_keeps_it(labels, batches):
+def test_a_photo_with_one_candidate_keeps_it(labels, batches, train):
     loss = NearLoss(warmup_epochs=1)
     train(loss, labels, batches)
     assert loss.state[0, :3].tolist() == [1.0, 0.0, 0.0]
 
 
-def test_a_wrong_name_is_left_for_a_candidate_and_a_right_one_is_kept():
+def test_a_wrong_name_is_left_for_a_candidate_and_a_right_one_is_kept(train):
     """Ten photos of two classes; the model is sure of all, and of the last two the name is the other class."""
     count = 10
     labels = PartialLabels(
@@ -250,22 +237,16 @@ def test_where_weights_differ_the_own_name_is_what_weighs_most(labels, batches):
     torch.testing.assert_close(against, torch.nn.functional.cross_entropy(batches[0], own, reduction="none"))
 
 
-def test_the_split_is_logged_once_an_epoch(labels, batches, caplog):
+def test_the_split_is_logged_once_an_epoch(labels, batches, caplog, train):
     with caplog.at_level(logging.INFO, logger="fgvr"):
         train(NearLoss(warmup_epochs=2), labels, batches)
     assert [record.getMessage().split(":")[0] for record in caplog.records] == [f"NeaR, epoch {n}" for n in (2, 3, 4)]
 
 
 @pytest.mark.parametrize(("warmup", "warnings"), [(3, 0), (4, 1), (5, 1)])
-def test_too_few_epochs_for_a_split_are_warned_of_once(labels, batches, caplog, warmup, warnings):
+def test_too_few_epochs_for_a_split_are_warned_of_once(labels, batches, caplog, warmup, warnings, train):
     with caplog.at_level(logging.WARNING, logger="fgvr"):
         train(NearLoss(warmup_epochs=warmup), labels, batches)
     assert len(caplog.messages) == warnings
     if warnings:
         assert f"loss.warmup_epochs is {warmup} and trainer.max_epochs 4" in caplog.text
-
-
-@pytest.mark.parametrize(("option", "value"), [("warmup_epochs", 0), ("temperature", 0.0), ("temperature", math.nan)])
-def test_options_that_make_no_sense_are_refused(option, value):
-    with pytest.raises(FgvrError, match=rf"loss\.{option}"):
-        NearLoss(**{option: value})

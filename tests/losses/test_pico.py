@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from fgvr.errors import FgvrError
 from fgvr.losses.pico import PicoLoss
 
 
@@ -46,9 +45,3 @@ def test_losses_and_weights_are_the_formula(labels, sets, batches, train, featur
 def test_features_are_needed(labels, batches, train):
     with pytest.raises(RuntimeError, match=r"PicoLoss needs image and class features.*loss\.step"):
         train(PicoLoss(), labels, batches)
-
-
-@pytest.mark.parametrize(("option", "value"), [("momentum", 1.1), ("final_momentum", math.nan), ("start_epoch", -1)])
-def test_options_that_make_no_sense_are_refused(option, value):
-    with pytest.raises(FgvrError, match=rf"loss\.{option}"):
-        PicoLoss(**{option: value})

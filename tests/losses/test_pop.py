@@ -68,12 +68,3 @@ def test_a_checkpoint_with_another_window_is_refused(labels):
         each.setup(labels, key="")
     with pytest.raises(FgvrError, match=r"PopLoss had other options: its state is \(4, 12\) and this run's \(4, 15\)"):
         loss.load_state_dict(saved.state_dict())
-
-
-@pytest.mark.parametrize(
-    ("option", "value"),
-    [("window", 0), ("warmup_epochs", -1), ("theta", 1.0), ("theta_max", -0.1), ("growth", math.nan)],
-)
-def test_options_that_make_no_sense_are_refused(option, value):
-    with pytest.raises(FgvrError, match=rf"loss\.{option}"):
-        PopLoss(**{option: value})

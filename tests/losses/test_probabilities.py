@@ -1,28 +1,7 @@
 import pytest
 import torch
 
-from fgvr.losses.probabilities import inside_softmax, log_complement, non_candidates, outside_softmax, uniform_weights
-
-
-def test_non_candidates_are_what_the_sets_leave_out(labels, sets):
-    outside = non_candidates(torch.zeros(4, 5), labels)
-    assert [[k for k in range(5) if not row[k]] for row in outside.tolist()] == [sorted(row) for row in sets[0]]
-
-
-def test_uniform_weights(labels):
-    assert uniform_weights(labels)[:2].tolist() == [[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]]
-
-
-def test_softmax_inside_and_outside_are_shares_of_the_softmax(labels, batches):
-    probs, outside = batches[0].softmax(dim=1), non_candidates(batches[0], labels)
-    inside = probs.gather(1, labels.candidates) * labels.mask
-    torch.testing.assert_close(inside_softmax(batches[0], labels), inside / inside.sum(dim=1, keepdim=True))
-    others = probs * outside
-    torch.testing.assert_close(outside_softmax(batches[0], outside), others / others.sum(dim=1, keepdim=True))
-
-
-def test_no_class_outside_gives_zeros():
-    assert not outside_softmax(torch.randn(2, 3), torch.zeros(2, 3, dtype=torch.bool)).any()
+from fgvr.losses.probabilities import log_complement
 
 
 @pytest.mark.parametrize("scale", [1.0, 10.0, 300.0])

@@ -3,28 +3,18 @@ import math
 import pytest
 import torch
 
-from fgvr.errors import FgvrError
-from fgvr.losses.base import PartialLabels
 from fgvr.losses.ce import CELoss
 from fgvr.losses.proden import ProdenLoss
-
-SETS = [[4], [2, 1], [3, 0, 1], [1, 4]]
-WEIGHTS = [[1.0], [0.75, 0.25], [0.5, 0.3, 0.2], [0.5, 0.5]]
+from fgvr.losses.rc import RCLoss
 
 
-@pytest.fixture
-def labels():
-    candidates, weights = (torch.tensor([row + [0] * (3 - len(row)) for row in rows]) for rows in (SETS, WEIGHTS))
-    return PartialLabels(torch.arange(4), candidates, weights > 0, weights)
-
-
-def reference(batches, momentum):
+def reference(batches, sets, momentum):
     """Losses of every step from the formulas of the paper, one number at a time."""
-    weights = [list(row) for row in WEIGHTS]
+    sets, weights = sets
     steps = []
     for logits in batches:
         losses = []
-        for i, candidates in enumerate(SETS):
+        for i, candidates in enumerate(sets):
             exp = [math.exp(z) for z in logits[i].tolist()]
             losses.append(-sum(weights[i][k] * math.log(exp[c] / sum(exp)) for k, c in enumerate(candidates)))
             inside = sum(exp[c] for c in candidates)
@@ -34,26 +24,19 @@ def reference(batches, momentum):
     return torch.tensor(steps)
 
 
-def step(loss, logits, labels):
-    values = loss(logits, labels)
-    loss.write_state(labels.rows, loss.new_state(logits, labels))
-    return values
+@pytest.mark.parametrize(("loss", "momentum"), [(ProdenLoss(0.0), 0.0), (ProdenLoss(0.9), 0.9), (RCLoss(), 0.0)])
+def test_losses_and_weights_are_the_formulas(labels, sets, batches, train, loss, momentum):
+    torch.testing.assert_close(train(loss, labels, batches), reference(batches, sets, momentum))
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_losses_and_weights_are_the_formulas(labels, momentum):
-    batches = [2 * torch.randn(4, 5, generator=torch.Generator().manual_seed(seed)) for seed in range(4)]
-    loss = ProdenLoss(momentum)
-    loss.setup(labels, key="")
-    losses = torch.stack([step(loss, logits, labels) for logits in batches])
-    torch.testing.assert_close(losses, reference(batches, momentum))
+def test_the_weights_of_rc_come_from_a_forward_after_the_step():
+    assert RCLoss().refresh
+    assert ProdenLoss(update="refresh").refresh
+    assert not ProdenLoss().refresh
 
 
-def test_the_first_step_is_cross_entropy_against_the_candidate_weights(labels):
-    logits = torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
-    loss = ProdenLoss()
-    loss.setup(labels, key="")
-    assert torch.equal(loss(logits, labels), CELoss()(logits, labels))
+def test_the_first_step_is_cross_entropy_against_the_candidate_weights(labels, batches, train):
+    assert torch.equal(train(ProdenLoss(), labels, batches[:1])[0], CELoss()(batches[0], labels))
 
 
 def test_a_weight_that_underflowed_comes_back(labels):
@@ -77,14 +60,3 @@ def test_no_gradient_flows_through_the_weights(labels):
 def test_setup_is_needed(labels):
     with pytest.raises(RuntimeError, match="setup"):
         ProdenLoss()(torch.zeros(4, 5), labels)
-
-
-def test_an_update_that_nobody_knows_is_refused():
-    with pytest.raises(FgvrError, match=r"loss\.update is 'later'"):
-        ProdenLoss(update="later")
-
-
-@pytest.mark.parametrize("momentum", [-0.1, 1.0, math.nan])
-def test_a_momentum_that_makes_no_sense_is_refused(momentum):
-    with pytest.raises(FgvrError, match=r"loss\.momentum"):
-        ProdenLoss(momentum)

@@ -3,7 +3,6 @@ import pytest
 
 from fgvr.errors import FgvrError
 from fgvr.registry import SELECTIONS
-from fgvr.selections.base import Selection
 from fgvr.selections.random import RandomSelection
 from fgvr.testing.selections import check_selection
 
@@ -34,36 +33,21 @@ def test_half_precision_is_good_enough(name):
     assert len(SELECTIONS.load(name)(10).choose([str(number) for number in range(40)], features)) == 10
 
 
-class Unsorted(RandomSelection):
-    def choose(self, sample_ids, features):
-        return super().choose(sample_ids, features)[::-1]
+def choosing(choose):
+    """A selection that chooses by this function of itself, the sample ids and the features."""
+    return type("Choosing", (RandomSelection,), {"choose": choose})
 
 
-class TooFew(RandomSelection):
-    def choose(self, sample_ids, features):
-        return super().choose(sample_ids, features)[1:]
+def after_drawing(change):
+    return choosing(lambda self, *photos: change(RandomSelection.choose(self, *photos)))
 
 
-class AsList(RandomSelection):
-    def choose(self, sample_ids, features):
-        return super().choose(sample_ids, features).tolist()
+def first_photos(self, sample_ids, features):
+    return np.arange(min(self.n, len(sample_ids)))
 
 
-class FirstPhotos(Selection):
-    def choose(self, sample_ids, features):
-        return np.arange(min(self.n, len(sample_ids)))
-
-
-class Restless(Selection):
-    generator = np.random.default_rng(0)
-
-    def choose(self, sample_ids, features):
-        return np.sort(self.generator.permutation(len(sample_ids))[: self.n])
-
-
-class AnotherForEachSize(RandomSelection):
-    def choose(self, sample_ids, features):
-        return RandomSelection(self.n, seed=self.n).choose(sample_ids, features)
+def restless(self, sample_ids, features, generator=np.random.default_rng(0)):  # noqa: B008
+    return np.sort(generator.permutation(len(sample_ids))[: self.n])
 
 
 class Scribbling(RandomSelection):
@@ -83,12 +67,20 @@ class AnyNumber(RandomSelection):
 @pytest.mark.parametrize(
     ("kind", "draws", "message"),
     [
-        (Unsorted, False, "expected rising numbers"),
-        (TooFew, False, r"shape \(0,\); expected whole numbers of shape \(1,\)"),
-        (AsList, False, "a list, not an array"),
-        (FirstPhotos, False, "depends on the order of the photos"),
-        (Restless, True, "choose differently"),
-        (AnotherForEachSize, True, "not all of the"),
+        (after_drawing(lambda numbers: numbers[::-1]), False, "expected rising numbers"),
+        (
+            after_drawing(lambda numbers: numbers[1:]),
+            False,
+            r"shape \(0,\); expected whole numbers of shape \(1,\)",
+        ),
+        (after_drawing(lambda numbers: numbers.tolist()), False, "a list, not an array"),
+        (
+            choosing(first_photos),
+            False,
+            "depends on the order of the photos",
+        ),
+        (choosing(restless), True, "choose differently"),
+        (choosing(lambda self, *photos: RandomSelection(self.n, seed=self.n).choose(*photos)), True, "not all of the"),
         (Scribbling, False, "changed the photos"),
         (lambda n, seed: RandomSelection(n), True, "the seed makes no difference"),
         (AnyNumber, True, "n is 0"),

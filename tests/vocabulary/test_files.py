@@ -40,21 +40,6 @@ def test_the_file_is_for_people(vocabulary, tmp_path):
     assert pug in json.loads(path.read_text(encoding="utf-8"))["classes"]
 
 
-def test_a_failed_write_leaves_the_old_file(vocabulary, tmp_path, monkeypatch):
-    def full(path, text, encoding):
-        path.write_bytes(b"{")
-        raise OSError("disk full")
-
-    path = tmp_path / "v.json"
-    write_vocabulary(vocabulary, path)
-    with monkeypatch.context() as patch:
-        patch.setattr("pathlib.Path.write_text", full)
-        with pytest.raises(OSError, match="disk full"):
-            write_vocabulary(known_vocabulary(["Auk"]), path)
-    assert read_vocabulary(path) == vocabulary
-    assert [file.name for file in tmp_path.iterdir()] == ["v.json"]
-
-
 def test_a_class_may_be_renamed_by_hand(vocabulary, tmp_path):
     path = tmp_path / "v.json"
     write_vocabulary(vocabulary, path)
