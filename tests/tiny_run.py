@@ -2,7 +2,10 @@
 
 import csv
 import json
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +56,13 @@ OPTIONS = [
     *["--model", "coop", "--model.backbone", "fgvr.testing.tiny.TinyBackbone", "--model.head", "prompt"],
     *["--model.head.n_ctx", "4", "--model.lr", "0.1", "--trainer.accelerator", "cpu", "--trainer.max_epochs", "6"],
 ]
+
+
+def fit_in_two_processes(options, **environment):
+    """``fgvr fit`` as a user starts it on two devices."""
+    ddp = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    subprocess.run([sys.executable, "-m", "fgvr", "fit", *options, *ddp], check=True, timeout=300, env=variables)
 
 
 @pytest.fixture

@@ -1,10 +1,13 @@
 """Photos with known class names, and a trainer, for methods that train the towers."""
 
+from pathlib import Path
+
 import pytest
 from lightning.pytorch import Trainer
 
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.datasets.manifest import ManifestDataset
+from fgvr.labelers.recorded import RecordedLabeler
 
 QUIET = [
     pytest.mark.filterwarnings(f"ignore:{message}")
@@ -21,6 +24,14 @@ QUIET = [
 def birds(root="birds", **options):
     """The photos of ``tiny_run`` with their names as the label space."""
     return FgvrDataModule(ManifestDataset(root), **{"class_names": "dataset", "batch_size": 5, **options})
+
+
+def labelled_birds(dataset=None, labeler=None, **options):
+    """The same with the names of the recorded replies."""
+    labeler = labeler or RecordedLabeler(Path("replies.jsonl"))
+    data = FgvrDataModule(dataset or ManifestDataset("birds"), labeler, **{"batch_size": 5, **options})
+    data.label()
+    return data
 
 
 def trainer(folder, **options):

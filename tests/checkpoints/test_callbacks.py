@@ -1,9 +1,7 @@
 import csv
 import json
-import os
+import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,7 +9,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
-from tiny_run import COLOURS, OPTIONS, SUPPORT
+from tiny_run import COLOURS, OPTIONS, SUPPORT, fit_in_two_processes
 
 from fgvr.checkpoints.best_checkpoint import BestCheckpoint
 from fgvr.cli import main
@@ -98,10 +96,9 @@ class Pixels(CoOpMethod):
     needs_pixels = True
 
 
-def test_photos_are_read_for_the_figures_only_where_they_are_asked_for(tiny_run, monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+def test_photos_are_read_for_the_figures_only_where_they_are_asked_for(tiny_run):
     fit(*HOLDOUT, "--data.augment", "true", "--trainer.max_epochs", "2")
-    pixels = ["--model", "test_callbacks.Pixels", *TINY_MODEL]
+    pixels = ["--model", "checkpoints.test_callbacks.Pixels", *TINY_MODEL]
     more = [*HOLDOUT, "--data.augment", "true", "--trainer.max_epochs", "2", *pixels]
     fit(*more)
     assert logged("runs/run/1") == {}
@@ -153,23 +150,13 @@ class Stop(Callback):
             raise SystemExit("killed")
 
 
-def test_a_resumed_run_knows_the_best_so_far(tiny_run, monkeypatch, capsys):
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+def test_a_resumed_run_knows_the_best_so_far(tiny_run, capsys):
     fit(*BEST, "--model.lr", "1", "--run.name", "whole")
     epoch = row("runs/whole/0")["selected"]["epoch"]
     assert epoch < 4, "else the best would not be older than the stop"
-    stopped = [
-        *OPTIONS,
-        *BEST,
-        "--model.lr",
-        "1",
-        "--run.name",
-        "stopped",
-        "--trainer.callbacks+",
-        "test_callbacks.Stop",
-    ]
+    stop = ["--run.name", "stopped", "--trainer.callbacks+", "checkpoints.test_callbacks.Stop"]
     with pytest.raises(SystemExit, match="killed"):
-        main(["fit", *stopped])
+        fit(*BEST, "--model.lr", "1", *stop)
     # the folder may have been moved
     shutil.move("runs/stopped/0", "runs/stopped/1")
     resume = ["--ckpt_path", "runs/stopped/1/checkpoints/last.ckpt"]
@@ -256,9 +243,8 @@ class Elsewhere(CoOpMethod):
         return [BestCheckpoint(Path("elsewhere"), "train/loss")]
 
 
-def test_only_the_checkpoint_that_fgvr_keeps_itself_is_taken(tiny_run, monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    fit("--trainer.max_epochs", "2", "--model", "test_callbacks.Elsewhere", *TINY_MODEL)
+def test_only_the_checkpoint_that_fgvr_keeps_itself_is_taken(tiny_run):
+    fit("--trainer.max_epochs", "2", "--model", "checkpoints.test_callbacks.Elsewhere", *TINY_MODEL)
     assert Path("elsewhere/best.ckpt").is_file()
     assert "selected" not in row()
 
@@ -284,9 +270,7 @@ def test_two_processes_choose_as_one_does(tiny_run):
     # 6 epochs, 16 photos of which 6 are held out: 5 of them in the first batch, so the shares are uneven
     options = [*OPTIONS, *BEST, "--model.lr", "1"]
     assert main(["fit", *options, "--run.name", "one"]) == 0
-    ddp = ["--run.name", "two", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-m", "fgvr", "fit", *options, *ddp], check=True, timeout=300, env=environment)
+    fit_in_two_processes([*options, "--run.name", "two"])
     one, two = logged("runs/one/0"), logged("runs/two/0")
     for figure in FIGURES:
         assert two[figure] == pytest.approx(one[figure], abs=1e-2)
@@ -339,19 +323,10 @@ def test_compared_rows_are_chosen_as_the_run_is(tiny_run, capfd):
 
 def val_photos(root, shared=0):
     """Make the test photo number 4 of each class a validation photo; ``shared`` of them are copies of test photos."""
-    path = root / "birds/manifest.csv"
-    with path.open() as stream:
-        lines = list(csv.DictReader(stream))
-    for line in lines:
-        number = Path(line["file"]).stem
-        if number.endswith(f"_{SUPPORT}"):
-            line["split"] = "val"
-            if int(number[0]) < shared:
-                shutil.copy(root / f"birds/photos/{number[0]}_{SUPPORT + 1}.png", root / "birds" / line["file"])
-    with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, ["file", "class_name", "split"])
-        writer.writeheader()
-        writer.writerows(lines)
+    manifest, photos = root / "birds/manifest.csv", root / "birds/photos"
+    manifest.write_text(re.sub(rf"(_{SUPPORT}\.png,.*),test", r"\1,val", manifest.read_text()))
+    for number in range(shared):
+        shutil.copy(photos / f"{number}_{SUPPORT + 1}.png", photos / f"{number}_{SUPPORT}.png")
 
 
 class Hidden(ModelCheckpoint):
@@ -373,7 +348,7 @@ class Plateau(CoOpMethod):
 MONITORS = [
     ["--trainer.callbacks+", "ModelCheckpoint", "--trainer.callbacks.monitor", "val/cacc"],
     ["--trainer.callbacks+", "EarlyStopping", "--trainer.callbacks.monitor", "val/siou_hyphen"],
-    ["--trainer.callbacks+", "test_callbacks.Hidden"],
+    ["--trainer.callbacks+", "checkpoints.test_callbacks.Hidden"],
     [
         *["--trainer.callbacks+", "fgvr.checkpoints.best_checkpoint.BestCheckpoint"],
         *["--trainer.callbacks.folder", "mine", "--trainer.callbacks.monitor", "val/cacc"],
@@ -383,8 +358,7 @@ MONITORS = [
 
 @pytest.mark.parametrize("command", ["fit", "label"])
 @pytest.mark.parametrize("options", MONITORS, ids=lambda options: options[1])
-def test_true_names_do_not_choose(tiny_run, monkeypatch, capsys, command, options):
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+def test_true_names_do_not_choose(tiny_run, capsys, command, options):
     val_photos(tiny_run)
     assert main([command, *OPTIONS, *options]) == 2
     error = capsys.readouterr().err
@@ -394,10 +368,9 @@ def test_true_names_do_not_choose(tiny_run, monkeypatch, capsys, command, option
     assert not list(Path("runs").glob("*/*/checkpoints"))
 
 
-def test_a_schedule_does_not_follow_true_names(tiny_run, monkeypatch, capsys):
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+def test_a_schedule_does_not_follow_true_names(tiny_run, capsys):
     val_photos(tiny_run)
-    model = ["--model", "test_callbacks.Plateau", "--model.backbone", "fgvr.testing.tiny.TinyBackbone"]
+    model = ["--model", "checkpoints.test_callbacks.Plateau", "--model.backbone", "fgvr.testing.tiny.TinyBackbone"]
     assert main(["fit", *OPTIONS, *model]) == 2
     assert "the learning-rate schedule of Plateau monitors 'val/siou'" in capsys.readouterr().err
 

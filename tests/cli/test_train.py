@@ -1,7 +1,4 @@
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -9,7 +6,7 @@ import pytest
 import torch
 import yaml
 from lightning.pytorch import Callback
-from tiny_run import COLOURS, OPTIONS, SUPPORT, TEST
+from tiny_run import COLOURS, OPTIONS, SUPPORT, TEST, fit_in_two_processes, write_photos
 
 from fgvr.cli import main
 
@@ -62,11 +59,10 @@ class Stop(Callback):
             raise SystemExit("killed")
 
 
-def test_a_run_that_was_stopped_in_mid_epoch_goes_on_as_if_it_had_not_been(tiny_run, monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+def test_a_run_that_was_stopped_in_mid_epoch_goes_on_as_if_it_had_not_been(tiny_run):
     fit("--run.name", "whole")
     with pytest.raises(SystemExit, match="killed"):
-        main(["fit", *OPTIONS, "--run.name", "stopped", "--trainer.callbacks+", "test_train.Stop"])
+        main(["fit", *OPTIONS, "--run.name", "stopped", "--trainer.callbacks+", "cli.test_train.Stop"])
     fit("--run.name", "ignored", "--ckpt_path", "runs/stopped/0/checkpoints/last.ckpt")
     assert {path.name for path in Path("runs/stopped/0").iterdir()} == FILES
     torch.testing.assert_close(context("runs/stopped/0"), context("runs/whole/0"), rtol=0, atol=0)
@@ -77,9 +73,7 @@ def test_a_run_that_was_stopped_in_mid_epoch_goes_on_as_if_it_had_not_been(tiny_
 
 def test_two_processes_do_what_one_does(tiny_run):
     fit("--run.name", "one")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    options = [*OPTIONS, "--run.name", "two", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
-    subprocess.run([sys.executable, "-m", "fgvr", "fit", *options], check=True, timeout=300, env=environment)
+    fit_in_two_processes([*OPTIONS, "--run.name", "two"])
     one, two = (pq.read_table(f"runs/{name}/0/candidates.parquet") for name in ("one", "two"))
     assert two.equals(one)
     torch.testing.assert_close(context("runs/two/0"), context("runs/one/0"), rtol=1e-4, atol=1e-5)
@@ -96,8 +90,6 @@ def test_two_processes_do_what_one_does(tiny_run):
 
 
 def test_training_sees_the_names_that_were_given_and_not_the_true_ones(tiny_run):
-    from tiny_run import write_photos
-
     fit("--run.name", "with")
     other = dict(zip(COLOURS, [*list(COLOURS)[1:], "Nothing Like It"], strict=True))
     write_photos(tiny_run / "birds", other)
@@ -141,9 +133,8 @@ def test_the_test_command_repeats_the_table_of_fit(tiny_run, capsys):
 def test_an_oracle_is_marked_through_its_checkpoint(tiny_run):
     flyp = ["--model", "flyp", "--model.backbone", "fgvr.testing.tiny.TinyBackbone", "--trainer.accelerator", "cpu"]
     known = ["--data.dataset", "manifest", "--data.dataset.root", "birds", "--data.class_names", "dataset", *flyp]
-    assert (
-        main(["fit", *known, "--model.labels", "true", "--trainer.max_epochs", "1", "--model.warmup_steps", "0"]) == 0
-    )
+    quick = ["--trainer.max_epochs", "1", "--model.warmup_steps", "0"]
+    assert main(["fit", *known, *quick, "--model.labels", "true"]) == 0
     assert main(["test", *known, "--ckpt_path", "runs/run/0/checkpoints/last.ckpt"]) == 0
     for run in (0, 1):
         assert json.loads(Path(f"runs/run/{run}/metrics.json").read_text())["flyp"]["oracle"] is True
@@ -174,9 +165,8 @@ class NoteWandb(Callback):
         Path("noted.json").write_text(json.dumps([run.project, run.name, dict(run.config)["data"]["batch_size"]]))
 
 
-def test_weights_and_biases_offline(tiny_run, monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    watch = ["--trainer.callbacks+", "test_train.NoteWandb"]
+def test_weights_and_biases_offline(tiny_run):
+    watch = ["--trainer.callbacks+", "cli.test_train.NoteWandb"]
     fit("--trainer.logger", "WandbLogger", "--trainer.max_epochs", "1", *watch)
     assert json.loads(Path("noted.json").read_text()) == ["fgvr", "run/0", 5]
     assert list(Path("runs/run/0/wandb").glob("offline-run-*/*.wandb"))

@@ -1,13 +1,11 @@
 """What is learned of each photo is the same on one process and on two."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import torch
+from tiny_run import fit_in_two_processes
 
 from fgvr.cli import main
 
@@ -48,10 +46,8 @@ def test_weights_and_candidate_sets_do_not_depend_on_the_number_of_processes(los
     monkeypatch.setenv("FGVR_CACHE", str(tmp_path / "cache"))
     options = [*OPTIONS, "--model.loss", loss, *LOSSES[loss]]
     assert main(["fit", *options, "--run.name", "one"]) == 0
-    two = [*options, "--run.name", "two", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
     # with features that they compute themselves
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "FGVR_CACHE": str(tmp_path / "cache of two")}
-    subprocess.run([sys.executable, "-m", "fgvr", "fit", *two], check=True, timeout=300, env=environment)
+    fit_in_two_processes([*options, "--run.name", "two"], FGVR_CACHE=str(tmp_path / "cache of two"))
 
     sets = [pq.read_table(Path("runs") / name / "0/candidates.parquet") for name in ("one", "two")]
     assert sets[1].equals(sets[0])

@@ -3,20 +3,17 @@ import logging
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Trainer
+from tower_run import labelled_birds, trainer
 
 from fgvr.backbones.paired import PairedBackbone
 from fgvr.data.augmentation import Augmentation
 from fgvr.data.batches import BatchKey, FeatureBatches, PixelBatches
-from fgvr.data.datamodule import FgvrDataModule
 from fgvr.data.photo_features import TRAINING, PhotoFeatures
 from fgvr.datasets.folder import FolderDataset
-from fgvr.datasets.manifest import ManifestDataset
 from fgvr.datasets.scan import scan
 from fgvr.errors import FgvrError
 from fgvr.heads.prompt import PromptHead
 from fgvr.images import open_image
-from fgvr.labelers.recorded import RecordedLabeler
 from fgvr.losses.crdpll import CrdpllLoss
 from fgvr.losses.proden import ProdenLoss
 from fgvr.methods.coop import CoOpMethod
@@ -209,26 +206,10 @@ class Watched(CoOpMethod):
 @pytest.mark.filterwarnings("ignore:.*LeafSpec", "ignore:Found .* eval mode", "ignore:.*many workers")
 @pytest.mark.parametrize("loss", [ProdenLoss, CrdpllLoss])
 def test_training_on_stored_views(tiny_run, caplog, loss):
-    data = FgvrDataModule(
-        ManifestDataset(tiny_run / "birds"),
-        RecordedLabeler(tiny_run / "replies.jsonl"),
-        batch_size=16,
-        augment=True,
-        views=3,
-    )
-    data.label()
+    data = labelled_birds(batch_size=16, augment=True, views=3)
     method = Watched(TinyBackbone(), PromptHead(n_ctx=4), loss=loss(), lr=0.1)
     with caplog.at_level(logging.INFO, "fgvr"):
-        Trainer(
-            accelerator="cpu",
-            default_root_dir=tiny_run / "mine",
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            limit_val_batches=0,
-            max_epochs=4,
-        ).fit(method, datamodule=data)
+        trainer(tiny_run / "mine", max_epochs=4).fit(method, datamodule=data)
     assert "Image features of 3 views: 16 photos, 48 pictures to compute, the others are stored" in caplog.messages
     assert (tiny_run / "mine/neighbours.parquet").is_file()
     epochs = [

@@ -1,8 +1,5 @@
 import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +7,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import torch.nn.functional as F
-from lightning.pytorch import Trainer
 from lightning.pytorch.plugins import MixedPrecision
-from tiny_run import COLOURS, SUPPORT
+from tiny_run import COLOURS, SUPPORT, fit_in_two_processes, write_photos
+from tower_run import labelled_birds, trainer
 
 from fgvr.candidates.knn import KnnCandidates
 from fgvr.cli import main
-from fgvr.data.datamodule import FgvrDataModule
-from fgvr.datasets.manifest import ManifestDataset
 from fgvr.errors import FgvrError
 from fgvr.labelers.fixed import FixedLabeler
-from fgvr.labelers.recorded import RecordedLabeler
 from fgvr.methods.class_means import ClassMeansMethod
 from fgvr.methods.linear import LinearMethod
 from fgvr.testing.tiny import TinyBackbone
@@ -40,24 +34,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec", "ignore:Found .* ev
 
 def fitted(folder, labeler=None, method=None, plugins=(), **options):
     """A method that was fitted and tested from Python, and its data module."""
-    labeler = labeler or RecordedLabeler(Path("replies.jsonl"))
-    data = FgvrDataModule(ManifestDataset(Path("birds")), labeler, **options)
-    data.label()
+    data = labelled_birds(labeler=labeler, **options)
     method = method or ClassMeansMethod(TinyBackbone())
-    trainer = Trainer(
-        accelerator="cpu",
-        default_root_dir=folder,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        limit_val_batches=0,
-        plugins=list(plugins),
-        max_epochs=3,
-    )
-    trainer.fit(method, datamodule=data)
-    assert trainer.current_epoch == (1 if method.closed_form else 3)
-    trainer.test(method, datamodule=data, verbose=False)
+    run = trainer(folder, plugins=list(plugins))
+    run.fit(method, datamodule=data)
+    assert run.current_epoch == (1 if method.closed_form else 3)
+    run.test(method, datamodule=data, verbose=False)
     return method, data
 
 
@@ -139,8 +121,6 @@ def test_a_backbone_of_one_space(tiny_run):
 
 
 def test_true_names_change_nothing(tiny_run):
-    from tiny_run import write_photos
-
     first, _ = fitted(tiny_run / "mine")
     wrong = dict(zip(COLOURS, reversed(COLOURS), strict=True))
     write_photos(tiny_run / "birds", wrong)
@@ -216,9 +196,7 @@ def built_beside(build):
 def test_two_processes_do_what_one_does(tiny_run, method):
     options = [*OPTIONS, "--model", method, "--data.batch_size", "5", "--trainer.max_epochs", "4"]
     assert main(["fit", *options, "--run.name", "one"]) == 0
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    two = [*options, "--run.name", "two", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
-    subprocess.run([sys.executable, "-m", "fgvr", "fit", *two], check=True, timeout=300, env=environment)
+    fit_in_two_processes([*options, "--run.name", "two"])
     states = [
         torch.load(f"runs/{name}/0/checkpoints/last.ckpt", weights_only=True)["state_dict"] for name in ("one", "two")
     ]

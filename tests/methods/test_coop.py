@@ -1,12 +1,10 @@
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from tower_run import labelled_birds, trainer
 
-from fgvr.data.datamodule import FgvrDataModule
-from fgvr.datasets.manifest import ManifestDataset
 from fgvr.errors import FgvrError
 from fgvr.heads.prompt import PromptHead
-from fgvr.labelers.recorded import RecordedLabeler
 from fgvr.losses.base import PartialLabels, state_key
 from fgvr.losses.proden import ProdenLoss
 from fgvr.methods.coop import CoOpMethod
@@ -16,27 +14,11 @@ from fgvr.testing.tiny import TinyBackbone
 
 @pytest.fixture
 def data(tiny_run):
-    return FgvrDataModule(
-        ManifestDataset(tiny_run / "birds"), RecordedLabeler(tiny_run / "replies.jsonl"), batch_size=5
-    )
-
-
-def trainer(folder, **options):
-    return Trainer(
-        accelerator="cpu",
-        default_root_dir=folder,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        limit_val_batches=0,
-        **options,
-    )
+    return labelled_birds()
 
 
 @pytest.mark.filterwarnings("ignore:.*LeafSpec", "ignore:Found .* eval mode", "ignore:.*many workers")
 def test_from_python_without_the_command_line(data, tiny_run):
-    data.label()
     method = CoOpMethod(TinyBackbone(), PromptHead(n_ctx=4), lr=0.1)
     run = trainer(tiny_run / "mine", max_epochs=3)
     run.fit(method, datamodule=data)
@@ -67,7 +49,6 @@ class WatchedLoss(ProdenLoss):
 @pytest.mark.parametrize("update", ["same_forward", "refresh"])
 @pytest.mark.parametrize("needs_features", [False, True])
 def test_a_loss_gets_what_it_asks_for(data, tiny_run, update, needs_features):
-    data.label()
     loss = WatchedLoss(update, needs_features)
     method = CoOpMethod(TinyBackbone(), PromptHead(n_ctx=4), loss=loss, lr=0.1, warmup_epochs=0)
     trainer(tiny_run / "mine", max_epochs=3).fit(method, datamodule=data)

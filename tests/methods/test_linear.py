@@ -1,15 +1,11 @@
 import math
-from pathlib import Path
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
 from tiny_run import COLOURS
+from tower_run import labelled_birds, trainer
 
-from fgvr.data.datamodule import FgvrDataModule
-from fgvr.datasets.manifest import ManifestDataset
 from fgvr.heads.linear import LinearHead
-from fgvr.labelers.recorded import RecordedLabeler
 from fgvr.losses.crdpll import CrdpllLoss
 from fgvr.losses.near import NearLoss
 from fgvr.methods.coop import CoOpMethod
@@ -21,22 +17,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec", "ignore:Found .* ev
 
 
 def run_of(method, epochs=4, **options):
-    data = FgvrDataModule(
-        ManifestDataset(Path("birds")), RecordedLabeler(Path("replies.jsonl")), batch_size=5, **options
-    )
-    data.label()
-    trainer = Trainer(
-        accelerator="cpu",
-        default_root_dir="mine",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        limit_val_batches=0,
-        max_epochs=epochs,
-    )
-    trainer.fit(method, datamodule=data)
-    trainer.test(method, datamodule=data, verbose=False)
+    data = labelled_birds(**options)
+    run = trainer("mine", max_epochs=epochs)
+    run.fit(method, datamodule=data)
+    run.test(method, datamodule=data, verbose=False)
     return method, data
 
 

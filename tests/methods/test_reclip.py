@@ -3,14 +3,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Trainer
 from torch import nn
 from torch.nn import functional as F
+from tower_run import QUIET, birds, trainer
 
 from fgvr.backbones.open_clip import OpenClipBackbone
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.datasets.fieldguide import FieldguideDataset
-from fgvr.datasets.manifest import ManifestDataset
 from fgvr.errors import FgvrError
 from fgvr.methods import reclip as module
 from fgvr.methods.reclip import ReclipMethod
@@ -20,7 +19,8 @@ from fgvr.reports.recorder import RunRecorder
 from fgvr.runs import RunFolder
 from fgvr.testing.tiny import TinyBackbone
 
-QUIET = [pytest.mark.filterwarnings(f"ignore:{words}") for words in (".*LeafSpec", "Found .* eval mode", ".*workers")]
+pytestmark = QUIET
+
 NAMES = ("house finch", "blue jay", "monk parakeet", "atlantic canary")
 
 
@@ -49,21 +49,9 @@ class NormedBackbone(TinyBackbone):
         return F.normalize(self.text_norm(hidden)[0], dim=-1)
 
 
-def trainer(folder, **options):
-    return Trainer(
-        accelerator="cpu",
-        default_root_dir=folder,
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        limit_val_batches=0,
-        **{"enable_checkpointing": False, **options},
-    )
-
-
 @pytest.fixture
 def data(tiny_run):
-    return FgvrDataModule(ManifestDataset(tiny_run / "birds"), class_names="dataset", batch_size=5)
+    return birds()
 
 
 def built(**options):
@@ -73,13 +61,6 @@ def built(**options):
     return method
 
 
-def quiet(test):
-    for mark in QUIET:
-        test = mark(test)
-    return test
-
-
-@quiet
 def test_both_branches_learn_and_the_backbone_does_not(data, tiny_run):
     method = ReclipMethod(NormedBackbone(), ["a photo of a {}.", "{}"], text_lr=0.01, image_lr=0.01, k=4)
     run = trainer(tiny_run / "mine", max_epochs=3)
@@ -98,7 +79,6 @@ def test_both_branches_learn_and_the_backbone_does_not(data, tiny_run):
     assert list(method.classifiers())[-1] == method.row
 
 
-@quiet
 def test_all_rows_but_the_untuned_one_took_the_training(data, tiny_run):
     recorder = RunRecorder(RunFolder(tiny_run / "mine"))
     recorder.folder.path.mkdir()
@@ -113,7 +93,6 @@ def test_all_rows_but_the_untuned_one_took_the_training(data, tiny_run):
     assert next(iter(seconds)) == "zero_shot"
 
 
-@quiet
 def test_pseudo_labels_and_the_step_are_the_definition(data, tiny_run, monkeypatch):
     steps = []
     monkeypatch.setattr(ReclipMethod, "on_before_optimizer_step", lambda self, optimizer: steps.append(gradients(self)))
@@ -176,7 +155,6 @@ def test_only_photos_on_which_both_branches_agree_have_a_label(monkeypatch, proj
     np.testing.assert_array_equal(means[0], first[0])
 
 
-@quiet
 @pytest.mark.parametrize("agreed", [[], [0, 3]])
 def test_photos_without_a_label_do_not_count(data, tiny_run, monkeypatch, agreed):
     labels = torch.full((16,), -1)
@@ -243,12 +221,11 @@ def test_checkpoints_hold_what_was_learned_only():
         other.load_state_dict(state)
 
 
-@quiet
 def test_a_resumed_run_equals_an_unbroken_one(data, tiny_run):
     def fit(folder, epochs, checkpoint=None):
         method = ReclipMethod(NormedBackbone(), text_lr=0.01, image_lr=0.01, k=4)
         run = trainer(tiny_run / folder, max_epochs=epochs)
-        again = FgvrDataModule(ManifestDataset(tiny_run / "birds"), class_names="dataset", batch_size=5)
+        again = birds()
         run.fit(method, datamodule=again, ckpt_path=checkpoint, weights_only=True)
         run.save_checkpoint(tiny_run / folder / "end.ckpt")
         return method.state_dict()
@@ -260,7 +237,6 @@ def test_a_resumed_run_equals_an_unbroken_one(data, tiny_run):
         torch.testing.assert_close(resumed[name], value, rtol=0, atol=0)
 
 
-@quiet
 def test_drawn_birds(tmp_path, monkeypatch):
     monkeypatch.setenv("FGVR_CACHE", str(tmp_path / "cache"))
     birds = FieldguideDataset(species=6, support=8, test=4, part="development")

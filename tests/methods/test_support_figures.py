@@ -7,6 +7,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 from tiny_run import COLOURS, OPTIONS, SUPPORT
+from tower_run import labelled_birds, trainer
 
 from fgvr.candidates.knn import KnnCandidates
 from fgvr.candidates.single import SingleCandidates
@@ -14,7 +15,6 @@ from fgvr.cli import main
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.datasets.folder import FolderDataset
 from fgvr.datasets.manifest import ManifestDataset
-from fgvr.labelers.recorded import RecordedLabeler
 from fgvr.methods.class_means import ClassMeansMethod
 from fgvr.methods.coop import CoOpMethod
 from fgvr.methods.linear import LinearMethod
@@ -27,23 +27,11 @@ NAMED = len(COLOURS) * SUPPORT - 1  # one reply refuses
 
 
 def run_of(method, dataset=None, **options):
-    data = FgvrDataModule(
-        dataset or ManifestDataset(Path("birds")), RecordedLabeler(Path("replies.jsonl")), batch_size=5, **options
-    )
-    data.label()
-    trainer = Trainer(
-        accelerator="cpu",
-        default_root_dir="mine",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        limit_val_batches=0,
-        max_epochs=3,
-    )
+    data = labelled_birds(dataset, **options)
+    run = trainer("mine")
     if method.trains:
-        trainer.fit(method, datamodule=data)
-    trainer.test(method, datamodule=data, verbose=False)
+        run.fit(method, datamodule=data)
+    run.test(method, datamodule=data, verbose=False)
     return method, data, support_figures(method)
 
 
