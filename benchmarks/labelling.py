@@ -29,8 +29,11 @@ from fgvr.labelers.openai.labeler import OpenAILabeler
 from fgvr.labelling.labelling import label
 from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord
-from fgvr.testing.tiny_remote import TinyRemoteLabeler
-from fgvr.testing.tiny_server import TinyAnswer, TinyServer
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+from tiny.remote import TinyRemoteLabeler
+from tiny.server import TinyAnswer, TinyServer
 
 LEAST_SHARE = 0.95
 ONE_AT_A_TIME = 10  # requests that are sent one after the other, for comparison

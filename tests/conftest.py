@@ -1,6 +1,10 @@
 """Fixtures of all tests, and an environment in which no test reaches for a network."""
 
+import importlib.util
 import os
+import signal
+import sys
+from pathlib import Path
 
 # before anything imports huggingface_hub or wandb, which read them once
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -16,6 +20,10 @@ from PIL import Image
 from tiny_run import tiny_run
 
 __all__ = ["ddp_pool", "tiny_run"]
+
+# the plugins of the tests are found by `fgvr` in a process of its own, as they are by this one
+TESTS = str(Path(__file__).parent)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [TESTS, os.environ.get("PYTHONPATH")]))
 
 
 def pytest_runtest_setup(item):
@@ -34,3 +42,34 @@ def draw(tmp_path):
         return path
 
     return draw_photo
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A label store."""
+    from fgvr.labelling.store.label_store import LabelStore  # not before a test needs it
+
+    with LabelStore(tmp_path / "labels.sqlite") as store:
+        yield store
+
+
+@pytest.fixture
+def script(request, monkeypatch):
+    """The file of ``scripts/`` that the module of the test names in ``SCRIPT``."""
+    name = request.module.SCRIPT
+    spec = importlib.util.spec_from_file_location(name, Path(TESTS).parent / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def interruptible():
+    """Control-C as in a terminal: a process that was started in the background ignores it.
+
+    And so does Lightning, for the rest of a process in which a run was interrupted, by another test say.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

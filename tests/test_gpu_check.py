@@ -1,25 +1,16 @@
 """The script that checks a GPU, as far as it goes without one."""
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 
-ROOT = Path(__file__).parents[1]
-SCRIPT = ROOT / "scripts" / "gpu_check.py"
+SCRIPT = "gpu_check"
 
 
-@pytest.fixture
-def script(monkeypatch):
-    spec = importlib.util.spec_from_file_location("gpu_check", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "gpu_check", module)
-    spec.loader.exec_module(module)
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    return module
 
 
 def answer(capsys):

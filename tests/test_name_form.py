@@ -1,20 +1,8 @@
 """scripts/name_form.py, which tells what sACC owes to the form of names."""
 
-import importlib.util
 import json
-from pathlib import Path
 
-import pytest
-
-ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture
-def script():
-    spec = importlib.util.spec_from_file_location("name_form", ROOT / "scripts" / "name_form.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+SCRIPT = "name_form"
 
 
 def test_names_with_and_without_years_and_bodies(script, tmp_path, capsys):

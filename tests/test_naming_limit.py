@@ -1,22 +1,11 @@
 """scripts/naming_limit.py, which explains results by the features that they start from."""
 
-import importlib.util
 import json
-from pathlib import Path
 
-import pytest
 import torch
 import torch.nn.functional as F
 
-ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture
-def script():
-    spec = importlib.util.spec_from_file_location("naming_limit", ROOT / "scripts" / "naming_limit.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+SCRIPT = "naming_limit"
 
 
 def test_classes_that_are_named_alike(script):

@@ -1,6 +1,5 @@
 """scripts/reply_agreement.py, which measures the reading of replies."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -9,17 +8,9 @@ import pytest
 from fgvr.labelers.reading.replies import parse_reply
 from fgvr.vocabulary.build import fold_name
 
+SCRIPT = "reply_agreement"
 REPOSITORY = Path(__file__).parents[1]
 RECORDED = REPOSITORY.parent / "shared" / "data" / "recorded_labels"
-
-
-@pytest.fixture
-def script():
-    path = REPOSITORY / "scripts" / "reply_agreement.py"
-    spec = importlib.util.spec_from_file_location("reply_agreement", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def write(path: Path, *rows: tuple[str, str]) -> Path:

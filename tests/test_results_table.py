@@ -1,21 +1,11 @@
 """scripts/results_table.py, which writes into docs/."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
 from fgvr.errors import FgvrError
 from fgvr.sweeps.result import Tidy, write_tidy
 
-
-@pytest.fixture
-def script():
-    path = Path(__file__).parents[1] / "scripts" / "results_table.py"
-    spec = importlib.util.spec_from_file_location("results_table", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+SCRIPT = "results_table"
 
 
 def test_the_table_of_a_sweep_takes_the_place_of_the_old_one(script, tmp_path):

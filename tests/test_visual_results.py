@@ -1,14 +1,13 @@
 """scripts/visual_results.py, which writes into docs/ what sweeps of visual classifiers come to."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
 from fgvr.errors import FgvrError
 from fgvr.sweeps.result import Tidy, write_tidy
 
+SCRIPT = "visual_results"
 FIGURES = {
     # row: (accuracy with the labeler's names, its agreement, accuracy with true names)
     "zero_shot": (10.0, 12.0, 10.0),
@@ -19,15 +18,6 @@ FIGURES = {
     "coop": (11.0, 13.0, 12.0),
     "coop_fused": (36.0, 40.0, 47.0),
 }
-
-
-@pytest.fixture
-def script():
-    path = Path(__file__).parents[1] / "scripts" / "visual_results.py"
-    spec = importlib.util.spec_from_file_location("visual_results", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def write_sweep(folder):

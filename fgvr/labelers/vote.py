@@ -36,8 +36,9 @@ class VoteLabeler(CombinedLabeler):
             [0, 1].
 
     Example:
-        >>> from fgvr.testing.tiny_labeler import TinyLabeler
-        >>> vote = VoteLabeler([TinyLabeler({}), TinyLabeler({}), TinyLabeler({})])
+        >>> from pathlib import Path
+        >>> from fgvr.labelers.fixed import FixedLabeler
+        >>> vote = VoteLabeler([FixedLabeler(Path(f"{who}.csv")) for who in ("anna", "ben", "cleo")])
         >>> columns = [[LabelRecord("a.jpg", (name,))] for name in ("Pug", "Boxer", "boxer")]
         >>> vote.combine(columns)[0].names
         ('Boxer',)

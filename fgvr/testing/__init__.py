@@ -1,1 +1,1 @@
-"""Contract checks and tiny plugins, public for the authors of plugins."""
+"""Contract checks, public for the authors of plugins, and the small backbone that a head is checked with."""

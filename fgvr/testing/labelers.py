@@ -26,7 +26,7 @@ _SHORTEST_SECRET = 8  # the value of an empty or short variable is found in any 
 
 
 def check_labeler(labeler: Labeler, images: Sequence[ImageRecord]) -> None:
-    """Check that ``labeler`` keeps the contract of ``fgvr.labelers.base``, be it simple, local, remote or combined.
+    r"""Check that ``labeler`` keeps the contract of ``fgvr.labelers.base``, be it simple, local, remote or combined.
 
     It is asked about every photo, and about one that does not exist: with a paid server that costs what the requests
     cost. Of a remote labeler, which is asked through the engine, these are checked too: no limit is part of the
@@ -41,9 +41,12 @@ def check_labeler(labeler: Labeler, images: Sequence[ImageRecord]) -> None:
         AssertionError: It breaks the contract; the message says where.
 
     Example:
-        >>> from fgvr.testing.tiny_labeler import TinyLabeler
+        >>> from tempfile import mkdtemp
+        >>> from fgvr.labelers.fixed import FixedLabeler
+        >>> table = Path(mkdtemp(), "names.csv")
+        >>> _ = table.write_text("file,name\na.jpg,Beagle\n")
         >>> photo = ImageRecord("a.jpg", Path("a.jpg"), "support", digest="0" * 64)
-        >>> check_labeler(TinyLabeler({"a.jpg": "A beagle."}), [photo])
+        >>> check_labeler(FixedLabeler(table), [photo])
     """
     assert images, "check_labeler needs at least one photo"
     _check_constructor(labeler)

@@ -1,4 +1,4 @@
-"""Plugins for tests that run in milliseconds and need no weights."""
+"""A backbone for checks of heads and methods, which runs in milliseconds and needs no weights."""
 
 import zlib
 from collections.abc import Sequence

@@ -5,6 +5,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from tiny.remote import TinyRemoteLabeler
+from tiny.server import TinyAnswer, TinyServer
 from tiny_run import COLOURS, OPTIONS, SUPPORT
 from tower_run import QUIET
 
@@ -21,8 +23,6 @@ from fgvr.pipeline.descriptions import describe_before_training
 from fgvr.records import Description
 from fgvr.runs import RunFolder
 from fgvr.testing.tiny import TinyBackbone
-from fgvr.testing.tiny_remote import TinyRemoteLabeler
-from fgvr.testing.tiny_server import TinyAnswer, TinyServer
 
 pytestmark = QUIET
 
@@ -38,7 +38,7 @@ async def answer(body):
 def server(tiny_run):
     with TinyServer(answer) as server:
         labeler = {
-            "class_path": "fgvr.testing.tiny_remote.TinyRemoteLabeler",
+            "class_path": "tiny.remote.TinyRemoteLabeler",
             "init_args": {"base_url": server.url, "price_usd": 0.01, "task": "name"},
         }
         describe = {"domain": "bird", "groups_per_class": 2, "group_size": 2}
@@ -94,7 +94,7 @@ def test_short_names_and_the_command_line(tiny_run, capsys):
 
 def test_the_label_space_may_be_that_of_labels(tiny_run, server, capsys):
     command = ["describe", "--config", "latteclip.yaml", *OPTIONS]
-    labeler = {"class_path": "fgvr.testing.tiny_remote.TinyRemoteLabeler", "init_args": {"base_url": server.url}}
+    labeler = {"class_path": "tiny.remote.TinyRemoteLabeler", "init_args": {"base_url": server.url}}
     command += ["--data.describe.labeler", json.dumps(labeler)]
     assert main(command) == 2
     assert "Run the label stage with the same options first" in capsys.readouterr().err

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from tiny.server import TinyAnswer, TinyServer
 
 from fgvr.cli import main
-from fgvr.testing.tiny_server import TinyAnswer, TinyServer
 
 SPECIES, SHOTS, TEST = 4, 2, 3
-TINY = "fgvr.testing.tiny_remote.TinyRemoteLabeler"
+TINY = "tiny.remote.TinyRemoteLabeler"
 OPTIONS = [
     *["--data.dataset", "fieldguide", "--data.dataset.species", f"{SPECIES}", "--data.dataset.support", "3"],
     *["--data.dataset.test", f"{TEST}", "--data.dataset.part", "development"],
@@ -74,7 +74,7 @@ def test_a_model_chooses_among_the_known_names(folder, capsys):
     with TinyServer(answer) as server:
         labeler = [
             "--data.labeler",
-            "fgvr.testing.tiny_remote.TinyRemoteLabeler",
+            "tiny.remote.TinyRemoteLabeler",
             "--data.labeler.base_url",
             server.url,
         ]

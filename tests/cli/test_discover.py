@@ -152,8 +152,3 @@ def test_words_of_the_model_are_quoted(talker, capsys):
 def test_what_cannot_be_asked_is_refused(options, message, talker, capsys):
     assert main(["discover", *options]) == 2
     assert message in capsys.readouterr().err
-
-
-def test_the_help_says_what_it_is_for(capsys):
-    assert main(["--help"]) == 0
-    assert "discover " in capsys.readouterr().out

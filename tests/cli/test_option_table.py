@@ -1,10 +1,8 @@
 """Help, typing mistakes and completion, without the parsers that take seconds to import."""
 
-import importlib.util
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -13,14 +11,11 @@ from fgvr.cli.option_table import TABLE, check_flags, help_of, options_of
 from fgvr.errors import FgvrError
 from fgvr.registry import KINDS, LABELERS, METHODS
 
-ROOT = Path(__file__).parents[2]
+SCRIPT = "write_options"
 CONFIGURED = ("fit", "validate", "test", "predict", "candidates", "label", "describe", "discover")
 
 
-def test_the_table_is_what_the_parsers_take():
-    spec = importlib.util.spec_from_file_location("write_options", ROOT / "scripts" / "write_options.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+def test_the_table_is_what_the_parsers_take(script):
     written = json.loads(TABLE.read_text(encoding="utf-8"))
     assert written == script.table(), "run: python scripts/write_options.py"
     assert set(written["takes"]) == {*CONFIGURED, *(path for kind in KINDS.values() for path in kind.builtins.values())}

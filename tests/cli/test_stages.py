@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from tiny.server import TinyAnswer, TinyServer
 from tiny_run import COLOURS, OPTIONS, SUPPORT
 
 from fgvr.cli import main
 from fgvr.labelers.recorded import RecordedLabeler
 from fgvr.labelling import ray_pool
-from fgvr.testing.tiny_server import TinyAnswer, TinyServer
 
 PHOTOS = len(COLOURS) * SUPPORT
 
@@ -81,7 +81,7 @@ def test_of_a_cascade_the_local_part_goes_through_ray_and_the_remote_one_is_aske
     monkeypatch.setattr(ray_pool, "ask_with_ray", ask_with_ray)
     with TinyServer(answer) as server:
         first = {"class_path": "recorded", "init_args": {"path": "replies.jsonl"}}
-        fallback = {"class_path": "fgvr.testing.tiny_remote.TinyRemoteLabeler", "init_args": {"base_url": server.url}}
+        fallback = {"class_path": "tiny.remote.TinyRemoteLabeler", "init_args": {"base_url": server.url}}
         options = {"first": first, "fallback": fallback, "neighbours": 0}
         assert main(ray_options({"class_path": "cascade", "init_args": options})) == 0
     assert asked == [("RecordedLabeler", PHOTOS)]

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from labelers.batch_servers import FakeOpenAI
 from PIL import Image
+from tiny.labeler import TinyLabeler
+from tiny.remote import TinyRemoteLabeler
+from tiny.server import TinyAnswer, TinyServer
 
 from fgvr.descriptions.describe import Descriptions
 from fgvr.descriptions.groups import draw_groups
@@ -23,9 +26,6 @@ from fgvr.labelers.tasks.name import NameTask
 from fgvr.labelers.vote import VoteLabeler
 from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import Description, ImageRecord
-from fgvr.testing.tiny_labeler import TinyLabeler
-from fgvr.testing.tiny_remote import TinyRemoteLabeler
-from fgvr.testing.tiny_server import TinyAnswer, TinyServer
 
 CLASSES = ("Blue Jay", "Wren", "Auk")
 LABELS = np.array([0] * 6 + [1] * 3)

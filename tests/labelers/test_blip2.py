@@ -1,18 +1,17 @@
-import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from PIL import Image
 
 pytest.importorskip("transformers")
 pytest.importorskip("accelerate")
 
+from tiny.mllm import copy_without, save_tiny_mllm
+from tiny.photos import noisy, save_photos
+
 from fgvr.labelers.base import LabelRequest
 from fgvr.labelers.blip2 import Blip2Labeler
-from fgvr.records import ImageRecord
 from fgvr.testing.labelers import check_labeler
-from fgvr.testing.tiny_mllm import save_tiny_mllm
 
 PROMPTS = ["What?", "Provide a best label", "Name this bird, please, and be quick about it", "a", "b c d"]
 
@@ -24,15 +23,8 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    random = np.random.default_rng(0)
-    records = []
-    for number, (width, height) in enumerate([(60, 40), (40, 90), (64, 64), (33, 200), (200, 100)]):
-        path = folder / f"{number}.png"
-        pixels = random.integers(0, 256, (height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8)
-        Image.fromarray(pixels).resize((width, height)).save(path)
-        records.append(ImageRecord(path.name, path, "support", digest=f"{number:064}"))
-    return records
+    sizes = [(60, 40), (40, 90), (64, 64), (33, 200), (200, 100)]
+    return save_photos(tmp_path_factory.mktemp("photos"), noisy(sizes))
 
 
 def requests(photos, prompts):
@@ -73,15 +65,8 @@ def test_the_question_has_the_form_of_the_paper(model, photos):
 
 
 def test_a_processor_from_before_it_had_image_tokens(model, photos, tmp_path):
-    import shutil
-
-    shutil.copytree(model, tmp_path / "old")
-    path = tmp_path / "old" / "processor_config.json"
-    config = json.loads(path.read_text())
-    del config["num_query_tokens"]
-    path.write_text(json.dumps(config))
     asked = requests(photos, PROMPTS)
-    old = Blip2Labeler(str(tmp_path / "old"), max_output_tokens=8).ask(asked)
+    old = Blip2Labeler(copy_without(model, tmp_path / "old", ["num_query_tokens"]), max_output_tokens=8).ask(asked)
     new = Blip2Labeler(model, max_output_tokens=8).ask(asked)
     assert [reply.raw for reply in old] == [reply.raw for reply in new]
 

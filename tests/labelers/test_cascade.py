@@ -2,14 +2,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny.labeler import TinyLabeler
 
 from fgvr.errors import FgvrError
 from fgvr.labelers import cascade
 from fgvr.labelers.cascade import CascadeLabeler
 from fgvr.labelling.labelling import label, plan, read_labels
-from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord, LabelRecord
-from fgvr.testing.tiny_labeler import TinyLabeler
 
 
 def labeler(**options):
@@ -154,7 +153,7 @@ def test_options_that_mean_nothing_are_refused(options, message):
         labeler(**options)
 
 
-def test_neighbours_decide_whom_the_fallback_is_asked_about(tmp_path):
+def test_neighbours_decide_whom_the_fallback_is_asked_about(store):
     images = [ImageRecord(name, Path(name), "support", digest=name) for name in ("a", "b", "c", "d", "e")]
     vectors = dict(zip("abcde", unit([[1, 0], [1, 0.1], [0, 1], [0.1, 1], [1, 0.2]]), strict=True))
     first = TinyLabeler({"a": "Pug", "b": "pug", "c": "Boxer", "d": "Beagle", "e": "I cannot tell."}, price_usd=0.25)
@@ -165,11 +164,10 @@ def test_neighbours_decide_whom_the_fallback_is_asked_about(tmp_path):
         assert space == "joint"
         return np.stack([vectors[photo.sample_id] for photo in photos])
 
-    with LabelStore(tmp_path / "labels.sqlite") as store:
-        assert plan(both, images, store, features).missing == 5
-        label(both, images, store, progress=False, features=features)
-        assert [request.image.sample_id for request in fallback.asked] == ["c", "d", "e"]
-        assert plan(both, images, store, features).missing == 0
-        labels = read_labels(both, images, store, features)
+    assert plan(both, images, store, features).missing == 5
+    label(both, images, store, progress=False, features=features)
+    assert [request.image.sample_id for request in fallback.asked] == ["c", "d", "e"]
+    assert plan(both, images, store, features).missing == 0
+    labels = read_labels(both, images, store, features)
     assert [record.names for record in labels] == [("Pug",), ("pug",), *[("Whippet",)] * 3]
     assert [record.cost_usd for record in labels] == [0.25, 0.25, 4.25, 4.25, 4.25]

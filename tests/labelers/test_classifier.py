@@ -2,17 +2,16 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 pytest.importorskip("timm")
+
+from tiny.photos import noisy, save_photos
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import LabelRequest
 from fgvr.labelers.classifier import ClassifierLabeler
 from fgvr.packaged import EFFICIENTNET_LITE0, imagenet_names
-from fgvr.records import ImageRecord
 from fgvr.testing.labelers import check_labeler
 
 if EFFICIENTNET_LITE0.find() is None:
@@ -23,14 +22,7 @@ DOGS = Path(__file__).resolve().parents[3] / "shared" / "data" / "dogs120"
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    random = np.random.default_rng(0)
-    records = []
-    for number in range(3):
-        path = folder / f"{number}.png"
-        Image.fromarray(random.integers(0, 256, (40, 60, 3), dtype=np.uint8)).save(path)
-        records.append(ImageRecord(path.name, path, "support", digest=f"{number:064}"))
-    return records
+    return save_photos(tmp_path_factory.mktemp("photos"), noisy([(60, 40)] * 3, grain=1))
 
 
 @pytest.fixture

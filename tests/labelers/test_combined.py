@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from tiny.labeler import TinyLabeler
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import LabelRequest
@@ -10,10 +11,8 @@ from fgvr.labelers.fieldguide import FieldguideLabeler
 from fgvr.labelers.fixed import FixedLabeler
 from fgvr.labelers.vote import VoteLabeler
 from fgvr.labelling.labelling import label, plan, read_labels
-from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord, LabelRecord
 from fgvr.testing.labelers import check_labeler
-from fgvr.testing.tiny_labeler import TinyLabeler
 
 IMAGES = [ImageRecord(name, Path(name), "support", digest=f"digest-{name}") for name in ("a.jpg", "b.jpg", "c.jpg")]
 FIRST = {"a.jpg": "Beagle", "b.jpg": "I cannot tell.", "c.jpg": "Pug"}
@@ -98,28 +97,26 @@ def test_each_part_checks_the_photos(tmp_path):
         labeler.check_images(IMAGES)
 
 
-def test_replies_are_stored_for_each_part_and_shared(tmp_path):
+def test_replies_are_stored_for_each_part_and_shared(store):
     first, second, third = tiny(FIRST, 0.5), tiny(SECOND, 2.0), tiny(dict.fromkeys(FIRST, "Boxer"), 4.0)
-    with LabelStore(tmp_path / "labels.sqlite") as store:
-        label(first, IMAGES, store, progress=False)
-        vote = VoteLabeler([first, second])
-        planned = plan(vote, IMAGES, store)
-        assert (planned.stored, planned.missing, planned.estimate_usd) == (3, 3, 6.0)
-        label(vote, IMAGES, store, progress=False)
-        run = label(VoteLabeler([second, first, third], [1, 1, 5]), IMAGES, store, progress=False)
-        assert (run.asked, run.cost_usd) == (3, 12.0)
-        assert len(first.asked) == len(second.asked) == len(third.asked) == 3
-        labels = read_labels(vote, IMAGES, store)
+    label(first, IMAGES, store, progress=False)
+    vote = VoteLabeler([first, second])
+    planned = plan(vote, IMAGES, store)
+    assert (planned.stored, planned.missing, planned.estimate_usd) == (3, 3, 6.0)
+    label(vote, IMAGES, store, progress=False)
+    run = label(VoteLabeler([second, first, third], [1, 1, 5]), IMAGES, store, progress=False)
+    assert (run.asked, run.cost_usd) == (3, 12.0)
+    assert len(first.asked) == len(second.asked) == len(third.asked) == 3
+    labels = read_labels(vote, IMAGES, store)
     assert [record.names for record in labels] == [("Beagle",), ("Boxer",), ("Pug",)]
     assert [record.cost_usd for record in labels] == [2.5] * 3
 
 
-def test_a_nested_one_goes_through_the_store(tmp_path):
+def test_a_nested_one_goes_through_the_store(store):
     last = tiny(dict.fromkeys(FIRST, "Boxer"), 2.0)
     labeler = CascadeLabeler(VoteLabeler([tiny(FIRST), tiny(SECOND)], min_agreement=1.0), last, neighbours=0)
-    with LabelStore(tmp_path / "labels.sqlite") as store:
-        label(labeler, IMAGES, store, progress=False)
-        labels = read_labels(labeler, IMAGES, store)
+    label(labeler, IMAGES, store, progress=False)
+    labels = read_labels(labeler, IMAGES, store)
     assert [request.image.sample_id for request in last.asked] == ["a.jpg", "b.jpg"]
     assert [record.names for record in labels] == [("Boxer",), ("Boxer",), ("Pug",)]
     assert [record.cost_usd for record in labels] == [2.0, 2.0, 0.0]

@@ -9,14 +9,8 @@ from fgvr.records import ImageRecord
 
 
 def ask(labeler, *sample_ids):
-    return list(
-        labeler.ask(
-            [
-                LabelRequest(ImageRecord(name, Path(name), "support", digest=f"digest-{name}"), labeler.prompt)
-                for name in sample_ids
-            ]
-        )
-    )
+    photos = [ImageRecord(name, Path(name), "support", digest=f"digest-{name}") for name in sample_ids]
+    return list(labeler.ask([LabelRequest(photo, labeler.prompt) for photo in photos]))
 
 
 @pytest.fixture

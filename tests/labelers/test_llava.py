@@ -2,19 +2,19 @@ import json
 import shutil
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from PIL import Image
 
 pytest.importorskip("transformers")
 pytest.importorskip("accelerate")
 
+from tiny.mllm import copy_without, save_tiny_mllm
+from tiny.photos import noisy, save_photos
+
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import LabelRequest
 from fgvr.labelers.llava import LlavaLabeler
-from fgvr.records import ImageRecord
 from fgvr.testing.labelers import check_labeler
-from fgvr.testing.tiny_mllm import save_tiny_mllm
 
 # shapes for which LLaVA-NeXT takes different numbers of image tokens
 SIZES = [(60, 40), (40, 90), (100, 30), (64, 64), (33, 200), (200, 100), (28, 28), (300, 299)]
@@ -44,15 +44,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    random = np.random.default_rng(0)
-    records = []
-    for number, (width, height) in enumerate(SIZES):
-        path = folder / f"{number}.png"
-        pixels = random.integers(0, 256, (height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8)
-        Image.fromarray(pixels).resize((width, height)).save(path)
-        records.append(ImageRecord(path.name, path, "support", digest=f"{number:064}"))
-    return records
+    return save_photos(tmp_path_factory.mktemp("photos"), noisy(SIZES))
 
 
 def requests(photos, prompt="Provide a best label"):
@@ -147,13 +139,8 @@ def test_markup_in_a_prompt_is_text(model, photos):
 
 
 def test_a_processor_from_before_it_counted_image_tokens(model, photos, tmp_path):
-    shutil.copytree(model(), tmp_path / "old")
-    path = tmp_path / "old" / "processor_config.json"
-    config = json.loads(path.read_text())
-    for name in ("patch_size", "vision_feature_select_strategy", "num_additional_image_tokens"):
-        del config[name]
-    path.write_text(json.dumps(config))
-    old = LlavaLabeler(str(tmp_path / "old"), max_output_tokens=8)
+    names = ["patch_size", "vision_feature_select_strategy", "num_additional_image_tokens"]
+    old = LlavaLabeler(copy_without(model(), tmp_path / "old", names), max_output_tokens=8)
     asked = requests(photos)
     new = LlavaLabeler(model(), max_output_tokens=8)
     assert [reply.raw for reply in ask(old, asked)] == [reply.raw for reply in ask(new, asked)]

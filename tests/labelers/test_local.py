@@ -3,13 +3,12 @@ from dataclasses import replace
 
 import pytest
 from PIL import Image
+from tiny.photos import save_photos
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import LabelRequest, Reply
 from fgvr.labelers.local import LocalLabeler, require
 from fgvr.labelling.requests import ask_requests
-from fgvr.labelling.store.label_store import LabelStore
-from fgvr.records import ImageRecord
 
 
 class WidthLabeler(LocalLabeler):
@@ -39,12 +38,8 @@ class WidthLabeler(LocalLabeler):
 @pytest.fixture
 def requests(tmp_path):
     def make(*widths):
-        made = []
-        for number, width in enumerate(widths):
-            path = tmp_path / f"{number}.png"
-            Image.new("RGB", (width, 20)).save(path)
-            made.append(LabelRequest(ImageRecord(path.name, path, "support", digest=str(number)), "What?"))
-        return made
+        photos = save_photos(tmp_path, [Image.new("RGB", (width, 20)) for width in widths])
+        return [LabelRequest(photo, "What?") for photo in photos]
 
     return make
 
@@ -80,10 +75,9 @@ def test_weights_are_loaded_once_and_let_go(requests):
     assert labeler.loads == 2
 
 
-def test_a_labelling_run_leaves_no_weights_behind(requests, tmp_path):
+def test_a_labelling_run_leaves_no_weights_behind(requests, store):
     labeler = WidthLabeler("m")
-    with LabelStore(tmp_path / "labels.sqlite") as store:
-        run = ask_requests(labeler, requests(20, 30), store, progress=False)
+    run = ask_requests(labeler, requests(20, 30), store, progress=False)
     assert (run.asked, run.failed) == (2, 0)
     assert labeler._loaded is None
 

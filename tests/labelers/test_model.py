@@ -91,11 +91,6 @@ def test_stated_names_and_withheld_replies_are_not_parsed():
     assert read(labeler, "A dog.", usage={"blocked": ""}).names == ("A dog.",)
 
 
-def test_no_answer_at_all_is_refused():
-    with pytest.raises(FgvrError, match=r"data\.labeler\.answers is 0"):
-        Model("m", answers=0)
-
-
 def test_the_same_model_with_another_task():
     labeler = Model("m", NameTask(structured=True), answers=3, pictures=PictureOptions(max_side=512))
     before = labeler.identity()

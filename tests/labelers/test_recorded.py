@@ -10,7 +10,6 @@ from fgvr.labelers.base import LabelRequest
 from fgvr.labelers.recorded import RecordedLabeler
 from fgvr.labelling.labelling import label, plan, read_labels
 from fgvr.labelling.plan import summary
-from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -58,20 +57,16 @@ def test_a_photo_without_reply_is_a_failed_reply(write):
     assert failed.error.startswith("no recorded reply for 'x/2.jpg'")
 
 
-def test_photos_without_reply_do_not_stop_a_second_run(write, tmp_path):
+def test_photos_without_reply_do_not_stop_a_second_run(write, store):
     labeler = RecordedLabeler(write({"image": "1.jpg", "raw": "Beagle"}))
     images = [photo("1.jpg"), photo("2.jpg")]
-    with LabelStore(tmp_path / "labels.sqlite") as store:
-        for _ in range(2):
-            assert label(labeler, images, store, progress=False).failed == 1
+    for _ in range(2):
+        assert label(labeler, images, store, progress=False).failed == 1
 
 
-def test_a_file_about_other_photos(write, tmp_path):
+def test_a_file_about_other_photos(write, store):
     labeler = RecordedLabeler(write({"image": "dog.jpg", "raw": "Beagle"}))
-    with (
-        LabelStore(tmp_path / "labels.sqlite") as store,
-        pytest.raises(FgvrError, match=r"None of the 2 photos is in .*replies.jsonl.*'dog\.jpg'.*'x/1\.jpg'"),
-    ):
+    with pytest.raises(FgvrError, match=r"None of the 2 photos is in .*replies.jsonl.*'dog\.jpg'.*'x/1\.jpg'"):
         plan(labeler, [photo("x/1.jpg"), photo("x/2.jpg")], store)
 
 
@@ -167,7 +162,7 @@ def test_identity_is_the_content_and_the_keys(write):
 
 @pytest.mark.data
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"the real photos are not at {DATA}")
-def test_the_360_real_replies_for_dogs120(tmp_path):
+def test_the_360_real_replies_for_dogs120(store):
     with (DATA / "dogs120" / "manifest.csv").open(newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["split"] == "support"]
     images = [
@@ -181,9 +176,8 @@ def test_the_360_real_replies_for_dogs120(tmp_path):
         for row in rows
     ]
     labeler = RecordedLabeler(DATA / "recorded_labels" / "dogs120.qwen2.5-vl-72b.jsonl")
-    with LabelStore(tmp_path / "labels.sqlite") as store:
-        run = label(labeler, images, store, progress=False)
-        labels = read_labels(labeler, images, store)
+    run = label(labeler, images, store, progress=False)
+    labels = read_labels(labeler, images, store)
     assert (len(images), run.asked, run.failed) == (360, 360, 0)
     assert {record.model for record in labels} == {"qwen/qwen2.5-vl-72b-instruct"}
     assert summary(labels).flags[""] > 300

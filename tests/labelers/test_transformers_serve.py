@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from tiny.mllm import save_tiny_mllm
+from tiny.photos import save_photos
 
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest
 from fgvr.labelers.llava import LlavaLabeler
 from fgvr.labelers.openai.labeler import OpenAILabeler
 from fgvr.labelers.tasks.name import NameTask
-from fgvr.records import ImageRecord
-from fgvr.testing.tiny_mllm import save_tiny_mllm
 
 for package in ("openai", "transformers", "fastapi", "uvicorn"):
     pytest.importorskip(package, reason=f"{package} is not installed: pip install openai 'transformers[serving]'")
@@ -72,13 +72,9 @@ def _wait_until_ready(url, server, log):
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    records = []
-    for number, grey in enumerate((40, 200)):  # which JPEG leaves as they are
-        path = folder / f"{number}.png"
-        Image.new("RGB", (64, 48), (grey,) * 3).save(path)
-        records.append(ImageRecord(path.name, path, "support", digest=f"{number:064}"))
-    return records
+    # which JPEG leaves as they are
+    grey = [Image.new("RGB", (64, 48), (shade,) * 3) for shade in (40, 200)]
+    return save_photos(tmp_path_factory.mktemp("photos"), grey)
 
 
 def ask(labeler, photos):

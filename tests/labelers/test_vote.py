@@ -1,9 +1,9 @@
 import pytest
+from tiny.labeler import TinyLabeler
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.vote import VoteLabeler
 from fgvr.records import LabelRecord
-from fgvr.testing.tiny_labeler import TinyLabeler
 from fgvr.vocabulary.build import build_vocabulary
 
 

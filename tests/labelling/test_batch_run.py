@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 from labelers.batch_servers import FakeGemini, FakeOpenAI
-from PIL import Image
+from tiny.photos import coloured, save_photos
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.budget import Budget
@@ -24,7 +24,6 @@ from fgvr.labelling.batch_run import label_batch
 from fgvr.labelling.run_lock import RunLock
 from fgvr.labelling.store.keys import request_keys
 from fgvr.labelling.store.label_store import LabelStore
-from fgvr.records import ImageRecord
 
 KINDS = {FakeOpenAI: OpenAILabeler, FakeGemini: GeminiLabeler}
 PRICE = Price(2.0, 8.0)
@@ -58,25 +57,13 @@ def labeler(server):
 
 
 @pytest.fixture
-def store(tmp_path):
-    with LabelStore(tmp_path / "labels.sqlite") as store:
-        yield store
-
-
-@pytest.fixture
 def requests(tmp_path, labeler):
-    return [LabelRequest(photo(tmp_path, number), labeler.prompt) for number in range(3)]
+    return [LabelRequest(photo, labeler.prompt) for photo in save_photos(tmp_path, coloured(3, side=64))]
 
 
 def make(server, **options):
     limits = Limits(timeout_seconds=10, patience_seconds=5)
     return KINDS[type(server)](base_url=server.url, price=PRICE, limits=limits, **options)
-
-
-def photo(folder, number):
-    path = folder / f"{number}.png"
-    Image.new("RGB", (64, 64), (number, 0, 0)).save(path)
-    return ImageRecord(path.name, path, "support", digest=f"{number:064x}")
 
 
 def run(labeler, requests, store, **options):
@@ -144,21 +131,15 @@ def test_interrupted_while_it_waits(server, labeler, requests, store):
 
 
 def test_killed_after_the_server_had_it_and_before_it_was_noted(server, labeler, requests, store, monkeypatch):
-    monkeypatch.setattr(store.batches, "update", lambda *args: exec("raise KeyboardInterrupt"))
-    with pytest.raises(KeyboardInterrupt):
-        run(labeler, requests, store)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(store.batches, "update", lambda *args: exec("raise KeyboardInterrupt"))
+        with pytest.raises(KeyboardInterrupt):
+            run(labeler, requests, store)
     assert [batch.state for batch in store.batches.find()] == ["submitting"]
     assert server.created == 1
-    set_keys(monkeypatch)
     server.finish()
     done = run(labeler, requests, store)
     assert (done.submitted, done.collected, server.created) == (0, 3, 1)
-
-
-def set_keys(monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789")
-    monkeypatch.setenv("GEMINI_API_KEY", "AIzaTest0123456789")
 
 
 def test_killed_before_the_server_had_it(server, labeler, requests, store):
@@ -390,7 +371,7 @@ def test_what_is_sent_to_no_batch_api(httpserver, tmp_path, store):
     labeler = OpenAILabeler("llava", base_url=httpserver.url_for("/v1"))
     httpserver.expect_request("/v1/files").respond_with_json({"detail": "Not Found"}, status=404)
     with pytest.raises(FgvrError, match="has no Batch API: label without the option batch"):
-        run(labeler, [LabelRequest(photo(tmp_path, 1), "?")], store)
+        run(labeler, [LabelRequest(*save_photos(tmp_path, coloured(1)), "?")], store)
     assert [batch.state for batch in store.batches.find()] == ["failed"]
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny.labeler import TinyLabeler
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import LabelRequest, Reply
@@ -14,7 +15,6 @@ from fgvr.labelling.store.keys import request_key
 from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord
 from fgvr.selections.base import Selection
-from fgvr.testing.tiny_labeler import TinyLabeler
 
 NAMES = [f"{number}.jpg" for number in range(6)]
 PHOTOS = [ImageRecord(name, Path(name), "support", digest=f"digest-{name}") for name in NAMES]

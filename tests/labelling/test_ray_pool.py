@@ -4,12 +4,14 @@ import json
 import sys
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from PIL import Image
 
 pytest.importorskip("ray")
 pytest.importorskip("transformers")
+
+from tiny.mllm import save_tiny_mllm
+from tiny.photos import noisy, save_photos
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import LabelRequest, Reply
@@ -18,8 +20,6 @@ from fgvr.labelers.llava import LlavaLabeler
 from fgvr.labelers.openai.labeler import OpenAILabeler
 from fgvr.labelling import ray_pool
 from fgvr.labelling.ray_pool import ask_with_ray
-from fgvr.records import ImageRecord
-from fgvr.testing.tiny_mllm import save_tiny_mllm
 
 # of Ray's own code
 pytestmark = pytest.mark.filterwarnings(
@@ -29,12 +29,8 @@ pytestmark = pytest.mark.filterwarnings(
 
 @pytest.fixture
 def requests(tmp_path):
-    random = np.random.default_rng(0)
-    made = []
-    for number in range(7):
-        path = tmp_path / f"{number}.png"
-        Image.fromarray(random.integers(0, 256, (40, 60, 3), dtype=np.uint8)).save(path)
-        made.append(LabelRequest(ImageRecord(path.name, path, "support", digest=f"{number:064}"), "Name the bird"))
+    photos = save_photos(tmp_path, noisy([(60, 40)] * 7, grain=1))
+    made = [LabelRequest(photo, "Name the bird") for photo in photos]
     made[1] = replace(made[1], image=replace(made[1].image, path=tmp_path / "none.png"))
     made[2] = replace(made[2], others=(made[3].image,))
     return made

@@ -1,10 +1,12 @@
 import asyncio
-import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from PIL import Image
+from tiny.labeler import TinyLabeler
+from tiny.photos import coloured, save_photos
+from tiny.remote import TinyRemoteLabeler
+from tiny.server import TinyAnswer, TinyServer
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking import pacing
@@ -15,32 +17,16 @@ from fgvr.labelers.vote import VoteLabeler
 from fgvr.labelling.labelling import label
 from fgvr.labelling.run_lock import RunLock
 from fgvr.labelling.store.label_store import LabelStore
-from fgvr.records import ImageRecord
-from fgvr.testing.tiny_labeler import TinyLabeler
-from fgvr.testing.tiny_remote import TinyRemoteLabeler
-from fgvr.testing.tiny_server import TinyAnswer, TinyServer
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    records = []
-    for number in range(30):
-        path = folder / f"{number:02}.png"
-        Image.new("RGB", (8, 8), (number * 6, 0, 255 - number * 6)).save(path)
-        records.append(ImageRecord(path.name, path, "support", hashlib.sha256(path.read_bytes()).hexdigest()))
-    return records
+    return save_photos(tmp_path_factory.mktemp("photos"), coloured(30))
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     monkeypatch.setattr(pacing, "_FIRST_DELAY", 0.002)
-
-
-@pytest.fixture
-def store(tmp_path):
-    with LabelStore(tmp_path / "labels.sqlite") as store:
-        yield store
 
 
 def all_replies(photos):

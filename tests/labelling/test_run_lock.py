@@ -22,19 +22,6 @@ with LabelStore(pathlib.Path(sys.argv[1])) as store, RunLock(store, {"labeler": 
 """
 
 
-@pytest.fixture
-def store(tmp_path):
-    with LabelStore(tmp_path / "labels.sqlite") as store:
-        yield store
-
-
-@pytest.fixture
-def interruptible():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 async def take(lock):
     async with lock.held_async():
         pass

@@ -1,23 +1,12 @@
-import numpy as np
 import torch
 from PIL import Image
+from tiny.photos import noisy, save_photos
 
 from fgvr.backbones.base import Backbone
 from fgvr.data.batches import PixelBatches
 from fgvr.methods.reclip_features import encode_photos
 from fgvr.methods.reclip_propagation import projection, propagate
-from fgvr.records import ImageRecord
 from fgvr.testing.tiny import TinyBackbone
-
-
-def records_in(folder, count=23):
-    noise = np.random.default_rng(0)
-    records = []
-    for number in range(count):
-        path = folder / f"{number:02}.png"
-        Image.fromarray(noise.integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(path)
-        records.append(ImageRecord(path.name, path, "support"))
-    return records
 
 
 def features_and_labels(rank, world_size, records):
@@ -31,7 +20,7 @@ def features_and_labels(rank, world_size, records):
 
 
 def test_two_processes_have_the_features_and_labels_of_one(ddp_pool, tmp_path):
-    records = records_in(tmp_path)
+    records = save_photos(tmp_path, noisy([(8, 8)] * 23, grain=1))
     features, labels = features_and_labels(0, 1, records)
     assert features.shape == (23, 16)
     backbone = TinyBackbone()

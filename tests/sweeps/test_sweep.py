@@ -14,6 +14,7 @@ from unittest.mock import MagicMock
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from tiny.server import TinyAnswer, TinyServer
 from tiny_run import COLOURS, OPTIONS, SUPPORT
 from wandb.proto.wandb_internal_pb2 import Record
 
@@ -23,7 +24,6 @@ from fgvr.metrics.files import write_metrics
 from fgvr.pipeline.preparation import label_before_training
 from fgvr.sweeps.grid import read_grid
 from fgvr.sweeps.sweep import Devices, Sweep
-from fgvr.testing.tiny_server import TinyAnswer, TinyServer
 
 PATIENCE = 240
 """Seconds to wait for what takes ten on a machine that does nothing else."""
@@ -144,14 +144,6 @@ def test_a_sweep_that_was_killed_goes_on(grid):
     assert set(stamps()) == {"single-seed0", "knn-seed0"}
 
 
-@pytest.fixture
-def interruptible():
-    """Lightning ignores SIGINT for the rest of a process in which a run was interrupted, by another test say."""
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, handler)
-
-
 def test_control_c_ends_the_runs_and_the_sweep(grid, capfd, interruptible):
     grid(seeds=[0], set={"trainer.max_epochs": 2000})
     checkpoint = Path("runs/grid/single-seed0/checkpoints/last.ckpt")
@@ -227,7 +219,7 @@ def test_each_photo_is_described_once_before_the_runs(tiny_run, capfd):
 
     with TinyServer(answer) as server:
         labeler = {
-            "class_path": "fgvr.testing.tiny_remote.TinyRemoteLabeler",
+            "class_path": "tiny.remote.TinyRemoteLabeler",
             "init_args": {"base_url": server.url, "price_usd": 0.01},
         }
         base = {

@@ -1,11 +1,9 @@
 """What ``check_labeler`` finds in labelers that show photos to a model; the simple ones are in tests/labelers."""
 
-import hashlib
 from contextlib import asynccontextmanager
-from typing import ClassVar
 
 import pytest
-from PIL import Image
+from tiny.photos import coloured, save_photos
 
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import Reply
@@ -14,7 +12,7 @@ from fgvr.labelers.model import ModelLabeler
 from fgvr.labelers.reading.replies import ParsedReply
 from fgvr.labelers.remote import RemoteLabeler
 from fgvr.labelers.tasks.pictures import open_pictures
-from fgvr.records import ImageRecord, LabelRecord
+from fgvr.records import LabelRecord
 from fgvr.testing.labelers import check_labeler
 
 SECRET = "sk-test-0123456789"
@@ -22,12 +20,7 @@ SECRET = "sk-test-0123456789"
 
 @pytest.fixture
 def photos(tmp_path):
-    records = []
-    for number in range(2):
-        path = tmp_path / f"{number}.png"
-        Image.new("RGB", (20, 20), (number, 0, 0)).save(path)
-        records.append(ImageRecord(path.name, path, "support", hashlib.sha256(path.read_bytes()).hexdigest(), "Pug"))
-    return records
+    return save_photos(tmp_path, coloured(2, side=20), true_name="Pug")
 
 
 class Remote(RemoteLabeler):
@@ -74,56 +67,22 @@ def test_labelers_of_every_kind_pass(labeler, photos):
     check_labeler(labeler, photos)
 
 
+def remote(**members):
+    return type("Broken", (Remote,), members)
+
+
+def replying(**fields):
+    """Replies with these fields, of no cost."""
+
+    async def send(self, client, question):
+        return Reply(question.request, **{"raw": "It is a Pug.", **fields})
+
+    return remote(send=send)
+
+
 class LimitsInIdentity(Remote):
     def identity(self):
         return {**super().identity(), "concurrency": self.limits.concurrency}
-
-
-class LimitsInServer(Remote):
-    @property
-    def server(self):
-        return f"example.org {self.limits.timeout_seconds}"
-
-
-class NoServer(Remote):
-    server = None
-
-
-class BlankServer(Remote):
-    server = " "
-
-
-class KeyInServer(Remote):
-    server = f"example.org?key={SECRET}"
-
-
-class TooDear(Remote):
-    def worst_usd(self, question):
-        return 0.2
-
-
-class NoWorst(Remote):
-    def worst_usd(self, question):
-        return None
-
-
-class Replying(Remote):
-    fields: ClassVar = {}
-
-    async def send(self, client, question):
-        return Reply(question.request, **{"raw": "It is a Pug.", **self.fields})
-
-
-class KeyInReply(Replying):
-    fields: ClassVar = {"raw": f"Your key is {SECRET}"}
-
-
-class KeyInUsage(Replying):
-    fields: ClassVar = {"usage": {"headers": {"authorization": SECRET}}}
-
-
-class KeyInModel(Replying):
-    fields: ClassVar = {"model": SECRET}
 
 
 class KeyInError(Local):
@@ -146,14 +105,17 @@ class ReadsText(Local):
     ("kind", "message"),
     [
         (LimitsInIdentity, "identity depends on limits"),
-        (LimitsInServer, "server depends on limits"),
-        (NoServer, "server is None, not a str"),
-        (BlankServer, "server is blank"),
-        (KeyInServer, "server holds the value of the environment variable EXAMPLE_API_KEY"),
-        (TooDear, r"cost \$0\.5 in 1 attempts, and worst_usd is \$0\.2"),
-        (KeyInReply, r"'[01]\.png': raw holds the value of the environment variable EXAMPLE_API_KEY"),
-        (KeyInUsage, "usage holds the value of the environment variable EXAMPLE_API_KEY"),
-        (KeyInModel, "model holds the value of the environment variable EXAMPLE_API_KEY"),
+        (remote(server=property(lambda self: f"a {self.limits.timeout_seconds}")), "server depends on limits"),
+        (remote(server=None), "server is None, not a str"),
+        (remote(server=" "), "server is blank"),
+        (remote(server=f"a?{SECRET}"), "server holds the value of the environment variable EXAMPLE_API_KEY"),
+        (remote(worst_usd=lambda self, question: 0.2), r"cost \$0\.5 in 1 attempts, and worst_usd is \$0\.2"),
+        (
+            replying(raw=f"Your {SECRET}"),
+            r"'[01]\.png': raw holds the value of the environment variable EXAMPLE_API_KEY",
+        ),
+        (replying(usage={"a": {"b": SECRET}}), "usage holds the value of the environment variable EXAMPLE_API_KEY"),
+        (replying(model=SECRET), "model holds the value of the environment variable EXAMPLE_API_KEY"),
         (KeyInError, r"'1\.png': error holds the value of the environment variable EXAMPLE_API_KEY"),
         (ReadsNothing, "expected either names or a flag"),
         (ReadsText, "not as a ParsedReply"),
@@ -166,4 +128,4 @@ def test_a_breach_of_the_contract_is_found(kind, message, photos, monkeypatch):
 
 
 def test_a_labeler_without_a_price_passes(photos):
-    check_labeler(NoWorst(), photos)
+    check_labeler(remote(worst_usd=lambda self, question: None)(), photos)

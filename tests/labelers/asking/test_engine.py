@@ -1,6 +1,5 @@
 import asyncio
 import base64
-import hashlib
 import os
 import random
 import signal
@@ -11,7 +10,9 @@ from collections import Counter
 from contextlib import asynccontextmanager, closing
 
 import pytest
-from PIL import Image
+from tiny.photos import coloured, save_photos
+from tiny.remote import TinyRemoteLabeler
+from tiny.server import TinyAnswer, TinyServer
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking import engine, pacing
@@ -24,20 +25,11 @@ from fgvr.labelers.remote import ServerAbsentError
 from fgvr.labelers.tasks.pictures import encode_pictures
 from fgvr.records import ImageRecord
 from fgvr.testing.labelers import check_labeler
-from fgvr.testing.tiny_remote import TinyRemoteLabeler
-from fgvr.testing.tiny_server import TinyAnswer, TinyServer
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    records = []
-    for number in range(40):
-        path = folder / f"{number}.png"
-        Image.new("RGB", (8, 8), (number * 6, 0, 255 - number * 6)).save(path)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        records.append(ImageRecord(path.name, path, "support", digest=digest))
-    return records
+    return save_photos(tmp_path_factory.mktemp("photos"), coloured(40))
 
 
 @pytest.fixture
@@ -52,14 +44,6 @@ def impatient(monkeypatch):
     monkeypatch.setattr(pacing, "_LONGEST_DELAY", 0.05)
     yield
     assert "fgvr-labelling" not in {thread.name for thread in threading.enumerate()}
-
-
-@pytest.fixture
-def interruptible():
-    """Control-C as in a terminal: a process that was started in the background ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def picture(body):
@@ -101,6 +85,17 @@ def run_to_error(labeler, requests, budget=None, error=FgvrError, **options):
     with pytest.raises(error) as raised:
         listen()
     return replies, raised.value
+
+
+class Saying(TinyRemoteLabeler):
+    """Has no server, and replies with these fields."""
+
+    def __init__(self, fields, **options):
+        super().__init__("http://127.0.0.1:1", **options)
+        self.fields = fields
+
+    async def send(self, client, question):
+        return Reply(question.request, **self.fields)
 
 
 def wait_until(condition):
@@ -330,11 +325,7 @@ def test_attempts_of_earlier_runs_count(requests):
 
 
 def test_a_reply_with_an_error_is_not_tried_again(requests):
-    class Picky(TinyRemoteLabeler):
-        async def send(self, client, question):
-            return Reply(question.request, error="pictures of 8 pixels are not taken")
-
-    replies = run(Picky("http://127.0.0.1:1"), requests[:3])
+    replies = run(Saying({"error": "pictures of 8 pixels are not taken"}), requests[:3])
     assert [(reply.error[:8], reply.attempts) for reply in replies] == [("pictures", 1)] * 3
 
 
@@ -508,11 +499,8 @@ def test_many_replies_of_a_higher_price_in_flight_raise_the_next_price_once(requ
 
 @pytest.mark.parametrize("count", [10**400, 10**12, -(10**9)])
 def test_a_token_count_that_makes_no_sense_loses_no_reply_and_no_time(requests, count):
-    class Odd(TinyRemoteLabeler):
-        async def send(self, client, question):
-            return Reply(question.request, raw="A bird", usage={"input_tokens": count, "output_tokens": 1})
-
-    labeler = Odd("http://127.0.0.1:1", limits=Limits(tokens_per_minute=1e9))
+    said = {"raw": "A bird", "usage": {"input_tokens": count, "output_tokens": 1}}
+    labeler = Saying(said, limits=Limits(tokens_per_minute=1e9))
     assert [reply.raw for reply in run(labeler, requests)] == ["A bird"] * 40
 
 
@@ -527,12 +515,8 @@ def test_a_labeler_that_says_that_it_is_free_and_is_not_is_found_out(requests):
 
 @pytest.mark.parametrize("cost", [float("nan"), float("inf"), -5.0])
 def test_a_cost_that_is_none_does_not_lift_the_cap(requests, cost):
-    class Odd(TinyRemoteLabeler):
-        async def send(self, client, question):
-            return Reply(question.request, raw="A bird", cost_usd=cost)
-
     budget = Budget(1.0)
-    replies, _ = run_to_error(Odd("http://127.0.0.1:1", price_usd=0.25), requests, budget)
+    replies, _ = run_to_error(Saying({"raw": "A bird", "cost_usd": cost}, price_usd=0.25), requests, budget)
     assert [reply.cost_usd for reply in replies] == [0.25] * 4
     assert budget.spent == 1.0
 
@@ -682,8 +666,3 @@ def test_a_caller_that_stops_early_closes_everything(requests):
         with closing(converse(labeler, requests, Budget())) as conversation:
             assert next(conversation)
     assert len(server.asked) <= 4
-
-
-def test_ask_is_the_same_without_a_budget(requests):
-    with TinyServer(answer) as server:
-        assert len(list(TinyRemoteLabeler(server.url).ask(requests))) == 40

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from tiny.remote import TinyRemoteLabeler
+from tiny.server import TinyAnswer, TinyServer
 
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest
@@ -26,8 +28,6 @@ from fgvr.labelers.tasks.pictures import encode_pictures
 from fgvr.labelling.labelling import label
 from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord
-from fgvr.testing.tiny_remote import TinyRemoteLabeler
-from fgvr.testing.tiny_server import TinyAnswer, TinyServer
 
 PHOTOS = 500
 KILLS = 100

@@ -6,7 +6,11 @@ from PIL import Image
 
 from fgvr.labelers.reading.replies import ParsedReply, parse_reply
 from fgvr.labelers.tasks.base import Task
+from fgvr.labelers.tasks.choose import ChooseTask
+from fgvr.labelers.tasks.describe_group import DescribeGroupTask
+from fgvr.labelers.tasks.describe_image import DescribeImageTask
 from fgvr.labelers.tasks.name import NameTask
+from fgvr.labelers.tasks.names import NamesTask
 from fgvr.registry import TASKS
 from fgvr.testing.tasks import check_task
 
@@ -21,139 +25,95 @@ def test_every_task_keeps_the_contract(name, monkeypatch):
     check_task(task)
 
 
+@pytest.mark.parametrize(
+    "task",
+    [
+        ChooseTask(["Tern", "Royal Tern", "Elegant Tern", "Anna's Hummingbird", "Wood-Pewee", "Plant Hunter"]),
+        DescribeGroupTask("flower"),
+        DescribeImageTask("flower", with_hint=True),
+        NameTask(structured=True),
+        NameTask("expert", "bird"),
+        NameTask("expert", "car", "make, model and year", structured=True),
+        NamesTask(10, structured=True),
+        NamesTask(2, "bird", "species"),
+        NamesTask(2, "bird", None, True),
+    ],
+)
+def test_tasks_with_options_keep_the_contract(task):
+    check_task(task)
+
+
 class OwnTask(NameTask):
     """A plugin's task, which keeps the contract."""
 
     registry_name = "own"
 
 
-class NoName(OwnTask):
-    registry_name = "two words"
+def schema(properties, required):
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
-class NoTokens(OwnTask):
-    max_output_tokens = 0
+TEXT = {"type": "string"}
+CALLS = itertools.count()
+OPEN = {"type": "object", "properties": {"name": TEXT}, "required": ["name"]}
 
 
-class NoPrompt(OwnTask):
-    def prompt(self, hint=None):
-        return " \n"
+def keeps_all(self, raw):
+    text = raw.strip()
+    return ParsedReply((text,), (None,), "") if text else ParsedReply((), (), "empty")
 
 
-class PromptOfHintsOnly(OwnTask):
-    def prompt(self, hint=None):
-        return "What is it?" if hint is None else hint.encode()
-
-
-class ChangingPrompt(OwnTask):
-    calls = itertools.count()
-
-    def prompt(self, hint=None):
-        return f"Question {next(self.calls)}"
-
-
-class SchemaOfObjects(OwnTask):
-    def schema(self):
-        return {"type": object()}
-
-
-class SchemaOfText(OwnTask):
-    def schema(self):
-        return {"type": "string"}
-
-
-class OpenSchema(OwnTask):
-    def schema(self):
-        inner = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
-        properties = {"names": {"type": "array", "items": inner}}
-        return {"type": "object", "properties": properties, "required": ["names"], "additionalProperties": False}
-
-
-class OptionalKey(OwnTask):
-    def schema(self):
-        properties = {"name": {"type": "string"}, "latin": {"type": "string"}}
-        return {"type": "object", "properties": properties, "required": ["name"], "additionalProperties": False}
-
-
-class Raises(OwnTask):
-    def read(self, raw):
-        return parse_reply(raw if raw[0] else "")
-
-
-class NotRead(OwnTask):
-    def read(self, raw):
-        return raw
-
-
-class KeepsAll(OwnTask):
-    def read(self, raw):
-        text = raw.strip()
-        return ParsedReply((text,), (None,), "") if text else ParsedReply((), (), "empty")
-
-
-class NeitherNameNorFlag(OwnTask):
-    def read(self, raw):
-        return ParsedReply((), (), "")
-
-
-class OwnFlag(OwnTask):
-    def read(self, raw):
-        return ParsedReply((), (), "shrug")
-
-
-class LatinTooFew(OwnTask):
-    def read(self, raw):
-        return ParsedReply(("Pug",), (), "")
-
-
-class Paints(OwnTask):
-    def compose(self, photos):
-        photos[0].paste("green", (0, 0, 5, 5))
-        return list(photos)
-
-
-class Grey(OwnTask):
-    def compose(self, photos):
-        return [photo.convert("L") for photo in photos]
-
-
-class Nothing(OwnTask):
-    def compose(self, photos):
-        return []
-
-
-class Random(OwnTask):
-    def compose(self, photos):
-        return [Image.effect_noise((32, 32), 60).convert("RGB")]
+def paints(self, photos):
+    photos[0].paste("green", (0, 0, 5, 5))
+    return list(photos)
 
 
 @pytest.mark.parametrize(
-    ("kind", "message"),
+    ("members", "message"),
     [
-        (NoName, "registry_name is 'two words', not a short name"),
-        (NoTokens, "max_output_tokens is 0"),
-        (NoPrompt, r"prompt\(None\) is empty"),
-        (PromptOfHintsOnly, r"prompt\('House Finch'\) is b'House Finch', not a str"),
-        (ChangingPrompt, r"prompt\(None\) differs from call to call"),
-        (SchemaOfObjects, "schema is not JSON"),
-        (SchemaOfText, "schema describes 'string', but servers want an object"),
-        (OpenSchema, r"schema\.properties\.names\.items lacks additionalProperties: false"),
-        (OptionalKey, r"'properties' and 'required' differ in \['latin'\]"),
-        (Raises, "read raised IndexError.* for the reply ''"),
-        (NotRead, "read gave '' for the reply ''"),
-        (KeepsAll, "holds the control character"),
-        (NeitherNameNorFlag, "either names or a flag"),
-        (OwnFlag, "the flag 'shrug'"),
-        (LatinTooFew, "one scientific name a name"),
-        (Paints, "compose"),
-        (Grey, "not an RGB picture"),
-        (Nothing, r"compose gave \[\]"),
-        (Random, "compose makes other pictures of the same photos"),
+        ({"registry_name": "two words"}, "registry_name is 'two words', not a short name"),
+        ({"max_output_tokens": 0}, "max_output_tokens is 0"),
+        ({"prompt": lambda self, hint=None: " \n"}, r"prompt\(None\) is empty"),
+        (
+            {"prompt": lambda self, hint=None: "What is it?" if hint is None else hint.encode()},
+            r"prompt\('House Finch'\) is b'House Finch', not a str",
+        ),
+        (
+            {"prompt": lambda self, hint=None: f"Question {next(CALLS)}"},
+            r"prompt\(None\) differs from call to call",
+        ),
+        ({"schema": lambda self: {"type": object()}}, "schema is not JSON"),
+        ({"schema": lambda self: TEXT}, "schema describes 'string', but servers want an object"),
+        (
+            {"schema": lambda self: schema({"names": {"type": "array", "items": OPEN}}, ["names"])},
+            r"schema\.properties\.names\.items lacks additionalProperties: false",
+        ),
+        (
+            {"schema": lambda self: schema({"name": TEXT, "latin": TEXT}, ["name"])},
+            r"'properties' and 'required' differ in \['latin'\]",
+        ),
+        (
+            {"read": lambda self, raw: parse_reply(raw if raw[0] else "")},
+            "read raised IndexError.* for the reply ''",
+        ),
+        ({"read": lambda self, raw: raw}, "read gave '' for the reply ''"),
+        ({"read": keeps_all}, "holds the control character"),
+        ({"read": lambda self, raw: ParsedReply((), (), "")}, "either names or a flag"),
+        ({"read": lambda self, raw: ParsedReply((), (), "shrug")}, "the flag 'shrug'"),
+        ({"read": lambda self, raw: ParsedReply(("Pug",), (), "")}, "one scientific name a name"),
+        ({"compose": paints}, "compose"),
+        ({"compose": lambda self, photos: [photo.convert("L") for photo in photos]}, "not an RGB picture"),
+        ({"compose": lambda self, photos: []}, r"compose gave \[\]"),
+        (
+            {"compose": lambda self, photos: [Image.effect_noise((32, 32), 60).convert("RGB")]},
+            "compose makes other pictures of the same photos",
+        ),
     ],
 )
-def test_a_breach_of_the_contract_is_found(kind, message):
+def test_a_breach_of_the_contract_is_found(members, message):
+    broken = type("Broken", (OwnTask,), members)
     with pytest.raises(AssertionError, match=message):
-        check_task(kind())
+        check_task(broken())
 
 
 def test_a_task_of_a_plugin_passes():

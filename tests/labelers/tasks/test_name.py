@@ -5,21 +5,6 @@ import pytest
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import PAPER_PROMPT
 from fgvr.labelers.tasks.name import NameTask
-from fgvr.testing.tasks import check_task
-
-
-@pytest.mark.parametrize(
-    "task",
-    [
-        NameTask(),
-        NameTask(structured=True),
-        NameTask("expert", "bird"),
-        NameTask("expert", "car", "make, model and year", structured=True),
-    ],
-    ids=["paper", "paper-structured", "expert", "expert-structured"],
-)
-def test_the_contract_is_kept(task):
-    check_task(task)
 
 
 def test_the_papers_prompt_is_the_default_word_for_word():

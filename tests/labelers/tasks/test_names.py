@@ -4,18 +4,8 @@ import pytest
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.tasks.names import NamesTask
-from fgvr.testing.tasks import check_task
 
 LIST = "1. **House Finch** (*Haemorhous mexicanus*)\n2. Purple Finch\n3. Cassin's Finch\n4. Common Redpoll"
-
-
-@pytest.mark.parametrize(
-    "task",
-    [NamesTask(), NamesTask(10, structured=True), NamesTask(2, "bird", "species"), NamesTask(2, "bird", None, True)],
-    ids=["plain", "structured", "expert", "expert-structured"],
-)
-def test_the_contract_is_kept(task):
-    check_task(task)
 
 
 def test_the_prompt_says_how_many_and_in_which_order():

@@ -1,21 +1,12 @@
 from pathlib import Path
 
-import pytest
+from tiny.labeler import TinyLabeler
 
 from fgvr.labelers.base import LabelRequest, Reply
 from fgvr.labelling.labelling import read_labels
 from fgvr.labelling.store.corrections import Renaming, correct
 from fgvr.labelling.store.keys import request_key
-from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord, LabelRecord
-from fgvr.testing.tiny_labeler import TinyLabeler
-
-
-@pytest.fixture
-def store(tmp_path):
-    with LabelStore(tmp_path / "labels.sqlite") as store:
-        yield store
-
 
 LABELS = [
     LabelRecord("a.jpg", ("Siamese cat", "Balinese", "Siamese"), ("Felis catus", None, None), alternatives=("Birman",)),

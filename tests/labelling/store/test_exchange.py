@@ -40,10 +40,25 @@ REPLIES = [
 
 
 @pytest.fixture
-def store(tmp_path):
-    with LabelStore(tmp_path / "labels.sqlite") as store:
-        store.put_many(IDENTITY, REPLIES)
-        yield store
+def store(store):
+    store.put_many(IDENTITY, REPLIES)
+    return store
+
+
+def edit_lines(store, path, change):
+    """Export, and what ``change`` makes of the list of lines."""
+    export_rows(store.rows(), path)
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    change(records)
+    path.write_text("\n\n".join(map(json.dumps, records)))
+
+
+def read_csv(path):
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        limit = csv.field_size_limit(10**6)
+        cells = list(csv.reader(stream))
+        csv.field_size_limit(limit)
+    return cells
 
 
 @pytest.mark.parametrize("ending", FORMATS[:2])
@@ -65,20 +80,12 @@ def test_all_formats_have_the_same_columns_and_parsed_names(store, tmp_path):
         export_rows(store.rows(), tmp_path / f"labels.{ending}")
     table = pq.read_table(tmp_path / "labels.parquet").to_pylist()
     lines = [json.loads(line) for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
-    with (tmp_path / "labels.csv").open(encoding="utf-8-sig", newline="") as stream:
-        limit = csv.field_size_limit(10**6)
-        cells = list(csv.DictReader(stream))
-        csv.field_size_limit(limit)
+    head, *cells = read_csv(tmp_path / "labels.csv")
+    cells = [dict(zip(head, row, strict=True)) for row in cells]
     assert list(table[0]) == list(lines[0]) == list(cells[0]) == list(COLUMNS)
+    flags = {0: "", 1: "", 2: "empty", 3: "failed", 5: "empty", 8: "refusal"}
     for read in (table, lines):
-        assert [read[number]["flag"] for number in (0, 1, 2, 3, 5, 8)] == [
-            "",
-            "",
-            "empty",
-            "failed",
-            "empty",
-            "refusal",
-        ]
+        assert {number: read[number]["flag"] for number in flags} == flags
         assert read[1]["parsed_names"] == read[1]["names"] == list(REPLIES[1].names)
         assert (read[0]["names"], read[2]["names"]) == (None, [])
     assert json.loads(table[0]["identity"]) == lines[0]["identity"] == json.loads(cells[0]["identity"]) == IDENTITY
@@ -87,10 +94,7 @@ def test_all_formats_have_the_same_columns_and_parsed_names(store, tmp_path):
 
 def test_no_cell_of_a_csv_is_a_formula(store, tmp_path):
     export_rows(store.rows(), tmp_path / "labels.csv")
-    with (tmp_path / "labels.csv").open(encoding="utf-8-sig", newline="") as stream:
-        limit = csv.field_size_limit(10**6)
-        cells = [cell for row in csv.reader(stream) for cell in row]
-        csv.field_size_limit(limit)
+    cells = [cell for row in read_csv(tmp_path / "labels.csv") for cell in row]
     assert not [cell for cell in cells if cell[:1] in ("=", "+", "-", "@", "\t", "\r")]
     assert {"'=What\nis it?", "'-timeout\tafter 60 s", "''=quoted", "'+Terns"} <= set(cells)
 
@@ -121,15 +125,14 @@ def test_a_success_is_never_overwritten_and_a_failure_makes_way(tmp_path, store)
 
 
 def test_what_is_not_read_back_may_be_missing_or_edited_and_old_names_are_read(store, tmp_path):
-    path = tmp_path / "labels.jsonl"
-    export_rows(store.rows(), path)
-    records = [json.loads(line) for line in path.read_text().splitlines()]
-    for record in records:
-        record["parsed_names"] = "nonsense"
-        del record["flag"]
-        record["sample_index"] = record.pop("answer")  # as the column was called before
-    path.write_text("\n\n".join(map(json.dumps, records)))
-    assert list(import_rows(path)) == list(store.rows())
+    def change(records):
+        for record in records:
+            record["parsed_names"] = "nonsense"
+            del record["flag"]
+            record["sample_index"] = record.pop("answer")  # as the column was called before
+
+    edit_lines(store, tmp_path / "labels.jsonl", change)
+    assert list(import_rows(tmp_path / "labels.jsonl")) == list(store.rows())
 
 
 @pytest.mark.parametrize(
@@ -154,18 +157,9 @@ def test_what_is_not_read_back_may_be_missing_or_edited_and_old_names_are_read(s
     ids=str,
 )
 def test_a_row_that_is_not_valid_is_named(store, tmp_path, column, value, expected):
-    path = tmp_path / "labels.jsonl"
-    export_rows(store.rows(), path)
-    records = [json.loads(line) for line in path.read_text().splitlines()]
-    records[3][column] = value
-    path.write_text("\n".join(map(json.dumps, records)))
-    with pytest.raises(FgvrError, match=rf"labels\.jsonl, line 4: {expected}"):
-        list(import_rows(path))
-
-
-def edited(path, old, new):
-    path.write_bytes(path.read_bytes().replace(old, new, 1))
-    return path
+    edit_lines(store, tmp_path / "labels.jsonl", lambda records: records[3].update({column: value}))
+    with pytest.raises(FgvrError, match=rf"labels\.jsonl, line 7: {expected}"):
+        list(import_rows(tmp_path / "labels.jsonl"))
 
 
 def test_mistakes_with_files(store, tmp_path):
@@ -203,10 +197,7 @@ def test_a_failed_export_leaves_the_old_file(store, tmp_path):
 
 def test_half_a_surrogate_pair_from_elsewhere(store, tmp_path):
     path = tmp_path / "labels.jsonl"
-    export_rows(store.rows(), path)
-    records = [json.loads(line) for line in path.read_text().splitlines()]
-    records[0]["raw"] = "a \ud83d"
-    path.write_text("\n".join(map(json.dumps, records)))
+    edit_lines(store, path, lambda records: records[0].update(raw="a \ud83d"))
     with LabelStore(tmp_path / "other.sqlite") as other:
         other.merge(import_rows(path))
         assert next(other.rows()) == replace(next(store.rows()), raw="a \ufffd")

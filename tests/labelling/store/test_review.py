@@ -6,7 +6,6 @@ import pytest
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import LabelRequest, Reply
 from fgvr.labelling.store.keys import request_key
-from fgvr.labelling.store.label_store import LabelStore
 from fgvr.labelling.store.review import COLUMNS, apply_review, write_review
 from fgvr.records import ImageRecord
 
@@ -33,10 +32,9 @@ def key(name):
 
 
 @pytest.fixture
-def store(tmp_path):
-    with LabelStore(tmp_path / "labels.sqlite") as store:
-        store.put_many(IDENTITY, [Reply(ask(name), raw=raw, model="m-1") for name, raw in SAID.items()])
-        yield store
+def store(store):
+    store.put_many(IDENTITY, [Reply(ask(name), raw=raw, model="m-1") for name, raw in SAID.items()])
+    return store
 
 
 @pytest.fixture
@@ -68,7 +66,6 @@ def write(path, rows):
 
 
 TYPO = ("Yorkshire Terier", "Yorkshire Terrier")
-PLURAL = ("Yorkshire Terriers", "Yorkshire Terrier")
 
 
 def test_the_file_asks_about_pairs_and_replies(store, path):

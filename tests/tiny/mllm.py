@@ -1,5 +1,8 @@
 """Multimodal language models for tests: the real architectures and processors, with a few thousand random weights."""
 
+import json
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +23,13 @@ _CHAT = (
 )
 # wide enough that replies differ from photo to photo
 _SPREAD = 0.4
+_TRANSFORMER = {
+    "hidden_size": _WIDTH,
+    "intermediate_size": 2 * _WIDTH,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "initializer_range": _SPREAD,
+}
 
 
 def save_tiny_mllm(
@@ -48,39 +58,29 @@ def save_tiny_mllm(
     return folder
 
 
+def copy_without(model: str, folder: Path, names: Sequence[str]) -> str:
+    """A copy of the model whose processor, of an earlier release, has no such options."""
+    shutil.copytree(model, folder)
+    path = folder / "processor_config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in config.items() if name not in names}))
+    return str(folder)
+
+
 def _llava(kind: str) -> tuple[Any, Any]:
-    from transformers import (
-        CLIPImageProcessor,
-        CLIPVisionConfig,
-        LlamaConfig,
-        LlavaConfig,
-        LlavaForConditionalGeneration,
-        LlavaNextConfig,
-        LlavaNextForConditionalGeneration,
-        LlavaNextImageProcessor,
-        LlavaNextProcessor,
-        LlavaProcessor,
-    )
+    import transformers
 
     tokenizer = _tokenizer("<image>")
-    vision = CLIPVisionConfig(
-        hidden_size=_WIDTH,
-        intermediate_size=2 * _WIDTH,
-        num_hidden_layers=2,
-        num_attention_heads=2,
+    vision = transformers.CLIPVisionConfig(
+        **_TRANSFORMER,
         image_size=_SIZE,
         patch_size=_PATCH,
         projection_dim=16,
-        initializer_range=_SPREAD,
     )
-    text = LlamaConfig(
+    text = transformers.LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=_WIDTH,
-        intermediate_size=2 * _WIDTH,
-        num_hidden_layers=2,
-        num_attention_heads=2,
+        **_TRANSFORMER,
         max_position_embeddings=512,
-        initializer_range=_SPREAD,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -101,54 +101,45 @@ def _llava(kind: str) -> tuple[Any, Any]:
     }
     side = {"height": _SIZE, "width": _SIZE}
     if kind == "llava":
-        pixels = CLIPImageProcessor(size={"shortest_edge": _SIZE}, crop_size=side)
-        config = LlavaConfig(image_seq_length=(_SIZE // _PATCH) ** 2, **common)
-        return LlavaForConditionalGeneration(config), LlavaProcessor(image_processor=pixels, **processing)
+        pixels = transformers.CLIPImageProcessor(size={"shortest_edge": _SIZE}, crop_size=side)
+        config = transformers.LlavaConfig(image_seq_length=(_SIZE // _PATCH) ** 2, **common)
+        return transformers.LlavaForConditionalGeneration(config), transformers.LlavaProcessor(
+            image_processor=pixels, **processing
+        )
     shapes = [[_SIZE, 2 * _SIZE], [2 * _SIZE, _SIZE], [2 * _SIZE, 2 * _SIZE]]
-    pixels = LlavaNextImageProcessor(size={"shortest_edge": _SIZE}, crop_size=side, image_grid_pinpoints=shapes)
-    config = LlavaNextConfig(image_grid_pinpoints=shapes, **common)
-    return LlavaNextForConditionalGeneration(config), LlavaNextProcessor(image_processor=pixels, **processing)
+    pixels = transformers.LlavaNextImageProcessor(
+        size={"shortest_edge": _SIZE}, crop_size=side, image_grid_pinpoints=shapes
+    )
+    config = transformers.LlavaNextConfig(image_grid_pinpoints=shapes, **common)
+    return transformers.LlavaNextForConditionalGeneration(config), transformers.LlavaNextProcessor(
+        image_processor=pixels, **processing
+    )
 
 
 def _blip2(kind: str) -> tuple[Any, Any]:
-    from transformers import (
-        Blip2Config,
-        Blip2ForConditionalGeneration,
-        Blip2Processor,
-        Blip2QFormerConfig,
-        Blip2VisionConfig,
-        BlipImageProcessor,
-        OPTConfig,
-        T5Config,
-    )
+    import transformers
 
-    pixels = BlipImageProcessor(size={"height": _SIZE, "width": _SIZE})
+    pixels = transformers.BlipImageProcessor(size={"height": _SIZE, "width": _SIZE})
     queries = 4
-    processor = Blip2Processor(pixels, _tokenizer(), num_query_tokens=queries)  # adds the image token itself
+    processor = transformers.Blip2Processor(
+        pixels, _tokenizer(), num_query_tokens=queries
+    )  # adds the image token itself
     tokenizer = processor.tokenizer
-    vision = Blip2VisionConfig(
-        hidden_size=_WIDTH,
-        intermediate_size=2 * _WIDTH,
-        num_hidden_layers=2,
-        num_attention_heads=2,
+    vision = transformers.Blip2VisionConfig(
+        **_TRANSFORMER,
         image_size=_SIZE,
         patch_size=_PATCH,
-        initializer_range=_SPREAD,
     )
-    qformer = Blip2QFormerConfig(
+    qformer = transformers.Blip2QFormerConfig(
         vocab_size=len(tokenizer),
-        hidden_size=_WIDTH,
-        intermediate_size=2 * _WIDTH,
-        num_hidden_layers=2,
-        num_attention_heads=2,
+        **_TRANSFORMER,
         encoder_hidden_size=_WIDTH,
         cross_attention_frequency=1,
-        initializer_range=_SPREAD,
     )
     tokens = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
     text: Any
     if kind == "blip2":
-        text = OPTConfig(
+        text = transformers.OPTConfig(
             vocab_size=len(tokenizer),
             hidden_size=_WIDTH,
             ffn_dim=2 * _WIDTH,
@@ -161,7 +152,7 @@ def _blip2(kind: str) -> tuple[Any, Any]:
             **tokens,
         )
     else:
-        text = T5Config(
+        text = transformers.T5Config(
             vocab_size=len(tokenizer),
             d_model=_WIDTH,
             d_kv=_WIDTH // 2,
@@ -172,7 +163,7 @@ def _blip2(kind: str) -> tuple[Any, Any]:
             decoder_start_token_id=tokenizer.pad_token_id,
             **tokens,
         )
-    config = Blip2Config(
+    config = transformers.Blip2Config(
         vision_config=vision,
         qformer_config=qformer,
         text_config=text,
@@ -180,7 +171,7 @@ def _blip2(kind: str) -> tuple[Any, Any]:
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
         initializer_range=_SPREAD,
     )
-    return Blip2ForConditionalGeneration(config), processor
+    return transformers.Blip2ForConditionalGeneration(config), processor
 
 
 def _tokenizer(image_token: str | None = None) -> Any:
