@@ -5,11 +5,16 @@ import json
 import re
 from typing import ClassVar
 
+from labelers.hosted import Gemini, OpenAI
 from werkzeug import Response
 
 
 def answer(content, status=200, headers=None):
     return Response(json.dumps(content), status, headers, content_type="application/json")
+
+
+def lines_of_json(rows):
+    return b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
 
 
 class FakeBatches:
@@ -52,7 +57,18 @@ class FakeBatches:
         name = f"batch-{next(self.numbers)}"
         self.batches[name] = {"nonce": nonce, "file": file, "state": "running", "output": None, "errors": None}
         self.created += 1
-        return name
+        if self.lose_next:
+            self.lose_next = False
+            return answer({}, 500)
+        return answer(self.batch(name))
+
+    def get(self, request):
+        if self.statuses:
+            return answer({"error": {"message": "busy"}}, self.statuses.pop())
+        name = request.path.rsplit("/", 1)[1]
+        if name not in self.batches:
+            return answer({"error": {"code": 404, "message": "No such batch"}}, 404)
+        return answer(self.batch(name))
 
     def delete(self, request):
         if self.keep:
@@ -99,22 +115,10 @@ class FakeOpenAI(FakeBatches):
     def create(self, request):
         body = request.get_json()
         assert (body["endpoint"], body["completion_window"]) == ("/v1/chat/completions", "24h")
-        name = self.add_batch(body["metadata"]["fgvr_batch"], body["input_file_id"])
-        if self.lose_next:
-            self.lose_next = False
-            return answer({}, 500)
-        return answer(self.batch(name))
+        return self.add_batch(body["metadata"]["fgvr_batch"], body["input_file_id"])
 
     def list(self, request):
         return answer({"object": "list", "data": [self.batch(name) for name in self.batches], "has_more": False})
-
-    def get(self, request):
-        if self.statuses:
-            return answer({"error": {"message": "busy"}}, self.statuses.pop())
-        name = request.path.rsplit("/", 1)[1]
-        if name not in self.batches:
-            return answer({"error": {"message": "No such batch"}}, 404)
-        return answer(self.batch(name))
 
     def content(self, request):
         return Response(self.files[request.path.split("/")[3]], content_type="application/octet-stream")
@@ -138,26 +142,12 @@ class FakeOpenAI(FakeBatches):
         }
 
     def output(self, lines):
-        completion = {
-            "model": "gpt-4o-2024-11-20",
-            "choices": [{"index": 0, "finish_reason": "stop", "message": {"content": "Bea\u2028gle"}}],
-            "usage": {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100},
-        }
-        return b"".join(
-            json.dumps(
-                {"id": "r", "custom_id": line["custom_id"], "response": {"status_code": 200, "body": completion}},
-                ensure_ascii=False,
-            ).encode()
-            + b"\n"
-            for line in lines
-        )
+        response = {"status_code": 200, "body": OpenAI.reply("Bea\u2028gle")}
+        return lines_of_json({"id": "r", "custom_id": line["custom_id"], "response": response} for line in lines)
 
     def unprocessed(self, lines):
         error = {"code": "batch_expired", "message": "This request could not be executed before the batch expired."}
-        return b"".join(
-            json.dumps({"custom_id": line["custom_id"], "response": None, "error": error}).encode() + b"\n"
-            for line in lines
-        )
+        return lines_of_json({"custom_id": line["custom_id"], "response": None, "error": error} for line in lines)
 
 
 class FakeGemini(FakeBatches):
@@ -191,22 +181,10 @@ class FakeGemini(FakeBatches):
     def create(self, request):
         batch = request.get_json()["batch"]
         file = (batch.get("inputConfig") or batch["input_config"])["fileName"]
-        name = self.add_batch(batch["displayName"], file.removeprefix("files/"))
-        if self.lose_next:
-            self.lose_next = False
-            return answer({}, 500)
-        return answer(self.batch(name))
+        return self.add_batch(batch["displayName"], file.removeprefix("files/"))
 
     def list(self, request):
         return answer({"operations": [self.batch(name) for name in self.batches]})
-
-    def get(self, request):
-        if self.statuses:
-            return answer({"error": {"message": "busy"}}, self.statuses.pop())
-        name = request.path.rsplit("/", 1)[1]
-        if name not in self.batches:
-            return answer({"error": {"code": 404, "message": "No such batch"}}, 404)
-        return answer(self.batch(name))
 
     def list_files(self, request):
         files = [{"name": f"files/{batch['file']}", "displayName": batch["nonce"]} for batch in self.batches.values()]
@@ -224,15 +202,8 @@ class FakeGemini(FakeBatches):
         return {"name": f"batches/{name}", "metadata": metadata}
 
     def output(self, lines):
-        response = {
-            "modelVersion": "gemini-3.8-flash",
-            "candidates": [{"content": {"parts": [{"text": "Bea\u2028gle"}]}, "finishReason": "STOP"}],
-            "usageMetadata": {"promptTokenCount": 1000, "candidatesTokenCount": 100},
-        }
-        return b"".join(
-            json.dumps({"key": line["key"], "response": response}, ensure_ascii=False).encode() + b"\n"
-            for line in lines
-        )
+        response = Gemini.reply("Bea\u2028gle")
+        return lines_of_json({"key": line["key"], "response": response} for line in lines)
 
     def unprocessed(self, lines):
         return b""
