@@ -1,10 +1,11 @@
 import pytest
 import torch
 from lightning.pytorch import Trainer
-from tower_run import labelled_birds, trainer
+from tower_run import birds, labelled_birds, trainer
 
 from fgvr.errors import FgvrError
 from fgvr.heads.prompt import PromptHead
+from fgvr.labelers.recorded import RecordedLabeler
 from fgvr.losses.base import PartialLabels, state_key
 from fgvr.losses.proden import ProdenLoss
 from fgvr.methods.coop import CoOpMethod
@@ -71,7 +72,8 @@ def test_a_loss_gets_what_it_asks_for(data, tiny_run, update, needs_features):
             assert step.class_features is None
 
 
-def test_unlabelled_photos_stop_the_run_with_the_command(data, tiny_run):
+def test_unlabelled_photos_stop_the_run_with_the_command(tiny_run):
+    data = birds(labeler=RecordedLabeler(tiny_run / "replies.jsonl"), class_names="labels")
     with pytest.raises(FgvrError, match=r"16 of 16 photos to be labelled have no reply .* Run the label stage"):
         trainer(tiny_run / "mine", max_epochs=1).fit(CoOpMethod(TinyBackbone()), datamodule=data)
 
