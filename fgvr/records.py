@@ -125,7 +125,7 @@ class LabelRecord:
         seconds: How long the request took.
         confidence: How sure the model says it is, from 0 to 1; ``None`` where it does not say.
         alternatives: Names that the model gave beside its answer, where they are no candidates.
-        corrected: Whether a person put the names in the place of the reply's.
+        corrected: Whether a person put the names instead of the reply's.
     """
 
     sample_id: str
@@ -174,7 +174,7 @@ class Description:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The label space: class names in class-index order, and the way back to the names as they were given.
+    """The vocabulary: class names in class-index order, and the way back to the names as they were given.
 
     Attributes:
         names: Class names, as shown; the index in this tuple is the class index.

@@ -32,7 +32,7 @@ class RunFolder:
     labels = _Place("labels.parquet")
     """What the labeler said of each support photo."""
     vocabulary = _Place("vocabulary.json")
-    """The label space, and the names that went into it."""
+    """The vocabulary, and the names that went into it."""
     candidates = _Place("candidates.parquet")
     """The candidate set of each support photo."""
     neighbours = _Place("neighbours.parquet")

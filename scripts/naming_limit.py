@@ -29,7 +29,7 @@ from fgvr.descriptions.pseudo_labels import zero_shot_labels
 from fgvr.descriptions.texts import DescriptionTexts, matched
 from fgvr.errors import FgvrError
 from fgvr.methods.zero_shot import template_features
-from fgvr.vocabulary.given import stated_vocabulary
+from fgvr.vocabulary.given import given_vocabulary
 
 
 def named(features: Tensor, truth: Tensor, texts: Tensor) -> dict[str, float]:
@@ -67,7 +67,7 @@ def main(args: list[str]) -> None:
     backbone.load()
     if data.class_names == "labels":
         raise FgvrError("This is about known class names: give --data.class_names dataset, or a file of names.")
-    names = stated_vocabulary(data.class_names, data.photos.known_names).names
+    names = given_vocabulary(data.class_names, data.photos.known_names).names
     number = {name: i for i, name in enumerate(names)}
     support = [record for record in data.support if data.photos.truth.get(record.sample_id) in number]
     if not support:

@@ -4,7 +4,7 @@
 
 Puts, between the lines '<!-- begin visual_closed -->' and '<!-- end visual_closed -->', the share of the way from
 zero-shot to the oracle that each row has closed: (x - zero-shot) / (oracle - zero-shot), where the oracle is the best
-row that learned from true names. It is counted in accuracy where the label space was given, else in cACC. And between
+row that learned from true names. It is counted in accuracy where the vocabulary was given, else in cACC. And between
 'visual_agreement' how well the agreement of a row ranks it: Spearman's rank correlation with the same figure. Rows
 that learned from true names are left out of that. Between 'visual_choices': what leave-one-out chose in the runs of
 class means. Ends with one line of JSON.

@@ -22,7 +22,7 @@ QUIET = [
 
 
 def birds(root="birds", **options):
-    """The photos of ``tiny_run`` with their names as the label space."""
+    """The photos of ``tiny_run`` with their names as the vocabulary."""
     return FgvrDataModule(ManifestDataset(root), **{"class_names": "dataset", "batch_size": 5, **options})
 
 

@@ -14,7 +14,7 @@ float32 has it exactly, and cells do not depend on the order of the additions: n
 """
 _PHOTOS_A_CENTROID = 64
 _ROUNDS = 6
-_MOST_PROBES = 64
+_MAX_PROBES = 64
 """More cells than this are not searched for a photo, whatever the recall."""
 _WIDEST = 1024
 """More proposals than this are not compared for a photo: it has that many all but equal neighbours."""
@@ -65,7 +65,7 @@ class InvertedFile:
         needed = np.take_along_axis(position, cells, axis=1)[truth != queries[:, None]]
         if not len(needed):
             return 1
-        return min(int(np.quantile(needed, _AIM, method="higher")) + 1, _MOST_PROBES)
+        return min(int(np.quantile(needed, _AIM, method="higher")) + 1, _MAX_PROBES)
 
     def search(self, k: int, probes: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The k nearest photos of all N that the ``probes`` nearest cells hold, itself first, then nearest first.

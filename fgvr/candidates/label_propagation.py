@@ -19,11 +19,11 @@ log = logging.getLogger(__name__)
 
 _BLOCK_VALUES = 2**24
 """Photos times classes that are solved for at a time: five float32 arrays of 64 MB each."""
-_MOST_CLASSES = 256
+_MAX_CLASSES = 256
 _TOLERANCE = 1e-5
 """Of the residual, relative to the right side: what float32 reaches."""
-_MOST_STEPS = 300
-_LEAST_SHARE = 1e-3
+_MAX_STEPS = 300
+_MIN_SHARE = 1e-3
 """A smaller share is not a candidate: it would be of the size of the solution's error."""
 
 
@@ -113,7 +113,7 @@ class LabelPropagationCandidates(CandidateStrategy):
         graph = normalised_graph(neighbours, affinities)
         names, shares = _strongest(graph, own, self.alpha, self.m)
         shares /= np.maximum(shares.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
-        return sets_from_names(photos.sample_ids, np.where(shares >= _LEAST_SHARE, names, -1), shares)
+        return sets_from_names(photos.sample_ids, np.where(shares >= _MIN_SHARE, names, -1), shares)
 
 
 def _strongest(
@@ -123,7 +123,7 @@ def _strongest(
     count = len(own)
     named = np.flatnonzero(own >= 0)
     classes, column = np.unique(own[named], return_inverse=True)
-    width = max(min(_BLOCK_VALUES // count, _MOST_CLASSES), 1)
+    width = max(min(_BLOCK_VALUES // count, _MAX_CLASSES), 1)
     names = np.full((count, m), -1, dtype=np.int64)
     best = np.zeros((count, m), dtype=np.float32)
     steps = 0
@@ -133,7 +133,7 @@ def _strongest(
         given = np.zeros((count, stop - start), dtype=np.float32)
         given[named[here], column[here] - start] = 1
         # from Y, which is the solution of alpha = 0, and of a photo without neighbours
-        solution, taken = conjugate_gradients(graph, given, alpha, _MOST_STEPS, _TOLERANCE, start=given)
+        solution, taken = conjugate_gradients(graph, given, alpha, _MAX_STEPS, _TOLERANCE, start=given)
         steps = max(steps, taken)
         names, best = _merge(names, best, classes[start:stop], solution)
     log.info("Label propagation: %d photos, %d classes, at most %d steps", count, len(classes), steps)

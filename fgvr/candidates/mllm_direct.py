@@ -10,8 +10,8 @@ from fgvr.records import CandidateSets
 class MllmDirectCandidates(CandidateStrategy):
     """All names that the labeler gave to the photo, with uniform weights; photos without a name are left out.
 
-    The FGVR paper's table 4: ask the LLM for k names at once, in the place of the neighbours' names. Every name is in
-    the label space then, so that it grows with k.
+    The FGVR paper's table 4: ask the LLM for k names at once, instead of the neighbours' names. Every name is in
+    the vocabulary then, so that it grows with k.
 
     Example:
         >>> photos = NamedPhotos(sample_ids=("a.jpg", "b.jpg", "c.jpg"), labels=[(2, 0), (), (1,)], num_classes=3)

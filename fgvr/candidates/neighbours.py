@@ -17,7 +17,7 @@ from fgvr.files import replacing
 
 NEIGHBOURS = 5
 """How many of each photo."""
-MOST_PHOTOS = 2000
+MAX_PHOTOS = 2000
 """A report shows no more support photos than these, and neighbours are searched for these alone."""
 
 _SCHEMA = pa.schema(
@@ -41,7 +41,7 @@ class Neighbours:
 
 
 def find_neighbours(
-    sample_ids: Sequence[str], features: NDArray[np.float32], k: int = NEIGHBOURS, limit: int = MOST_PHOTOS
+    sample_ids: Sequence[str], features: NDArray[np.float32], k: int = NEIGHBOURS, limit: int = MAX_PHOTOS
 ) -> list[Neighbours]:
     """The k nearest other photos by cosine similarity in image-feature space, nearest first.
 

@@ -45,7 +45,7 @@ def measure(sets: CandidateSets, vocabulary: Vocabulary, truth: Mapping[str, str
 
     Args:
         sets: Candidate sets of at least one photo.
-        vocabulary: The label space.
+        vocabulary: The class names, in class-index order.
         truth: Sample id -> true name, where known.
 
     Example:

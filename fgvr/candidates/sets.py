@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fgvr.candidates.nearest import in_blocks
 from fgvr.records import CandidateSets
 
-_LEAST = 1e-6
+_MIN = 1e-6
 """Share of the largest weight of its set that every weight has at least: losses need positive ones."""
 
 
@@ -37,7 +37,7 @@ def sets_from_names(
         if shares is not None:
             totals[rows] = np.einsum("nij,nj->ni", same, shares[rows])
     totals[~first] = 0
-    totals[first] = np.maximum(totals, _LEAST * totals.max(axis=1, keepdims=True))[first]
+    totals[first] = np.maximum(totals, _MIN * totals.max(axis=1, keepdims=True))[first]
     sizes = first.sum(axis=1)
     kept = sizes > 0
     weights = totals[kept] / totals[kept].sum(axis=1, keepdims=True)

@@ -8,7 +8,7 @@ from fgvr.backbones.base import ImageFeatures
 
 
 class Classifier(nn.Module, ABC):
-    """From image features to logits over the label space.
+    """From image features to logits over the vocabulary.
 
     What it needs are buffers and parameters, so that it follows its owner to a device and into a checkpoint.
     """

@@ -23,7 +23,7 @@ weight lost less)."""
 _PHOTOS_A_NAME = 4.0
 """Fewer photos a name than this, on average, are too few for anything but their mean: with three, leave-one-out chose
 ridge regression on drawn birds of the part "development", and lost 7 points."""
-_MOST_SCALED = 5000
+_MAX_SCALED = 5000
 _SCALES = tuple(2 ** (step / 2) for step in range(-8, 19))
 _MISTAKES = tuple(step / 10 for step in range(10))
 
@@ -207,8 +207,8 @@ def fit_scale(unseen: Unseen, own: Tensor) -> float:
         own: See :func:`hits`.
     """
     named = (own >= 0).nonzero().squeeze(1)
-    if len(named) > _MOST_SCALED:
-        named = named[:: -(-len(named) // _MOST_SCALED)]
+    if len(named) > _MAX_SCALED:
+        named = named[:: -(-len(named) // _MAX_SCALED)]
     likelihood = torch.zeros((len(_SCALES), len(_MISTAKES)), dtype=torch.float64)
     mistakes = torch.tensor(_MISTAKES, dtype=torch.float64)
     for rows in _blocks(named, unseen):

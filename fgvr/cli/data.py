@@ -59,17 +59,17 @@ def _download(name: str, args: list[str]) -> int:
     if not issubclass(plugin, StandardDataset):
         raise FgvrError(f"{name!r} is not downloaded by fgvr. What is: {', '.join(SOURCES)}.")
     dataset = plugin(options.root)
-    facts = dataset.facts
+    info = dataset.info
     check = f"To check them: fgvr data verify {name} --root {dataset.root}"
     wanted = []
-    if facts.split_file and not dataset.split_path().is_file():
-        wanted = [f"Still to be got with a browser: {facts.split_link}, to be saved as {dataset.split_path()}"]
-        if facts.official:
+    if info.split_file and not dataset.split_path().is_file():
+        wanted = [f"Still to be got with a browser: {info.split_link}, to be saved as {dataset.split_path()}"]
+        if info.official:
             wanted[0] += f", or --data.dataset.official true instead (what differs: fgvr show datasets {name})"
         wanted[0] += "."
     if name not in SOURCES:
-        raise FgvrError("\n".join([f"{name} cannot be downloaded by fgvr. {facts.photos_from}", *wanted, check]))
-    if any((dataset.root / folder).is_dir() for folder in facts.image_folders):
+        raise FgvrError("\n".join([f"{name} cannot be downloaded by fgvr. {info.photos_from}", *wanted, check]))
+    if any((dataset.root / folder).is_dir() for folder in info.image_folders):
         print(f"There are photos of {name} in {dataset.root} already.")
     else:
         # before an hour's wait, not after it

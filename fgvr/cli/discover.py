@@ -18,11 +18,11 @@ from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord, LabelRequest
 from fgvr.registry import TASKS
 
-_MOST = 16
+_MAX = 16
 
 
 def run_discover(args: list[str]) -> int:
-    """Ask the labeler with the task ``discover`` in the place of its own, which may need what is to be found.
+    """Ask the labeler with the task ``discover`` instead of its own, which may need what is to be found.
 
     Raises:
         FgvrError: Something that the user can fix.
@@ -30,8 +30,8 @@ def run_discover(args: list[str]) -> int:
     configure_logging()
     cli = FgvrCLI("discover", args, add_photos)
     count, labeler = cli.config.photos, cli.config.data.labeler
-    if not 1 <= count <= _MOST:
-        raise FgvrError(f"--photos is {count}; expected 1 to {_MOST}.")
+    if not 1 <= count <= _MAX:
+        raise FgvrError(f"--photos is {count}; expected 1 to {_MAX}.")
     options = labeler.get("init_args") if labeler is not None else None
     if options is None or "task" not in options:
         raise _no_model(None if labeler is None else labeler["class_path"].rpartition(".")[2])
@@ -96,7 +96,7 @@ def draw_photos(photos: Sequence[ImageRecord], count: int, seed: int) -> list[Im
 
 def add_photos(parser: LightningArgumentParser) -> None:
     """Add how many photos are shown."""
-    parser.add_argument("--photos", type=int, default=3, help=f"Support photos that are shown, from 1 to {_MOST}.")
+    parser.add_argument("--photos", type=int, default=3, help=f"Support photos that are shown, from 1 to {_MAX}.")
 
 
 def _no_model(labeler: str | None) -> FgvrError:

@@ -142,7 +142,7 @@ class FgvrDataModule(LabelledDataModule):
         photos = self._named_photos(labels, vocabulary, learner, device)
         outside = sum(not given for given in photos.labels) - sum(not record.names for record in labels)
         if outside:
-            log.warning("%d photos were given names that are not in the label space; they count as unnamed", outside)
+            log.warning("%d photos were given names that are not in the vocabulary; they count as unnamed", outside)
         if self._compares_support(learner):
             features = self.features.of_group(TRAINING, learner.backbone, device, space=strategy.space).to_numpy()
             write_neighbours(find_neighbours(photos.sample_ids, features), self._folder().neighbours)
@@ -232,7 +232,7 @@ class FgvrDataModule(LabelledDataModule):
             self.candidate_sets = read_candidates(folder.candidates, self.vocabulary.names)
             self.quality = measure(self.candidate_sets, self.vocabulary, self.photos.truth)
         device = strategy.root_device
-        self.features.prepare(self._feature_groups(), learner, device, self.state.judges_support, processes)
+        self.features.prepare(self._feature_groups(), learner, device, self.state.evaluates_support, processes)
 
     def _share_candidates(self, vocabulary: Vocabulary, learner: Learner, processes: Processes) -> None:
         """The candidate sets of the run, made if they have to be: their features by all processes."""

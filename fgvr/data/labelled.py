@@ -1,4 +1,4 @@
-"""Photos, what the labeler says of them, and the label space that this makes."""
+"""Photos, what the labeler says of them, and the vocabulary that this makes."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -32,18 +32,18 @@ from fgvr.runs import RunFolder
 from fgvr.selections.base import Selection
 from fgvr.vocabulary.build import build_vocabulary, labels_as_indices
 from fgvr.vocabulary.files import write_vocabulary
-from fgvr.vocabulary.given import stated_vocabulary
+from fgvr.vocabulary.given import given_vocabulary
 
 log = logging.getLogger(__name__)
 
 
 class LabelledDataModule(LightningDataModule, ABC):
-    """The stages up to the label space.
+    """The stages up to the vocabulary.
 
     Args:
         dataset: Reader of the photos.
         labeler: Who names the support photos. Not needed where the class names are known and nothing is trained.
-        class_names: The label space: ``labels`` (all names that the labeler gave), ``dataset`` (the true names, as a
+        class_names: The vocabulary: ``labels`` (all names that the labeler gave), ``dataset`` (the true names, as a
             list: for the setting in which classes are known and photos are not), a list of names, or a file: an edited
             ``vocabulary.json`` of a run, or a text with one name per line.
         shots: Draw this many support photos per true class (m in the FGVR paper). All support photos if not given.
@@ -140,7 +140,7 @@ class LabelledDataModule(LightningDataModule, ABC):
             self.label_store,
             self.max_cost_usd,
             lambda photos, space: self.image_features(photos, space=space),
-            (lambda: (self.vocabulary or self._stated_vocabulary()).names) if known else None,
+            (lambda: (self.vocabulary or self._given_vocabulary()).names) if known else None,
         )
 
     @property
@@ -203,7 +203,7 @@ class LabelledDataModule(LightningDataModule, ABC):
         return self.class_names == "labels" or needs_sets(learner)
 
     def find_vocabulary(self, labelled: bool) -> tuple[Vocabulary, list[LabelRecord]]:
-        """The label space, and what the labeler said of the support photos; no file is left.
+        """The vocabulary, and what the labeler said of the support photos; no file is left.
 
         Args:
             labelled: Whether replies are needed: see ``needs_labels``. Without, there are no labels.
@@ -222,14 +222,14 @@ class LabelledDataModule(LightningDataModule, ABC):
                 )
             labels = self.read_labels()
             log.info("%s", summary(labels, self.simulated))
-        vocabulary = build_vocabulary(labels) if self.class_names == "labels" else self._stated_vocabulary()
-        log.info("Label space: %d classes", len(vocabulary))
+        vocabulary = build_vocabulary(labels) if self.class_names == "labels" else self._given_vocabulary()
+        log.info("Vocabulary: %d classes", len(vocabulary))
         if len(vocabulary) == 1:
             log.warning("There is one class, so every photo will be given the name %r", vocabulary.names[0])
         return vocabulary, labels
 
     def make_vocabulary(self, learner: Learner) -> Vocabulary:
-        """The label space, and the label and vocabulary files of the run folder.
+        """The vocabulary, and the label and vocabulary files of the run folder.
 
         Raises:
             FgvrError: Photos are not labelled yet, or no reply has a usable name.
@@ -241,11 +241,11 @@ class LabelledDataModule(LightningDataModule, ABC):
         write_vocabulary(vocabulary, self._folder().vocabulary)
         return vocabulary
 
-    def _stated_vocabulary(self) -> Vocabulary:
+    def _given_vocabulary(self) -> Vocabulary:
         assert self.class_names != "labels", "those are known only after all photos are labelled"
-        return stated_vocabulary(self.class_names, self.photos.known_names)
+        return given_vocabulary(self.class_names, self.photos.known_names)
 
-    def origin_of(self, text: str) -> str:
+    def photo_named(self, text: str) -> str:
         """A sentence that says which photo was given the class name that ``text`` holds; ``""`` if none was."""
         labels = self.read_labels() if self.labeler is not None else []
         for label_record in labels:

@@ -17,7 +17,7 @@ LoaderProcesses = int | Literal["auto"]
 
 _FEW_PICTURES = 200
 """Starting a process takes as long as opening these."""
-_MOST = 16
+_MAX = 16
 _BATCHES_AHEAD = 3
 """Batches of a loader process that exist at once: two that are ready, and the one that it makes."""
 _SHARED_MEMORY = Path("/dev/shm")
@@ -57,7 +57,7 @@ def loader_processes(
         return 0
     spare = usable_cores() // processes - 1
     room = _shared_bytes() // _SHARES // (processes * _BATCHES_AHEAD * batch_size * _picture_bytes(transform))
-    return max(0, min(spare, room, 1 if device.type == "cpu" else _MOST))
+    return max(0, min(spare, room, 1 if device.type == "cpu" else _MAX))
 
 
 def usable_cores() -> int:

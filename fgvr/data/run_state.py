@@ -22,7 +22,7 @@ class RunState:
         oracle: Whether true names may choose the checkpoint.
         asks_support: Whether the labeler is asked about support photos.
         asks_evaluated: Whether ``data.direct`` counts: where nothing is scored, nothing is compared with the labeler.
-        judges_support: Whether figures are computed on support photos after each epoch.
+        evaluates_support: Whether figures are computed on support photos after each epoch.
     """
 
     folder: RunFolder | None = None
@@ -34,7 +34,7 @@ class RunState:
     oracle: bool = False
     asks_support: bool = True
     asks_evaluated: bool = True
-    judges_support: bool = False
+    evaluates_support: bool = False
 
 
 def run_seed() -> int:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from fgvr.datasets.split_file import ListedPhoto
-from fgvr.datasets.standard import Facts, StandardDataset
+from fgvr.datasets.standard import DatasetInfo, StandardDataset
 
 
 class Caltech101Dataset(StandardDataset):
@@ -19,7 +19,7 @@ class Caltech101Dataset(StandardDataset):
         **kwargs: Arguments of ``StandardDataset``, but for ``official``.
     """
 
-    facts = Facts(
+    info = DatasetInfo(
         title="Caltech101",
         image_folders=("101_ObjectCategories",),
         photos_from="The command `fgvr data download caltech101 --root FOLDER` gets them.",

@@ -81,14 +81,14 @@ def download(name: str, dataset: StandardDataset) -> None:
         with FileLock(work / _LOCK, timeout=0):
             _clear(work, keep_archives=source.checked)
             _fetch(source, work)
-            _place(work / source.folder, root, dataset.facts.image_folders[0])
+            _place(work / source.folder, root, dataset.info.image_folders[0])
             shutil.rmtree(work)
     except Timeout:
         raise FgvrError(f"Another process is downloading into {str(root)!r}; wait for it.") from None
     except _FAILURES as error:
         raise FgvrError(
             f"{name} could not be downloaded into {str(root)!r} ({type(error).__name__}: {error}). Download "
-            f"again; what has arrived is in {str(work)!r} until then. Or get it by hand: section {dataset.facts.title} "
+            f"again; what has arrived is in {str(work)!r} until then. Or get it by hand: section {dataset.info.title} "
             "of DATASETS.md in https://github.com/KaiyangZhou/CoOp."
         ) from error
 

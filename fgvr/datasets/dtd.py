@@ -1,7 +1,7 @@
 """The Describable Textures Dataset."""
 
 from fgvr.datasets.split_file import PARTS, ListedPhoto, spaced
-from fgvr.datasets.standard import Facts, StandardDataset
+from fgvr.datasets.standard import DatasetInfo, StandardDataset
 
 
 class DtdDataset(StandardDataset):
@@ -14,7 +14,7 @@ class DtdDataset(StandardDataset):
     ``dtd/`` in it, will do. The official lists are ``labels/train1.txt`` and the like.
     """
 
-    facts = Facts(
+    info = DatasetInfo(
         title="DTD",
         image_folders=("images", "dtd/images"),
         photos_from="The command `fgvr data download dtd --root FOLDER` gets them.",

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from fgvr.datasets.split_file import ListedPhoto
-from fgvr.datasets.standard import Facts, StandardDataset
+from fgvr.datasets.standard import DatasetInfo, StandardDataset
 
 
 class EurosatDataset(StandardDataset):
@@ -18,7 +18,7 @@ class EurosatDataset(StandardDataset):
         **kwargs: Arguments of ``StandardDataset``, but for ``official``.
     """
 
-    facts = Facts(
+    info = DatasetInfo(
         title="EuroSAT",
         image_folders=("2750",),
         photos_from="The command `fgvr data download eurosat --root FOLDER` gets them.",

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from fgvr.datasets.split_file import PARTS, ListedPhoto
-from fgvr.datasets.standard import Facts, StandardDataset
+from fgvr.datasets.standard import DatasetInfo, StandardDataset
 from fgvr.errors import FgvrError
 
 
@@ -20,7 +20,7 @@ class FgvcAircraftDataset(StandardDataset):
         **kwargs: Arguments of ``StandardDataset``, but for those of the lists.
     """
 
-    facts = Facts(
+    info = DatasetInfo(
         title="FGVCAircraft",
         image_folders=("images", "data/images", "fgvc-aircraft-2013b/data/images"),
         photos_from="The command `fgvr data download fgvc_aircraft --root FOLDER` gets them.",

@@ -3,7 +3,7 @@
 import json
 
 from fgvr.datasets.split_file import ListedPhoto, spaced
-from fgvr.datasets.standard import Facts, StandardDataset
+from fgvr.datasets.standard import DatasetInfo, StandardDataset
 from fgvr.errors import FgvrError
 
 _PARTS = {"train": "trnid", "val": "valid", "test": "tstid"}
@@ -20,7 +20,7 @@ class Flowers102Dataset(StandardDataset):
     ``flowers-102`` will do. The official lists are ``setid.mat`` and ``imagelabels.mat``, with ``cat_to_name.json``.
     """
 
-    facts = Facts(
+    info = DatasetInfo(
         title="Flowers102",
         image_folders=("jpg",),
         photos_from="The command `fgvr data download flowers102 --root FOLDER` gets the photos and the .mat files; "
@@ -50,5 +50,5 @@ class Flowers102Dataset(StandardDataset):
         except (ValueError, KeyError, IndexError, TypeError, NotImplementedError) as error:
             raise FgvrError(
                 f"{names_file}, {parts} or {labels} is not the data set's ({type(error).__name__}: {error}). "
-                f"{self.facts.photos_from}"
+                f"{self.info.photos_from}"
             ) from None

@@ -3,7 +3,7 @@
 import json
 
 from fgvr.datasets.split_file import ListedPhoto, spaced
-from fgvr.datasets.standard import Facts, StandardDataset
+from fgvr.datasets.standard import DatasetInfo, StandardDataset
 from fgvr.errors import FgvrError
 
 
@@ -18,7 +18,7 @@ class Food101Dataset(StandardDataset):
     ``meta/train.json`` and ``meta/test.json``, which have no ``val``.
     """
 
-    facts = Facts(
+    info = DatasetInfo(
         title="Food101",
         image_folders=("images",),
         photos_from="The command `fgvr data download food101 --root FOLDER` gets them.",
@@ -41,7 +41,6 @@ class Food101Dataset(StandardDataset):
                 ]
             except (ValueError, AttributeError, TypeError) as error:
                 raise FgvrError(
-                    f"{path}: expected a JSON object of class names and their photos ({error}). "
-                    f"{self.facts.photos_from}"
+                    f"{path}: expected a JSON object of class names and their photos ({error}). {self.info.photos_from}"
                 ) from None
         return photos

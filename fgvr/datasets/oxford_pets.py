@@ -1,7 +1,7 @@
 """Oxford-IIIT Pets."""
 
 from fgvr.datasets.split_file import ListedPhoto, spaced
-from fgvr.datasets.standard import Facts, StandardDataset
+from fgvr.datasets.standard import DatasetInfo, StandardDataset
 from fgvr.errors import FgvrError
 
 
@@ -16,7 +16,7 @@ class OxfordPetsDataset(StandardDataset):
     torchvision has but for the last. The official lists are ``annotations/trainval.txt`` and ``annotations/test.txt``.
     """
 
-    facts = Facts(
+    info = DatasetInfo(
         title="OxfordPets",
         image_folders=("images",),
         photos_from="The command `fgvr data download oxford_pets --root FOLDER` gets them.",

@@ -15,7 +15,7 @@ from fgvr.tables import decode_utf8
 
 
 @dataclass(frozen=True)
-class Facts:
+class DatasetInfo:
     """What is known of a data set before it is read.
 
     Attributes:
@@ -49,13 +49,13 @@ class StandardDataset(ImageDataset):
         split_file: CoOp's split; the file of its usual name in ``root`` if not given.
         train_and_val: Whether the parts ``train`` and ``val`` are support photos together, as in the LatteCLIP paper.
             Say false to keep ``val`` as the split ``val``.
-        official: Read the data set's own lists in the place of the split file.
+        official: Read the data set's own lists instead of the split file.
 
     Raises:
         FgvrError: Validation photos are asked for, and the official lists have none; or both lists are asked for.
     """
 
-    facts: ClassVar[Facts]
+    info: ClassVar[DatasetInfo]
 
     def __init__(
         self, root: Path, split_file: Path | None = None, train_and_val: bool = True, official: bool = False
@@ -63,9 +63,9 @@ class StandardDataset(ImageDataset):
         super().__init__(root)
         if official and split_file is not None:
             raise FgvrError("Give data.dataset.split_file or data.dataset.official, not both.")
-        if official and not train_and_val and "val" not in self.facts.official:
+        if official and not train_and_val and "val" not in self.info.official:
             raise FgvrError(
-                f"The official lists of {self.facts.title} have no validation photos, so "
+                f"The official lists of {self.info.title} have no validation photos, so "
                 "data.dataset.train_and_val=false needs the split file: leave out data.dataset.official."
             )
         self.split_file = Path(split_file) if split_file is not None else None
@@ -110,7 +110,7 @@ class StandardDataset(ImageDataset):
             )
         folder = self.image_folder()
         # the same ids in every layout, so that stored labels and drawn support sets do not depend on it
-        prefix = self.facts.image_folders[0]
+        prefix = self.info.image_folders[0]
         records = [
             ImageRecord(
                 f"{prefix}/{photo.file}" if prefix else photo.file,
@@ -128,19 +128,19 @@ class StandardDataset(ImageDataset):
         Raises:
             FgvrError: It is not there.
         """
-        for name in self.facts.image_folders:
+        for name in self.info.image_folders:
             if (self.root / name).is_dir():
                 return self.root / name
         raise FgvrError(
-            f"There are no photos of {self.facts.title} in {str(self.root)!r}: expected the folder "
-            f"{self.facts.image_folders[0]!r} in it. {self.facts.photos_from} If they are elsewhere, "
+            f"There are no photos of {self.info.title} in {str(self.root)!r}: expected the folder "
+            f"{self.info.image_folders[0]!r} in it. {self.info.photos_from} If they are elsewhere, "
             "set data.dataset.root to that folder."
         )
 
     def expected(self) -> dict[str, int]:
         """Split -> how many photos the published lists have in it."""
         counts: Counter[str] = Counter()
-        for part, count in (self.facts.official if self.official else self.facts.counts).items():
+        for part, count in (self.info.official if self.official else self.info.counts).items():
             counts[self._split(part)] += count
         return dict(counts)
 
@@ -156,19 +156,19 @@ class StandardDataset(ImageDataset):
             own = (
                 " Or read the data set's own lists: set data.dataset.official to true (the command "
                 f"`fgvr show datasets {name}` says what differs)."
-                if self.facts.official
+                if self.info.official
                 else ""
             )
             raise FgvrError(
-                f"There is no {str(path)!r}, the split of {self.facts.title} that papers since CoOp have used. Get it "
-                f"from {self.facts.split_link} (linked from DATASETS.md of https://github.com/KaiyangZhou/CoOp), and "
+                f"There is no {str(path)!r}, the split of {self.info.title} that papers since CoOp have used. Get it "
+                f"from {self.info.split_link} (linked from DATASETS.md of https://github.com/KaiyangZhou/CoOp), and "
                 f"put it there or set data.dataset.split_file to it.{own}"
             )
         return read_split_file(path)
 
     def split_path(self) -> Path:
         """Where the split file is looked for."""
-        return self.split_file if self.split_file is not None else self.root / self.facts.split_file
+        return self.split_file if self.split_file is not None else self.root / self.info.split_file
 
     def own_file(self, *names: str) -> Path:
         """A file of the data set's own lists: the first of these below ``root`` that is there.
@@ -180,7 +180,7 @@ class StandardDataset(ImageDataset):
             if (self.root / name).is_file():
                 return self.root / name
         raise FgvrError(
-            f"There is no {str(self.root / names[0])!r}, a list of {self.facts.title}. {self.facts.photos_from}"
+            f"There is no {str(self.root / names[0])!r}, a list of {self.info.title}. {self.info.photos_from}"
         )
 
     def own_lines(self, *names: str) -> list[str]:

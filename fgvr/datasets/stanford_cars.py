@@ -3,7 +3,7 @@
 from typing import Any
 
 from fgvr.datasets.split_file import ListedPhoto
-from fgvr.datasets.standard import Facts, StandardDataset
+from fgvr.datasets.standard import DatasetInfo, StandardDataset
 from fgvr.errors import FgvrError
 
 _LISTS = {
@@ -23,7 +23,7 @@ class StanfordCarsDataset(StandardDataset):
     official lists are ``devkit/*.mat`` and ``cars_test_annos_withlabels.mat``.
     """
 
-    facts = Facts(
+    info = DatasetInfo(
         title="StanfordCars",
         image_folders=("",),
         photos_from="Their site has been gone since 2023, and torchvision downloads them no more. Copies are named in "
@@ -46,7 +46,7 @@ class StanfordCarsDataset(StandardDataset):
                 if not 1 <= number <= len(names):
                     raise FgvrError(
                         f"{self.own_file(file)}: the class of {str(row['fname'])!r} is {number}; expected 1 to "
-                        f"{len(names)}, as in devkit/cars_meta.mat. {self.facts.photos_from}"
+                        f"{len(names)}, as in devkit/cars_meta.mat. {self.info.photos_from}"
                     )
                 listed.append(ListedPhoto(part, f"{folder}/{row['fname']}", names[number - 1]))
         return listed
@@ -60,7 +60,7 @@ class StanfordCarsDataset(StandardDataset):
         except (ValueError, KeyError, NotImplementedError) as error:
             raise FgvrError(
                 f"{path}: expected a MATLAB file with {key!r} ({type(error).__name__}: {error}). "
-                f"{self.facts.photos_from}"
+                f"{self.info.photos_from}"
             ) from None
 
 

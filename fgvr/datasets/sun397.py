@@ -3,7 +3,7 @@
 from pathlib import PurePosixPath
 
 from fgvr.datasets.split_file import ListedPhoto, spaced
-from fgvr.datasets.standard import Facts, StandardDataset
+from fgvr.datasets.standard import DatasetInfo, StandardDataset
 
 
 class Sun397Dataset(StandardDataset):
@@ -18,7 +18,7 @@ class Sun397Dataset(StandardDataset):
     ``Testing_01.txt`` of ``Partitions.zip``.
     """
 
-    facts = Facts(
+    info = DatasetInfo(
         title="SUN397",
         image_folders=("SUN397",),
         photos_from="The links of their site lead nowhere (https://github.com/pytorch/vision/issues/9348). If you have "

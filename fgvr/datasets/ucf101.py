@@ -4,7 +4,7 @@ import re
 from pathlib import PurePosixPath
 
 from fgvr.datasets.split_file import ListedPhoto, spaced
-from fgvr.datasets.standard import Facts, StandardDataset
+from fgvr.datasets.standard import DatasetInfo, StandardDataset
 
 
 class Ucf101Dataset(StandardDataset):
@@ -19,7 +19,7 @@ class Ucf101Dataset(StandardDataset):
     https://www.crcv.ucf.edu/data/UCF101/UCF101TrainTestSplits-RecognitionTask.zip.
     """
 
-    facts = Facts(
+    info = DatasetInfo(
         title="UCF101",
         image_folders=("UCF-101-midframes",),
         photos_from="Get UCF-101-midframes.zip from "

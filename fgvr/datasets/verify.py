@@ -94,7 +94,7 @@ def verify(dataset: ImageDataset, cache_dir: Path) -> Verification:
     standard = dataset if isinstance(dataset, StandardDataset) else None
     expected = standard.expected() if standard else {}
     names = {record.true_name for record in records if record.true_name is not None}
-    known = set(standard.facts.names) if standard else set()
+    known = set(standard.info.names) if standard else set()
     by_split: dict[str, list[ImageRecord]] = defaultdict(list)
     for record in records:
         by_split[record.split].append(record)
@@ -106,7 +106,7 @@ def verify(dataset: ImageDataset, cache_dir: Path) -> Verification:
             if by_split[split] or split in expected
         },
         classes=len(names),
-        expected_classes=standard.facts.classes if standard else None,
+        expected_classes=standard.info.classes if standard else None,
         unreadable=scanned.unreadable,
         overlaps=overlaps,
         repeats=repeats,

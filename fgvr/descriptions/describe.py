@@ -26,7 +26,7 @@ from fgvr.labelers.tasks.describe_group import DescribeGroupTask
 from fgvr.labelers.tasks.describe_image import DescribeImageTask
 from fgvr.labelling.batch_run import BatchRun, label_batch
 from fgvr.labelling.plan import LabelPlan
-from fgvr.labelling.requests import Asker, ask_requests, blind, missing_requests, plan_requests
+from fgvr.labelling.requests import Asker, ask_requests, missing_requests, plan_requests, without_truth
 from fgvr.labelling.store.keys import request_keys
 from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import Description, ImageRecord, LabelRequest
@@ -257,7 +257,9 @@ class Descriptions:
         if options.hint and options.image_prompt is None:
             hints = [self.class_names[label] for label in self._class_of_each]
         prompts = {hint: options.image_prompt or task.prompt(hint) for hint in set(hints)}
-        requests = [LabelRequest(blind(photo), prompts[hint]) for photo, hint in zip(self.photos, hints, strict=True)]
+        requests = [
+            LabelRequest(without_truth(photo), prompts[hint]) for photo, hint in zip(self.photos, hints, strict=True)
+        ]
         return DescriptionPart("image", labeler, task, tuple(requests))
 
     def _group_part(self) -> DescriptionPart:
@@ -282,7 +284,7 @@ class Descriptions:
             )
         requests = []
         for group in groups:
-            first, *others = map(blind, group.photos)
+            first, *others = map(without_truth, group.photos)
             requests.append(LabelRequest(first, prompt, others=tuple(others)))
         names = tuple(self.class_names[group.label] for group in groups)
         return DescriptionPart("group", labeler, task, tuple(requests), names)
@@ -324,7 +326,9 @@ class Descriptions:
         plan = plan_requests(part.labeler, part.different, store, len(part.requests))
         if plan.requests and not plan.stored:
             why = f" The first failure is {first_error}." if first_error else ""
-            again = " Let those that were given up be asked again with `fgvr store retry-failed`." * (plan.given_up > 0)
+            again = " Let those that were given up be asked again with `fgvr store retry-failed`." * (
+                plan.exhausted > 0
+            )
             raise FgvrError(
                 f"None of the {plan.requests} {part.kind} descriptions has a reply of {type(part.labeler).__name__}."
                 f"{why}{again} When what is wrong is mended, start the same run again."

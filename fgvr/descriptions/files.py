@@ -31,7 +31,7 @@ _SCHEMA = pa.schema(
 _METADATA = b"fgvr"
 _TEXT = ("text", "description")
 _PHOTO = ("sample_id", "file")
-_LONGEST = 1000  # as of a model's reply
+_MAX_LENGTH = 1000  # as of a model's reply
 _COLUMNS = (
     "a column 'text' or 'description', and 'sample_id' (or 'file') for photos, 'class_name' for groups, or both with a "
     "column 'kind' of image and group"
@@ -139,8 +139,8 @@ def _description(row: Mapping[str, Any], place: str) -> Description | None:
         raise FgvrError(f"{place}: members is {str(members)[:60]!r}; expected a list of photos.")
     # most texts are plain, and a run has a million of them
     text = " ".join(text.split()) if text.isascii() and text.isprintable() else one_line(encodable(text))
-    if len(text) > _LONGEST:
-        text = text[:_LONGEST].rpartition(" ")[0] or text[:_LONGEST]
+    if len(text) > _MAX_LENGTH:
+        text = text[:_MAX_LENGTH].rpartition(" ")[0] or text[:_MAX_LENGTH]
     if not text:
         return None
     if kind == "image":

@@ -7,7 +7,7 @@ from fgvr.errors import FgvrError
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.tasks.wording import phrase
 
-_MOST = 16
+_MAX = 16
 
 
 @dataclass
@@ -57,8 +57,8 @@ class DescribeOptions:
 
     def __post_init__(self) -> None:
         phrase(self.domain, "data.describe.domain")
-        if not 2 <= self.group_size <= _MOST:
-            raise FgvrError(f"data.describe.group_size is {self.group_size}; expected 2 to {_MOST}.")
+        if not 2 <= self.group_size <= _MAX:
+            raise FgvrError(f"data.describe.group_size is {self.group_size}; expected 2 to {_MAX}.")
         if self.groups_per_class < 1:
             raise FgvrError(f"data.describe.groups_per_class is {self.groups_per_class}; expected 1 or more.")
         if self.right_in_group is not None and not 0 <= self.right_in_group <= self.group_size:

@@ -1,4 +1,4 @@
-"""What a drawn photo says of itself: a chunk of the PNG, which the simulated labeler reads in the place of looking."""
+"""What a drawn photo says of itself: a chunk of the PNG, which the simulated labeler reads instead of looking."""
 
 import json
 import os

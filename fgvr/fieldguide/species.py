@@ -27,10 +27,10 @@ Part = Literal["training", "development", "benchmark"]
 """The weights of ``fieldguide-clip`` saw species of ``training`` only; settings are chosen on ``development``."""
 
 _MARKS = ("breast", "bill", "tail")
-_MOST_MARKS = 2
-_LONGEST_NAME = 60  # what a reply's parser takes for a name
+_MAX_MARKS = 2
+_MAX_NAME_LENGTH = 60  # what a reply's parser takes for a name
 _FAMILY = 4
-_MOST_SPECIES = 5000  # the smallest part has 13,000
+_MAX_SPECIES = 5000  # the smallest part has 13,000
 
 _GENUS = {"bunting": "emberiza", "shrike": "lanius", "plover": "charadrius", "jay": "pica"}
 _BILL_LATIN = {"plain": "", "long": "longi", "hook": "unci", "curve": "curvi"}
@@ -102,7 +102,7 @@ class Species:
     def exists(self) -> bool:
         """Whether there is such a bird: at most two of breast, bill and tail are special, and its name is short."""
         marks = sum(getattr(self, mark) != "plain" for mark in _MARKS)
-        return marks <= _MOST_MARKS and len(self.name) <= _LONGEST_NAME
+        return marks <= _MAX_MARKS and len(self.name) <= _MAX_NAME_LENGTH
 
     @cached_property
     def part(self) -> Part:
@@ -144,9 +144,9 @@ def draw_guide(count: int, seed: int, part: Part) -> tuple[Species, ...]:
     Raises:
         FgvrError: ``count`` is not from 1 to 5,000, or there is no such part.
     """
-    if not 1 <= count <= _MOST_SPECIES or part not in get_args(Part):
+    if not 1 <= count <= _MAX_SPECIES or part not in get_args(Part):
         raise FgvrError(
-            f"A field guide of {count} species of the part {part!r} cannot be drawn; expected 1 to {_MOST_SPECIES}, of "
+            f"A field guide of {count} species of the part {part!r} cannot be drawn; expected 1 to {_MAX_SPECIES}, of "
             f"{', '.join(get_args(Part))}."
         )
     draw = random.Random(f"{part}:{seed}")

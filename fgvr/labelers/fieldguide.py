@@ -65,7 +65,7 @@ class FieldguideLabeler(Labeler):
     above; each further one is with probability 1/2 the true name, if that was not given yet, else a look-alike or an
     invention, as likely as one another; one that occurs twice is given once.
 
-    The describe stage has it describe photos and groups in the place of naming them, with the same noise: it describes
+    The describe stage has it describe photos and groups instead of naming them, with the same noise: it describes
     the bird that it takes each photo for, right or mistaken. Of one photo it says build and colour, and each of the
     other attributes with probability 0.7; of a group, the attributes of more than half of the photos. With ``generic``
     and ``refusal`` the whole description says nothing, or there is none.

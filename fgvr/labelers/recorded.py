@@ -18,7 +18,7 @@ class RecordedLabeler(Labeler):
     """Replays a JSONL file of replies: one JSON object per line, with the photo and the reply as it came.
 
     A photo is found by its ``sample_id``, else by its file name. A reply about a group of photos has the list of their
-    ``sample_id`` in the place of the photo, in any order. The field ``model`` of a line, if there is one, is
+    ``sample_id`` instead of the photo, in any order. The field ``model`` of a line, if there is one, is
     kept as the model; no other field is read. A photo or group that the file lacks is a failed reply.
 
     Args:

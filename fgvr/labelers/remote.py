@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fgvr.labelers.asking.budget import Budget
-from fgvr.labelers.asking.engine import converse
+from fgvr.labelers.asking.engine import send_all
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.asking.sender import (
     AttemptFailedError,
@@ -80,5 +80,5 @@ class RemoteLabeler(ModelLabeler):
 
     def ask(self, requests: Sequence[LabelRequest]) -> Iterator[Reply]:
         """Yield a reply for each request, as they come."""
-        for replies in converse(self, requests, Budget()):
+        for replies in send_all(self, requests, Budget()):
             yield from replies

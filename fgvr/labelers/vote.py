@@ -21,14 +21,14 @@ class VoteLabeler(CombinedLabeler):
     Among names of equal weight the one wins that the earlier labeler gave. It is shown as the first labeler that gave
     it spells it. ``confidence`` is the share of the weight that stands for it, ``raw`` has the replies of all.
 
-    Labelers that reply nothing usable vote for nothing, and their weight counts against every name.
+    Labelers that reply nothing usable vote at no cost, and their weight counts against every name.
 
     Args:
         labelers: Two or more; replies that are stored already are not asked for again.
         weights: One for each labeler, above 0; all alike if not given.
         min_agreement: Share of the weight, in [0, 1], that must stand for a name. Where less does, the photo has no
             name and the flag ``"unsure"``: its candidates are the names of its neighbours.
-        keep_all: Keep the names that lost, by falling weight, as further names: they enter the label space and the
+        keep_all: Keep the names that lost, by falling weight, as further names: they enter the vocabulary and the
             candidate sets of ``mllm_direct``. They are ``alternatives`` otherwise.
 
     Raises:

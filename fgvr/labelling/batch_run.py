@@ -24,7 +24,7 @@ from fgvr.labelling.store.rows import StoredBatch
 from fgvr.records import LabelRequest, Reply
 
 _OPEN_STATES = ("submitting", "submitted")
-_LONGEST_PAUSE = 30.0
+_MAX_PAUSE = 30.0
 _KEPT = timedelta(days=30)  # results are on a server for so long at most
 _AGAIN = "The store knows what was sent: to go on, start the same run again."
 
@@ -131,7 +131,7 @@ class _Batches:
     async def work(self, wait: bool, poll_seconds: float) -> BatchRun:
         if not self._missing() and not self.store.batches.find(self.identity, _OPEN_STATES):
             return self._done()
-        self.pause = min(poll_seconds, _LONGEST_PAUSE)
+        self.pause = min(poll_seconds, _MAX_PAUSE)
         async with self.labeler.connect() as client:
             self.client = client
             while True:

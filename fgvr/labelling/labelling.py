@@ -14,10 +14,10 @@ from fgvr.labelling.plan import LabelPlan, LabelRun, add_dollars, add_plans
 from fgvr.labelling.requests import (
     Asker,
     ask_requests,
-    blind,
     plan_requests,
     requests_about,
     requests_for,
+    without_truth,
 )
 from fgvr.labelling.store.corrections import correct
 from fgvr.labelling.store.keys import request_keys
@@ -42,7 +42,7 @@ def plan(
     Raises:
         FgvrError: The labeler cannot label these photos, or the store cannot be read.
     """
-    labeler.check_images([blind(image) for image in images])
+    labeler.check_images([without_truth(image) for image in images])
     return _plan(labeler, images, store, features)
 
 
@@ -72,13 +72,13 @@ def label(
         FgvrError: The next request would pass ``max_cost_usd``, the labeler cannot go on, or no photo has a reply.
             Replies that came before are in the store.
     """
-    labeler.check_images([blind(image) for image in images])
+    labeler.check_images([without_truth(image) for image in images])
     run = _label(labeler, images, store, Budget(max_cost_usd), progress, features, asker)
     if images and run.failed == run.asked and not (now := _plan(labeler, images, store, None)).stored:
-        given_up = now.given_up
+        exhausted = now.exhausted
         why = f" The first failure is {run.first_error}." if run.failed else ""
         again = (
-            f" {given_up} were given up: let them be asked again with `fgvr store retry-failed`." if given_up else ""
+            f" {exhausted} were given up: let them be asked again with `fgvr store retry-failed`." if exhausted else ""
         )
         raise FgvrError(
             f"None of the {len(images)} photos has a reply of {type(labeler).__name__}.{why}{again} When what is wrong "
@@ -168,9 +168,11 @@ def _plan_parts(
     for number, part in enumerate(labeler.parts):
         if any(earlier.unasked for earlier in plans) and type(labeler).wanted is not CombinedLabeler.wanted:
             later = [_plan(part, images, store, features) for part in labeler.parts[number:]]
-            perhaps = sum(each.missing for each in later)
+            follow_ups = sum(each.missing for each in later)
             return replace(
-                add_plans(plans, len(images)), perhaps=perhaps, perhaps_usd=add_dollars(p.estimate_usd for p in later)
+                add_plans(plans, len(images)),
+                follow_ups=follow_ups,
+                follow_ups_usd=add_dollars(p.estimate_usd for p in later),
             )
         rows = _wanted_rows(labeler, number, columns, images, features)
         mine = [images[row] for row in rows]

@@ -16,7 +16,7 @@ from fgvr.labelers.model import ModelLabeler
 from fgvr.labelling.batch_run import BatchRun, label_batch
 from fgvr.labelling.labelling import Features, label, plan, read_labels
 from fgvr.labelling.plan import LabelPlan, add_plans
-from fgvr.labelling.requests import Asker, blind, missing_requests, requests_for
+from fgvr.labelling.requests import Asker, missing_requests, requests_for, without_truth
 from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord, LabelRecord
 from fgvr.selections.base import Selection
@@ -33,7 +33,7 @@ class PhotoLabels:
         store: SQLite file of the replies.
         max_cost_usd: What one call of ``ask`` may spend.
         features: Gives image features, to a selection or a labeler that looks at them.
-        class_names: Gives the label space, to a task that chooses from it; ``None`` where it is made of labels. Called
+        class_names: Gives the vocabulary, to a task that chooses from it; ``None`` where it is made of labels. Called
             when the labeler is first needed, as it may have to be read from the data set.
     """
 
@@ -85,7 +85,7 @@ class PhotoLabels:
     @property
     def needs_features(self) -> bool:
         """Whether it depends on image features which photos are asked about."""
-        return self._labeler_looks or (self.select is not None and self.select.needs_features)
+        return self._uses_features or (self.select is not None and self.select.needs_features)
 
     def choose(self, support: Sequence[ImageRecord]) -> tuple[ImageRecord, ...]:
         """The support photos that the labeler is asked about."""
@@ -142,7 +142,7 @@ class PhotoLabels:
             FgvrError: The labeler has no batch API, the server cannot be asked, or ``max_cost_usd`` is reached.
         """
         labeler = self._batch_labeler()
-        labeler.check_images([blind(photo) for photo in photos])
+        labeler.check_images([without_truth(photo) for photo in photos])
         with LabelStore(self.store) as store:
             requests = requests_for(labeler, photos)
             return label_batch(labeler, requests, store, Budget(self.max_cost_usd), wait=wait, report=log.info)
@@ -166,7 +166,7 @@ class PhotoLabels:
             photos: The photos.
             groups: As given to ``ask``, for labelers that look at neighbours.
         """
-        if not self._labeler_looks:
+        if not self._uses_features:
             groups = [photos]
         known: dict[str, LabelRecord] = {}
         with LabelStore(self.store) as store:
@@ -188,7 +188,7 @@ class PhotoLabels:
 
     def _grouped(self, groups: Sequence[Sequence[ImageRecord]]) -> list[Sequence[ImageRecord]]:
         """The groups that are asked about on their own; a labeler that does not look at neighbours needs only one."""
-        if self._labeler_looks:
+        if self._uses_features:
             return [group for group in groups if group]
         return [[photo for group in groups for photo in group]]
 
@@ -201,8 +201,8 @@ class PhotoLabels:
         return self.labeler
 
     @property
-    def _labeler_looks(self) -> bool:
+    def _uses_features(self) -> bool:
         return isinstance(self._labeler, CombinedLabeler) and self._labeler.needs_features
 
     def _for_labeler(self) -> Features | None:
-        return self._features if self._labeler_looks else None
+        return self._features if self._uses_features else None

@@ -21,9 +21,9 @@ class LabelPlan:
         missing: Requests to be asked.
         estimate_usd: What the missing ones are expected to cost; ``None`` where the labeler does not know.
         simulated: Whether the replies and the dollars are made up.
-        given_up: Requests that failed so often that they are not asked again.
-        perhaps: Further requests that depend on replies which are still missing, at most.
-        perhaps_usd: What those are expected to cost, at most; ``None`` where the labeler does not know.
+        exhausted: Requests that failed so often that they are not asked again.
+        follow_ups: Further requests that depend on replies which are still missing, at most.
+        follow_ups_usd: What those are expected to cost, at most; ``None`` where the labeler does not know.
         waiting: Requests among ``missing`` that were sent by batch, and whose replies are to be collected.
     """
 
@@ -34,9 +34,9 @@ class LabelPlan:
     missing: int
     estimate_usd: float | None
     simulated: bool = False
-    given_up: int = 0
-    perhaps: int = 0
-    perhaps_usd: float | None = 0.0
+    exhausted: int = 0
+    follow_ups: int = 0
+    follow_ups_usd: float | None = 0.0
     waiting: int = 0
 
     @property
@@ -46,13 +46,13 @@ class LabelPlan:
 
     def __str__(self) -> str:
         again = f" ({self.failed_before} of them failed before)" if self.failed_before else ""
-        never = f", {self.given_up} given up (to ask again: `fgvr store retry-failed`)" if self.given_up else ""
+        never = f", {self.exhausted} given up (to ask again: `fgvr store retry-failed`)" if self.exhausted else ""
         again += f" ({self.waiting} of them sent by batch)" if self.waiting else ""
-        perhaps = f"; then up to {self.perhaps} more, {_dollars(self.perhaps_usd)}" if self.perhaps else ""
+        follow_ups = f"; then up to {self.follow_ups} more, {_dollars(self.follow_ups_usd)}" if self.follow_ups else ""
         return (
             f"{self.images} photos, {self.requests} requests: "
             f"{self.stored} stored, {self.missing} to ask{again}{never}, "
-            f"{_dollars(self.estimate_usd)}{perhaps}{_SIMULATED * self.simulated}"
+            f"{_dollars(self.estimate_usd)}{follow_ups}{_SIMULATED * self.simulated}"
         )
 
 
@@ -118,10 +118,10 @@ def add_plans(plans: Sequence[LabelPlan], images: int) -> LabelPlan:
         missing=sum(each.missing for each in plans),
         estimate_usd=add_dollars(each.estimate_usd for each in plans),
         simulated=any(each.simulated for each in plans),
-        given_up=sum(each.given_up for each in plans),
+        exhausted=sum(each.exhausted for each in plans),
         waiting=sum(each.waiting for each in plans),
-        perhaps=sum(each.perhaps for each in plans),
-        perhaps_usd=add_dollars(each.perhaps_usd for each in plans),
+        follow_ups=sum(each.follow_ups for each in plans),
+        follow_ups_usd=add_dollars(each.follow_ups_usd for each in plans),
     )
 
 

@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.budget import Budget
-from fgvr.labelers.asking.day import DayCount
-from fgvr.labelers.asking.engine import converse
+from fgvr.labelers.asking.day import DailyQuota
+from fgvr.labelers.asking.engine import send_all
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.remote import RemoteLabeler
 from fgvr.labelling.plan import LabelPlan, LabelRun
@@ -28,7 +28,7 @@ class Asker(Protocol):
         """Yield exactly one reply for each request, each as soon as it is there."""
 
 
-def blind(image: ImageRecord) -> ImageRecord:
+def without_truth(image: ImageRecord) -> ImageRecord:
     """The photo as a labeler may see it: without its true name."""
     return replace(image, true_name=None)
 
@@ -43,7 +43,7 @@ def requests_for(labeler: Labeler, images: Sequence[ImageRecord]) -> list[LabelR
 
 def requests_about(labeler: Labeler, image: ImageRecord) -> list[LabelRequest]:
     """The requests that one photo needs: one for each answer, without its true name."""
-    return [LabelRequest(blind(image), labeler.prompt, index) for index in range(labeler.answers)]
+    return [LabelRequest(without_truth(image), labeler.prompt, index) for index in range(labeler.answers)]
 
 
 def plan_requests(labeler: Labeler, requests: Sequence[LabelRequest], store: LabelStore, images: int) -> LabelPlan:
@@ -58,16 +58,16 @@ def plan_requests(labeler: Labeler, requests: Sequence[LabelRequest], store: Lab
     found = store.get(labeler.identity(), requests)
     missing = missing_requests(labeler, requests, found)
     failed = [reply for reply in found if reply is not None and reply.error]
-    given_up = sum(is_given_up(labeler, reply) for reply in failed)
+    exhausted = sum(is_given_up(labeler, reply) for reply in failed)
     return LabelPlan(
         images=images,
         requests=len(requests),
-        stored=len(requests) - len(missing) - given_up,
-        failed_before=len(failed) - given_up,
+        stored=len(requests) - len(missing) - exhausted,
+        failed_before=len(failed) - exhausted,
         missing=len(missing),
         estimate_usd=labeler.estimate_usd(missing) if missing else 0.0,
         simulated=labeler.simulated,
-        given_up=given_up,
+        exhausted=exhausted,
         waiting=count_in_batches(labeler, missing, store),
     )
 
@@ -129,10 +129,10 @@ def _ask(
     asker: Asker | None,
 ) -> LabelRun:
     identity, before = labeler.identity(), budget.spent
-    server, days = "", DayCount()
+    server, days = "", DailyQuota()
     if isinstance(labeler, RemoteLabeler):
-        server, days = labeler.server, DayCount(labeler.limits.requests_per_day, labeler.limits.day_starts_in)
-        days.know(days.today(), store.requests_on(server, days.today()))
+        server, days = labeler.server, DailyQuota(labeler.limits.requests_per_day, labeler.limits.day_starts_in)
+        days.sync(days.today(), store.requests_on(server, days.today()))
     done, failed, first_error = 0, 0, ""
     bar: tqdm[Any] = tqdm(
         total=stored + len(missing), initial=stored, desc="Labelling", unit="photo", disable=not progress, leave=True
@@ -140,9 +140,9 @@ def _ask(
     try:
         with bar, closing(labeler):
             for replies in _conversation(labeler, missing, failures, budget, days, asker):
-                store.put_many(identity, replies, server, days.unstored())
+                store.put_many(identity, replies, server, days.drain())
                 if days.limit is not None:  # other runs may ask the same server for something else
-                    days.know(days.today(), store.requests_on(server, days.today()))
+                    days.sync(days.today(), store.requests_on(server, days.today()))
                 for reply in replies:
                     if reply.error:
                         failed += 1
@@ -154,7 +154,7 @@ def _ask(
                 bar.update(len(replies))
     finally:
         # also what the server was sent in vain
-        if sent := days.unstored():
+        if sent := days.drain():
             store.put_many(identity, [], server, sent)
     return LabelRun(asked=len(missing), failed=failed, cost_usd=budget.spent - before, first_error=first_error)
 
@@ -189,13 +189,13 @@ def _conversation(
     missing: Sequence[LabelRequest],
     failures: Mapping[LabelRequest, int],
     budget: Budget,
-    days: DayCount,
+    days: DailyQuota,
     asker: Asker | None,
 ) -> Iterator[Sequence[Reply]]:
     """The replies to ``missing``, a list at a time; the budget is held, and knows what they cost."""
     if isinstance(labeler, RemoteLabeler):
         before = [failures.get(request, 0) for request in missing]
-        with closing(converse(labeler, missing, budget, days, before, _say)) as conversation:
+        with closing(send_all(labeler, missing, budget, days, before, _say)) as conversation:
             yield from _watched(labeler, missing, conversation)
     elif asker is not None:
         yield from _asked_by(asker, labeler, missing, budget)

@@ -11,12 +11,12 @@ from fgvr.losses.probabilities import candidate_log_probs, inside_softmax
 
 log = logging.getLogger(__name__)
 
-_MOST_STEPS = 200
+_MAX_STEPS = 200
 _TOLERANCE = 1e-6
 """Of the posterior, between two steps of EM."""
-_LEAST_VARIANCE = 0.01
+_MIN_VARIANCE = 0.01
 """Added to each component's, in units of the variance of all losses."""
-_LEAST_MASS = 0.5
+_MIN_MASS = 0.5
 """Photos that a component must have."""
 _EQUAL = 1e-5
 """Losses whose standard deviation is below this share of the largest are equal: the rest is rounding."""
@@ -174,7 +174,7 @@ def clean_probability(losses: Tensor) -> Tensor:
         return clean
     values = (values - values.mean()) / deviation
     mass, means, variances = _two_normals(values)
-    if mass.amin() >= _LEAST_MASS:
+    if mass.amin() >= _MIN_MASS:
         clean[finite] = _lower(values, mass, means, variances).to(clean)
     return clean
 
@@ -182,11 +182,11 @@ def clean_probability(losses: Tensor) -> Tensor:
 def _two_normals(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Number of values, mean and variance of two normal distributions, each of shape ``(2,)``, the lower mean first."""
     lower = (values <= 0).double()
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MAX_STEPS):
         parts = torch.stack([lower, 1 - lower])
         mass = parts.sum(dim=1).clamp(min=1e-12)
         means = parts @ values / mass
-        variances = (parts * (values - means[:, None]).square()).sum(dim=1) / mass + _LEAST_VARIANCE
+        variances = (parts * (values - means[:, None]).square()).sum(dim=1) / mass + _MIN_VARIANCE
         before, lower = lower, _log_odds(values, mass, means, variances).sigmoid()
         if (lower - before).abs().amax() < _TOLERANCE:
             break

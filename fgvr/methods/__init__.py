@@ -1,4 +1,4 @@
-"""Methods: LightningModules that turn a backbone into a classifier over the label space."""
+"""Methods: LightningModules that turn a backbone into a classifier over the vocabulary."""
 
 from fgvr.registry import METHODS, lazy_exports
 

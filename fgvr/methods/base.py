@@ -83,7 +83,7 @@ class Method(LightningModule, ABC):
         """Make parameters and loss state. The backbone is loaded.
 
         Args:
-            vocabulary: The label space.
+            vocabulary: The class names, in class-index order.
             candidates: Candidate sets of the training photos; ``None`` when the method is only evaluated.
         """
 
@@ -158,7 +158,7 @@ class Method(LightningModule, ABC):
                 try:
                     self.build(vocabulary, self.data.candidate_sets)
                 except TextTooLongError as error:
-                    raise FgvrError(f"{error}{self.data.origin_of(error.text)}") from error
+                    raise FgvrError(f"{error}{self.data.photo_named(error.text)}") from error
             self.vocabulary = vocabulary
 
     def image_features(self, images: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ class CoOpMethod(PartialLabelMethod):
 
     The FGVR paper's method is ``head: prompt`` with ``loss: proden`` on ``candidates: knn``; it does not give the
     training settings, so the defaults are CoOp's (Zhou et al. 2022), assumed. The result table has a second row,
-    ``zero_shot``: the same label space without training.
+    ``zero_shot``: the same vocabulary without training.
 
     Args:
         backbone: Image and text tower.

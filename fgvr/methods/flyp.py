@@ -84,7 +84,7 @@ class FlypMethod(FineTuneMethod):
         """Find the labels that do not change.
 
         Raises:
-            FgvrError: True names are asked for, and not all are known or in the label space.
+            FgvrError: True names are asked for, and not all are known or in the vocabulary.
         """
         if self.labels == "true":
             self._sample_labels = self._true_labels()
@@ -155,7 +155,7 @@ class FlypMethod(FineTuneMethod):
         truth = [self.data.photos.truth.get(record.sample_id) for record in self.data.support]
         for record, name in zip(self.data.support, truth, strict=True):
             if name not in classes:
-                problem = "has no true name" if name is None else f"is a {name!r}, which is not in the label space"
+                problem = "has no true name" if name is None else f"is a {name!r}, which is not in the vocabulary"
                 raise FgvrError(
                     f"model.labels is 'true', but {record.sample_id!r} {problem}. Set data.class_names to dataset "
                     "and give photos with true names, or set model.labels to pseudo."

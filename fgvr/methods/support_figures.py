@@ -24,7 +24,7 @@ SEEN, UNSEEN, HELD_OUT = "seen", "unseen", "held out"
 """Of which photos an agreement is: learned from, left out or never learned from, or held out of the training."""
 
 _BATCH = 1024
-_MOST_COMPARED = 2000
+_MAX_COMPARED = 2000
 """Evaluated photos whose neighbours are looked up."""
 
 
@@ -148,7 +148,7 @@ def _nearest_names(method: Method, own: Tensor) -> dict[str, str]:
     support = torch.from_numpy(data.support_features("visual"))
     named = (own >= 0).nonzero().squeeze(1)
     ids = np.array([record.sample_id for record in data.support])[named.numpy()]
-    shown = sorted(spread(len(evaluated), _MOST_COMPARED))
+    shown = sorted(spread(len(evaluated), _MAX_COMPARED))
     nearest_names: dict[str, str] = {}
     for number in range(0, len(shown), _BATCH):
         part = shown[number : number + _BATCH]

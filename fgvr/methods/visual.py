@@ -84,7 +84,7 @@ class SupportNames:
         Args:
             data: The data module.
             candidates: Its candidate sets.
-            num_classes: Size of the label space.
+            num_classes: Size of the vocabulary.
             space: Of the features.
             judged: Whether what is learned will be judged by these photos, for which names may have to be hidden.
 
@@ -102,7 +102,7 @@ class SupportNames:
         names = names_of(candidates)
         if not names.weights.any():
             raise FgvrError(
-                f"None of the {len(ids)} support photos has a name to learn from that is in the label space"
+                f"None of the {len(ids)} support photos has a name to learn from that is in the vocabulary"
                 + (", other than those that data.holdout holds out" if len(out) else "")
                 + ": see labels.parquet in the run folder, and data.class_names."
             )
@@ -122,7 +122,7 @@ class SupportNames:
 
         Args:
             data: The data module, while it is fitted.
-            num_classes: Size of the label space.
+            num_classes: Size of the vocabulary.
             space: Of the features.
         """
         own = torch.from_numpy(data.own_classes())

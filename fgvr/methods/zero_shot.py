@@ -1,4 +1,4 @@
-"""Zero-shot classification with the label space's names."""
+"""Zero-shot classification with the vocabulary's names."""
 
 import time
 from typing import Any
@@ -36,7 +36,7 @@ def template_features(backbone: Backbone, class_names: tuple[str, ...], template
 
 
 class ZeroShotMethod(Method):
-    """CLIP's own classifier over the label space, nothing trained (the ZS-CLIP rows of the FGVR paper).
+    """CLIP's own classifier over the vocabulary, nothing trained (the ZS-CLIP rows of the FGVR paper).
 
     Args:
         backbone: Image and text tower.

@@ -1,4 +1,4 @@
-"""Accuracy, for label spaces that hold the true names."""
+"""Accuracy, for vocabularies that hold the true names."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ class NameAccuracy(Metric):
     .. math::
         \text{accuracy} = \frac{100}{N} \sum_{i=1}^{N} 1(\hat{y}_i = y_i)
 
-    Names are compared as they are. So it means something where the label space is the list of true names, as in
+    Names are compared as they are. So it means something where the vocabulary is the list of true names, as in
     LatteCLIP; of names that a labeler made up, :class:`~fgvr.metrics.cacc.ClusteringAccuracy` says more.
 
     As input to ``forward`` and ``update`` the metric takes:

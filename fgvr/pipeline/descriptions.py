@@ -1,4 +1,4 @@
-"""Descriptions of a run: with its photos, its label space and the pseudo-labels of its backbone."""
+"""Descriptions of a run: with its photos, its vocabulary and the pseudo-labels of its backbone."""
 
 import logging
 from dataclasses import replace
@@ -30,7 +30,7 @@ def descriptions_of(
         data: Has the photos, the labeler, the label store and the feature store.
         method: Has the backbone and, where the options have none, the templates of the pseudo-labels.
         options: What is described, and by whom.
-        vocabulary: The label space.
+        vocabulary: The class names, in class-index order.
         spent_usd: What was spent already of ``data.max_cost_usd``.
     """
     left = None if data.max_cost_usd is None else max(0.0, data.max_cost_usd - spent_usd)
@@ -48,12 +48,12 @@ def descriptions_of(
         outside = int((truth < 0).sum())
         if outside == len(truth):
             raise FgvrError(
-                "data.describe.right_in_group needs true names of the support photos that are in the label space, and "
+                "data.describe.right_in_group needs true names of the support photos that are in the vocabulary, and "
                 "there is none: leave it out, or set data.class_names to dataset."
             )
         if outside:
             log.warning(
-                "%d of %d support photos have no true name in the label space: they are wrong in every group",
+                "%d of %d support photos have no true name in the vocabulary: they are wrong in every group",
                 outside,
                 len(truth),
             )
@@ -65,7 +65,7 @@ def descriptions_of(
 
 
 def known_vocabulary_of(data: FgvrDataModule) -> Vocabulary:
-    """The label space that descriptions are about.
+    """The vocabulary that descriptions are about.
 
     Raises:
         FgvrError: It is made of labels, and photos are not labelled yet.

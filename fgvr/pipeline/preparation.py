@@ -17,7 +17,7 @@ from fgvr.methods.schedules import default_epochs
 from fgvr.pipeline.descriptions import describe_before_training
 from fgvr.pipeline.loggers import make_loggers
 from fgvr.pipeline.parts import RunParts
-from fgvr.pipeline.processes import ASKED_BEFORE, external_processes, is_rank_zero
+from fgvr.pipeline.processes import SKIP_FAILED, external_processes, is_rank_zero
 from fgvr.reports.run_files import simulates
 from fgvr.runs import RunFolder
 from fgvr.vocabulary.build import known_vocabulary
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def state_of(parts: RunParts, folder: RunFolder, command: str) -> RunState:
-    """What the run tells its data module: with the label space and the marks of the checkpoint that it starts from.
+    """What the run tells its data module: with the vocabulary and the marks of the checkpoint that it starts from.
 
     Args:
         parts: The run's.
@@ -76,14 +76,14 @@ def ask_before_training(parts: RunParts, folder: RunFolder, fitting: bool) -> No
         data.labels.require_names()
         spent_usd = label_before_training(data)
     if fitting and is_rank_zero():
-        alone, again = external_processes() == 1, ASKED_BEFORE.items() <= os.environ.items()
+        alone, again = external_processes() == 1, SKIP_FAILED.items() <= os.environ.items()
         describe_before_training(data, method, folder, alone, again, spent_usd)
 
 
 def label_before_training(data: FgvrDataModule) -> float:
     """Ask for what is missing; after another process has done so, only where a photo was never asked about.
 
-    So the runs of a sweep and compared rows do not all ask again for what failed; see :data:`ASKED_BEFORE`.
+    So the runs of a sweep and compared rows do not all ask again for what failed; see :data:`SKIP_FAILED`.
 
     Returns:
         What that cost in US dollars, replies of earlier runs not counted.
@@ -97,7 +97,7 @@ def label_before_training(data: FgvrDataModule) -> float:
             f"{plan.unasked} photos were not asked for yet, and a job of several processes does not ask for "
             "labels. Run the label stage with the same options first, in one process."
         )
-    asked_before = ASKED_BEFORE.items() <= os.environ.items()
+    asked_before = SKIP_FAILED.items() <= os.environ.items()
     if not (plan.unasked if asked_before else plan.missing):
         return 0.0
     before = sum(label.cost_usd for label in data.read_labels(data.asked))

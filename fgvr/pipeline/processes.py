@@ -5,7 +5,7 @@ import os
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.utilities import rank_zero_only
 
-ASKED_BEFORE = {"FGVR_ASK_AGAIN": "0"}
+SKIP_FAILED = {"FGVR_ASK_AGAIN": "0"}
 """Variable of a run for which another process has just asked the labeler.
 
 It asks only where a photo was never asked about: the runs of a sweep, and compared rows, do not ask for the same failed

@@ -134,7 +134,7 @@ class Run:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The label space."""
+        """The class names, in class-index order."""
         return read_vocabulary(self.folder.vocabulary)
 
     @property
@@ -171,7 +171,7 @@ class Run:
         return descriptions
 
     def write_descriptions(self, descriptions: Descriptions, vocabulary: Vocabulary) -> None:
-        """Leave descriptions and label space in the run folder."""
+        """Leave descriptions and vocabulary in the run folder."""
         known, folder = descriptions.read(), self._made_folder()
         self._write_config()
         write_vocabulary(vocabulary, folder.vocabulary)
@@ -334,7 +334,7 @@ class Run:
             options["max_epochs"] = epochs_of(parts, options)
         else:
             options["enable_checkpointing"] = False
-        data.begin(replace(state, judges_support=any(isinstance(entry, LabelFreeFigures) for entry in self._added)))
+        data.begin(replace(state, evaluates_support=any(isinstance(entry, LabelFreeFigures) for entry in self._added)))
         self._write_config()
         if fitting and self.compared is not None and is_rank_zero():
             self.compared.check(self)

@@ -28,7 +28,7 @@ class PhotoNames:
     Attributes:
         photo: The file, or ``"photo N"`` for the one that was given as number N without a file.
         names: Class names, the likeliest first.
-        scores: Their probabilities over the whole label space, from 0 to 1.
+        scores: Their probabilities over the whole vocabulary, from 0 to 1.
     """
 
     photo: str
@@ -46,7 +46,7 @@ class TrainedModel:
 
     Args:
         method: With the parameters that were learned.
-        vocabulary: Its label space.
+        vocabulary: Its class names, in class-index order.
         row: The row of the result table whose classifier is used; the method's own if not given.
         device: Where it computes.
 

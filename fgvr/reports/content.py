@@ -12,11 +12,11 @@ from fgvr.reports.run_files import class_name
 from fgvr.reports.sections.candidates import Candidates, SupportCard
 from fgvr.reports.sections.classes import Classes
 from fgvr.reports.sections.confused_pairs import PairSide, confused_pairs
-from fgvr.reports.sections.label_space import LabelSpace
 from fgvr.reports.sections.labels import Labels
 from fgvr.reports.sections.reported_run import ReportedRun
 from fgvr.reports.sections.summary import Summary
 from fgvr.reports.sections.training import curve_plots
+from fgvr.reports.sections.vocabulary import ReportedVocabulary
 from fgvr.reports.sections.worst_photos import WorstPhotos
 from fgvr.reports.thumbnails import Thumbnail, thumbnails
 
@@ -70,14 +70,14 @@ class Content:
         return Labels(self.run)
 
     @cached_property
-    def label_space(self) -> LabelSpace:
-        """Section "Label space"."""
-        return LabelSpace(self.run)
+    def vocabulary(self) -> ReportedVocabulary:
+        """Section "Vocabulary"."""
+        return ReportedVocabulary(self.run)
 
     @cached_property
     def candidates(self) -> Candidates:
         """Section "Support photos and their candidates"."""
-        return Candidates(self.run, self.label_space)
+        return Candidates(self.run, self.vocabulary)
 
     @cached_property
     def support_cards(self) -> list[SupportCard]:
@@ -92,7 +92,7 @@ class Content:
     @cached_property
     def classes(self) -> Classes:
         """Section "Classes"."""
-        return Classes(self.run, self.label_space)
+        return Classes(self.run, self.vocabulary)
 
     @cached_property
     def pairs(self) -> list[tuple[PairSide, PairSide]]:

@@ -58,8 +58,8 @@ _STYLE: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
 }
 
-_LONGEST_NAME = 24
-_LONGEST_LINE = 48
+_MAX_NAME_LENGTH = 24
+_MAX_LINE_LENGTH = 48
 _DASHES = ("-", "--", ":", "-.")
 _WIDTH = 4.5
 
@@ -184,7 +184,7 @@ def curve_plot(name: str, title: str, curves: Mapping[str, Curve], series: Mappi
     return plot.svg
 
 
-def label_space_plot(before: Sequence[int], after: Sequence[int], note: str = "") -> str:
+def vocabulary_plot(before: Sequence[int], after: Sequence[int], note: str = "") -> str:
     """Photos per name as given and per class, each from the commonest to the rarest.
 
     Args:
@@ -321,7 +321,7 @@ def calibration_plot(bins: Calibration, row: str, note: str = "") -> str:
 
 def _title(axes: Axes, title: str, note: str) -> None:
     """A title of the whole figure: beside wide labels of an axis, one of the axes would run out of the figure."""
-    lines = [part for line in title.splitlines() for part in textwrap.wrap(line, _LONGEST_LINE)]
+    lines = [part for line in title.splitlines() for part in textwrap.wrap(line, _MAX_LINE_LENGTH)]
     text = "\n".join([*lines, f"({note})"] if note else lines)
     figure = axes.figure
     assert isinstance(figure, Figure), "axes of a figure"
@@ -330,7 +330,7 @@ def _title(axes: Axes, title: str, note: str) -> None:
 
 def _short(name: str) -> str:
     name = printable(name)
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}\u2026"
+    return name if len(name) <= _MAX_NAME_LENGTH else f"{name[: _MAX_NAME_LENGTH - 1]}\u2026"
 
 
 def _said(figures: Mapping[str, Mapping[str, float]]) -> str:

@@ -149,7 +149,7 @@ class RunRecorder(Callback):
 
 
 def _is_closed(method: Method, truth: Sequence[str]) -> bool:
-    """Whether the label space was stated and holds all true names."""
+    """Whether the vocabulary was stated and holds all true names."""
     assert method.vocabulary is not None, "the method has predicted"
     return method.data.class_names != "labels" and set(truth) <= set(method.vocabulary.names)
 

@@ -82,7 +82,7 @@ class RunFiles:
         config_text: ``config.yaml`` as it is, but for the values of keys that look like secrets.
         config: The same, parsed and whole.
         labels: What the labeler said of each support photo.
-        vocabulary: The label space.
+        vocabulary: The class names, in class-index order.
         candidates: The candidate sets over ``vocabulary``.
         neighbours: Sample id -> the photos that look most like it.
         predictions: What each row of the table says of each evaluated photo.
@@ -103,7 +103,7 @@ class RunFiles:
 
     @property
     def class_names(self) -> object:
-        """Option ``data.class_names``: where the label space comes from."""
+        """Option ``data.class_names``: where the vocabulary comes from."""
         data = self.config.get("data")
         return data.get("class_names", "labels") if isinstance(data, dict) else "labels"
 

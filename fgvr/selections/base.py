@@ -12,7 +12,7 @@ from fgvr.records import Space
 
 
 class Selection(ABC):
-    """Chooses whom to ask about: ``n`` photos of the support set, so that few calls buy much of the label space.
+    """Chooses whom to ask about: ``n`` photos of the support set, so that few calls buy much of the vocabulary.
 
     Equal input gives an equal choice. Choices of one selection are nested where its method allows it: the first 100 are
     among the first 200, so that a raised ``n`` pays for the new ones only.

@@ -16,7 +16,7 @@ from fgvr.datasets.photos import Photos
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
 from fgvr.metrics.files import read_metrics, write_metrics
-from fgvr.pipeline.processes import ASKED_BEFORE, external_processes
+from fgvr.pipeline.processes import SKIP_FAILED, external_processes
 from fgvr.pipeline.run import Run
 from fgvr.registry import METHODS
 from fgvr.reports.html import write_report
@@ -216,7 +216,7 @@ def _run_one(
         if not other.metrics.is_file():
             shutil.rmtree(other.path, ignore_errors=True)  # of a run that ended before its first epoch did
     if not other.metrics.is_file():
-        launcher.run(args, ASKED_BEFORE, output, fresh=any(key.startswith("trainer") for key in options))
+        launcher.run(args, SKIP_FAILED, output, fresh=any(key.startswith("trainer") for key in options))
     return args
 
 

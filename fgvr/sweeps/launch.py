@@ -21,7 +21,7 @@ from typing import Any
 from fgvr.runs import RunFolder
 
 # what tells a process that it is one of several, or seeds it: a process started here is on its own
-_OF_THE_STARTER = (
+_PARENT_VARIABLES = (
     *("LOCAL_RANK", "RANK", "GLOBAL_RANK", "GROUP_RANK", "NODE_RANK", "ROLE_RANK"),
     *("WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE"),
     *("MASTER_ADDR", "MASTER_PORT", "PL_GLOBAL_SEED", "PL_SEED_WORKERS", "WANDB_SERVICE"),
@@ -156,7 +156,7 @@ def _own_variables(environment: Mapping[str, str] | None) -> dict[str, str]:
     inherited = {
         key: value
         for key, value in os.environ.items()
-        if key not in _OF_THE_STARTER and not key.startswith("TORCHELASTIC_")
+        if key not in _PARENT_VARIABLES and not key.startswith("TORCHELASTIC_")
     }
     return inherited | dict(environment or {})
 

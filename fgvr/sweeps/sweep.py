@@ -19,11 +19,11 @@ from fgvr.data.loader_processes import usable_cores
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
 from fgvr.metrics.files import read_metrics
-from fgvr.pipeline.processes import ASKED_BEFORE
+from fgvr.pipeline.processes import SKIP_FAILED
 from fgvr.runs import RunFolder
 from fgvr.sweeps.grid import Grid, Variant
 from fgvr.sweeps.launch import Launcher, command_line, launching, resume_args
-from fgvr.sweeps.needs import Needs, needs_of
+from fgvr.sweeps.requirements import Requirements, requirements_of
 from fgvr.sweeps.result import Tidy, own_row, tidy_rows, write_tidy
 
 _TAIL_LINES = 6
@@ -43,7 +43,7 @@ class SweepRun:
     variant: Variant
     seed: int
     folder: RunFolder
-    needs: Needs
+    needs: Requirements
 
     @property
     def name(self) -> str:
@@ -82,7 +82,7 @@ class Sweep:
         self.folder = folder
         self.runs = [
             SweepRun(variant, seed, RunFolder(folder / f"{variant.slug}-seed{seed}"), needs)
-            for variant, needs in [(variant, needs_of(grid, variant)) for variant in grid.variants]
+            for variant, needs in [(variant, requirements_of(grid, variant)) for variant in grid.variants]
             for seed in grid.seeds
         ]
         self._rows: dict[SweepRun, list[dict[str, Any]]] = {}
@@ -283,7 +283,7 @@ def _finished(
 def _run_one(launcher: Launcher, sweep: Sweep, run: SweepRun, devices: Devices) -> int:
     group = {"WANDB_RUN_GROUP": sweep.folder.name, "WANDB_JOB_TYPE": "fit", "WANDB_NAME": run.name}
     with devices.taken(run.needs.alone) as place:
-        return launcher.run(sweep.prepare(run), {**place, **group, **ASKED_BEFORE}, run.log, fresh=run.needs.alone)
+        return launcher.run(sweep.prepare(run), {**place, **group, **SKIP_FAILED}, run.log, fresh=run.needs.alone)
 
 
 def _gpus() -> list[str]:

@@ -1,1 +1,1 @@
-"""From the names that a labeler gave to the label space that a model is trained on."""
+"""From the names that a labeler gave to the vocabulary that a model is trained on."""

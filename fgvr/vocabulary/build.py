@@ -1,4 +1,4 @@
-"""The label space of a run: which of the names that were given are the same class, and in which order classes stand."""
+"""The vocabulary of a run: which of the names that were given are the same class, and in which order classes stand."""
 
 import re
 import unicodedata
@@ -42,7 +42,7 @@ def fold_name(name: str) -> str:
 
 
 def build_vocabulary(labels: Sequence[LabelRecord]) -> Vocabulary:
-    """Build the label space from everything that a labeler said.
+    """Build the vocabulary from everything that a labeler said.
 
     All names of a record enter, not only the first. Names are one class where they fold to the same key, or where a
     scientific name says that they are synonyms: of each name the scientific name most often given with it counts, if
@@ -94,7 +94,7 @@ def build_vocabulary(labels: Sequence[LabelRecord]) -> Vocabulary:
 
 
 def known_vocabulary(class_names: Sequence[str]) -> Vocabulary:
-    """The label space where the class names are given beforehand.
+    """The vocabulary where the class names are given beforehand.
 
     Args:
         class_names: The names in class-index order.
@@ -132,7 +132,7 @@ def labels_as_indices(labels: Sequence[LabelRecord], vocabulary: Vocabulary) -> 
 
     Args:
         labels: N records.
-        vocabulary: The label space.
+        vocabulary: The class names, in class-index order.
 
     Returns:
         N tuples of class indices in the order of the names, none twice in a tuple; names that are not in the

@@ -10,8 +10,8 @@ from fgvr.vocabulary.build import known_vocabulary
 from fgvr.vocabulary.files import read_vocabulary
 
 
-def stated_vocabulary(class_names: Literal["dataset"] | list[str] | Path, known_names: Sequence[str]) -> Vocabulary:
-    """The label space that ``data.class_names`` states.
+def given_vocabulary(class_names: Literal["dataset"] | list[str] | Path, known_names: Sequence[str]) -> Vocabulary:
+    """The vocabulary that ``data.class_names`` states.
 
     Args:
         class_names: ``dataset``, a list of names, a ``vocabulary.json``, or a text with one name per line.

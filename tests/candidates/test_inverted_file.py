@@ -63,7 +63,7 @@ def test_the_number_of_probes_is_the_least_that_holds_the_sample():
 
 
 def test_no_more_cells_than_allowed_are_probed(monkeypatch):
-    monkeypatch.setattr(inverted_file, "_MOST_PROBES", 2)
+    monkeypatch.setattr(inverted_file, "_MAX_PROBES", 2)
     assert InvertedFile(clustered(noise=3.0), np.arange(600), cells=50).choose_probes(4, np.arange(100)) == 2
 
 

@@ -76,7 +76,7 @@ def test_equal_shares_go_to_the_class_of_the_lower_index():
     photos = NamedPhotos(tuple("abc"), [(), (4,), (2,)], 5, features)
     for classes in (256, 1):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, "_MOST_CLASSES", classes)
+            patch.setattr(module, "_MAX_CLASSES", classes)
             sets = LabelPropagationCandidates(m=1, k=2).build(photos)
         assert next(iter(sets))[0].tolist() == [2]
 

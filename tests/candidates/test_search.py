@@ -34,7 +34,7 @@ def test_many_are_searched_by_an_inverted_file_with_measured_recall(caplog):
 
 
 def test_low_recall_warns_and_names_the_option(caplog, monkeypatch):
-    monkeypatch.setattr("fgvr.candidates.inverted_file._MOST_PROBES", 1)
+    monkeypatch.setattr("fgvr.candidates.inverted_file._MAX_PROBES", 1)
     found = search(clustered(noise=5.0), np.arange(500), 4, exact_below=10)
     assert found.recall < 0.9
     assert "set data.candidates.exact_below to 500" in caplog.text

@@ -92,7 +92,7 @@ def test_short_names_and_the_command_line(tiny_run, capsys):
     assert {each.text for each in read_descriptions(folder.descriptions)} == {f"Bird {n}." for n in range(4)}
 
 
-def test_the_label_space_may_be_that_of_labels(tiny_run, server, capsys):
+def test_the_vocabulary_may_be_that_of_labels(tiny_run, server, capsys):
     command = ["describe", "--config", "latteclip.yaml", *OPTIONS]
     labeler = {"class_path": "tiny.remote.TinyRemoteLabeler", "init_args": {"base_url": server.url}}
     command += ["--data.describe.labeler", json.dumps(labeler)]

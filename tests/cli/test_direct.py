@@ -45,9 +45,7 @@ def test_the_labeler_itself_is_the_last_row(folder, capsys, caplog):
     right = sum(row["labeler_name"] == row["true_name"] for row in predictions)
     assert 0 < right <= len(predictions) == SPECIES * TEST
     assert all(row["labeler_score"] is None and row["coop_score"] > 0 for row in predictions)
-    assert len(pq.read_table(run / "labels.parquet")) == SPECIES * SHOTS, (
-        "the label space is that of the support photos"
-    )
+    assert len(pq.read_table(run / "labels.parquet")) == SPECIES * SHOTS, "the vocabulary is that of the support photos"
 
     caplog.clear()
     assert main(["fit", *OPTIONS, "--data.direct", "true"]) == 0

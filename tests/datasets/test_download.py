@@ -148,7 +148,7 @@ def test_photos_are_put_where_the_reader_looks(name, server, tmp_path):
     get(name, root)
     assert names(root) == FOUND[name]
     reader = DATASETS.load(name)(root)
-    assert reader.image_folder() == root / reader.facts.image_folders[0]
+    assert reader.image_folder() == root / reader.info.image_folders[0]
     assert [path.suffix for path in reader.image_folder().rglob("*.jpg")]
 
 
@@ -252,4 +252,4 @@ def test_one_at_a_time(server, tmp_path):
 def test_every_source_is_a_registered_data_set():
     for name, source in SOURCES.items():
         assert issubclass(getattr(datasets, source.torchvision), datasets.VisionDataset)
-        assert DATASETS.load(name).facts.photos_from.startswith(f"The command `fgvr data download {name} ")
+        assert DATASETS.load(name).info.photos_from.startswith(f"The command `fgvr data download {name} ")

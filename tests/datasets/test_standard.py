@@ -156,7 +156,7 @@ def test_expected_counts(name, tmp_path):
     train, val, test, classes, latteclip = COUNTS[name]
     assert build(name, tmp_path).expected() == {"support": train + val, "test": test}
     assert build(name, tmp_path, train_and_val=False).expected() == {"support": train, "val": val, "test": test}
-    assert build(name, tmp_path).facts.classes == classes
+    assert build(name, tmp_path).info.classes == classes
     assert train + val == latteclip
 
 

@@ -9,18 +9,18 @@ from fgvr.datasets.folder import FolderDataset
 from fgvr.datasets.verify import SplitCount, verify
 from fgvr.errors import FgvrError
 
-NAMES = EurosatDataset.facts.names
+NAMES = EurosatDataset.info.names
 
 
 @pytest.fixture
 def small(monkeypatch):
     """EuroSAT with one photo in ``train``, one in ``val`` and one in ``test`` of each class."""
     counts = {"train": 10, "val": 10, "test": 10}
-    monkeypatch.setattr(EurosatDataset, "facts", replaced(EurosatDataset.facts, counts=counts))
+    monkeypatch.setattr(EurosatDataset, "info", replaced(EurosatDataset.info, counts=counts))
 
 
-def replaced(facts, **changes):
-    return type(facts)(**{**vars(facts), **changes})
+def replaced(info, **changes):
+    return type(info)(**{**vars(info), **changes})
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_the_same_bytes_in_two_splits(root, tmp_path):
 
 
 def test_a_merged_class_is_missed(root, tmp_path, monkeypatch):
-    monkeypatch.setattr(EurosatDataset, "facts", replaced(EurosatDataset.facts, names=(), classes=11))
+    monkeypatch.setattr(EurosatDataset, "info", replaced(EurosatDataset.info, names=(), classes=11))
     assert not run(root, tmp_path).sound
 
 

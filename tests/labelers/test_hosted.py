@@ -113,7 +113,12 @@ def test_a_busy_server(httpserver, labeler, host, status, details, headers, seco
             r"SERVER_KEY",
         ),
         (OpenAI, 403, OpenAI.failure("Country not supported"), "SERVER_KEY"),
-        (OpenAI, 404, OpenAI.failure("The model `x` does not exist", "model_not_found"), "Set data.labeler.model to another"),
+        (
+            OpenAI,
+            404,
+            OpenAI.failure("The model `x` does not exist", "model_not_found"),
+            "Set data.labeler.model to another",
+        ),
         (Gemini, 429, Gemini.failure(429, "Your prepayment credits are depleted.", "RESOURCE_EXHAUSTED"), "credit"),
         (
             *(Gemini, 400),

@@ -86,7 +86,7 @@ def test_agreement(says, share, flag, confidence):
         assert label.alternatives[0] == "Pug"
 
 
-def test_names_that_lost_enter_the_label_space_only_if_wanted():
+def test_names_that_lost_enter_the_vocabulary_only_if_wanted():
     says = ("Pug", "Boxer", "Beagle / Canis beagle", "boxer")
     alone, kept = vote(*says), vote(*says, keep_all=True)
     assert (alone.names, alone.alternatives) == (("Boxer",), ("Pug", "Beagle"))

@@ -248,7 +248,7 @@ def test_a_request_that_keeps_failing_is_given_up(store):
         assert label(labeler, photos(), store, progress=False).failed == 1
     assert label(labeler, photos(), store, progress=False).asked == 0
     later = plan(labeler, photos(), store)
-    assert (later.stored, later.missing, later.unasked, later.given_up) == (9, 0, 0, 1)
+    assert (later.stored, later.missing, later.unasked, later.exhausted) == (9, 0, 0, 1)
     assert "9 stored, 0 to ask, 1 given up (to ask again: `fgvr store retry-failed`)" in str(later)
     store.retry_failed()
     assert label(labeler, photos(), store, progress=False).asked == 1
@@ -288,7 +288,7 @@ def second_opinion(price_usd=0.5):
 def test_each_part_is_asked_what_it_is_wanted_for_and_stored_as_its_own(store):
     labeler = second_opinion()
     before = plan(labeler, photos(), store)
-    assert (before.missing, before.estimate_usd, before.perhaps, before.perhaps_usd) == (10, 5.0, 10, 5.0)
+    assert (before.missing, before.estimate_usd, before.follow_ups, before.follow_ups_usd) == (10, 5.0, 10, 5.0)
     assert str(before).endswith("10 to ask, about $5.00; then up to 10 more, about $5.00")
     run = label(labeler, photos(), store, progress=False)
     assert (run.asked, run.failed, run.cost_usd) == (12, 0, pytest.approx(6.0))
@@ -296,7 +296,7 @@ def test_each_part_is_asked_what_it_is_wanted_for_and_stored_as_its_own(store):
     names = [record.names[0] for record in read_labels(labeler, photos(), store)]
     assert Counter(names) == {"Beagle": 8, "Boxer": 2}
     after = plan(labeler, photos(), store)
-    assert (after.requests, after.stored, after.missing, after.perhaps) == (12, 12, 0, 0)
+    assert (after.requests, after.stored, after.missing, after.follow_ups) == (12, 12, 0, 0)
     assert plan(labeler.parts[0], photos(), store).missing == 0, "what a part has said is its own"
 
 

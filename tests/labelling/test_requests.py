@@ -10,7 +10,7 @@ from tiny.server import TinyAnswer, TinyServer
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking import pacing
-from fgvr.labelers.asking.day import DayCount
+from fgvr.labelers.asking.day import DailyQuota
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import Reply
 from fgvr.labelers.vote import VoteLabeler
@@ -86,7 +86,7 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.day = "2026-11-21"
-        monkeypatch.setattr(DayCount, "today", lambda count: self.day)
+        monkeypatch.setattr(DailyQuota, "today", lambda count: self.day)
 
 
 @pytest.fixture

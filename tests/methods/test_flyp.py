@@ -163,7 +163,7 @@ def test_one_tower_alone(tiny_run, tower):
 
 @pytest.mark.parametrize(
     ("names", "problem"),
-    [(["House Finch", "Blue Jay"], "is a .*, which is not in the label space"), (None, "has no true name")],
+    [(["House Finch", "Blue Jay"], "is a .*, which is not in the vocabulary"), (None, "has no true name")],
 )
 def test_true_labels_must_be_there(tiny_run, names, problem):
     data = birds(class_names=names or ["House Finch"])

@@ -251,7 +251,7 @@ def test_drawn_birds(tmp_path, monkeypatch):
     assert right["reclip"] >= right["zero_shot"] - 2
 
 
-def test_a_label_space_of_one_text_is_refused():
+def test_a_vocabulary_of_one_text_is_refused():
     for names in (("jay",), ("blue_jay", "blue jay")):
         method = ReclipMethod(NormedBackbone())
         method.backbone.load()

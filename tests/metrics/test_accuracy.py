@@ -13,7 +13,7 @@ def test_share_of_equal_names_over_batches():
     assert torch.isnan(NameAccuracy()([], []))
 
 
-def test_only_of_a_closed_label_space():
+def test_only_of_a_closed_vocabulary():
     assert "accuracy" not in score(["a"], ["a"], encoders=[])
     assert score(["a", "b"], ["a", "a"], encoders=[], closed=True)["accuracy"] == 50
 

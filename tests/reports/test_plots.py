@@ -14,7 +14,7 @@ CLASSES = [ClassResult("A", 4, 0.5, 0.75, "B", 2, 0.5), ClassResult("B", 4, 1.0,
 DRAWN = {
     "results": lambda note="": plots.result_plot({"cACC": {"zero_shot": 50.0, "coop": 75.0}}, "coop", note),
     "curve": lambda note="": plots.curve_plot("curve", "Training loss", CURVES, {"coop": 0}, note),
-    "space": lambda note="": plots.label_space_plot([3, 1, 1], [4, 1], note),
+    "space": lambda note="": plots.vocabulary_plot([3, 1, 1], [4, 1], note),
     "sizes": lambda note="": plots.set_size_plot([1, 2, 2], [True, False, None], note),
     "classes": lambda note="": plots.class_plot(CLASSES, "coop", "zero_shot", note),
     "change": lambda note="": plots.change_plot(CLASSES, "coop", "zero_shot", note),
@@ -70,9 +70,9 @@ def extents(svg):
 
 
 EDGES = {
-    "one photo a name": lambda: plots.label_space_plot([1, 1], [1, 1]),
-    "few photos a name": lambda: plots.label_space_plot([6, 5, 4, 2, 1], [6, 5, 4, 3]),
-    "thousands of photos a name": lambda: plots.label_space_plot([30000, 200, 1], [30000, 201]),
+    "one photo a name": lambda: plots.vocabulary_plot([1, 1], [1, 1]),
+    "few photos a name": lambda: plots.vocabulary_plot([6, 5, 4, 2, 1], [6, 5, 4, 3]),
+    "thousands of photos a name": lambda: plots.vocabulary_plot([30000, 200, 1], [30000, 201]),
     "long rows": lambda: plots.change_plot(CLASSES, "a_row_with_a_very_long_name", "another_very_long_name", "note"),
     "many rows": lambda: plots.result_plot(dict.fromkeys(("sACC (mpnet)", "sIOU (split)"), MANY), "row_0"),
 }

@@ -7,7 +7,7 @@ from fgvr.sweeps.grid import parse_options, read_grid
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
-    """Writes a sweep's file, the given keys in the place of these."""
+    """Writes a sweep's file, the given keys instead of these."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "base.yaml").write_text("data: {}")
 

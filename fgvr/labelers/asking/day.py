@@ -6,7 +6,7 @@ from threading import Lock
 from zoneinfo import ZoneInfo
 
 
-class DayCount:
+class DailyQuota:
     """Requests that reached a server, counted on the day on which each was sent, and held below a limit.
 
     The engine asks it before each request; whoever stores replies also stores what it has counted since, and tells it
@@ -17,12 +17,12 @@ class DayCount:
         starts_in: Time zone in which the day begins.
 
     Example:
-        >>> days = DayCount(1)
-        >>> first, second = days.take(), days.take()
+        >>> days = DailyQuota(1)
+        >>> first, second = days.acquire(), days.acquire()
         >>> first == days.today(), second
         (True, None)
-        >>> days.give_back(first)
-        >>> days.take() == days.today()
+        >>> days.release(first)
+        >>> days.acquire() == days.today()
         True
     """
 
@@ -37,7 +37,7 @@ class DayCount:
         """The present day where the server is, such as ``"2026-11-21"``."""
         return datetime.now(self._zone).date().isoformat()
 
-    def take(self) -> str | None:
+    def acquire(self) -> str | None:
         """Count a request that is sent now, and return its day; ``None`` where the day takes no more."""
         day = self.today()
         with self._lock:
@@ -46,12 +46,12 @@ class DayCount:
             self._counted[day] += 1
             return day
 
-    def give_back(self, day: str) -> None:
+    def release(self, day: str) -> None:
         """Take back a request of ``day`` that did not reach the server."""
         with self._lock:
             self._counted[day] -= 1
 
-    def unstored(self) -> dict[str, int]:
+    def drain(self) -> dict[str, int]:
         """Day -> requests since the last call, to be added to what is stored; negative where more were given back."""
         with self._lock:
             counted = {day: number for day, number in self._counted.items() if number}
@@ -60,7 +60,7 @@ class DayCount:
             self._counted.clear()
             return counted
 
-    def know(self, day: str, requests: int) -> None:
-        """Learn how many requests of ``day`` are stored, those of ``unstored`` included."""
+    def sync(self, day: str, requests: int) -> None:
+        """Learn how many requests of ``day`` are stored, those of ``drain`` included."""
         with self._lock:
             self._stored[day] = requests

@@ -14,7 +14,7 @@ from typing import Any
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.budget import Budget
-from fgvr.labelers.asking.day import DayCount
+from fgvr.labelers.asking.day import DailyQuota
 from fgvr.labelers.asking.interrupts import first_interrupt
 from fgvr.labelers.asking.pacing import Pacing, Sent, delay
 from fgvr.labelers.asking.sender import (
@@ -34,11 +34,11 @@ _NOTABLE_SECONDS = 5.0  # a shorter wait is not worth a line
 _CLOSING_SECONDS = 5.0
 
 
-def converse(
+def send_all(
     labeler: Sender,
     requests: Sequence[LabelRequest],
     budget: Budget,
-    days: DayCount | None = None,
+    days: DailyQuota | None = None,
     attempts_before: Sequence[int] | None = None,
     notify: Callable[[str], object] | None = None,
 ) -> Generator[list[Reply], None, None]:
@@ -65,20 +65,20 @@ def converse(
     """
     if not requests:
         return
-    conversation = _Conversation(labeler, requests, budget, days or DayCount(), attempts_before, notify)
-    with first_interrupt(conversation.interrupt):
-        conversation.start()
+    session = _Session(labeler, requests, budget, days or DailyQuota(), attempts_before, notify)
+    with first_interrupt(session.interrupt):
+        session.start()
         try:
-            while replies := conversation.take():
+            while replies := session.next_replies():
                 yield replies
-                conversation.release()
+                session.mark_stored()
         finally:
-            conversation.close()
-    conversation.raise_ending()
+            session.close()
+    session.raise_ending()
 
 
-class _Conversation:
-    """One call of ``converse``: an event loop in a thread, in which one task per slot takes requests in turn.
+class _Session:
+    """One call of ``send_all``: an event loop in a thread, in which one task per slot takes requests in turn.
 
     A task has one request at a time, from its pictures to the moment in which its reply is stored; so there are never
     more replies that are not stored, nor much more than twice as many encoded pictures, than there are tasks.
@@ -89,7 +89,7 @@ class _Conversation:
         labeler: Sender,
         requests: Sequence[LabelRequest],
         budget: Budget,
-        days: DayCount,
+        days: DailyQuota,
         attempts_before: Sequence[int] | None,
         notify: Callable[[str], object] | None,
     ) -> None:
@@ -107,14 +107,14 @@ class _Conversation:
         self._heard = False
         self._failures = 0
         self._outage = False
-        self._dearer = 1.0
-        self._dearest = 0.0
+        self._price_factor = 1.0
+        self._highest_paid = 0.0
         self._inbox: SimpleQueue[tuple[Reply, asyncio.Future[None]] | None] = SimpleQueue()
         self._taken: list[asyncio.Future[None]] = []
         self._ending: BaseException | tuple[str, str] | None = None
         self._stopped = asyncio.Event()
-        self._news = asyncio.Event()
-        self._door = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._turn_lock = asyncio.Lock()
         self._main_task: asyncio.Task[None] | None = None
         self._pool = ThreadPoolExecutor(min(self._slots, os.cpu_count() or 1), "fgvr-pictures")
         self._loop = asyncio.new_event_loop()
@@ -125,7 +125,7 @@ class _Conversation:
     def start(self) -> None:
         self._thread.start()
 
-    def take(self) -> list[Reply]:
+    def next_replies(self) -> list[Reply]:
         """The replies that are there, at least one; none where there will be no more."""
         arrived = [self._inbox.get()]
         with suppress(Empty):
@@ -138,9 +138,9 @@ class _Conversation:
         self._missing -= sum(not reply.error for reply, _ in delivered)
         return [reply for reply, _ in delivered]
 
-    def release(self) -> None:
-        """Free the slots of the replies that ``take`` gave last."""
-        self._call(self._release, self._taken)
+    def mark_stored(self) -> None:
+        """Free the slots of the replies that ``next_replies`` gave last."""
+        self._call(self._mark_stored, self._taken)
 
     def interrupt(self) -> None:
         """Send nothing more. Called from a signal handler."""
@@ -152,7 +152,7 @@ class _Conversation:
         self._thread.join(_CLOSING_SECONDS)
 
     def raise_ending(self) -> None:
-        """Raise what ended the conversation early, if anything did."""
+        """Raise what ended the session early, if anything did."""
         if isinstance(self._ending, tuple):
             why, advice = self._ending
             raise FgvrError(
@@ -209,7 +209,7 @@ class _Conversation:
                 self._inbox.put((reply, stored))
                 await stored
 
-    def _release(self, futures: Sequence[asyncio.Future[None]]) -> None:
+    def _mark_stored(self, futures: Sequence[asyncio.Future[None]]) -> None:
         for future in futures:
             if not future.done():
                 future.set_result(None)
@@ -223,7 +223,7 @@ class _Conversation:
         """Send nothing more; ``ending`` is raised when what is in flight has come, as an error or as why and advice."""
         self._ending = self._ending or ending
         self._stopped.set()
-        self._news.set()
+        self._changed.set()
 
     def _next_encoded(self) -> "asyncio.Future[tuple[Question | Reply, int]] | None":
         """The next request's pictures; meanwhile, worker threads encode those of a few more."""
@@ -258,7 +258,7 @@ class _Conversation:
             except (ServerBusyError, ServerAbsentError) as error:
                 spent = 0.0
                 if isinstance(error, ServerAbsentError):
-                    self._days.give_back(day)
+                    self._days.release(day)
                 self._slow_down(sent, error)
                 continue
             except DayOverError:
@@ -301,33 +301,34 @@ class _Conversation:
         Returns:
             The request in flight, its day, the most that it costs as the labeler says, and what is reserved for it.
         """
-        async with self._door:  # one after the other, so that nobody is overtaken and one task at a time waits for news
+        # one after the other, so that nobody is overtaken and one task at a time waits for news
+        async with self._turn_lock:
             while not self._stopped.is_set():
                 now = self._loop.time()
                 if (wait := self._pacing.wait(now)) > 0:
-                    await self._listen(wait)
+                    await self._wait_for_change(wait)
                     continue
                 worst = self._labeler.worst_usd(question)
                 price = self._price(worst)
                 if price is None:
                     self._stop(self._without_price())
                 elif self._budget.reserve(price):
-                    if (day := self._days.take()) is not None:
+                    if (day := self._days.acquire()) is not None:
                         return self._pacing.send(now), day, worst or 0.0, price
                     self._budget.settle(price, 0.0)
                     self._stop(self._day_over(f"limits.requests_per_day is {self._limits.requests_per_day}"))
                 elif self._pacing.in_flight == 0:
                     self._stop(self._spent(price))
                 else:
-                    await self._listen(math.inf)
+                    await self._wait_for_change(math.inf)
         return None
 
-    async def _listen(self, seconds: float) -> None:
+    async def _wait_for_change(self, seconds: float) -> None:
         """Wait until a request has ended or all is stopped, but not longer than this."""
-        self._news.clear()
+        self._changed.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(None if seconds == math.inf else seconds):
-                await self._news.wait()
+                await self._changed.wait()
 
     async def _rest(self, seconds: float) -> None:
         """Wait so long, unless all is stopped."""
@@ -339,15 +340,15 @@ class _Conversation:
         """The most that a question costs, after what earlier replies have shown; ``None`` for unknown."""
         if worst is None:
             return None if self._budget.limit is not None else 0.0
-        return worst * self._dearer if worst > 0 else self._dearest
+        return worst * self._price_factor if worst > 0 else self._highest_paid
 
     def _settle(self, worst: float, reserved: float, paid: float) -> None:
         self._pacing.end()
         self._budget.settle(reserved, paid)
-        self._dearest = max(self._dearest, paid)
+        self._highest_paid = max(self._highest_paid, paid)
         if worst > 0:
-            self._dearer = max(self._dearer, paid / worst)
-        self._news.set()
+            self._price_factor = max(self._price_factor, paid / worst)
+        self._changed.set()
 
     def _count(self, failure: str) -> None:
         """Stop where nothing but failures comes back: an outage must not use up the attempts of all photos."""

@@ -9,15 +9,15 @@ from typing import Any
 from fgvr.labelers.asking.limits import Limits
 
 _FIRST_DELAY = 1.0
-_LONGEST_DELAY = 60.0
+_MAX_DELAY = 60.0
 _GUESSED_TOKENS = 1500.0  # a photo of 1024 pixels and a sentence, before the first reply says what is true
-_MOST_TOKENS = 10**7  # a server that counts more is not believed
+_MAX_TOKENS = 10**7  # a server that counts more is not believed
 _LATE = 0.05  # what a late wake-up may catch up with, in seconds
 
 
 def delay(failures: int) -> float:
     """Seconds to wait after so many failures in a row: about 1, 2, 4, ... 60, never the same for two."""
-    longest = min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** min(failures - 1, 30))
+    longest = min(_MAX_DELAY, _FIRST_DELAY * 2.0 ** min(failures - 1, 30))
     return longest * random.uniform(0.75, 1.0)
 
 
@@ -99,7 +99,7 @@ class Pacing:
             self._window = float(self.limits.concurrency)
         self._window = min(float(self.limits.concurrency), self._window + 1 / self._window)
         counts = [(usage or {}).get(key) for key in ("input_tokens", "output_tokens")]
-        known = [count for count in counts if isinstance(count, int) and 0 <= count <= _MOST_TOKENS]
+        known = [count for count in counts if isinstance(count, int) and 0 <= count <= _MAX_TOKENS]
         if known:
             self._tokens += sum(known)
             self._counted += 1

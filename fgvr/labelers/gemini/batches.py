@@ -10,8 +10,8 @@ from fgvr.labelers.asking.sender import AttemptFailedError
 from fgvr.labelers.batch import BatchStatus
 from fgvr.labelers.gemini.errors import raise_for
 from fgvr.labelers.hosts.hosted import Connection, HostedLabeler
-from fgvr.labelers.hosts.json_values import get
-from fgvr.labelers.hosts.server_errors import plain, transport_failure
+from fgvr.labelers.hosts.json_values import get_path
+from fgvr.labelers.hosts.server_errors import redacted, transport_failure
 from fgvr.records import LabelRequest, Reply
 
 _ENDED = {"SUCCEEDED", "PARTIALLY_SUCCEEDED", "CANCELLED", "EXPIRED"}
@@ -50,7 +50,7 @@ class GeminiBatches(HostedLabeler):
         state = batch.state.name.partition("_STATE_")[2] if batch.state else ""
         counts = batch.completion_stats
         done = ((counts.successful_count or 0) + (counts.failed_count or 0)) if counts else 0
-        said = plain(batch.error.message, client.key) if batch.error and batch.error.message else ""
+        said = redacted(batch.error.message, client.key) if batch.error and batch.error.message else ""
         if state in _ENDED:
             return BatchStatus("ended", done, "" if state == "SUCCEEDED" else said or state.lower())
         if state == "FAILED":
@@ -69,9 +69,9 @@ class GeminiBatches(HostedLabeler):
 
     def reply_of_entry(self, client: Connection, request: LabelRequest, entry: dict[str, Any]) -> Reply | None:
         """See the base class."""
-        if get(entry, "response") is None:
+        if get_path(entry, "response") is None:
             error = entry.get("error") or entry.get("status") or "no reply"
-            return Reply(request, error=plain(get(error, "message") or error, client.key))
+            return Reply(request, error=redacted(get_path(error, "message") or error, client.key))
         try:
             return self.reply(request, entry["response"])
         except AttemptFailedError as failure:

@@ -7,8 +7,8 @@ from typing import Any
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.sender import AttemptFailedError, DayOverError, ServerBusyError
 from fgvr.labelers.hosts.hosted import Connection
-from fgvr.labelers.hosts.json_values import get
-from fgvr.labelers.hosts.server_errors import plain, retry_after
+from fgvr.labelers.hosts.json_values import get_path
+from fgvr.labelers.hosts.server_errors import redacted, retry_after
 
 _OPTIONS = re.compile(r"thinking|media.?resolution|schema|seed|temperature|max.?output|mime.?type", re.IGNORECASE)
 
@@ -30,7 +30,7 @@ def raise_for(error: Any, server: str, client: Connection) -> str:
         AttemptFailedError: To be sent again.
         FgvrError: No request can succeed.
     """
-    status, said = error.code, plain(error.message or error.status or error.code, client.key)
+    status, said = error.code, redacted(error.message or error.status or error.code, client.key)
     details = list(_details(error.details))
     reasons = {detail.get("reason") for detail in details}
     if status == 429:
@@ -39,7 +39,7 @@ def raise_for(error: Any, server: str, client: Connection) -> str:
                 f"{server} takes no requests without credit ({said}). Add credit to the account, and start the "
                 "same run again: every reply is stored."
             ) from None
-        quotas = [str(get(violation, "quotaId") or "") for detail in details for violation in _violations(detail)]
+        quotas = [str(get_path(violation, "quotaId") or "") for detail in details for violation in _violations(detail)]
         if any("PerDay" in quota for quota in quotas):
             raise DayOverError(said) from None
         raise ServerBusyError(said, _delay(details, error)) from None
@@ -63,7 +63,7 @@ def raise_for(error: Any, server: str, client: Connection) -> str:
 
 
 def _details(body: Any) -> Iterator[dict[str, Any]]:
-    found = get(body, "error", "details") or get(body, "details")
+    found = get_path(body, "error", "details") or get_path(body, "details")
     for detail in found if isinstance(found, list) else []:
         if isinstance(detail, dict):
             yield detail

@@ -15,9 +15,9 @@ from fgvr.labelers.gemini.errors import raise_for
 from fgvr.labelers.hosts.api_keys import read_key
 from fgvr.labelers.hosts.hosted import Connection
 from fgvr.labelers.hosts.image_tokens import gemini_image_tokens
-from fgvr.labelers.hosts.json_values import count, first, get, word
+from fgvr.labelers.hosts.json_values import first_item, get_count, get_path, get_text
 from fgvr.labelers.hosts.prices import PriceList, Tokens
-from fgvr.labelers.hosts.server_errors import plain, transport_failure
+from fgvr.labelers.hosts.server_errors import redacted, transport_failure
 from fgvr.records import LabelRequest, Reply
 
 _OWN_SERVER = "https://generativelanguage.googleapis.com/"
@@ -180,29 +180,29 @@ class GeminiLabeler(GeminiBatches):
         Raises:
             AttemptFailedError: It holds none.
         """
-        counts, candidate = get(content, "usageMetadata"), first(get(content, "candidates"))
+        counts, candidate = get_path(content, "usageMetadata"), first_item(get_path(content, "candidates"))
         tokens = _tokens(counts)
-        model = word(content, "modelVersion") or ""
-        reason, blocked = word(candidate, "finishReason"), word(content, "promptFeedback", "blockReason")
+        model = get_text(content, "modelVersion") or ""
+        reason, blocked = get_text(candidate, "finishReason"), get_text(content, "promptFeedback", "blockReason")
         usage = self._usage(
             tokens,
-            reasoning_tokens=count(counts, "thoughtsTokenCount"),
+            reasoning_tokens=get_count(counts, "thoughtsTokenCount"),
             finish_reason=reason,
-            response_id=word(content, "responseId"),
+            response_id=get_text(content, "responseId"),
             blocked=blocked or (reason if reason in _BLOCKED else None),
         )
         if not isinstance(content, dict) or not (candidate or blocked):
             raise AttemptFailedError("the reply has no candidate", cost_usd=None)
         cost_usd = self._usd(question, model, tokens, usage, batch=client is None)
         self._warn_of_another(model, client)
-        raw = _text(get(candidate, "content", "parts"))
+        raw = _text(get_path(candidate, "content", "parts"))
         if "blocked" in usage:
             return Reply(request, raw, (), "", model, cost_usd, seconds, usage)
         error = ""
         if not raw.strip() and reason == "MAX_TOKENS":
             error = self._spent_on_thoughts("thinking_level")
         elif not raw and reason != "STOP":
-            raise AttemptFailedError(f"the reply is empty ({plain(reason)})", cost_usd=cost_usd)
+            raise AttemptFailedError(f"the reply is empty ({redacted(reason)})", cost_usd=cost_usd)
         return Reply(request, raw, None, error, model, cost_usd, seconds, usage)
 
     def batch_line(self, key: str, question: Question) -> dict[str, Any]:
@@ -229,13 +229,15 @@ class GeminiLabeler(GeminiBatches):
 
 def _text(parts: Any) -> str:
     """The reply without the model's thoughts."""
-    texts = [get(part, "text") for part in parts if not get(part, "thought")] if isinstance(parts, list) else []
+    texts = (
+        [get_path(part, "text") for part in parts if not get_path(part, "thought")] if isinstance(parts, list) else []
+    )
     return "".join(text for text in texts if isinstance(text, str))
 
 
 def _tokens(counts: Any) -> Tokens | None:
-    sent = count(counts, "promptTokenCount")
+    sent = get_count(counts, "promptTokenCount")
     if sent is None:
         return None
-    received = sum(count(counts, name) or 0 for name in ("candidatesTokenCount", "thoughtsTokenCount"))
-    return Tokens(sent, received, count(counts, "cachedContentTokenCount") or 0)
+    received = sum(get_count(counts, name) or 0 for name in ("candidatesTokenCount", "thoughtsTokenCount"))
+    return Tokens(sent, received, get_count(counts, "cachedContentTokenCount") or 0)

@@ -17,7 +17,7 @@ from fgvr.labelers.batch import BatchLabeler
 from fgvr.labelers.hosts.addresses import server_url
 from fgvr.labelers.hosts.model_names import is_same_model
 from fgvr.labelers.hosts.prices import Price, PriceList, Tokens
-from fgvr.labelers.hosts.server_errors import plain
+from fgvr.labelers.hosts.server_errors import redacted
 from fgvr.records import LabelRequest, Reply
 
 _SAMPLED = 50
@@ -136,7 +136,7 @@ class HostedLabeler(BatchLabeler):
         """
 
     def worst_usd(self, question: Question) -> float | None:
-        """The most that ``question`` may cost: the longest reply, and the dearest way to count its pictures."""
+        """The most that ``question`` may cost: the longest reply, and the most expensive way to count its pictures."""
         return self.prices.usd(self.model, self._most(question))
 
     def worst_batch_usd(self, question: Question) -> float | None:
@@ -201,9 +201,9 @@ class HostedLabeler(BatchLabeler):
             for file in await self.batch_files(client, remote_id):
                 await self.delete_file(client, file)
         except Exception as error:
-            what = plain(file or "its files", client.key)
-            _LOG.warning("%s does not delete %s of batch %s.", self.server, what, plain(remote_id, client.key))
-            _LOG.debug("It says: %s", plain(error, client.key))
+            what = redacted(file or "its files", client.key)
+            _LOG.warning("%s does not delete %s of batch %s.", self.server, what, redacted(remote_id, client.key))
+            _LOG.debug("It says: %s", redacted(error, client.key))
 
     def _leave_room_for_thoughts(self) -> None:
         """Where no length is given, let a model that thinks do so before it replies; called by constructors."""
@@ -263,7 +263,7 @@ class HostedLabeler(BatchLabeler):
         """Say once that another model answers than the one that was asked."""
         if client is not None and not client.warned and not is_same_model(self.model, model):
             client.warned = True
-            _LOG.warning("%s was asked for %s, and %r answers.", self.server, self.model, plain(model))
+            _LOG.warning("%s was asked for %s, and %r answers.", self.server, self.model, redacted(model))
 
     def _spent_on_thoughts(self, option: str) -> str:
         """The failure of a reply that has come to its end before it began."""

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-_MOST = 10**9
-_LONGEST = 200
+_MAX = 10**9
+_MAX_LENGTH = 200
 
 
-def get(value: Any, *names: str) -> Any:
+def get_path(value: Any, *names: str) -> Any:
     """A value in nested objects; ``None`` where there is none.
 
     Example:
-        >>> get({"usage": {"tokens": 3}}, "usage", "tokens"), get({"usage": None}, "usage", "tokens")
+        >>> get_path({"usage": {"tokens": 3}}, "usage", "tokens"), get_path({"usage": None}, "usage", "tokens")
         (3, None)
     """
     for name in names:
@@ -18,28 +18,28 @@ def get(value: Any, *names: str) -> Any:
     return value
 
 
-def first(value: Any) -> Any:
+def first_item(value: Any) -> Any:
     """The first entry of an array; ``None`` where there is none."""
     return value[0] if isinstance(value, list) and value else None
 
 
-def count(value: Any, *names: str) -> int | None:
+def get_count(value: Any, *names: str) -> int | None:
     """A number of tokens in nested objects; ``None`` for what cannot be one.
 
     Example:
-        >>> count({"tokens": 3}, "tokens"), count({"tokens": -3}, "tokens"), count({"tokens": 10**400}, "tokens")
-        (3, None, None)
+        >>> get_count({"tokens": 3}, "tokens"), get_count({"tokens": -3}, "tokens")
+        (3, None)
     """
-    found = get(value, *names)
-    return found if isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= _MOST else None
+    found = get_path(value, *names)
+    return found if isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= _MAX else None
 
 
-def word(value: Any, *names: str) -> str | None:
+def get_text(value: Any, *names: str) -> str | None:
     """A short text in nested objects, such as a name or a reason; ``None`` for what is none.
 
     Example:
-        >>> word({"reason": "stop"}, "reason"), word({"reason": ["stop"]}, "reason")
+        >>> get_text({"reason": "stop"}, "reason"), get_text({"reason": ["stop"]}, "reason")
         ('stop', None)
     """
-    found = get(value, *names)
-    return found[:_LONGEST] if isinstance(found, str) else None
+    found = get_path(value, *names)
+    return found[:_MAX_LENGTH] if isinstance(found, str) else None

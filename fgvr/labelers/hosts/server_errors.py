@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 from fgvr.labelers.asking.sender import AttemptFailedError, ServerAbsentError
 
-_LONGEST = 300
+_MAX_LENGTH = 300
 # keys of several providers, also where a server repeats a part of one: "sk-proj-abc***xyz", "AIzaSy..."
 _KEYS = re.compile(r"\b(?:sk-|AIza|gsk_|xai-)[\w*.-]{4,}|(?i:bearer)\s+[^\s\"',}]+")
 _PICTURES = re.compile(r"(?:data:image/[\w+;,-]{1,40})?[A-Za-z0-9+/=_-]{80,}")
@@ -16,7 +16,7 @@ _HTTP_PACKAGES = {"httpx", "httpx2", "httpcore", "httpcore2", "aiohttp", "anyio"
 _NOT_CONNECTED = {"ConnectError", "ConnectTimeout", "ConnectionTimeoutError", "UnsupportedProtocol"}
 
 
-def plain(message: object, key: str = "") -> str:
+def redacted(message: object, key: str = "") -> str:
     """A server's words in one short line, without keys and pictures that it may repeat.
 
     Args:
@@ -28,7 +28,7 @@ def plain(message: object, key: str = "") -> str:
         text = text.replace(key, "[key]")
     text = _PICTURES.sub("[...]", _KEYS.sub("[key]", text))
     text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}..."
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -9,9 +9,9 @@ from fgvr.errors import FgvrError
 from fgvr.labelers.asking.sender import AttemptFailedError
 from fgvr.labelers.batch import BatchStatus
 from fgvr.labelers.hosts.hosted import Connection, HostedLabeler
-from fgvr.labelers.hosts.json_values import get, word
-from fgvr.labelers.hosts.server_errors import plain, transport_failure
-from fgvr.labelers.openai.errors import raise_for, words
+from fgvr.labelers.hosts.json_values import get_path, get_text
+from fgvr.labelers.hosts.server_errors import redacted, transport_failure
+from fgvr.labelers.openai.errors import error_text, raise_for
 from fgvr.records import LabelRequest, Reply
 
 ENDPOINT = "/v1/chat/completions"
@@ -66,7 +66,7 @@ class OpenAIBatches(HostedLabeler):
         if batch.status == "failed":
             errors = (batch.errors.data if batch.errors else None) or []
             said = "; ".join(f"{error.code}: {error.message}" for error in errors[:3])
-            return BatchStatus("failed", done, plain(said, client.key) or "no reason given")
+            return BatchStatus("failed", done, redacted(said, client.key) or "no reason given")
         return BatchStatus("running", done)
 
     async def reply_files(self, client: Connection, remote_id: str) -> list[str]:
@@ -83,15 +83,15 @@ class OpenAIBatches(HostedLabeler):
 
     def reply_of_entry(self, client: Connection, request: LabelRequest, entry: dict[str, Any]) -> Reply | None:
         """See the base class."""
-        status_code, body = get(entry, "response", "status_code"), get(entry, "response", "body")
+        status_code, body = get_path(entry, "response", "status_code"), get_path(entry, "response", "body")
         if status_code == 200:
             reply = self.reply(request, body)
             return reply or Reply(request, error="the reply has no message", usage={"unpriced": True})
-        error = get(entry, "error") or get(body, "error")
-        code, said = (word(error, "code"), get(error, "message")) if isinstance(error, dict) else (None, error)
+        error = get_path(entry, "error") or get_path(body, "error")
+        code, said = (get_text(error, "code"), get_path(error, "message")) if isinstance(error, dict) else (None, error)
         if code in _UNPROCESSED:
             return None
-        said = plain(f"{status_code or ''} {code or ''} {said or ''}", client.key)
+        said = redacted(f"{status_code or ''} {code or ''} {said or ''}", client.key)
         return Reply(request, error=said or "the batch's line makes no sense")
 
     async def batch_files(self, client: Connection, remote_id: str) -> list[str]:
@@ -118,9 +118,9 @@ class OpenAIBatches(HostedLabeler):
             if self.base_url is not None and error.status_code in (404, 405, 501):
                 raise FgvrError(_NO_BATCHES) from None
             raise_for(error, self.server, client)
-            raise FgvrError(f"{self.server} refuses the batch: {words(error, client.key)}") from None
+            raise FgvrError(f"{self.server} refuses the batch: {error_text(error, client.key)}") from None
         except openai.APIConnectionError as error:
-            raise transport_failure(error) or AttemptFailedError(plain(error, client.key), None) from None
+            raise transport_failure(error) or AttemptFailedError(redacted(error, client.key), None) from None
 
 
 def _id(answer: Any) -> str:

@@ -5,8 +5,8 @@ from typing import Any
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.sender import AttemptFailedError, ServerBusyError
 from fgvr.labelers.hosts.hosted import Connection
-from fgvr.labelers.hosts.json_values import get
-from fgvr.labelers.hosts.server_errors import plain, retry_after
+from fgvr.labelers.hosts.json_values import get_path
+from fgvr.labelers.hosts.server_errors import redacted, retry_after
 
 _NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "access_terminated"}
 _BLOCKED = {"content_filter", "content_policy_violation", "moderation_blocked"}
@@ -28,7 +28,7 @@ def raise_for(error: Any, server: str, client: Connection) -> str:
         AttemptFailedError: To be sent again.
         FgvrError: No request can succeed.
     """
-    status, code, said = error.status_code, error.code or error.type or "", words(error, client.key)
+    status, code, said = error.status_code, error.code or error.type or "", error_text(error, client.key)
     if status == 402 or code in _NO_CREDIT or error.type in _NO_CREDIT:
         raise FgvrError(
             f"{server} takes no requests without credit ({said}). Add credit to the account, and start the "
@@ -57,6 +57,6 @@ def raise_for(error: Any, server: str, client: Connection) -> str:
     return code if code in _BLOCKED else ""
 
 
-def words(error: Any, key: str) -> str:
+def error_text(error: Any, key: str) -> str:
     """What the server says in an ``openai.APIStatusError``, in one short line."""
-    return plain(get(error.body, "message") or error.message, key)
+    return redacted(get_path(error.body, "message") or error.message, key)

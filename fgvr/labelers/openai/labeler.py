@@ -16,11 +16,11 @@ from fgvr.labelers.asking.sender import AttemptFailedError, Question
 from fgvr.labelers.hosts import hosted
 from fgvr.labelers.hosts.api_keys import check_variable, read_key
 from fgvr.labelers.hosts.image_tokens import openai_image_tokens
-from fgvr.labelers.hosts.json_values import count, first, get, word
+from fgvr.labelers.hosts.json_values import first_item, get_count, get_path, get_text
 from fgvr.labelers.hosts.prices import PriceList, Tokens
-from fgvr.labelers.hosts.server_errors import plain, transport_failure
+from fgvr.labelers.hosts.server_errors import redacted, transport_failure
 from fgvr.labelers.openai.batches import ENDPOINT, OpenAIBatches
-from fgvr.labelers.openai.errors import raise_for, words
+from fgvr.labelers.openai.errors import error_text, raise_for
 from fgvr.records import LabelRequest, Reply
 
 _OWN_SERVER = "https://api.openai.com/v1"
@@ -190,9 +190,9 @@ class OpenAILabeler(OpenAIBatches):
                 seconds = time.perf_counter() - begin
                 if blocked:
                     return Reply(question.request, model=self.model, usage={"blocked": blocked}, seconds=seconds)
-                return Reply(question.request, error=words(error, client.key), seconds=seconds)
+                return Reply(question.request, error=error_text(error, client.key), seconds=seconds)
             except openai.APIConnectionError as error:
-                raise transport_failure(error) or AttemptFailedError(plain(error, client.key), None) from None
+                raise transport_failure(error) or AttemptFailedError(redacted(error, client.key), None) from None
         try:
             content = json.loads(answer.http_response.content)
         except (ValueError, RecursionError):
@@ -237,18 +237,18 @@ class OpenAILabeler(OpenAIBatches):
         client: hosted.Connection | None = None,
     ) -> Reply | None:
         """The reply that a completion holds; see the base class."""
-        choice = first(get(content, "choices"))
-        message = get(choice, "message")
+        choice = first_item(get_path(content, "choices"))
+        message = get_path(choice, "message")
         if not isinstance(message, dict):
             return None
-        model = word(content, "model") or ""
-        tokens = _tokens(get(content, "usage"))
-        reason = word(choice, "finish_reason")
+        model = get_text(content, "model") or ""
+        tokens = _tokens(get_path(content, "usage"))
+        reason = get_text(choice, "finish_reason")
         usage = self._usage(
             tokens,
-            reasoning_tokens=count(content, "usage", "completion_tokens_details", "reasoning_tokens"),
+            reasoning_tokens=get_count(content, "usage", "completion_tokens_details", "reasoning_tokens"),
             finish_reason=reason,
-            system_fingerprint=word(content, "system_fingerprint"),
+            system_fingerprint=get_text(content, "system_fingerprint"),
             dropped=list(client.dropped) if isinstance(client, Connection) and client.dropped else None,
         )
         cost_usd = self._usd(question, model, tokens, usage, batch=client is None)
@@ -286,16 +286,18 @@ def _is_blamed(name: str, text: str) -> bool:
 
 def _text(content: Any) -> str:
     if isinstance(content, list):  # some servers answer in parts
-        return "".join(part["text"] for part in content if isinstance(get(part, "text"), str))
+        return "".join(part["text"] for part in content if isinstance(get_path(part, "text"), str))
     return content if isinstance(content, str) else ""
 
 
 def _tokens(usage: Any) -> Tokens | None:
-    sent, received = count(usage, "prompt_tokens"), count(usage, "completion_tokens")
+    sent, received = get_count(usage, "prompt_tokens"), get_count(usage, "completion_tokens")
     if sent is None or received is None:
         return None
-    details = get(usage, "prompt_tokens_details")
-    return Tokens(sent, received, count(details, "cached_tokens") or 0, count(details, "cache_write_tokens") or 0)
+    details = get_path(usage, "prompt_tokens_details")
+    return Tokens(
+        sent, received, get_count(details, "cached_tokens") or 0, get_count(details, "cache_write_tokens") or 0
+    )
 
 
 def _is_openai(base_url: str | None) -> bool:

@@ -20,7 +20,7 @@ class Task(ABC):
     """The task's name in the label store."""
 
     names_classes: ClassVar[bool] = True
-    """Whether replies are class names, which a label space can be made of."""
+    """Whether replies are class names, which a vocabulary can be made of."""
 
     of_groups: ClassVar[bool] = False
     """Whether it is about several photos at once."""

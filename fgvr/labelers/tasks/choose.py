@@ -15,8 +15,8 @@ from fgvr.vocabulary.build import APOSTROPHES, fold_name, known_vocabulary
 from fgvr.vocabulary.files import read_vocabulary
 
 # what OpenAI's strict schemas admit: so many values, so many characters where there are more than some
-_MOST_VALUES = 1_000
-_MANY_VALUES, _MOST_CHARACTERS = 250, 15_000
+_MAX_VALUES = 1_000
+_MANY_VALUES, _MAX_CHARACTERS = 250, 15_000
 
 _BEFORE = "Select the most appropriate category for the image from the following options:"
 _BEHIND = ". Write only the category name."
@@ -79,7 +79,7 @@ class ChooseTask(Task):
 
     @classmethod
     def of_prompt(cls, prompt: str) -> "ChooseTask | None":
-        """The task that has this prompt; ``None`` where the prompt is a person's own."""
+        """The task that has this prompt; ``None`` where the prompt is custom."""
         if not (prompt.startswith(_BEFORE) and prompt.endswith(_BEHIND)):
             return None
         listed = prompt[len(_BEFORE) : -len(_BEHIND)]
@@ -96,7 +96,7 @@ class ChooseTask(Task):
     def schema(self) -> dict[str, Any] | None:
         """One of the names; ``None`` where there are more than servers take."""
         characters = sum(len(name) for name in self.names)
-        if len(self.names) > _MOST_VALUES or (len(self.names) > _MANY_VALUES and characters > _MOST_CHARACTERS):
+        if len(self.names) > _MAX_VALUES or (len(self.names) > _MANY_VALUES and characters > _MAX_CHARACTERS):
             return None
         return object_schema({"category": {"type": "string", "enum": list(self.names)}})
 

@@ -12,7 +12,7 @@ from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.reading import read_description
 from fgvr.labelers.tasks.wording import phrase
 
-_MOST = 16
+_MAX = 16
 _CANVAS = 672
 _GAP = 20
 
@@ -55,8 +55,8 @@ class DescribeGroupTask(Task):
         Raises:
             FgvrError: There are more.
         """
-        if not 1 <= len(photos) <= _MOST:
-            raise FgvrError(f"A collage of {len(photos)} photos: the task describe_group shows 1 to {_MOST}.")
+        if not 1 <= len(photos) <= _MAX:
+            raise FgvrError(f"A collage of {len(photos)} photos: the task describe_group shows 1 to {_MAX}.")
         side = max(2, math.isqrt(len(photos) - 1) + 1)
         cell = (_CANVAS - _GAP * (side - 1)) // side
         collage = Image.new("RGB", (_CANVAS, _CANVAS))

@@ -20,7 +20,7 @@ class NameTask(Task):
         category: What all photos show, in the singular, such as ``bird``. Said by ``expert`` alone, which needs it.
         unit: What tells the classes apart, such as ``species`` or ``make, model and year``, for ``expert``.
         structured: Ask the server for JSON with common name, scientific name, alternatives and confidence. Alternatives
-            stay out of the label space. Of a server that does not honour it the text is read.
+            stay out of the vocabulary. Of a server that does not honour it the text is read.
 
     Raises:
         FgvrError: ``style`` is unknown, or is ``expert`` and there is no ``category``.

@@ -9,7 +9,7 @@ from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.reading import object_schema
 from fgvr.labelers.tasks.wording import expert_question
 
-_MOST = 10  # names that are read out of a reply
+_MAX = 10  # names that are read out of a reply
 
 
 class NamesTask(Task):
@@ -32,8 +32,8 @@ class NamesTask(Task):
     def __init__(
         self, k: int = 3, category: str | None = None, unit: str | None = None, structured: bool = False
     ) -> None:
-        if not 1 <= k <= _MOST:
-            raise FgvrError(f"data.labeler.task.k is {k}; expected 1 to {_MOST} names.")
+        if not 1 <= k <= _MAX:
+            raise FgvrError(f"data.labeler.task.k is {k}; expected 1 to {_MAX} names.")
         if category is not None:
             expert_question(category, unit)  # complains where something is wrong
         self.k = k

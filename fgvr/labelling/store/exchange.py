@@ -89,18 +89,18 @@ def import_rows(path: Path) -> Iterator[StoredReply]:
         yield _checked(record, place)
 
 
-def harmless(cell: str) -> str:
+def escape_formula(cell: str) -> str:
     """A cell that no spreadsheet takes for a formula.
 
     Example:
-        >>> harmless("=1+1")
+        >>> escape_formula("=1+1")
         "'=1+1"
     """
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
-def original(cell: str) -> str:
-    """The cell that ``harmless`` was given."""
+def unescape_formula(cell: str) -> str:
+    """The cell that ``escape_formula`` was given."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
@@ -149,7 +149,7 @@ def _write_csv(records: Iterator[dict[str, Any]], path: Path) -> int:
         for record in records:
             for column in _JSON_COLUMNS:
                 record[column] = "" if record[column] is None else _json(record[column])
-            writer.writerow([harmless(str(cell)) for cell in record.values()])
+            writer.writerow([escape_formula(str(cell)) for cell in record.values()])
             total += 1
     return total
 

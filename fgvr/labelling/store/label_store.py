@@ -214,7 +214,7 @@ class LabelStore:
             rows: Any number of them; a thousand at a time are on the disk together.
 
         Returns:
-            How many were taken, and in the place of how many this store's own stayed.
+            How many were taken, and instead of how many this store's own stayed.
 
         Raises:
             FgvrError: The file cannot be written.
@@ -246,7 +246,7 @@ class LabelStore:
             return connection.execute(query, {"error": error}).rowcount
 
     def corrections(self, keys: Collection[str] | None = None) -> dict[str, tuple[str, ...]]:
-        """A person's names in the place of a reply's own; none where the reply names nothing.
+        """A person's names instead of a reply's own; none where the reply names nothing.
 
         Args:
             keys: Keys of requests; all that were corrected if not given.

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
 from fgvr.labelling.store.corrections import Renaming
-from fgvr.labelling.store.exchange import harmless, original
+from fgvr.labelling.store.exchange import escape_formula, unescape_formula
 from fgvr.labelling.store.keys import canonical, question_key
 from fgvr.labelling.store.label_store import LabelStore
 from fgvr.labelling.store.parse_stored import gives_names, read_stored
@@ -49,7 +49,7 @@ class Review:
 
 @dataclass(frozen=True)
 class Changes:
-    """What an edited review file changed: before and after, ``None`` for nothing.
+    """What an edited review file changed: before and after, ``None`` at no cost.
 
     Attributes:
         aliases: Name -> the name in its place.
@@ -107,7 +107,7 @@ def write_review(store: LabelStore, path: Path, labeler: str = "", model: str = 
                 "other_count": str(by_key.get(fold_name(pair.other), 0)),
                 "reason": pair.reason,
             }
-            writer.writerow({column: harmless(visible(cell)) for column, cell in row.items()})
+            writer.writerow({column: escape_formula(visible(cell)) for column, cell in row.items()})
         for key, (reply, flag) in flagged.items():
             said = corrections.get(key)
             row = {
@@ -118,7 +118,7 @@ def write_review(store: LabelStore, path: Path, labeler: str = "", model: str = 
                 "reply": visible(reply.raw, _SHOWN),
                 "key": key,
             }
-            writer.writerow({column: harmless(visible(cell)) for column, cell in row.items()})
+            writer.writerow({column: escape_formula(visible(cell)) for column, cell in row.items()})
     return Review(len(pairs), len(flagged))
 
 
@@ -141,7 +141,7 @@ def apply_review(store: LabelStore, path: Path) -> Changes:
     photos: dict[str, str] = {}
     known = store.known({row.cells["key"] for row in table.rows if row.cells["question"] == WHICH_NAME})
     for row in table.rows:
-        cells = {column: original(table.line(row, column)) for column in COLUMNS}
+        cells = {column: unescape_formula(table.line(row, column)) for column in COLUMNS}
         if cells["question"] == ONE_NAME:
             pairs.append((row, cells["name"], cells["other_name"], _chosen(table, row, cells)))
         elif cells["question"] != WHICH_NAME:
@@ -308,23 +308,23 @@ def _decisions(pairs: Sequence[tuple[Row, str, str, str]]) -> dict[str, tuple[st
     groups = _Groups((fold_name(name), fold_name(other)) for _, name, other, _ in pairs)
     members: dict[str, dict[str, str]] = defaultdict(dict)
     chosen: dict[str, Counter[str]] = defaultdict(Counter)
-    given_up: set[str] = set()
+    exhausted: set[str] = set()
     for row, name, other, choice in pairs:
         group = groups.of(fold_name(name))
         members[group].update({fold_name(each): each for each in (name, other)})
         count = row.cells["other_count"] if choice == other else row.cells["count"]
         chosen[group][choice] = max(chosen[group][choice], int(count) if count.isdecimal() else 0)
-        given_up.update(fold_name(each) for each in (name, other) if fold_name(each) != fold_name(choice))
+        exhausted.update(fold_name(each) for each in (name, other) if fold_name(each) != fold_name(choice))
     found: dict[str, tuple[str, str]] = {}
     for group, names in members.items():
-        kept = {name: count for name, count in chosen[group].items() if fold_name(name) not in given_up}
+        kept = {name: count for name, count in chosen[group].items() if fold_name(name) not in exhausted}
         best = _commonest(Counter(kept or chosen[group]))
         found |= {key: (name, best) for key, name in names.items() if key != fold_name(best)}
     return found
 
 
 def _goes_round(key: str, aliases: Mapping[str, tuple[str, str]]) -> bool:
-    """Whether the names in the place of a name lead back to one of them."""
+    """Whether the names instead of a name lead back to one of them."""
     passed = {key}
     while key in aliases:
         key = fold_name(aliases[key][1])

@@ -8,14 +8,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from fgvr.candidates.neighbours import MOST_PHOTOS, spread
+from fgvr.candidates.neighbours import MAX_PHOTOS, spread
 from fgvr.candidates.quality import CandidateQuality, measure
 from fgvr.reports import plots
-from fgvr.reports.sections.label_space import LabelSpace
 from fgvr.reports.sections.reported_run import ReportedRun
+from fgvr.reports.sections.vocabulary import ReportedVocabulary
 from fgvr.vocabulary.build import fold_name
 
-MOST_CARDS = MOST_PHOTOS
+MOST_CARDS = MAX_PHOTOS
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,11 @@ class Candidates:
 
     Attributes:
         run: The run.
-        label_space: Its label space.
+        vocabulary: Its class names, in class-index order.
     """
 
     run: ReportedRun
-    label_space: LabelSpace
+    vocabulary: ReportedVocabulary
 
     @cached_property
     def quality(self) -> CandidateQuality | None:
@@ -98,7 +98,7 @@ class Candidates:
         found = {}
         for sample_id, (indices, weights) in zip(sets.sample_ids, sets, strict=True):
             true = self.run.photos.truth.get(sample_id)
-            index = self.label_space.class_of.get(fold_name(true)) if true is not None else None
+            index = self.vocabulary.class_of.get(fold_name(true)) if true is not None else None
             found[sample_id] = tuple(
                 Candidate(vocabulary.names[i], float(weight), None if true is None else i == index)
                 for i, weight in sorted(zip(indices.tolist(), weights.tolist(), strict=True), key=lambda pair: -pair[1])
@@ -174,7 +174,7 @@ class Candidates:
 
     def _same_class(self, name: str, true: str) -> bool:
         keys = fold_name(name), fold_name(true)
-        said, is_ = (self.label_space.class_of.get(key, key) for key in keys)
+        said, is_ = (self.vocabulary.class_of.get(key, key) for key in keys)
         return said == is_
 
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from fgvr.reports import plots
 from fgvr.reports.analysis import calibration, class_results, name_results
-from fgvr.reports.sections.label_space import LabelSpace
 from fgvr.reports.sections.reported_run import ReportedRun
 from fgvr.reports.sections.sortable_table import Column, Table, table
+from fgvr.reports.sections.vocabulary import ReportedVocabulary
 from fgvr.vocabulary.build import fold_name
 
 
@@ -24,11 +24,11 @@ class Classes:
 
     Attributes:
         run: The run.
-        label_space: Its label space.
+        vocabulary: Its class names, in class-index order.
     """
 
     run: ReportedRun
-    label_space: LabelSpace
+    vocabulary: ReportedVocabulary
 
     @cached_property
     def class_table(self) -> Table | None:
@@ -47,15 +47,15 @@ class Classes:
         row = self.run.own_predictions
         if row is None:
             return None
-        given = self.label_space.first_names
+        given = self.vocabulary.first_names
         columns = [Column("name"), Column("photos", ",d"), Column("mean score", ".0%"), Column("lowest score", ".0%")]
         columns += [Column("support photos labelled so", ",d")]
         by_class: Counter[int | str] = Counter()
         for name, count in given.items():
-            by_class[self.label_space.class_of.get(fold_name(name), name)] += count
+            by_class[self.vocabulary.class_of.get(fold_name(name), name)] += count
         named = []
         for result in name_results(row):
-            labelled = by_class[self.label_space.class_of.get(fold_name(result.name), result.name)] if given else None
+            labelled = by_class[self.vocabulary.class_of.get(fold_name(result.name), result.name)] if given else None
             named.append((result.name, result.photos, _finite(result.score), _finite(result.lowest), labelled))
         return table("Predicted names, the commonest first", columns, named)
 

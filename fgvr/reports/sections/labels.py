@@ -1,6 +1,6 @@
 """Section "Labels": what the labeler replied, and what that cost.
 
-It counts replies as they came; what became of their names is in ``label_space.py``.
+It counts replies as they came; what became of their names is in ``vocabulary.py``.
 """
 
 from collections import Counter
@@ -30,7 +30,7 @@ class Labels:
 
     @cached_property
     def corrected(self) -> int:
-        """Labels that a person put in the place of a reply's own."""
+        """Labels that a person put instead of a reply's own."""
         return sum(label.corrected for label in self.asked)
 
     @cached_property

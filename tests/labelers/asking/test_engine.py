@@ -17,8 +17,8 @@ from tiny.server import TinyAnswer, TinyServer
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking import engine, pacing
 from fgvr.labelers.asking.budget import Budget
-from fgvr.labelers.asking.day import DayCount
-from fgvr.labelers.asking.engine import converse
+from fgvr.labelers.asking.day import DailyQuota
+from fgvr.labelers.asking.engine import send_all
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest, Reply
 from fgvr.labelers.remote import ServerAbsentError
@@ -41,7 +41,7 @@ def requests(images):
 def impatient(monkeypatch):
     """Back-off of milliseconds, and no thread left behind."""
     monkeypatch.setattr(pacing, "_FIRST_DELAY", 0.002)
-    monkeypatch.setattr(pacing, "_LONGEST_DELAY", 0.05)
+    monkeypatch.setattr(pacing, "_MAX_DELAY", 0.05)
     yield
     assert "fgvr-labelling" not in {thread.name for thread in threading.enumerate()}
 
@@ -70,16 +70,16 @@ def failing(times, failure):
 
 
 def run(labeler, requests, budget=None, **options):
-    return [reply for replies in converse(labeler, requests, budget or Budget(), **options) for reply in replies]
+    return [reply for replies in send_all(labeler, requests, budget or Budget(), **options) for reply in replies]
 
 
 def run_to_error(labeler, requests, budget=None, error=FgvrError, **options):
     """The replies before the error, and the error."""
     replies = []
-    conversation = converse(labeler, requests, budget or Budget(), **options)
+    session = send_all(labeler, requests, budget or Budget(), **options)
 
     def listen():
-        for some in conversation:
+        for some in session:
             replies.extend(some)
 
     with pytest.raises(error) as raised:
@@ -131,7 +131,7 @@ def test_nothing_asked_nothing_opened():
         def connect(self):
             raise AssertionError
 
-    assert list(converse(Closed("http://127.0.0.1:1"), [], Budget())) == []
+    assert list(send_all(Closed("http://127.0.0.1:1"), [], Budget())) == []
 
 
 def test_as_many_are_in_flight_as_the_limit_says(requests):
@@ -153,7 +153,7 @@ def test_a_slot_is_free_when_the_caller_comes_back(requests):
     with TinyServer(answer) as server:
         labeler = TinyRemoteLabeler(server.url, limits=Limits(concurrency=4))
         taken = 0
-        for replies in converse(labeler, requests, Budget()):
+        for replies in send_all(labeler, requests, Budget()):
             # the caller stores: meanwhile replies come, but only as many as there were slots before this list
             wait_until(lambda at=taken: len(server.answered) == min(at + 4, len(requests)))
             time.sleep(0.01)
@@ -181,7 +181,7 @@ def test_few_encoded_pictures_are_alive(requests, monkeypatch):
         return TinyAnswer(reply_of(body))
 
     with TinyServer(answer) as server:
-        for _ in converse(TinyRemoteLabeler(server.url, limits=Limits(concurrency=4)), requests, Budget()):
+        for _ in send_all(TinyRemoteLabeler(server.url, limits=Limits(concurrency=4)), requests, Budget()):
             most.append(len(alive))
             wait_until(lambda: len(alive) <= 5)  # what was sent is not kept while the replies wait for the store
     assert max(most) <= 9
@@ -275,7 +275,7 @@ def test_a_server_that_goes_and_comes_back_is_waited_for(requests):
 
     with TinyServer(answer) as server:
         # what did not reach the server does not count as one of the day's requests
-        replies = run(Flaky(server.url, limits=Limits(concurrency=4, max_attempts=1)), requests, days=DayCount(40))
+        replies = run(Flaky(server.url, limits=Limits(concurrency=4, max_attempts=1)), requests, days=DailyQuota(40))
     assert len(replies) == len(requests)
     assert not any(reply.error for reply in replies)
 
@@ -396,7 +396,7 @@ def test_limits_of_a_minute_let_everything_through(requests):
 def test_the_day_s_requests_are_not_passed(requests):
     with TinyServer(answer) as server:
         limits = Limits(concurrency=4, requests_per_day=100, day_starts_in="America/Los_Angeles")
-        replies, error = run_to_error(TinyRemoteLabeler(server.url, limits=limits), requests, days=DayCount(15))
+        replies, error = run_to_error(TinyRemoteLabeler(server.url, limits=limits), requests, days=DailyQuota(15))
     assert len(replies) == len(server.asked) == 15
     assert "takes no more requests today" in str(error)
     assert "25 of 40" in str(error)
@@ -405,9 +405,9 @@ def test_the_day_s_requests_are_not_passed(requests):
 
 def test_attempts_count_as_requests_of_the_day(requests):
     with TinyServer(failing(1, TinyAnswer("oops", 500))) as server:
-        days = DayCount(9)
+        days = DailyQuota(9)
         replies, _ = run_to_error(TinyRemoteLabeler(server.url), requests[:8], days=days)
-    assert len(server.asked) == 9 == days.unstored()[days.today()]
+    assert len(server.asked) == 9 == days.drain()[days.today()]
     assert sum(reply.attempts for reply in replies) == 9
 
 
@@ -614,8 +614,8 @@ def test_the_first_interrupt_waits_for_what_is_paid_for(requests):
 def test_an_interrupt_while_the_caller_stores_does_not_disturb_it(requests):
     stored = []
 
-    def store_all(conversation):
-        for replies in conversation:
+    def store_all(session):
+        for replies in session:
             if not stored:
                 os.kill(os.getpid(), signal.SIGINT)
                 time.sleep(0.01)
@@ -624,7 +624,7 @@ def test_an_interrupt_while_the_caller_stores_does_not_disturb_it(requests):
     with TinyServer(answer) as server:
         labeler = TinyRemoteLabeler(server.url, limits=Limits(concurrency=4))
         with pytest.raises(KeyboardInterrupt):
-            store_all(converse(labeler, requests, Budget()))
+            store_all(send_all(labeler, requests, Budget()))
     assert len(stored) == len(server.asked) <= 4
 
 
@@ -663,6 +663,6 @@ def test_another_thread_than_the_main_one_may_call(requests):
 def test_a_caller_that_stops_early_closes_everything(requests):
     with TinyServer(answer) as server:
         labeler = TinyRemoteLabeler(server.url, limits=Limits(concurrency=4))
-        with closing(converse(labeler, requests, Budget())) as conversation:
-            assert next(conversation)
+        with closing(send_all(labeler, requests, Budget())) as session:
+            assert next(session)
     assert len(server.asked) <= 4

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import LabelRequest, Reply
-from fgvr.labelers.hosts.server_errors import plain, retry_after
+from fgvr.labelers.hosts.server_errors import redacted, retry_after
 from fgvr.labelers.remote import AttemptFailedError, Question, RemoteLabeler, ServerAbsentError, ServerBusyError
 
 KEY = "NAMERY_API_KEY"
@@ -112,7 +112,7 @@ class NameryLabeler(RemoteLabeler):
 
 def failure(status: int, headers: Mapping[str, str], content: bytes, key: str) -> Exception:
     """What an HTTP status means for this request and for all others."""
-    said = plain(content.decode(errors="replace"), key)  # one short line, without the key
+    said = redacted(content.decode(errors="replace"), key)  # one short line, without the key
     if status in (429, 503):
         return ServerBusyError(said, retry_after(headers))
     if status in (401, 403):

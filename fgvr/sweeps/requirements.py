@@ -20,7 +20,7 @@ _ASKING = ("dataset", "labeler", "shots", "support_size", "support_seed", "selec
 
 
 @dataclass(frozen=True)
-class Needs:
+class Requirements:
     """What the parsed options of a variant say of its runs.
 
     Attributes:
@@ -40,7 +40,7 @@ class Needs:
     compared: tuple[str, ...]
 
 
-def needs_of(grid: Grid, variant: Variant) -> Needs:
+def requirements_of(grid: Grid, variant: Variant) -> Requirements:
     """The needs of a variant's runs.
 
     Raises:
@@ -56,7 +56,7 @@ def needs_of(grid: Grid, variant: Variant) -> Needs:
     config = yaml.safe_load(cli.parser.dump(cli.config, skip_none=False))
     trainer, asks = config["trainer"], cli.data.needs_labels(method) or cli.data.direct
     unused = [kind for kind in get_args(Kind) if kind not in method.description_kinds]
-    return Needs(
+    return Requirements(
         labels=_labelling(config, cli.data.labels.needs_features) if asks else "",
         descriptions=_describing(config, method),
         describe_options=tuple(f"--data.describe.{kind}s=false" for kind in unused),

@@ -1,4 +1,4 @@
-"""Section "Label space": the classes, and the spellings that went into them.
+"""Section "Vocabulary": the classes, and the spellings that went into them.
 
 Other sections ask it which class a name belongs to.
 """
@@ -14,8 +14,8 @@ from fgvr.vocabulary.build import fold_name
 
 
 @dataclass(frozen=True)
-class LabelSpace:
-    """The label space.
+class ReportedVocabulary:
+    """The vocabulary.
 
     Attributes:
         run: The run.
@@ -97,7 +97,7 @@ class LabelSpace:
         vocabulary = self.run.files.vocabulary
         if self.names_given or vocabulary is None or not self.first_names or not any(vocabulary.counts):
             return ""
-        return plots.label_space_plot(list(self.first_names.values()), vocabulary.counts, self.run.note())
+        return plots.vocabulary_plot(list(self.first_names.values()), vocabulary.counts, self.run.note())
 
     @cached_property
     def class_of(self) -> dict[str, int]:
