@@ -21,7 +21,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from fgvr.candidates.base import NamedPhotos
+from fgvr.candidates.base import NamedImages
 from fgvr.candidates.knn import KnnCandidates
 from fgvr.candidates.nearest import nearest
 from fgvr.candidates.search import recall_of
@@ -31,13 +31,13 @@ TARGETS = {"recall": 0.98, "seconds": 900.0, "peak_gb": 6.0}
 BLOCK = 2**15
 
 
-def mixture(photos: int, dim: int, classes: int, noise: float) -> NDArray[np.float32]:
+def mixture(images: int, dim: int, classes: int, noise: float) -> NDArray[np.float32]:
     """Unit vectors, block by block: the direction of a class plus noise of length ``noise`` on average, normalised."""
     generator = np.random.default_rng(0)
     centres = generator.standard_normal((classes, dim), dtype=np.float32)
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
-    features = np.empty((photos, dim), dtype=np.float32)
-    for start in range(0, photos, BLOCK):
+    features = np.empty((images, dim), dtype=np.float32)
+    for start in range(0, images, BLOCK):
         block = features[start : start + BLOCK]
         generator.standard_normal(block.shape, dtype=np.float32, out=block)
         block *= noise / dim**0.5
@@ -49,7 +49,7 @@ def mixture(photos: int, dim: int, classes: int, noise: float) -> NDArray[np.flo
 def measure(options: argparse.Namespace) -> dict[str, float]:
     """Build the sets, and compare a sample with the exact search."""
     features = mixture(options.photos, options.dim, options.classes, options.noise)
-    photos = NamedPhotos(
+    images = NamedImages(
         sample_ids=tuple(f"{number}.jpg" for number in range(options.photos)),
         labels=[(number,) for number in range(options.photos)],
         num_classes=options.photos,
@@ -57,7 +57,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     )
     started = time.perf_counter()
     cpu_started = time.process_time()
-    sets = KnnCandidates(k=K).build(photos)
+    sets = KnnCandidates(k=K).build(images)
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
 
     queries = np.random.default_rng(7).choice(options.photos, min(options.sample, options.photos), replace=False)

@@ -48,7 +48,7 @@ class FreeBackbone(LiteBackbone):
         return torch.ones(len(pixels), self.embed_dim)
 
 
-def write_photos(folder: Path) -> list[Path]:
+def write_images(folder: Path) -> list[Path]:
     """JPEG files of 500 x 375 pixels with coarse and fine structure, as photos have."""
     random, paths = np.random.default_rng(0), []
     for number in range(FILES):
@@ -60,7 +60,7 @@ def write_photos(folder: Path) -> list[Path]:
     return paths
 
 
-def photos(paths: list[Path], count: int) -> list[ImageRecord]:
+def images(paths: list[Path], count: int) -> list[ImageRecord]:
     """As many photos as are wanted; some are the same file, which the store is not told."""
     files = [paths[number % len(paths)] for number in range(count)]
     return [ImageRecord(f"{number}", path, "support", f"{number:064}") for number, path in enumerate(files)]
@@ -118,8 +118,8 @@ def main() -> None:
     for backbone in (encoder, free):
         backbone.load()
     with tempfile.TemporaryDirectory() as folder:
-        paths, cpu = write_photos(Path(folder)), torch.device("cpu")
-        few, many = photos(paths, args.photos), photos(paths, args.free_photos)
+        paths, cpu = write_images(Path(folder)), torch.device("cpu")
+        few, many = images(paths, args.photos), images(paths, args.free_photos)
         works = {
             "encoder alone": (encoder_alone(encoder, few, args.device), few),
             "encoder, photos opened and features stored": (extraction(encoder, few, loaders, args.device), few),

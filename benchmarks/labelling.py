@@ -55,7 +55,7 @@ def serve(latency: float) -> None:
         sys.stdin.read()
 
 
-def make_photos(folder: Path, count: int) -> list[ImageRecord]:
+def make_images(folder: Path, count: int) -> list[ImageRecord]:
     """Photos of 160 x 120 pixels with coarse noise, all different."""
     random = np.random.default_rng(0)
     records = []
@@ -75,15 +75,15 @@ def make_labeler(kind: str, url: str, concurrency: int) -> Labeler:
     return TinyRemoteLabeler(url, limits=limits)
 
 
-def requests_per_second(labeler: Labeler, photos: Sequence[ImageRecord], store: Path) -> float:
-    """Label all ``photos``, into a new store."""
+def requests_per_second(labeler: Labeler, images: Sequence[ImageRecord], store: Path) -> float:
+    """Label all ``images``, into a new store."""
     start = time.perf_counter()
     with LabelStore(store) as labels:
-        run = label(labeler, photos, labels, progress=False)
+        run = label(labeler, images, labels, progress=False)
     seconds = time.perf_counter() - start
-    if run.failed or run.asked != len(photos):
+    if run.failed or run.asked != len(images):
         raise SystemExit(f"{run.failed} of {run.asked} requests failed: {run.first_error}")
-    return len(photos) / seconds
+    return len(images) / seconds
 
 
 def main() -> None:
@@ -107,10 +107,10 @@ def main() -> None:
         assert server.stdout is not None
         url = server.stdout.readline().strip()
         (Path(folder) / "photos").mkdir()
-        photos = make_photos(Path(folder) / "photos", options.requests)
+        images = make_images(Path(folder) / "photos", options.requests)
         one, many = (make_labeler(options.labeler, url, concurrency) for concurrency in (1, options.concurrency))
-        single = requests_per_second(one, photos[:ONE_AT_A_TIME], Path(folder) / "single.sqlite")
-        rate = requests_per_second(many, photos, Path(folder) / "many.sqlite")
+        single = requests_per_second(one, images[:ONE_AT_A_TIME], Path(folder) / "single.sqlite")
+        rate = requests_per_second(many, images, Path(folder) / "many.sqlite")
         server.stdin.close()
     ideal = options.concurrency / options.latency
     print(f"{options.requests} requests, {options.concurrency} in flight, {options.latency} s each")

@@ -45,7 +45,7 @@ from fgvr.methods.zero_shot import template_features
 from fgvr.pipeline.allocator import keep_freed_memory
 from fgvr.records import Description, ImageRecord, Vocabulary
 
-PHOTOS = 1000
+IMAGES = 1000
 GROUPS_PER_CLASS = 4
 WORDS_PER_TEXT = 15
 TEMPLATE = "a photo of a {}."
@@ -66,12 +66,12 @@ class Words:
             return " ".join(WORDS[word] for word in torch.randint(len(WORDS), (length,), generator=draw).tolist())
 
         self.names = tuple(bird.name for bird in draw_guide(classes, 0, "benchmark"))
-        self.of_photos = [f"{text(WORDS_PER_TEXT)} {number}" for number in range(PHOTOS)]
+        self.of_images = [f"{text(WORDS_PER_TEXT)} {number}" for number in range(IMAGES)]
         self.of_groups = [[text(WORDS_PER_TEXT) for _ in range(GROUPS_PER_CLASS)] for _ in self.names]
 
     def descriptions(self) -> DescriptionTexts:
         """As ``fgvr describe`` leaves them."""
-        images = [Description("image", text, sample_id=str(number)) for number, text in enumerate(self.of_photos)]
+        images = [Description("image", text, sample_id=str(number)) for number, text in enumerate(self.of_images)]
         groups = [
             Description("group", text, class_name=name)
             for name, texts in zip(self.names, self.of_groups, strict=True)
@@ -98,8 +98,8 @@ class OnceStep:
         method.vocabulary = vocabulary
         method.build(vocabulary, None)
         method.descriptions = words.descriptions()
-        support = [ImageRecord(str(number), Path(str(number)), "support") for number in range(PHOTOS)]
-        data = SimpleNamespace(support=support, image_features=lambda photos: np.zeros((len(photos), 1), np.float32))
+        support = [ImageRecord(str(number), Path(str(number)), "support") for number in range(IMAGES)]
+        data = SimpleNamespace(support=support, image_features=lambda images: np.zeros((len(images), 1), np.float32))
         with (
             mock.patch.object(LatteClipMethod, "data", data),
             mock.patch("fgvr.methods.latteclip.zero_shot_labels", return_value=zero_shot.numpy()),
@@ -154,7 +154,7 @@ class PlainStep:
         samples = batch.rows.tolist()
         labels = [self.zero_shot[batch.rows], nearest]
         class_texts = [[TEMPLATE.format(self.words.names[label]) for label in each.tolist()] for each in labels]
-        own = [self.words.of_photos[sample] for sample in samples]
+        own = [self.words.of_images[sample] for sample in samples]
         of_group = [self.group_of(sample) for sample in samples]
         texts = [*class_texts[0], *class_texts[1], *own, *of_group]
         features = self.backbone.embed_text(texts).view(4, len(samples), -1)
@@ -181,8 +181,8 @@ def timed(function: Callable[[], Any], clock: Callable[[], float]) -> tuple[floa
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--classes", type=int, default=10, help=f"2 to {PHOTOS}")
-    parser.add_argument("--batch", type=int, default=128, help=f"photos, at most {PHOTOS}")
+    parser.add_argument("--classes", type=int, default=10, help=f"2 to {IMAGES}")
+    parser.add_argument("--batch", type=int, default=128, help=f"photos, at most {IMAGES}")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=5, help="steps of each")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
@@ -195,18 +195,18 @@ def main() -> None:
 
     draw = torch.Generator().manual_seed(0)
     words = Words(options.classes)
-    zero_shot = torch.arange(PHOTOS) % options.classes
-    samples = torch.randperm(PHOTOS, generator=draw)[: options.batch]
+    zero_shot = torch.arange(IMAGES) % options.classes
+    samples = torch.randperm(IMAGES, generator=draw)[: options.batch]
     nearest = torch.randint(options.classes, (options.batch,), generator=draw).to(options.device)
     once = OnceStep(words, zero_shot, options.model, options.device)
     side = once.method.backbone.transform(Image.new("RGB", (64, 64))).shape[-1]
     batch = Batch(torch.randn(options.batch, 3, side, side, generator=draw), samples).to(options.device)
-    texts = once.method._photo_texts
+    texts = once.method._image_texts
     assert texts is not None
 
     def group_of(sample: int) -> str:
         """The group-description that the method has drawn for a photo."""
-        return texts.words[int(texts.of_photos(torch.tensor([sample]), epoch=0)[0, 1])]
+        return texts.words[int(texts.of_images(torch.tensor([sample]), epoch=0)[0, 1])]
 
     plain = PlainStep(words, zero_shot, group_of, options.model, options.device)
     once_s, plain_s = list[float](), list[float]()

@@ -25,7 +25,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from fgvr.candidates.files import write_candidates
 from fgvr.candidates.neighbours import find_neighbours, write_neighbours
-from fgvr.datasets.photos import Photos
+from fgvr.datasets.images import Images
 from fgvr.labelling.files import write_labels
 from fgvr.metrics.files import write_metrics
 from fgvr.records import CandidateSets, ImageRecord, LabelRecord, Prediction
@@ -45,31 +45,31 @@ FLAGS = [
 REPLY = "The bird in the photo is a {0}. It has a short bill, a barred tail and a pale throat, which are typical. " * 3
 
 
-def make_photo(path: Path, random: np.random.Generator) -> None:
+def make_image(path: Path, random: np.random.Generator) -> None:
     """Write one photo: blurred shapes, and noise like a camera's."""
-    photo = Image.new("RGB", (500, 375), tuple(random.integers(60, 200, 3).tolist()))
-    draw = ImageDraw.Draw(photo)
+    image = Image.new("RGB", (500, 375), tuple(random.integers(60, 200, 3).tolist()))
+    draw = ImageDraw.Draw(image)
     for _ in range(12):
         x, y, w, h = random.integers(0, [500, 375, 200, 150]).tolist()
         draw.ellipse((x - w, y - h, x + w, y + h), fill=tuple(random.integers(0, 255, 3).tolist()))
-    photo = photo.filter(ImageFilter.GaussianBlur(2))
-    noisy = np.asarray(photo, dtype=np.float32) + random.normal(0, 14, (375, 500, 1)).astype(np.float32)
+    image = image.filter(ImageFilter.GaussianBlur(2))
+    noisy = np.asarray(image, dtype=np.float32) + random.normal(0, 14, (375, 500, 1)).astype(np.float32)
     Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(path, quality=88)
 
 
-def make_run(root: Path, photos: int, classes: int) -> tuple[RunFolder, Photos]:
+def make_run(root: Path, images: int, classes: int) -> tuple[RunFolder, Images]:
     """A run whose photos are all support photos, and every second one is evaluated too."""
     random = np.random.default_rng(0)
     names = [f"Long-tailed Example Warbler {number}" for number in range(classes)]
     (root / "photos").mkdir()
     splits: dict[str, list[ImageRecord]] = {"support": [], "test": []}
     truth = {}
-    for number in range(photos):
+    for number in range(images):
         split = "test" if number % 2 else "support"
         name = names[number // 2 % classes]
         sample_id = f"photos/{name.replace(' ', '_')}/{number:05}.jpg"
         path = root / "photos" / f"{number:05}.jpg"
-        make_photo(path, random)
+        make_image(path, random)
         splits[split].append(ImageRecord(sample_id, path, split))
         truth[sample_id] = name
     # every photo is a support photo, as in a folder of unlabelled ones: the most that a report of them can hold
@@ -108,8 +108,8 @@ def make_run(root: Path, photos: int, classes: int) -> tuple[RunFolder, Photos]:
     log = folder.path / "logs" / "version_0" / "metrics.csv"
     log.parent.mkdir(parents=True)
     log.write_text("epoch,step,train/loss\n" + "".join(f"{e},{e},{4 / (e + 1)}\n" for e in range(50)))
-    photos_of = {split: tuple(records) for split, records in splits.items()}
-    return folder, Photos(photos_of, truth, tuple(names), {})
+    images_of = {split: tuple(records) for split, records in splits.items()}
+    return folder, Images(images_of, truth, tuple(names), {})
 
 
 def open_page(page: Path, profile: Path, width: int) -> dict[str, float]:
@@ -146,9 +146,9 @@ def main() -> int:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
-        folder, photos = make_run(root, args.photos, args.classes)
+        folder, images = make_run(root, args.photos, args.classes)
         start, start_cpu = time.perf_counter(), time.process_time()
-        write_report(folder, photos)
+        write_report(folder, images)
         result = {"photos": args.photos, "write_s": round(time.perf_counter() - start, 2)}
         result["write_cpu_s"] = round(time.process_time() - start_cpu, 2)
         result["size_mb"] = round(folder.report.stat().st_size / 1e6, 2)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from fgvr.moved import accept_old_names
 
-__version__ = "0.1.0"
+__version__ = "0.1.0a1"
 __all__ = [
     "Evaluation",
     "FgvrError",
-    "PhotoNames",
+    "ImageNames",
     "ResultTable",
     "Run",
     "SweepResult",
@@ -38,7 +38,7 @@ accept_old_names()
 if TYPE_CHECKING:
     from fgvr.api import (
         Evaluation,
-        PhotoNames,
+        ImageNames,
         ResultTable,
         Run,
         SweepResult,

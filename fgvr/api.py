@@ -23,7 +23,7 @@ from fgvr.metrics.evaluate import evaluate as evaluate
 from fgvr.pipeline.allocator import keep_freed_memory
 from fgvr.pipeline.results import ResultTable as ResultTable
 from fgvr.pipeline.run import Run as Run
-from fgvr.pipeline.trained_model import PhotoNames as PhotoNames
+from fgvr.pipeline.trained_model import ImageNames as ImageNames
 from fgvr.pipeline.trained_model import TrainedModel as TrainedModel
 from fgvr.records import Description, LabelRecord
 from fgvr.runs import RunFolder, find_run

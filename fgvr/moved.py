@@ -3,7 +3,7 @@
 import importlib
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
@@ -12,7 +12,7 @@ from typing import Any
 
 _GOES = "the old name will go with fgvr 0.2."
 _READERS = (
-    *("base", "folder", "manifest", "standard", "split_file", "download", "verify", "scan", "photos", "support"),
+    *("base", "folder", "manifest", "standard", "split_file", "download", "verify", "scan", "support"),
     *("caltech101", "cub200", "dtd", "eurosat", "fgvc_aircraft", "fieldguide", "flowers102", "food101", "oxford_pets"),
     *("stanford_cars", "sun397", "ucf101"),
 )
@@ -22,8 +22,9 @@ _ASKING = ("requests", "batch_run", "plan", "run_lock", "ray_pool")
 MOVED = {
     "fgvr.data.cache": "fgvr.cache",
     "fgvr.data.class_names": "fgvr.vocabulary.given",
-    "fgvr.data.labels": "fgvr.labelling.photo_labels",
+    "fgvr.data.labels": "fgvr.labelling.image_labels",
     **{f"fgvr.data.{name}": f"fgvr.datasets.{name}" for name in _READERS},
+    "fgvr.data.photos": "fgvr.datasets.images",
     "fgvr.labelers.run": "fgvr.labelling.labelling",
     "fgvr.labelers.files": "fgvr.labelling.files",
     "fgvr.labelers.pictures": "fgvr.labelers.tasks.pictures",
@@ -63,6 +64,23 @@ class _MovedModules(MetaPathFinder, Loader):
         """Nothing: it was executed under its own name, which it gets back."""
         assert module.__spec__ is not None, "the import system has set it just now"
         module.__spec__ = module.__spec__.loader_state
+
+
+def old_names(module: str, **new: str) -> Callable[[str], Any]:
+    """A ``__getattr__`` for a module, which has each of these names under a new one.
+
+    Args:
+        module: Its ``__name__``.
+        new: Old name -> new name.
+    """
+
+    def renamed(name: str) -> Any:
+        if name not in new:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warnings.warn(f"{name} is {new[name]} now; {_GOES}", DeprecationWarning, stacklevel=2)
+        return getattr(sys.modules[module], new[name])
+
+    return renamed
 
 
 class OldAttribute:

@@ -19,7 +19,7 @@ from typing import get_args
 
 import numpy as np
 
-from fgvr.candidates.base import NamedPhotos
+from fgvr.candidates.base import NamedImages
 from fgvr.candidates.knn import KnnCandidates
 from fgvr.candidates.quality import measure
 from fgvr.config.cli import ParsedCLI
@@ -38,29 +38,29 @@ from fgvr.vocabulary.build import build_vocabulary, labels_as_indices
 class Pool:
     """The photos to choose from, what the labeler says of each, and the truth."""
 
-    photos: Sequence[ImageRecord]
+    images: Sequence[ImageRecord]
     labels: Sequence[LabelRecord]
     features: np.ndarray
     truth: dict[str, str]
 
     @property
     def ids(self) -> list[str]:
-        return [photo.sample_id for photo in self.photos]
+        return [image.sample_id for image in self.images]
 
     @property
     def classes(self) -> int:
         return len(set(self.truth.values()))
 
 
-def thinned(photos: Sequence[ImageRecord], truth: dict[str, str], imbalance: float) -> list[ImageRecord]:
+def thinned(images: Sequence[ImageRecord], truth: dict[str, str], imbalance: float) -> list[ImageRecord]:
     """A long tail (Cui et al. 2019): the i-th of C classes keeps ``imbalance ** (-i / (C - 1))`` of its photos."""
     # an order that has nothing to do with looks, as the alphabetical one has
     names = sorted(set(truth.values()), key=lambda name: hashlib.sha256(name.encode()).digest())
     kept = []
     for number, name in enumerate(names):
-        mine = [photo for photo in photos if truth[photo.sample_id] == name]
+        mine = [image for image in images if truth[image.sample_id] == name]
         kept += mine[: max(1, round(len(mine) * imbalance ** (-number / max(1, len(names) - 1))))]
-    return sorted(kept, key=lambda photo: photo.sample_id)
+    return sorted(kept, key=lambda image: image.sample_id)
 
 
 def bought(pool: Pool, chosen: np.ndarray) -> float:
@@ -76,7 +76,7 @@ def covered(pool: Pool, chosen: np.ndarray) -> float:
         for number, record in enumerate(pool.labels)
     ]
     vocabulary = build_vocabulary(labels)
-    named = NamedPhotos(tuple(pool.ids), labels_as_indices(labels, vocabulary), len(vocabulary), pool.features)
+    named = NamedImages(tuple(pool.ids), labels_as_indices(labels, vocabulary), len(vocabulary), pool.features)
     return 100 * (measure(KnnCandidates(3).build(named), vocabulary, pool.truth).coverage or 0.0)
 
 
@@ -137,8 +137,8 @@ def compare_votes(pool: Pool, store: LabelStore) -> None:
     for count, share in ((1, 0.0), (2, 1.0), (3, 0.0), (3, 0.6), (5, 0.0), (5, 0.6)):
         labelers = [FieldguideLabeler(seed=seed) for seed in range(count)]
         labeler = VoteLabeler(labelers, min_agreement=share) if count > 1 else labelers[0]
-        label(labeler, pool.photos, store, progress=False)
-        right = rightness(read_labels(labeler, pool.photos, store), pool.truth)
+        label(labeler, pool.images, store, progress=False)
+        right = rightness(read_labels(labeler, pool.images, store), pool.truth)
         shares = [f"{100 * (right == kind).mean():.1f}" for kind in (1, 0, -1)]
         rows.append([str(count), str(share) if count > 1 else "", *shares])
     table(["labelers", "min_agreement", "right (%)", "wrong (%)", "no name (%)"], rows)
@@ -154,16 +154,16 @@ def main() -> None:
     args, extra = parser.parse_known_args()
     cli = ParsedCLI(["--config", args.config, *extra])
     data, backbone = cli.data, cli.method.backbone
-    truth = {photo.sample_id: data.photos.truth[photo.sample_id] for photo in data.support}
-    photos = thinned(data.support, truth, args.imbalance)
+    truth = {image.sample_id: data.images.truth[image.sample_id] for image in data.support}
+    images = thinned(data.support, truth, args.imbalance)
     backbone.load()
-    features = data.image_features(photos, backbone, args.space)
+    features = data.image_features(images, backbone, args.space)
     with LabelStore(data.label_store) as store:
-        label(data.labeler, photos, store, progress=False)
-        labels = read_labels(data.labeler, photos, store)
-        pool = Pool(photos, labels, features, {photo.sample_id: truth[photo.sample_id] for photo in photos})
+        label(data.labeler, images, store, progress=False)
+        labels = read_labels(data.labeler, images, store)
+        pool = Pool(images, labels, features, {image.sample_id: truth[image.sample_id] for image in images})
         simulated = ", simulated labels" if data.labeler.simulated else ""
-        print(f"{len(photos)} photos of {pool.classes} classes{simulated}; {args.seeds} seeds\n")
+        print(f"{len(images)} photos of {pool.classes} classes{simulated}; {args.seeds} seeds\n")
         compare_selections(pool, args.budgets, args.seeds)
         compare_neighbours(pool)
         if isinstance(data.labeler, FieldguideLabeler):

@@ -67,12 +67,12 @@ def main(args: list[str]) -> None:
     backbone.load()
     if data.class_names == "labels":
         raise FgvrError("This is about known class names: give --data.class_names dataset, or a file of names.")
-    names = given_vocabulary(data.class_names, data.photos.known_names).names
+    names = given_vocabulary(data.class_names, data.images.known_names).names
     number = {name: i for i, name in enumerate(names)}
-    support = [record for record in data.support if data.photos.truth.get(record.sample_id) in number]
+    support = [record for record in data.support if data.images.truth.get(record.sample_id) in number]
     if not support:
         raise FgvrError("No support photo has a true name that is among the class names (data.class_names).")
-    truth = torch.tensor([number[data.photos.truth[record.sample_id]] for record in support])
+    truth = torch.tensor([number[data.images.truth[record.sample_id]] for record in support])
     features = torch.from_numpy(data.image_features(support, backbone))
     texts = {"names": template_features(backbone, names, cli.model.templates)}
     if data.describe is not None and data.describe.file is not None:

@@ -27,7 +27,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset
 
 from fgvr.backbones.open_clip import OpenClipBackbone
-from fgvr.fieldguide.drawing import FIELD_POSE, Style, draw_photo, exposed, paint_bird
+from fgvr.fieldguide.drawing import FIELD_POSE, Style, draw_image, exposed, paint_bird
 from fgvr.fieldguide.species import Species, draw_guide, random_species
 from fgvr.files import replacing
 
@@ -80,9 +80,9 @@ def varied_plate(bird: Species, draw: random.Random) -> Image.Image:
     cells = draw.choice([1, 2, 3])
     tints = Image.new("RGB", (cells, cells))
     tints.putdata([tuple(draw.randint(30, 250) for _ in range(3)) for _ in range(cells * cells)])
-    photo = tints.resize((3 * SIZE, 3 * SIZE), Image.Resampling.BICUBIC)
-    paint_bird(photo, bird, FIELD_POSE, draw)
-    return exposed(photo.resize((SIZE, SIZE), Image.Resampling.BOX), draw)
+    image = tints.resize((3 * SIZE, 3 * SIZE), Image.Resampling.BICUBIC)
+    paint_bird(image, bird, FIELD_POSE, draw)
+    return exposed(image.resize((SIZE, SIZE), Image.Resampling.BOX), draw)
 
 
 class Plates(IterableDataset[tuple[Tensor, list[str]]]):
@@ -105,7 +105,7 @@ class Plates(IterableDataset[tuple[Tensor, list[str]]]):
             yield torch.from_numpy(pixels), [caption(bird, draw) for bird in chosen]
 
     def _plate(self, bird: Species, draw: random.Random) -> Image.Image:
-        return varied_plate(bird, draw) if draw.random() < self.varied else draw_photo(bird, "plate", draw)
+        return varied_plate(bird, draw) if draw.random() < self.varied else draw_image(bird, "plate", draw)
 
 
 def train(stage: Stage, start_from: Path | None, weights: Path, seed: int, batch_size: int, lr: float) -> None:
@@ -161,23 +161,23 @@ def train(stage: Stage, start_from: Path | None, weights: Path, seed: int, batch
     print(f"trained in {seconds / 60:.1f} minutes")
 
 
-def accuracy(backbone: OpenClipBackbone, guide: tuple[Species, ...], style: Style, photos: int, seed: int) -> float:
+def accuracy(backbone: OpenClipBackbone, guide: tuple[Species, ...], style: Style, images: int, seed: int) -> float:
     names = backbone.encode_text([bird.name for bird in guide])
     right = 0
     for number, bird in enumerate(guide):
         draw = random.Random(f"{seed}:{style}:{number}")
-        shown = torch.stack([backbone.transform(draw_photo(bird, style, draw)) for _ in range(photos)])
+        shown = torch.stack([backbone.transform(draw_image(bird, style, draw)) for _ in range(images)])
         with torch.inference_mode():
             right += int((backbone.encode_image(shown) @ names.T).argmax(1).eq(number).sum())
-    return 100 * right / (photos * len(guide))
+    return 100 * right / (images * len(guide))
 
 
-def evaluate(part: str, species: int, photos: int) -> None:
+def evaluate(part: str, species: int, images: int) -> None:
     backbone = OpenClipBackbone(MODEL)
     backbone.load()
     guide = draw_guide(species, 1, part)
-    figures = {style: round(accuracy(backbone, guide, style, photos, seed=1), 1) for style in ("plate", "field")}
-    print(json.dumps({"part": part, "species": species, "photos": species * photos, **figures}))
+    figures = {style: round(accuracy(backbone, guide, style, images, seed=1), 1) for style in ("plate", "field")}
+    print(json.dumps({"part": part, "species": species, "photos": species * images, **figures}))
 
 
 def main() -> None:

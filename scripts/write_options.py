@@ -15,7 +15,7 @@ from typing import Any
 from jsonargparse import ArgumentParser
 from lightning.pytorch.cli import LightningArgumentParser
 
-from fgvr.cli.discover import add_photos
+from fgvr.cli.discover import add_images
 from fgvr.cli.option_table import TABLE
 from fgvr.cli.stages import add_asking_options
 from fgvr.config.cli import FgvrCLI
@@ -24,7 +24,7 @@ from fgvr.registry import KINDS, SLOTS
 COMMANDS = {
     **dict.fromkeys(("fit", "validate", "test", "predict", "candidates")),
     **dict.fromkeys(("label", "describe"), add_asking_options),
-    "discover": add_photos,
+    "discover": add_images,
 }
 WORDS = {
     int: "a whole number",

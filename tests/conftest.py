@@ -35,13 +35,13 @@ def pytest_runtest_setup(item):
 def draw(tmp_path):
     """Write small one-coloured photos: ``draw("a/b.png", "red")``."""
 
-    def draw_photo(name, colour="red"):
+    def draw_image(name, colour="red"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (8, 8), colour).save(path)
         return path
 
-    return draw_photo
+    return draw_image
 
 
 @pytest.fixture

@@ -97,13 +97,13 @@ def test_a_model_names_what_is_at_hand(run):
             assert model.predict(same, top_k=3)[0].names == named[0].names
         assert [e.names for e in model.predict([picture, pixels, files[0]], top_k=3)] == [named[0].names] * 3
     assert len(model.predict("birds/photos", batch_size=5)) == 28
-    assert list(pd.DataFrame(named)) == ["photo", "names", "scores"]
+    assert list(pd.DataFrame(named)) == ["image", "names", "scores"]
     zero_shot = fgvr.load(run.folder, row="zero_shot").predict(files)
     assert [entry.name for entry in zero_shot] == run.predictions["zero_shot_name"].to_pylist()
 
 
 @pytest.mark.parametrize(
-    ("photos", "message"),
+    ("images", "message"),
     [
         ([], "There is no photo"),
         ("no_such.jpg", "'no_such.jpg' cannot be read: no such file"),
@@ -112,9 +112,9 @@ def test_a_model_names_what_is_at_hand(run):
         ([3], "Photo 0 is a int"),
     ],
 )
-def test_what_is_no_photo(run, photos, message):
+def test_what_is_no_photo(run, images, message):
     with pytest.raises(FgvrError, match=message):
-        fgvr.load(run.folder).predict(photos)
+        fgvr.load(run.folder).predict(images)
 
 
 def test_unreadable_files_may_be_left_out(run):

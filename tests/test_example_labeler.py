@@ -50,18 +50,18 @@ def test_a_run_asks_its_server_and_keeps_the_key_to_itself(installed, tiny_run, 
     monkeypatch.setenv("NAMERY_API_KEY", KEY)
     answer = {"text": "It is a **House Finch**.", "model": "namery-1.3", "tokens": 77}
     httpserver.expect_request("/v1/name", headers={"Authorization": f"Bearer {KEY}"}).respond_with_json(answer)
-    photos = len(COLOURS) * SUPPORT
+    images = len(COLOURS) * SUPPORT
     own = ["--data.labeler", "fgvr_example_labeler.namery.NameryLabeler"]
     own += ["--data.labeler.base_url", httpserver.url_for("").rstrip("/"), "--data.labeler.limits.concurrency", "3"]
     start = OPTIONS.index("--data.labeler")
     options = [*OPTIONS[:start], *own, *OPTIONS[start + 4 :]]
     assert main(["label", *options, "--dry-run"]) == 0
-    assert f"{photos} to ask, about $0.02" in capsys.readouterr().out
+    assert f"{images} to ask, about $0.02" in capsys.readouterr().out
     assert not httpserver.log
     for _ in range(2):
         assert main(["label", *options]) == 0
-    assert f"{photos} stored, 0 to ask" in capsys.readouterr().out
-    assert len(httpserver.log) == photos
+    assert f"{images} stored, 0 to ask" in capsys.readouterr().out
+    assert len(httpserver.log) == images
     for path in Path("runs").rglob("*"):
         assert path.is_dir() or KEY.encode() not in path.read_bytes(), path
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from fgvr.candidates import base as candidates
 from fgvr.data.batches import Batch
+from fgvr.labelers.hosts import server_errors
 from fgvr.losses.base import PartialLabels
 from fgvr.moved import MOVED
 from fgvr.records import CandidateSets, ImageRecord, LabelRequest
@@ -55,3 +57,13 @@ def test_a_plugin_of_before_is_imported_in_a_fresh_process():
         "from fgvr.labelers.openai import OpenAILabeler; from fgvr.labelers.pictures import PictureOptions"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"), [(candidates, "NamedPhotos", "NamedImages"), (server_errors, "plain", "redacted")]
+)
+def test_a_plugin_of_before_finds_what_it_imports(module, old, new):
+    with pytest.warns(DeprecationWarning, match=f"{old} is {new} now"):
+        assert getattr(module, old) is getattr(module, new)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        module.nothing  # noqa: B018

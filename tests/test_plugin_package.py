@@ -77,5 +77,5 @@ def test_the_plugins_pass_their_contracts(installed, monkeypatch, tmp_path):
     check_loss(SquaredLoss)
     for number in range(3):
         Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / f"blue_jay_{number}.png")
-    photos = scan(FolderDataset(tmp_path).records(), tmp_path / "cache").readable
-    check_labeler(FileStemLabeler(), photos)
+    images = scan(FolderDataset(tmp_path).records(), tmp_path / "cache").readable
+    check_labeler(FileStemLabeler(), images)

@@ -21,7 +21,7 @@ COLOURS = {
 SUPPORT, TEST = 4, 3
 
 
-def write_photos(root: Path, names: dict[str, str] | None = None) -> None:
+def write_images(root: Path, names: dict[str, str] | None = None) -> None:
     """Photos and manifest; ``names`` maps a true class to the name that the manifest states for it."""
     noise = np.random.default_rng(0)
     rows = []
@@ -70,6 +70,6 @@ def tiny_run(tmp_path, monkeypatch):
     """A working directory with photos and replies; the options of a run in it are ``OPTIONS``."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FGVR_CACHE", str(tmp_path / "cache"))
-    write_photos(tmp_path / "birds")
+    write_images(tmp_path / "birds")
     write_replies(tmp_path / "replies.jsonl")
     return tmp_path

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fgvr.moved import old_names
 from fgvr.records import CandidateSets, Space
 
 
@@ -22,7 +23,7 @@ class FeatureSpace(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class NamedPhotos:
+class NamedImages:
     """The unlabelled support photos and what the labeler said of them.
 
     Attributes:
@@ -46,15 +47,18 @@ class NamedPhotos:
     space: Space | None = None
 
 
+__getattr__ = old_names(__name__, NamedPhotos="NamedImages")
+
+
 class CandidateStrategy(ABC):
     """Turns noisy names into candidate sets.
 
     Equal input gives equal sets, on any number of processes: ties are broken by the order of the photos, and what is
-    drawn comes from ``photos.seed`` alone.
+    drawn comes from ``images.seed`` alone.
     """
 
     needs_features: bool = False
-    """Whether ``photos.features`` must be there; of the class, or of the object where it depends on the options."""
+    """Whether ``images.features`` must be there; of the class, or of the object where it depends on the options."""
     space: Space = "visual"
     """Which image features these are; of the class, or of the object where it is an option."""
     own_names_alone: bool = False
@@ -62,8 +66,8 @@ class CandidateStrategy(ABC):
     set."""
 
     @abstractmethod
-    def build(self, photos: NamedPhotos) -> CandidateSets:
-        """Candidate sets of the photos that can be given one, in the order of ``photos``.
+    def build(self, images: NamedImages) -> CandidateSets:
+        """Candidate sets of the photos that can be given one, in the order of ``images``.
 
         A photo that the strategy has no name for is left out (sets are never empty).
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fgvr.candidates.base import FeatureSpace, NamedPhotos
+from fgvr.candidates.base import FeatureSpace, NamedImages
 from fgvr.errors import FgvrError
 from fgvr.records import Space
 
@@ -14,29 +14,29 @@ _UNIT = 1e-5
 
 
 def features_of(
-    photos: NamedPhotos, backbone: FeatureSpace | None = None, space: Space = "visual"
+    images: NamedImages, backbone: FeatureSpace | None = None, space: Space = "visual"
 ) -> NDArray[np.float32]:
-    """L2-normalised image features of ``photos``, shape ``(N, D)``.
+    """L2-normalised image features of ``images``, shape ``(N, D)``.
 
     Args:
-        photos: The support photos.
+        images: The support photos.
         backbone: Whose features; those of the run's backbone if not given.
         space: Its joint or its visual space.
 
     Raises:
         FgvrError: The features are not there, or not of unit length.
     """
-    if backbone is None and photos.space in (None, space):
-        features = photos.features
-    elif photos.features_in is None:
+    if backbone is None and images.space in (None, space):
+        features = images.features
+    elif images.features_in is None:
         whose = "the run's backbone" if backbone is None else type(backbone).__name__
         raise FgvrError(
             f"Candidates need features of {whose} in its {space} space, but only others are at hand here: leave "
             "candidates.backbone and candidates.space out, or give NamedPhotos a features_in."
         )
     else:
-        features = photos.features_in(backbone, space)
-    count = len(photos.sample_ids)
+        features = images.features_in(backbone, space)
+    count = len(images.sample_ids)
     if len(features) != count or not (np.abs(lengths_of(features) - 1) < _FAR_FROM_UNIT).all():  # also refuses NaN
         raise FgvrError(
             f"candidates needs finite, L2-normalised image features of all {count} photos, but those of shape "

@@ -12,7 +12,7 @@ _SCALE = 4000.0
 By Cauchy and Schwarz every partial sum of a product of two such vectors is below 2^24, for up to 30,000 dimensions. So
 float32 has it exactly, and cells do not depend on the order of the additions: not on the number of threads.
 """
-_PHOTOS_A_CENTROID = 64
+_IMAGES_A_CENTROID = 64
 _ROUNDS = 6
 _MAX_PROBES = 64
 """More cells than this are not searched for a photo, whatever the recall."""
@@ -47,7 +47,7 @@ class InvertedFile:
         self.named = named
         generator = np.random.default_rng(seed)
         cells = min(cells or max(round(4 * len(named) ** 0.5), 1), len(named))
-        size = min(_PHOTOS_A_CENTROID * cells, len(named))
+        size = min(_IMAGES_A_CENTROID * cells, len(named))
         self.centroids = _train(features, np.sort(generator.choice(named, size, replace=False)), cells, generator)
 
     def choose_probes(self, k: int, queries: NDArray[np.intp]) -> int:
@@ -83,18 +83,18 @@ class InvertedFile:
         def propose(rows: NDArray[np.intp], width: int) -> Proposals:
             return _visit(self.features, members, ends, rows, probed[rows], width)
 
-        photos, similarity = settle(propose, self.features, everyone, k, min(len(self.named), max(_WIDEST, 2 * k)))
-        short = np.flatnonzero(photos[:, -1] < 0)
-        photos[short], similarity[short] = nearest_and_similarity(self.features, self.named, k, short)
-        return photos, similarity
+        images, similarity = settle(propose, self.features, everyone, k, min(len(self.named), max(_WIDEST, 2 * k)))
+        short = np.flatnonzero(images[:, -1] < 0)
+        images[short], similarity[short] = nearest_and_similarity(self.features, self.named, k, short)
+        return images, similarity
 
-    def nearest_cells(self, photos: NDArray[np.intp], count: int) -> NDArray[np.int32]:
-        """The ``count`` cells nearest to each of ``photos``, nearest first."""
+    def nearest_cells(self, images: NDArray[np.intp], count: int) -> NDArray[np.int32]:
+        """The ``count`` cells nearest to each of ``images``, nearest first."""
         import faiss  # heavy, and not needed where another strategy is selected
 
-        result = np.empty((len(photos), count), dtype=np.int32)
-        for rows in in_blocks(np.arange(len(photos)), max(self.features.shape[1], count)):
-            whole = _whole_numbers(self.features[photos[rows]])
+        result = np.empty((len(images), count), dtype=np.int32)
+        for rows in in_blocks(np.arange(len(images)), max(self.features.shape[1], count)):
+            whole = _whole_numbers(self.features[images[rows]])
             result[rows] = faiss.knn(whole, self.centroids, count, metric=faiss.METRIC_INNER_PRODUCT)[1]
         return result
 
@@ -147,14 +147,14 @@ def _visit(
     best = faiss.ResultHeap(len(queries), width, keep_max=True)
     visits = np.argsort(probed, axis=None, kind="stable") // probed.shape[1]
     visitors = np.split(visits, np.cumsum(np.bincount(probed.ravel(), minlength=len(ends)))[:-1])
-    for rows, photos in zip(visitors, np.split(members, ends[:-1]), strict=True):
-        if len(rows) == 0 or len(photos) == 0:
+    for rows, images in zip(visitors, np.split(members, ends[:-1]), strict=True):
+        if len(rows) == 0 or len(images) == 0:
             continue
-        inside = features[photos]
+        inside = features[images]
         for block in in_blocks(rows, features.shape[1]):
             similarity, found = faiss.knn(
-                features[queries[block]], inside, min(width, len(photos)), metric=faiss.METRIC_INNER_PRODUCT
+                features[queries[block]], inside, min(width, len(images)), metric=faiss.METRIC_INNER_PRODUCT
             )
-            best.add_result_subset(block, similarity, photos[found])
+            best.add_result_subset(block, similarity, images[found])
     best.finalize()
     return best.D, best.I

@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from fgvr.candidates.base import CandidateStrategy, FeatureSpace, NamedPhotos
+from fgvr.candidates.base import CandidateStrategy, FeatureSpace, NamedImages
 from fgvr.candidates.features import features_of
 from fgvr.candidates.search import EXACT_BELOW, search
 from fgvr.candidates.sets import sets_from_names
@@ -44,13 +44,13 @@ class KnnCandidates(CandidateStrategy):
         FgvrError: ``k`` is below 1, or ``temperature`` is not above 0.
 
     Example:
-        >>> photos = NamedPhotos(
+        >>> images = NamedImages(
         ...     sample_ids=("a.jpg", "b.jpg", "c.jpg"),
         ...     labels=[(0,), (1,), (2,)],
         ...     num_classes=3,
         ...     features=np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]], dtype=np.float32),
         ... )
-        >>> sets = KnnCandidates(k=2).build(photos)
+        >>> sets = KnnCandidates(k=2).build(images)
         >>> [indices.tolist() for indices, weights in sets]
         [[0, 2], [1, 2], [2, 1]]
     """
@@ -80,21 +80,21 @@ class KnnCandidates(CandidateStrategy):
         self.space = check_space("candidates.space", space)
         self.needs_features = backbone is None
 
-    def build(self, photos: NamedPhotos) -> CandidateSets:
+    def build(self, images: NamedImages) -> CandidateSets:
         """One set for each photo.
 
         Raises:
             FgvrError: No photo has a name, or the features are not there or not of unit length.
         """
-        own = own_names(photos)
+        own = own_names(images)
         found = search(
-            features_of(photos, self.backbone, self.space), np.flatnonzero(own >= 0), self.k, self.exact_below
+            features_of(images, self.backbone, self.space), np.flatnonzero(own >= 0), self.k, self.exact_below
         )
         shares = None
         if self.weights == "count":
-            shares = np.ones(found.photos.shape)
+            shares = np.ones(found.images.shape)
         elif self.weights == "similarity":
             # from the largest down, so that a low temperature does not make all of them zero
             top = found.similarity.max(axis=1, keepdims=True)
             shares = np.exp((found.similarity - top) / self.temperature)
-        return sets_from_names(photos.sample_ids, own[found.photos], shares)
+        return sets_from_names(images.sample_ids, own[found.images], shares)

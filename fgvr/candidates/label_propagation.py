@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from fgvr.candidates.base import CandidateStrategy, FeatureSpace, NamedPhotos
+from fgvr.candidates.base import CandidateStrategy, FeatureSpace, NamedImages
 from fgvr.candidates.features import features_of
 from fgvr.candidates.propagation import conjugate_gradients, normalised_graph
 from fgvr.candidates.search import EXACT_BELOW, search
@@ -59,13 +59,13 @@ class LabelPropagationCandidates(CandidateStrategy):
         FgvrError: An option is out of its range.
 
     Example:
-        >>> photos = NamedPhotos(
+        >>> images = NamedImages(
         ...     sample_ids=("a.jpg", "b.jpg", "c.jpg"),
         ...     labels=[(0,), (1,), (1,)],
         ...     num_classes=2,
         ...     features=np.array([[1.0, 0.0], [0.6, 0.8], [0.8, 0.6]], dtype=np.float32),
         ... )
-        >>> sets = LabelPropagationCandidates(m=2, k=2).build(photos)
+        >>> sets = LabelPropagationCandidates(m=2, k=2).build(images)
         >>> [indices.tolist() for indices, weights in sets]
         [[1, 0], [1, 0], [1, 0]]
     """
@@ -98,22 +98,22 @@ class LabelPropagationCandidates(CandidateStrategy):
         self.space = check_space("candidates.space", space)
         self.needs_features = backbone is None
 
-    def build(self, photos: NamedPhotos) -> CandidateSets:
+    def build(self, images: NamedImages) -> CandidateSets:
         """One set for each photo that a name reaches.
 
         Raises:
             FgvrError: No photo has a name, or the features are not there or not of unit length.
         """
-        own = own_names(photos)
+        own = own_names(images)
         everyone = np.arange(len(own))
-        found = search(features_of(photos, self.backbone, self.space), everyone, self.k + 1, self.exact_below)
-        neighbours, similarity = found.photos[:, 1:], found.similarity[:, 1:]  # each photo itself comes first
+        found = search(features_of(images, self.backbone, self.space), everyone, self.k + 1, self.exact_below)
+        neighbours, similarity = found.images[:, 1:], found.similarity[:, 1:]  # each photo itself comes first
         # a similarity of 0 is no edge, whatever the exponent
         affinities = np.where(similarity > 0, np.maximum(similarity, 0) ** self.gamma, 0)
         graph = normalised_graph(neighbours, affinities)
         names, shares = _strongest(graph, own, self.alpha, self.m)
         shares /= np.maximum(shares.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
-        return sets_from_names(photos.sample_ids, np.where(shares >= _MIN_SHARE, names, -1), shares)
+        return sets_from_names(images.sample_ids, np.where(shares >= _MIN_SHARE, names, -1), shares)
 
 
 def _strongest(

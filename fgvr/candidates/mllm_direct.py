@@ -2,7 +2,7 @@
 
 from itertools import compress
 
-from fgvr.candidates.base import CandidateStrategy, NamedPhotos
+from fgvr.candidates.base import CandidateStrategy, NamedImages
 from fgvr.candidates.single import own_names
 from fgvr.records import CandidateSets
 
@@ -14,22 +14,22 @@ class MllmDirectCandidates(CandidateStrategy):
     the vocabulary then, so that it grows with k.
 
     Example:
-        >>> photos = NamedPhotos(sample_ids=("a.jpg", "b.jpg", "c.jpg"), labels=[(2, 0), (), (1,)], num_classes=3)
-        >>> sets = MllmDirectCandidates().build(photos)
+        >>> images = NamedImages(sample_ids=("a.jpg", "b.jpg", "c.jpg"), labels=[(2, 0), (), (1,)], num_classes=3)
+        >>> sets = MllmDirectCandidates().build(images)
         >>> sets.sample_ids, [indices.tolist() for indices, weights in sets]
         (('a.jpg', 'c.jpg'), [[2, 0], [1]])
     """
 
     own_names_alone = True
 
-    def build(self, photos: NamedPhotos) -> CandidateSets:
+    def build(self, images: NamedImages) -> CandidateSets:
         """One set for each photo that has a name.
 
         Raises:
             FgvrError: No photo has a name.
         """
-        own_names(photos)
-        named = [bool(names) for names in photos.labels]
+        own_names(images)
+        named = [bool(names) for names in images.labels]
         # different spellings that the vocabulary has joined are one candidate
-        sets = [list(dict.fromkeys(names)) for names in compress(photos.labels, named)]
-        return CandidateSets.from_lists(tuple(compress(photos.sample_ids, named)), sets)
+        sets = [list(dict.fromkeys(names)) for names in compress(images.labels, named)]
+        return CandidateSets.from_lists(tuple(compress(images.sample_ids, named)), sets)

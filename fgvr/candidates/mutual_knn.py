@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fgvr.candidates.base import CandidateStrategy, FeatureSpace, NamedPhotos
+from fgvr.candidates.base import CandidateStrategy, FeatureSpace, NamedImages
 from fgvr.candidates.features import features_of
 from fgvr.candidates.search import EXACT_BELOW, Neighbourhoods, search
 from fgvr.candidates.sets import sets_from_names
@@ -34,13 +34,13 @@ class MutualKnnCandidates(CandidateStrategy):
         FgvrError: ``k`` is below 1.
 
     Example:
-        >>> photos = NamedPhotos(
+        >>> images = NamedImages(
         ...     sample_ids=("a.jpg", "b.jpg", "c.jpg"),
         ...     labels=[(0,), (1,), (2,)],
         ...     num_classes=3,
         ...     features=np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]], dtype=np.float32),
         ... )
-        >>> sets = MutualKnnCandidates(k=2).build(photos)
+        >>> sets = MutualKnnCandidates(k=2).build(images)
         >>> [indices.tolist() for indices, weights in sets]
         [[0], [1, 2], [2, 1]]
     """
@@ -62,17 +62,17 @@ class MutualKnnCandidates(CandidateStrategy):
         self.space = check_space("candidates.space", space)
         self.needs_features = backbone is None
 
-    def build(self, photos: NamedPhotos) -> CandidateSets:
+    def build(self, images: NamedImages) -> CandidateSets:
         """One set for each photo that has a name or a mutual neighbour.
 
         Raises:
             FgvrError: No photo has a name, or the features are not there or not of unit length.
         """
-        own = own_names(photos)
+        own = own_names(images)
         named = np.flatnonzero(own >= 0)
-        found = search(features_of(photos, self.backbone, self.space), named, self.k, self.exact_below)
-        mutual = _mutual(found) if self.k <= len(named) else np.ones(found.photos.shape, dtype=bool)
-        return sets_from_names(photos.sample_ids, np.where(mutual, own[found.photos], -1))
+        found = search(features_of(images, self.backbone, self.space), named, self.k, self.exact_below)
+        mutual = _mutual(found) if self.k <= len(named) else np.ones(found.images.shape, dtype=bool)
+        return sets_from_names(images.sample_ids, np.where(mutual, own[found.images], -1))
 
 
 def _mutual(found: Neighbourhoods) -> NDArray[np.bool_]:
@@ -81,9 +81,9 @@ def _mutual(found: Neighbourhoods) -> NDArray[np.bool_]:
     By comparison with the neighbour's last one, and not by membership: in an approximate search a photo can be nearer
     than what was found.
     """
-    photo = np.arange(len(found.photos))[:, None]
-    last, limit = found.photos[:, -1][found.photos], found.similarity[:, -1][found.photos]
-    nearer = (found.similarity > limit) | ((found.similarity == limit) & (photo <= last))
+    image = np.arange(len(found.images))[:, None]
+    last, limit = found.images[:, -1][found.images], found.similarity[:, -1][found.images]
+    nearer = (found.similarity > limit) | ((found.similarity == limit) & (image <= last))
     # with k = 1 a named photo's last neighbour is itself, and nothing is nearer, not even an equal photo before it
-    mutual: NDArray[np.bool_] = (nearer & (last != found.photos)) | (found.photos == photo)
+    mutual: NDArray[np.bool_] = (nearer & (last != found.images)) | (found.images == image)
     return mutual

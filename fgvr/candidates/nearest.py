@@ -11,7 +11,7 @@ MARGIN = 1e-4
 BLOCK_VALUES = 2**24
 """Values that are held at a time, of features (float64: 128 MB) or of proposals."""
 
-_INDEX_PHOTOS = 2**16
+_INDEX_IMAGES = 2**16
 """Photos whose features a flat index holds at a time: a copy of all of them would double the memory."""
 
 Proposals = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -73,7 +73,7 @@ def settle(
         Photos, the photo itself first, then nearest first, -1 where too few were proposed; and their cosine
         similarities, -inf there. Both of shape ``(Q, k)``.
     """
-    photos = np.empty((len(queries), k), dtype=np.int64)
+    images = np.empty((len(queries), k), dtype=np.int64)
     similarity = np.empty((len(queries), k))
     pending, width = np.arange(len(queries)), k
     while len(pending):
@@ -85,10 +85,10 @@ def settle(
             done, found = rows[settled], found[settled]
             for block in in_blocks(np.arange(len(done)), width * features.shape[1]):
                 best = _rank(features, queries[done[block]], found[block], k)
-                photos[done[block]], similarity[done[block]] = best
+                images[done[block]], similarity[done[block]] = best
             unsettled.append(rows[~settled])
         pending = np.concatenate(unsettled)
-    return photos, similarity
+    return images, similarity
 
 
 def in_blocks(rows: NDArray[np.intp], values_each: int) -> list[NDArray[np.intp]]:
@@ -111,11 +111,11 @@ def _scan(features: NDArray[np.float32], named: NDArray[np.intp], queries: NDArr
     import faiss  # heavy, and not needed where another strategy is selected
 
     best = faiss.ResultHeap(len(queries), width, keep_max=True)
-    for photos in np.array_split(named, -(-len(named) // _INDEX_PHOTOS)):
+    for images in np.array_split(named, -(-len(named) // _INDEX_IMAGES)):
         index = faiss.IndexFlatIP(features.shape[1])
-        index.add(features[photos])
+        index.add(features[images])
         for block in in_blocks(np.arange(len(queries)), features.shape[1]):
-            similarity, found = index.search(features[queries[block]], min(width, len(photos)))
-            best.add_result_subset(block, similarity, photos[found])
+            similarity, found = index.search(features[queries[block]], min(width, len(images)))
+            best.add_result_subset(block, similarity, images[found])
     best.finalize()
     return best.D, best.I

@@ -17,7 +17,7 @@ from fgvr.files import replacing
 
 NEIGHBOURS = 5
 """How many of each photo."""
-MAX_PHOTOS = 2000
+MAX_IMAGES = 2000
 """A report shows no more support photos than these, and neighbours are searched for these alone."""
 
 _SCHEMA = pa.schema(
@@ -41,7 +41,7 @@ class Neighbours:
 
 
 def find_neighbours(
-    sample_ids: Sequence[str], features: NDArray[np.float32], k: int = NEIGHBOURS, limit: int = MAX_PHOTOS
+    sample_ids: Sequence[str], features: NDArray[np.float32], k: int = NEIGHBOURS, limit: int = MAX_IMAGES
 ) -> list[Neighbours]:
     """The k nearest other photos by cosine similarity in image-feature space, nearest first.
 
@@ -61,8 +61,8 @@ def find_neighbours(
     others, similarity = nearest_and_similarity(unit(features), everyone, k + 1, queries=shown)
     others, similarity = others[:, 1:], similarity[:, 1:]  # the photo itself comes first
     return [
-        Neighbours(sample_ids[photo], tuple(sample_ids[other] for other in near), tuple(row))
-        for photo, near, row in zip(shown.tolist(), others.tolist(), similarity.tolist(), strict=True)
+        Neighbours(sample_ids[image], tuple(sample_ids[other] for other in near), tuple(row))
+        for image, near, row in zip(shown.tolist(), others.tolist(), similarity.tolist(), strict=True)
     ]
 
 

@@ -14,7 +14,7 @@ class CandidateQuality:
     """What :func:`measure` finds.
 
     Attributes:
-        photos: Photos that have a candidate set.
+        images: Photos that have a candidate set.
         with_truth: Those of them whose true name is known.
         coverage: Share of the sets that hold the true name, in [0, 1], over the photos ``with_truth``; ``None`` where
             there are none. It bounds what any disambiguation can reach.
@@ -23,7 +23,7 @@ class CandidateQuality:
         singles: Share of the sets that hold one candidate, over all photos.
     """
 
-    photos: int
+    images: int
     with_truth: int
     coverage: float | None
     purity: float | None
@@ -31,7 +31,7 @@ class CandidateQuality:
     singles: float
 
     def __str__(self) -> str:
-        sizes = f"{self.photos} sets, mean size {self.mean_size:.2f}, {self.singles:.0%} of one name"
+        sizes = f"{self.images} sets, mean size {self.mean_size:.2f}, {self.singles:.0%} of one name"
         if self.coverage is None or self.purity is None:
             return sizes
         return f"{sizes}, coverage {self.coverage:.1%}, purity {self.purity:.1%}"
@@ -64,7 +64,7 @@ def measure(sets: CandidateSets, vocabulary: Vocabulary, truth: Mapping[str, str
     share = np.add.reduceat(on_truth, sets.offsets[:-1])[known]
 
     return CandidateQuality(
-        photos=len(sets),
+        images=len(sets),
         with_truth=len(share),
         coverage=float((share > 0).mean()) if len(share) else None,
         purity=float(share.mean()) if len(share) else None,

@@ -25,13 +25,13 @@ class Neighbourhoods:
     """The nearest photos of each of N photos.
 
     Attributes:
-        photos: int64, shape ``(N, k)``: the photo itself first where it may be chosen, then nearest first.
+        images: int64, shape ``(N, k)``: the photo itself first where it may be chosen, then nearest first.
         similarity: Their cosine similarities, float64, shape ``(N, k)``.
         recall: Share of the true neighbours that were found, in [0, 1], the photo itself not counted: 1 for an exact
             search, measured on a sample for an approximate one.
     """
 
-    photos: NDArray[np.int64]
+    images: NDArray[np.int64]
     similarity: NDArray[np.float64]
     recall: float
 
@@ -50,7 +50,7 @@ def search(
 
     Example:
         >>> features = np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]], dtype=np.float32)
-        >>> search(features, np.arange(3), k=2).photos.tolist()
+        >>> search(features, np.arange(3), k=2).images.tolist()
         [[0, 2], [1, 2], [2, 1]]
     """
     k = min(k, len(named))
@@ -66,9 +66,9 @@ def search(
         "Nearest photos of %d by an inverted file: %d of %d cells are searched for each",
         *(len(features), probes, len(index.centroids)),
     )
-    photos, similarity = index.search(k, probes)
+    images, similarity = index.search(k, probes)
     truth, _ = nearest_and_similarity(features, named, k, measured)
-    recall = recall_of(photos[measured], truth, measured)
+    recall = recall_of(images[measured], truth, measured)
     log.info("Recall %.4f against the exact search of %d photos", recall, len(measured))
     if recall < RECALL:
         log.warning(
@@ -76,7 +76,7 @@ def search(
             "exact search takes the square of the number of photos: set data.candidates.exact_below to %d",
             *(100 * recall, len(features)),
         )
-    return Neighbourhoods(photos, similarity, recall)
+    return Neighbourhoods(images, similarity, recall)
 
 
 def recall_of(found: NDArray[np.int64], truth: NDArray[np.int64], queries: NDArray[np.intp]) -> float:

@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fgvr.candidates.base import CandidateStrategy, NamedPhotos
+from fgvr.candidates.base import CandidateStrategy, NamedImages
 from fgvr.errors import FgvrError
 from fgvr.records import CandidateSets
 
 
-def own_names(photos: NamedPhotos) -> NDArray[np.int64]:
+def own_names(images: NamedImages) -> NDArray[np.int64]:
     """The one label :math:`l_i` of each photo: the first name that the labeler gave it.
 
     Returns:
@@ -17,7 +17,7 @@ def own_names(photos: NamedPhotos) -> NDArray[np.int64]:
     Raises:
         FgvrError: No photo has a name.
     """
-    own = np.array([names[0] if names else -1 for names in photos.labels], dtype=np.int64)
+    own = np.array([names[0] if names else -1 for names in images.labels], dtype=np.int64)
     if not (own >= 0).any():
         raise FgvrError(
             f"None of the {len(own)} support photos has a name, so there are no candidates to learn from. Look at the "
@@ -32,24 +32,24 @@ class SingleCandidates(CandidateStrategy):
     With ``loss: ce`` it is learning from the labeler's names as they are.
 
     Example:
-        >>> photos = NamedPhotos(sample_ids=("a.jpg", "b.jpg", "c.jpg"), labels=[(2, 0), (), (1,)], num_classes=3)
-        >>> sets = SingleCandidates().build(photos)
+        >>> images = NamedImages(sample_ids=("a.jpg", "b.jpg", "c.jpg"), labels=[(2, 0), (), (1,)], num_classes=3)
+        >>> sets = SingleCandidates().build(images)
         >>> sets.sample_ids, sets.indices.tolist()
         (('a.jpg', 'c.jpg'), [2, 1])
     """
 
     own_names_alone = True
 
-    def build(self, photos: NamedPhotos) -> CandidateSets:
+    def build(self, images: NamedImages) -> CandidateSets:
         """One candidate for each photo that has a name.
 
         Raises:
             FgvrError: No photo has a name.
         """
-        own = own_names(photos)
+        own = own_names(images)
         named = np.flatnonzero(own >= 0)
         return CandidateSets(
-            sample_ids=tuple(photos.sample_ids[photo] for photo in named),
+            sample_ids=tuple(images.sample_ids[image] for image in named),
             offsets=np.arange(len(named) + 1),
             indices=own[named],
             weights=np.ones(len(named), dtype=np.float32),

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fgvr.candidates.base import CandidateStrategy, NamedPhotos
+from fgvr.candidates.base import CandidateStrategy, NamedImages
 from fgvr.candidates.features import features_of
 from fgvr.errors import FgvrError
 from fgvr.records import CandidateSets
@@ -40,8 +40,8 @@ class UnionCandidates(CandidateStrategy):
     Example:
         >>> from fgvr.candidates.mllm_direct import MllmDirectCandidates
         >>> from fgvr.candidates.single import SingleCandidates
-        >>> photos = NamedPhotos(sample_ids=("a.jpg",), labels=[(2, 0)], num_classes=3)
-        >>> sets = UnionCandidates([SingleCandidates(), MllmDirectCandidates()]).build(photos)
+        >>> images = NamedImages(sample_ids=("a.jpg",), labels=[(2, 0)], num_classes=3)
+        >>> sets = UnionCandidates([SingleCandidates(), MllmDirectCandidates()]).build(images)
         >>> sets.indices.tolist(), sets.weights.tolist()
         ([2, 0], [0.75, 0.25])
     """
@@ -55,20 +55,20 @@ class UnionCandidates(CandidateStrategy):
         self.needs_features = bool(searching)
         self.space = searching[0].space if searching else "visual"
 
-    def build(self, photos: NamedPhotos) -> CandidateSets:
+    def build(self, images: NamedImages) -> CandidateSets:
         """One set for each photo that a strategy has one for.
 
         Raises:
             FgvrError: As for the strategies.
         """
-        number = {sample_id: row for row, sample_id in enumerate(photos.sample_ids)}
-        parts = [strategy.build(_in_space_of(strategy, photos)) for strategy in self.strategies]
+        number = {sample_id: row for row, sample_id in enumerate(images.sample_ids)}
+        parts = [strategy.build(_in_space_of(strategy, images)) for strategy in self.strategies]
         owners = [_owners(sets, number) for sets in parts]
         owner, indices = np.concatenate(owners), np.concatenate([sets.indices for sets in parts])
         weights = np.concatenate([sets.weights for sets in parts]).astype(np.float64)
 
         # one key for each photo and class; candidates are in the order of the strategies
-        keys, first, inverse = np.unique(owner * photos.num_classes + indices, return_index=True, return_inverse=True)
+        keys, first, inverse = np.unique(owner * images.num_classes + indices, return_index=True, return_inverse=True)
         totals = np.bincount(inverse, weights, minlength=len(keys))
         order = np.lexsort((first, owner[first]))
         kept = first[order]
@@ -76,18 +76,18 @@ class UnionCandidates(CandidateStrategy):
         offsets = np.concatenate([[0], np.cumsum(sizes)])
         sums = np.add.reduceat(totals[order], offsets[:-1])
         return CandidateSets(
-            sample_ids=tuple(photos.sample_ids[row] for row in with_set.tolist()),
+            sample_ids=tuple(images.sample_ids[row] for row in with_set.tolist()),
             offsets=offsets,
             indices=indices[kept],
             weights=(totals[order] / np.repeat(sums, sizes)).astype(np.float32),
         )
 
 
-def _in_space_of(strategy: CandidateStrategy, photos: NamedPhotos) -> NamedPhotos:
+def _in_space_of(strategy: CandidateStrategy, images: NamedImages) -> NamedImages:
     """The photos with the features that the strategy asks for."""
-    if not strategy.needs_features or photos.space in (None, strategy.space):
-        return photos
-    return replace(photos, features=features_of(photos, space=strategy.space), space=strategy.space)
+    if not strategy.needs_features or images.space in (None, strategy.space):
+        return images
+    return replace(images, features=features_of(images, space=strategy.space), space=strategy.space)
 
 
 def _owners(sets: CandidateSets, number: dict[str, int]) -> NDArray[np.int64]:

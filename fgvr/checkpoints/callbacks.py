@@ -12,7 +12,7 @@ from fgvr.checkpoints.files import read_checkpoint
 from fgvr.checkpoints.label_free_figures import LabelFreeFigures
 from fgvr.checkpoints.options import CheckpointOptions
 from fgvr.checkpoints.run_checkpoint import RunCheckpoint
-from fgvr.checkpoints.true_names import TrueNameGuard, check_val_photos
+from fgvr.checkpoints.true_names import TrueNameGuard, check_val_images
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.errors import FgvrError
 from fgvr.methods.base import Method
@@ -74,7 +74,7 @@ def checkpoint_callbacks(
             "checkpoint.log_figures judge by them: leave them out."
         )
     if options.allow_true_names:
-        check_val_photos(data.photos)
+        check_val_images(data.images)
     callbacks: list[Callback] = [TrueNameGuard(options.allow_true_names)]
     if not method.trains:
         if chosen or data.holdout > 0:

@@ -5,7 +5,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from fgvr.datasets.photos import Photos
+from fgvr.datasets.images import Images
 from fgvr.errors import FgvrError
 
 _SCORES = ("accuracy", "cacc", "siou", "sacc")
@@ -76,18 +76,18 @@ def check_callbacks(callbacks: Iterable[Callback], allow_val: bool) -> None:
         check_monitor(owner, getattr(callback, "monitor", None), allow_val)
 
 
-def check_val_photos(photos: Photos) -> None:
+def check_val_images(images: Images) -> None:
     """Refuse a split ``val`` that has a photo of the evaluated split: it must not lead to the answers.
 
     Args:
-        photos: Those of the run.
+        images: Those of the run.
 
     Raises:
         FgvrError: There is such a photo, under whatever name.
     """
-    split = photos.evaluated_split
-    evaluated = {record.digest: record.sample_id for record in photos.splits[split]}
-    shared = [record for record in photos.splits.get("val", ()) if record.digest in evaluated]
+    split = images.evaluated_split
+    evaluated = {record.digest: record.sample_id for record in images.splits[split]}
+    shared = [record for record in images.splits.get("val", ()) if record.digest in evaluated]
     if shared:
         first = shared[0]
         raise FgvrError(

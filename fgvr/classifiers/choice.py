@@ -20,7 +20,7 @@ WEIGHTS = (0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50, 
 _UNJUDGED = 1.0
 """Weight where no two photos share a name: both sides count alike (on development sets with one photo a class, no other
 weight lost less)."""
-_PHOTOS_A_NAME = 4.0
+_IMAGES_A_NAME = 4.0
 """Fewer photos a name than this, on average, are too few for anything but their mean: with three, leave-one-out chose
 ridge regression on drawn birds of the part "development", and lost 7 points."""
 _MAX_SCALED = 5000
@@ -79,7 +79,7 @@ class Fusion:
         text_deviation: The same of the text scores.
         scale: Factor before a softmax.
         agreement: Share of photos that get the labeler's name at each of ``WEIGHTS``, in [0, 1].
-        photos: How many photos have a name.
+        images: How many photos have a name.
         shared: Whether any two of them have the same one; otherwise nothing can be said of visual classifiers.
     """
 
@@ -88,12 +88,12 @@ class Fusion:
     text_deviation: float
     scale: float
     agreement: tuple[float, ...]
-    photos: int
+    images: int
     shared: bool
 
 
 def hits(unseen: Unseen, own: Tensor) -> Tensor:
-    """Whether each named photo gets the labeler's name, bool, shape ``(number of named photos,)``.
+    """Whether each named photo gets the labeler's name, bool, shape ``(number of named images,)``.
 
     Args:
         unseen: Scores.
@@ -113,7 +113,7 @@ def may_choose_form(own: Tensor) -> bool:
         own: See :func:`hits`.
     """
     named = own[own >= 0]
-    return len(named) > 0 and len(named) >= _PHOTOS_A_NAME * len(named.unique())
+    return len(named) > 0 and len(named) >= _IMAGES_A_NAME * len(named.unique())
 
 
 def choose_form(found: Mapping[str, Tensor]) -> str:
@@ -172,7 +172,7 @@ def choose_fusion(visual: Unseen, text: Unseen, own: Tensor, weight: float | Non
         text_deviation=deviations[1],
         scale=1.0,
         agreement=tuple(agreement.tolist()),
-        photos=len(named),
+        images=len(named),
         shared=shared,
     )
     return replace(fusion, scale=fit_scale(fuse_unseen(visual, text, fusion), own))
@@ -234,9 +234,9 @@ def deviation(unseen: Unseen, rows: Tensor) -> float:
     return found if found > 1e-9 else 1.0
 
 
-def _middle(agreement: Tensor, photos: int) -> int:
+def _middle(agreement: Tensor, images: int) -> int:
     best = float(agreement.max())
-    error = (best * (1 - best) / max(photos, 1)) ** 0.5
+    error = (best * (1 - best) / max(images, 1)) ** 0.5
     within = (agreement >= best - error - 1e-12).nonzero().squeeze(1).tolist()
     middle: int = within[len(within) // 2]
     return middle

@@ -68,7 +68,7 @@ def _download(name: str, args: list[str]) -> int:
             wanted[0] += f", or --data.dataset.official true instead (what differs: fgvr show datasets {name})"
         wanted[0] += "."
     if name not in SOURCES:
-        raise FgvrError("\n".join([f"{name} cannot be downloaded by fgvr. {info.photos_from}", *wanted, check]))
+        raise FgvrError("\n".join([f"{name} cannot be downloaded by fgvr. {info.images_from}", *wanted, check]))
     if any((dataset.root / folder).is_dir() for folder in info.image_folders):
         print(f"There are photos of {name} in {dataset.root} already.")
     else:

@@ -28,7 +28,7 @@ def run_discover(args: list[str]) -> int:
         FgvrError: Something that the user can fix.
     """
     configure_logging()
-    cli = FgvrCLI("discover", args, add_photos)
+    cli = FgvrCLI("discover", args, add_images)
     count, labeler = cli.config.photos, cli.config.data.labeler
     if not 1 <= count <= _MAX:
         raise FgvrError(f"--photos is {count}; expected 1 to {_MAX}.")
@@ -52,8 +52,8 @@ def discover(data: FgvrDataModule, count: int) -> None:
     labeler = data.labeler
     if not isinstance(labeler, ModelLabeler):
         raise _no_model(type(labeler).__name__)
-    photos = draw_photos(data.support, count, data.support_seed)
-    request = LabelRequest(photos[0], labeler.prompt, others=tuple(photos[1:]))
+    images = draw_images(data.support, count, data.support_seed)
+    request = LabelRequest(images[0], labeler.prompt, others=tuple(images[1:]))
     with LabelStore(data.label_store) as store:
         run = ask_requests(labeler, [request], store, Budget(data.max_cost_usd), progress=False)
         (reply,) = store.get(labeler.identity(), [request])
@@ -67,7 +67,7 @@ def discover(data: FgvrDataModule, count: int) -> None:
         )
     category, unit = found.names
     model = reply.model or labeler.model
-    print(f"{category}, by {unit} ({len(photos)} photos, {ascii(model)[1:-1]}, ${run.cost_usd:.4f})")
+    print(f"{category}, by {unit} ({len(images)} photos, {ascii(model)[1:-1]}, ${run.cost_usd:.4f})")
     print("In the configuration, under data.labeler.init_args:")
     # JSON is YAML, whatever the model has put into the words
     words = f"category: {json.dumps(category)}, unit: {json.dumps(unit)}"
@@ -80,21 +80,21 @@ def discover(data: FgvrDataModule, count: int) -> None:
     )
 
 
-def draw_photos(photos: Sequence[ImageRecord], count: int, seed: int) -> list[ImageRecord]:
+def draw_images(images: Sequence[ImageRecord], count: int, seed: int) -> list[ImageRecord]:
     """``count`` of the photos, or all there are; which, depends on their bytes and the seed alone.
 
     Example:
         >>> from pathlib import Path
         >>> records = [ImageRecord(name, Path(name), "support", digest=name) for name in "abcdefgh"]
-        >>> draw_photos(records, 3, seed=0) == draw_photos(records[::-1], 3, seed=0)
+        >>> draw_images(records, 3, seed=0) == draw_images(records[::-1], 3, seed=0)
         True
     """
-    different = {photo.digest: photo for photo in sorted(photos, key=lambda photo: photo.sample_id, reverse=True)}
+    different = {image.digest: image for image in sorted(images, key=lambda image: image.sample_id, reverse=True)}
     ordered = sorted(different, key=lambda digest: hashlib.sha256(f"{seed}:{digest}".encode()).digest())
     return [different[digest] for digest in ordered[:count]]
 
 
-def add_photos(parser: LightningArgumentParser) -> None:
+def add_images(parser: LightningArgumentParser) -> None:
     """Add how many photos are shown."""
     parser.add_argument("--photos", type=int, default=3, help=f"Support photos that are shown, from 1 to {_MAX}.")
 

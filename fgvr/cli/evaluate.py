@@ -39,8 +39,8 @@ def evaluate(
     from fgvr.metrics.files import write_metrics
 
     found = scoring.evaluate(predictions, truth, split, encoder)
-    photos, classes = found.scoring["photos"], found.scoring["classes"]
-    print(f"{photos} photos, {classes} classes, {f'split {split}' if split else 'all splits'}")
+    images, classes = found.scoring["photos"], found.scoring["classes"]
+    print(f"{images} photos, {classes} classes, {f'split {split}' if split else 'all splits'}")
     print(f"columns: {', '.join(found.columns.values())} of {predictions}; {found.true_column} of {truth}")
     if found.unused:
         print(f"left out: {found.unused} predictions of other photos")

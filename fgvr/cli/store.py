@@ -167,7 +167,7 @@ def review(file: Path, apply: bool = False, labeler: str = "", model: str = "", 
     for name, (before, after) in changes.aliases.items():
         print(f"{visible(name)}: {visible(before or 'itself')} -> {visible(after or 'itself')}")
     for key, (old, new) in changes.corrections.items():
-        print(f"{visible(changes.photos[key])}: {_corrected(old)} -> {_corrected(new)}")
+        print(f"{visible(changes.images[key])}: {_corrected(old)} -> {_corrected(new)}")
     print(f"{len(changes.aliases)} names and {len(changes.corrections)} replies changed.")
 
 
@@ -221,7 +221,7 @@ def _watched(rows: Iterable[StoredReply]) -> Iterable[StoredReply]:
 def _described(row: StoredReply, rename: Renaming, correction: tuple[str, ...] | None, full: bool) -> list[str]:
     parsed = read_stored(row)
     cost = f"${row.cost_usd:.4f}" + " (simulated)" * bool(row.usage and row.usage.get("simulated"))
-    head = [visible(row.sample_id) or visible(row.photo[:12]), visible(row.model), cost, row.created_at]
+    head = [visible(row.sample_id) or visible(row.image[:12]), visible(row.model), cost, row.created_at]
     if row.answer:
         head.insert(1, f"answer {row.answer}")
     lines = ["  ".join(part for part in head if part)]
@@ -238,7 +238,7 @@ def _described(row: StoredReply, rename: Renaming, correction: tuple[str, ...] |
     if not full:
         lines.append(f"  reply:  {visible(row.raw, _SHOWN)}")
         return lines if row.raw else lines[:-1]
-    lines += [f"  key:    {visible(row.key)}", f"  photo:  {visible(row.photo)}", f"  asked:  {visible(row.prompt)}"]
+    lines += [f"  key:    {visible(row.key)}", f"  photo:  {visible(row.image)}", f"  asked:  {visible(row.prompt)}"]
     lines += [f"  of:     {visible(row.identity)}", f"  usage:  {visible(str(dict(row.usage or {})))}", "  reply:"]
     return [*lines, *(f"    {line}" for line in visible(row.raw, lines=True).splitlines())]
 

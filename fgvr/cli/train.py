@@ -27,7 +27,7 @@ def run_trainer(command: str, args: list[str]) -> int:
     except MisconfigurationException as error:  # Lightning's word for trainer options that do not go together
         raise FgvrError(str(error)) from error
     if run.is_global_zero:
-        if command == "predict" or (command in ("fit", "test") and not run.data.photos.truth):
+        if command == "predict" or (command in ("fit", "test") and not run.data.images.truth):
             print_names(run)
         if command in ("fit", "test"):
             print(format_table(run.table))

@@ -37,22 +37,22 @@ class Augmentation:
         self._draw = v2.Compose([crop, *steps])
         self._transform = transform
 
-    def __call__(self, photo: Image.Image) -> Tensor:
+    def __call__(self, image: Image.Image) -> Tensor:
         """Pixels of a new view, drawn from torch's generator."""
-        return self._transform(self._draw(photo))
+        return self._transform(self._draw(image))
 
-    def view(self, photo: Image.Image, digest: str, number: int) -> Tensor:
+    def view(self, image: Image.Image, digest: str, number: int) -> Tensor:
         """Pixels of a certain view: the same for the same file and number, whoever draws it and when.
 
         Args:
-            photo: The photo.
+            image: The photo.
             digest: Of the photo's file.
             number: Of the view, from 0.
         """
         seed = hashlib.sha256(f"{digest} {number}".encode()).digest()[:8]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int.from_bytes(seed, "little", signed=True))
-            return self(photo)
+            return self(image)
 
     def __repr__(self) -> str:
         """What ``view`` draws, in words that change when it does: a part of the key of stored features."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from fgvr.backbones.base import Backbone
-from fgvr.candidates.base import CandidateStrategy, FeatureSpace, NamedPhotos
+from fgvr.candidates.base import CandidateStrategy, FeatureSpace, NamedImages
 from fgvr.candidates.files import read_candidates, write_candidates
 from fgvr.candidates.neighbours import find_neighbours, write_neighbours
 from fgvr.candidates.quality import CandidateQuality, measure
@@ -32,8 +32,8 @@ from fgvr.data.honest_folds import honest_folds
 from fgvr.data.labelled import LabelledDataModule, needs_sets
 from fgvr.data.learner import Learner
 from fgvr.data.loader_processes import LoaderProcesses, loader_processes
-from fgvr.data.photo_features import TRAINING, PhotoFeatures
 from fgvr.data.run_state import run_seed
+from fgvr.data.split_features import TRAINING, SplitFeatures
 from fgvr.data.together import Processes, together
 from fgvr.datasets.base import ImageDataset
 from fgvr.errors import FgvrError
@@ -98,7 +98,7 @@ class FgvrDataModule(LabelledDataModule):
         if num_workers != "auto" and num_workers < 0:
             raise FgvrError(f"data.num_workers is {num_workers}; expected 0 or more, or auto.")
         self.num_workers: LoaderProcesses = num_workers
-        self.features = PhotoFeatures(
+        self.features = SplitFeatures(
             self.cache_dir / "features", self._group, augment, views, num_workers, feature_precision
         )
         # one process prepares for all nodes: the run folder is expected on a disk that they share
@@ -109,21 +109,21 @@ class FgvrDataModule(LabelledDataModule):
         self._makes_candidates = True
 
     def image_features(
-        self, photos: Sequence[ImageRecord], backbone: Backbone | None = None, space: Space = "joint"
+        self, images: Sequence[ImageRecord], backbone: Backbone | None = None, space: Space = "joint"
     ) -> NDArray[np.float32]:
-        """Image features of ``photos``, from the feature store or computed now: before there is a trainer.
+        """Image features of ``images``, from the feature store or computed now: before there is a trainer.
 
         Args:
-            photos: Any photos.
+            images: Any photos.
             backbone: Whose features; those of the run's backbone if not given.
             space: Its joint or its visual space.
 
         Returns:
-            L2-normalised float32, shape ``(len(photos), embed_dim)`` or ``(len(photos), visual_dim)``.
+            L2-normalised float32, shape ``(len(images), embed_dim)`` or ``(len(images), visual_dim)``.
         """
         device = None if self.trainer is None else self.trainer.strategy.root_device
         backbone = backbone or self.state.backbone or self._learner().backbone
-        return self.features.of(photos, backbone, space, device).to_numpy()
+        return self.features.of(images, backbone, space, device).to_numpy()
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -139,16 +139,16 @@ class FgvrDataModule(LabelledDataModule):
     def make_candidates(self, vocabulary: Vocabulary, learner: Learner, device: torch.device) -> CandidateSets:
         """The candidate sets, and their file in the run folder."""
         labels, strategy = self.read_labels(), self.strategy(learner)
-        photos = self._named_photos(labels, vocabulary, learner, device)
-        outside = sum(not given for given in photos.labels) - sum(not record.names for record in labels)
+        images = self._named_images(labels, vocabulary, learner, device)
+        outside = sum(not given for given in images.labels) - sum(not record.names for record in labels)
         if outside:
             log.warning("%d photos were given names that are not in the vocabulary; they count as unnamed", outside)
         if self._compares_support(learner):
             features = self.features.of_group(TRAINING, learner.backbone, device, space=strategy.space).to_numpy()
-            write_neighbours(find_neighbours(photos.sample_ids, features), self._folder().neighbours)
-        sets = strategy.build(photos)
+            write_neighbours(find_neighbours(images.sample_ids, features), self._folder().neighbours)
+        sets = strategy.build(images)
         write_candidates(sets, vocabulary.names, self._folder().candidates)
-        self.quality = measure(sets, vocabulary, self.photos.truth)
+        self.quality = measure(sets, vocabulary, self.images.truth)
         log.info("Candidate sets (%s): %s", type(strategy).__name__, self.quality)
         return sets
 
@@ -157,12 +157,12 @@ class FgvrDataModule(LabelledDataModule):
         stored = self.trainer is not None and (learner.looks_at_support or self.features.trains_on_stored(learner))
         return stored or self.strategy(learner).needs_features
 
-    def _named_photos(
+    def _named_images(
         self, labels: Sequence[LabelRecord], vocabulary: Vocabulary, learner: Learner, device: torch.device
-    ) -> NamedPhotos:
+    ) -> NamedImages:
         """What a candidate strategy gets: the support photos, and what the labeler said of them."""
         strategy = self.strategy(learner)
-        photos = NamedPhotos(
+        images = NamedImages(
             sample_ids=tuple(record.sample_id for record in self.support),
             labels=labels_as_indices(labels, vocabulary),
             num_classes=len(vocabulary),
@@ -170,9 +170,9 @@ class FgvrDataModule(LabelledDataModule):
             features_in=self._features_in,
         )
         if not strategy.needs_features:
-            return photos
+            return images
         features = self.features.of_group(TRAINING, learner.backbone, device, space=strategy.space).to_numpy()
-        return replace(photos, features=features, space=strategy.space)
+        return replace(images, features=features, space=strategy.space)
 
     def honest_folds(self) -> list[tuple[NDArray[np.int64], CandidateSets]] | None:
         """Candidate sets without the names of some photos; ``None`` where leaving out a photo's own set is the same.
@@ -185,7 +185,7 @@ class FgvrDataModule(LabelledDataModule):
         if strategy.own_names_alone:
             return None
         device = self._trainer().strategy.root_device
-        return honest_folds(strategy, self._named_photos(self._labels_of_the_run(), self.vocabulary, learner, device))
+        return honest_folds(strategy, self._named_images(self._labels_of_the_run(), self.vocabulary, learner, device))
 
     def support_features(self, space: Space) -> NDArray[np.float32]:
         """Plain image features of the support photos, L2-normalised, shape ``(N, D)``: while there is a trainer."""
@@ -194,7 +194,7 @@ class FgvrDataModule(LabelledDataModule):
 
     def evaluated_features(self, space: Space) -> NDArray[np.float32]:
         """The same of the photos of the evaluated split."""
-        device, split = self._trainer().strategy.root_device, self.photos.evaluated_split
+        device, split = self._trainer().strategy.root_device, self.images.evaluated_split
         return self.features.of_group(split, self._learner().backbone, device, space=space).to_numpy()
 
     def _features_in(self, backbone: FeatureSpace | None, space: Space) -> NDArray[np.float32]:
@@ -230,7 +230,7 @@ class FgvrDataModule(LabelledDataModule):
         if stage == "fit" and needs_sets(learner) and self.candidate_sets is None:
             self._share_candidates(self.vocabulary, learner, processes)
             self.candidate_sets = read_candidates(folder.candidates, self.vocabulary.names)
-            self.quality = measure(self.candidate_sets, self.vocabulary, self.photos.truth)
+            self.quality = measure(self.candidate_sets, self.vocabulary, self.images.truth)
         device = strategy.root_device
         self.features.prepare(self._feature_groups(), learner, device, self.state.evaluates_support, processes)
 
@@ -312,15 +312,15 @@ class FgvrDataModule(LabelledDataModule):
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Batch]:
         """The photos of the split ``val``, if the data set has one."""
-        return self._evaluation_loader("val") if self.photos.splits.get("val") else []
+        return self._evaluation_loader("val") if self.images.splits.get("val") else []
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """The photos of the evaluated split."""
-        return self._evaluation_loader(self.photos.evaluated_split)
+        return self._evaluation_loader(self.images.evaluated_split)
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """The photos of the evaluated split."""
-        return self._evaluation_loader(self.photos.evaluated_split)
+        return self._evaluation_loader(self.images.evaluated_split)
 
     def _evaluation_loader(self, split: str) -> DataLoader[Batch]:
         return self._loader(self.features.evaluation_batches(split, self._learner()), shuffle=False)
@@ -355,7 +355,7 @@ class FgvrDataModule(LabelledDataModule):
         return loader_processes(self.num_workers, share, batch, dataset.transform, device, here)
 
     def _group(self, name: str) -> Sequence[ImageRecord]:
-        return self.support if name == TRAINING else self.photos.splits.get(name, ())
+        return self.support if name == TRAINING else self.images.splits.get(name, ())
 
     def _feature_groups(self) -> list[str]:
-        return {"fit": [TRAINING, "val"], "validate": ["val"]}.get(self._stage(), [self.photos.evaluated_split])
+        return {"fit": [TRAINING, "val"], "validate": ["val"]}.get(self._stage(), [self.images.evaluated_split])

@@ -84,7 +84,7 @@ def extract_features(
     digests = [record.digest for record in records]
     rows = store.rows(digests, views or 1)
     # what process 0 sees: meanwhile other jobs, too, may store features of these photos
-    missing = [(records[photo], view) for photo, view in processes.agree(_missing(digests, rows))]
+    missing = [(records[image], view) for image, view in processes.agree(_missing(digests, rows))]
     what = "Image features" if views is None else f"Image features of {views} views"
     log.info("%s: %d photos, %d pictures to compute, the others are stored", what, len(records), len(missing))
     if missing:
@@ -120,8 +120,8 @@ def _missing(digests: Sequence[str], rows: NDArray[np.int64]) -> list[tuple[int,
     for number, digest in enumerate(digests):
         first.setdefault(digest, number)
     distinct = list(first.values())
-    photos, views = np.nonzero(rows[:, distinct].T < 0)
-    return [(distinct[photo], view) for photo, view in zip(photos.tolist(), views.tolist(), strict=True)]
+    images, views = np.nonzero(rows[:, distinct].T < 0)
+    return [(distinct[image], view) for image, view in zip(images.tolist(), views.tolist(), strict=True)]
 
 
 @torch.inference_mode()
@@ -254,11 +254,11 @@ class _Pictures(Dataset[Tensor | FgvrError]):
         pixels = []
         for path, views in groupby(self._batches[number], key=lambda picture: picture[0]):
             try:
-                photo = open_image(path)
+                image = open_image(path)
             except UnreadableImageError as error:
                 return FgvrError(f"{str(path)!r} cannot be read any more ({error}). Start the same run again.")
             if self._augmentation is None:
-                pixels.append(self._transform(photo))
+                pixels.append(self._transform(image))
             else:
-                pixels += [self._augmentation.view(photo, digest, view) for _, digest, view in views]
+                pixels += [self._augmentation.view(image, digest, view) for _, digest, view in views]
         return torch.stack(pixels)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_PHOTOS_A_PART = 8192
+_IMAGES_A_PART = 8192
 
 
 class StoredFeatures:
@@ -44,25 +44,25 @@ class StoredFeatures:
         """Views of each photo (V), at least 1."""
         return int(self._rows.shape[0])
 
-    def gather(self, photos: NDArray[np.int64], views: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Features of ``photos`` (indices, shape ``(B,)``) in ``views`` (numbers, shape ``(W,)``): ``(W, B, D)``."""
+    def gather(self, images: NDArray[np.int64], views: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Features of ``images`` (indices, shape ``(B,)``) in ``views`` (numbers, shape ``(W,)``): ``(W, B, D)``."""
         columns = slice(*self._columns)
-        vectors = self._vectors[:, columns][self._rows[views[:, None], photos]].astype(np.float32)
+        vectors = self._vectors[:, columns][self._rows[views[:, None], images]].astype(np.float32)
         vectors /= np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), np.float32(1e-12))
         return vectors
 
-    def select(self, photos: Sequence[int]) -> "StoredFeatures":
+    def select(self, images: Sequence[int]) -> "StoredFeatures":
         """The features of these photos alone, in this order."""
-        return StoredFeatures(self._vectors, self._rows[:, list(photos)], self._columns)
+        return StoredFeatures(self._vectors, self._rows[:, list(images)], self._columns)
 
     def to_numpy(self) -> NDArray[np.float32]:
         """View 0 of all photos in memory, shape ``(N, D)``."""
         features = np.empty((len(self), self._columns[1] - self._columns[0]), dtype=np.float32)
         view = np.zeros(1, dtype=np.int64)
         # in parts, so that there is never a second array of this size
-        for start in range(0, len(self), _PHOTOS_A_PART):
-            photos = np.arange(start, min(start + _PHOTOS_A_PART, len(self)))
-            features[photos] = self.gather(photos, view)[0]
+        for start in range(0, len(self), _IMAGES_A_PART):
+            images = np.arange(start, min(start + _IMAGES_A_PART, len(self)))
+            features[images] = self.gather(images, view)[0]
         return features
 
 

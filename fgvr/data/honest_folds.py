@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fgvr.candidates.base import CandidateStrategy, NamedPhotos
+from fgvr.candidates.base import CandidateStrategy, NamedImages
 from fgvr.records import CandidateSets
 
 log = logging.getLogger(__name__)
@@ -17,7 +17,7 @@ FOLDS = 10
 
 
 def honest_folds(
-    strategy: CandidateStrategy, photos: NamedPhotos, count: int = FOLDS
+    strategy: CandidateStrategy, images: NamedImages, count: int = FOLDS
 ) -> list[tuple[NDArray[np.int64], CandidateSets]]:
     """For each fold of the named photos: their rows, and all candidate sets as they are without the fold's names.
 
@@ -26,21 +26,21 @@ def honest_folds(
 
     Args:
         strategy: How names become candidate sets; built ``count`` times.
-        photos: The support photos.
+        images: The support photos.
         count: How many folds, where there are as many named photos. The smallest fold differs from the largest by one.
 
     Returns:
         Nothing where fewer than two photos have a name.
     """
     order = sorted(
-        (row for row, names in enumerate(photos.labels) if names),
-        key=lambda row: hashlib.sha256(f"fold:{photos.sample_ids[row]}".encode()).digest(),
+        (row for row, names in enumerate(images.labels) if names),
+        key=lambda row: hashlib.sha256(f"fold:{images.sample_ids[row]}".encode()).digest(),
     )
     if len(order) < 2:
         return []
     folds = []
     for rows in np.array_split(np.array(order, dtype=np.int64), min(count, len(order))):
         hidden = set(rows.tolist())
-        labels: Sequence[tuple[int, ...]] = [() if row in hidden else names for row, names in enumerate(photos.labels)]
-        folds.append((np.sort(rows), strategy.build(replace(photos, labels=labels))))
+        labels: Sequence[tuple[int, ...]] = [() if row in hidden else names for row, names in enumerate(images.labels)]
+        folds.append((np.sort(rows), strategy.build(replace(images, labels=labels))))
     return folds

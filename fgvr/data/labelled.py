@@ -18,13 +18,13 @@ from fgvr.cache import default_cache_dir
 from fgvr.data.learner import Learner
 from fgvr.data.run_state import RunState
 from fgvr.datasets.base import ImageDataset
-from fgvr.datasets.photos import Photos, read_photos
+from fgvr.datasets.images import Images, read_images
 from fgvr.descriptions.files import Origin, read_origin
 from fgvr.descriptions.options import DescribeOptions
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import Labeler
 from fgvr.labelling.files import read_labels_file, write_labels
-from fgvr.labelling.photo_labels import PhotoLabels
+from fgvr.labelling.image_labels import ImageLabels
 from fgvr.labelling.plan import LabelPlan, summary
 from fgvr.labelling.requests import Asker
 from fgvr.records import ImageRecord, LabelRecord, Space, Vocabulary
@@ -93,9 +93,9 @@ class LabelledDataModule(LightningDataModule, ABC):
 
     @abstractmethod
     def image_features(
-        self, photos: Sequence[ImageRecord], backbone: Backbone | None = None, space: Space = "joint"
+        self, images: Sequence[ImageRecord], backbone: Backbone | None = None, space: Space = "joint"
     ) -> NDArray[np.float32]:
-        """Image features of ``photos``, for labelers and selections that look at them; L2-normalised, one row each."""
+        """Image features of ``images``, for labelers and selections that look at them; L2-normalised, one row each."""
 
     def begin(self, state: RunState) -> None:
         """Take what the run has to say, before anything is labelled or prepared.
@@ -117,9 +117,9 @@ class LabelledDataModule(LightningDataModule, ABC):
         return read_origin(folder.descriptions) if folder is not None and folder.descriptions.is_file() else None
 
     @cached_property
-    def photos(self) -> Photos:
+    def images(self) -> Images:
         """The photos, read and checked once."""
-        return read_photos(self.dataset, self.cache_dir)
+        return read_images(self.dataset, self.cache_dir)
 
     @cached_property
     def support(self) -> tuple[ImageRecord, ...]:
@@ -128,18 +128,18 @@ class LabelledDataModule(LightningDataModule, ABC):
         Raises:
             FgvrError: There are none.
         """
-        return self.photos.draw_support(self.shots, self.support_size, self.support_seed)
+        return self.images.draw_support(self.shots, self.support_size, self.support_seed)
 
     @cached_property
-    def labels(self) -> PhotoLabels:
+    def labels(self) -> ImageLabels:
         """What the labeler says."""
         known = self.vocabulary is not None or self.class_names != "labels"
-        return PhotoLabels(
+        return ImageLabels(
             self.labeler,
             self.select,
             self.label_store,
             self.max_cost_usd,
-            lambda photos, space: self.image_features(photos, space=space),
+            lambda images, space: self.image_features(images, space=space),
             (lambda: (self.vocabulary or self._given_vocabulary()).names) if known else None,
         )
 
@@ -147,7 +147,7 @@ class LabelledDataModule(LightningDataModule, ABC):
     def asked_groups(self) -> tuple[tuple[ImageRecord, ...], ...]:
         """The photos that the labeler is asked about: chosen support photos and, with ``direct``, evaluated ones."""
         support = self.labels.choose(self.support) if self.state.asks_support else ()
-        evaluated = self.photos.splits[self.photos.evaluated_split] if self.asks_evaluated else ()
+        evaluated = self.images.splits[self.images.evaluated_split] if self.asks_evaluated else ()
         drawn = {record.sample_id for record in support}
         return support, tuple(record for record in evaluated if record.sample_id not in drawn)
 
@@ -177,15 +177,15 @@ class LabelledDataModule(LightningDataModule, ABC):
         self.labels.ask(self.asked_groups, asker)
         return self.read_labels(self.asked)
 
-    def read_labels(self, photos: Sequence[ImageRecord] | None = None) -> list[LabelRecord]:
-        """What the store has for each of ``photos``; ``flag`` is ``"failed"`` where it has nothing.
+    def read_labels(self, images: Sequence[ImageRecord] | None = None) -> list[LabelRecord]:
+        """What the store has for each of ``images``; ``flag`` is ``"failed"`` where it has nothing.
 
         Args:
-            photos: The support photos if not given; those that were not chosen have the flag ``"unasked"``.
+            images: The support photos if not given; those that were not chosen have the flag ``"unasked"``.
         """
-        if photos is None:
+        if images is None:
             return self.labels.read_support(self.support, self.asked_groups)
-        return self.labels.read(photos, self.asked_groups)
+        return self.labels.read(images, self.asked_groups)
 
     @property
     def simulated(self) -> bool:
@@ -243,9 +243,9 @@ class LabelledDataModule(LightningDataModule, ABC):
 
     def _given_vocabulary(self) -> Vocabulary:
         assert self.class_names != "labels", "those are known only after all photos are labelled"
-        return given_vocabulary(self.class_names, self.photos.known_names)
+        return given_vocabulary(self.class_names, self.images.known_names)
 
-    def photo_named(self, text: str) -> str:
+    def image_named(self, text: str) -> str:
         """A sentence that says which photo was given the class name that ``text`` holds; ``""`` if none was."""
         labels = self.read_labels() if self.labeler is not None else []
         for label_record in labels:
@@ -255,7 +255,7 @@ class LabelledDataModule(LightningDataModule, ABC):
 
     def records_of(self, stage: str) -> Sequence[ImageRecord]:
         """The photos that a ``"validate"``, ``"test"`` or ``"predict"`` pass runs on, in the order of its rows."""
-        return self.photos.splits["val" if stage == "validate" else self.photos.evaluated_split]
+        return self.images.splits["val" if stage == "validate" else self.images.evaluated_split]
 
     @property
     def has_labels(self) -> bool:
@@ -271,7 +271,7 @@ class LabelledDataModule(LightningDataModule, ABC):
     def _labels_of_the_run(self) -> list[LabelRecord]:
         """The labels that the run's files were made from, one for each support photo."""
         known = {record.sample_id: record for record in read_labels_file(self._folder().labels)}
-        return [known.get(photo.sample_id, LabelRecord(photo.sample_id, names=())) for photo in self.support]
+        return [known.get(image.sample_id, LabelRecord(image.sample_id, names=())) for image in self.support]
 
     def _stage(self) -> str:
         fn = self._trainer().state.fn

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from fgvr.datasets.split_file import ListedPhoto
+from fgvr.datasets.split_file import ListedImage
 from fgvr.datasets.standard import DatasetInfo, StandardDataset
 
 
@@ -22,7 +22,7 @@ class Caltech101Dataset(StandardDataset):
     info = DatasetInfo(
         title="Caltech101",
         image_folders=("101_ObjectCategories",),
-        photos_from="The command `fgvr data download caltech101 --root FOLDER` gets them.",
+        images_from="The command `fgvr data download caltech101 --root FOLDER` gets them.",
         classes=100,
         split_file="split_zhou_Caltech101.json",
         split_link="https://drive.google.com/file/d/1hyarUivQE36mY6jSomru6Fjd-JzwcCzN/view",
@@ -32,6 +32,6 @@ class Caltech101Dataset(StandardDataset):
     def __init__(self, root: Path, **kwargs: Any) -> None:
         super().__init__(root, official=False, **kwargs)
 
-    def official_list(self) -> list[ListedPhoto]:
+    def official_list(self) -> list[ListedImage]:
         """There is none."""
         return []

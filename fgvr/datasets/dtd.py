@@ -1,6 +1,6 @@
 """The Describable Textures Dataset."""
 
-from fgvr.datasets.split_file import PARTS, ListedPhoto, spaced
+from fgvr.datasets.split_file import PARTS, ListedImage, spaced
 from fgvr.datasets.standard import DatasetInfo, StandardDataset
 
 
@@ -17,7 +17,7 @@ class DtdDataset(StandardDataset):
     info = DatasetInfo(
         title="DTD",
         image_folders=("images", "dtd/images"),
-        photos_from="The command `fgvr data download dtd --root FOLDER` gets them.",
+        images_from="The command `fgvr data download dtd --root FOLDER` gets them.",
         classes=47,
         split_file="split_zhou_DescribableTextures.json",
         split_link="https://drive.google.com/file/d/1u3_QfB467jqHgNXC00UIzbLZRQCg2S7x/view",
@@ -25,10 +25,10 @@ class DtdDataset(StandardDataset):
         official={"train": 1_880, "val": 1_880, "test": 1_880},
     )
 
-    def official_list(self) -> list[ListedPhoto]:
+    def official_list(self) -> list[ListedImage]:
         """See the base class."""
         return [
-            ListedPhoto(part, file, spaced(file.partition("/")[0]))
+            ListedImage(part, file, spaced(file.partition("/")[0]))
             for part in PARTS
             for file in self.own_lines(f"labels/{part}1.txt", f"dtd/labels/{part}1.txt")
         ]

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from fgvr.datasets.split_file import ListedPhoto
+from fgvr.datasets.split_file import ListedImage
 from fgvr.datasets.standard import DatasetInfo, StandardDataset
 
 
@@ -21,7 +21,7 @@ class EurosatDataset(StandardDataset):
     info = DatasetInfo(
         title="EuroSAT",
         image_folders=("2750",),
-        photos_from="The command `fgvr data download eurosat --root FOLDER` gets them.",
+        images_from="The command `fgvr data download eurosat --root FOLDER` gets them.",
         classes=10,
         split_file="split_zhou_EuroSAT.json",
         split_link="https://drive.google.com/file/d/1Ip7yaCWFi0eaOFUGga0lUdVi_DDQth1o/view",
@@ -43,6 +43,6 @@ class EurosatDataset(StandardDataset):
     def __init__(self, root: Path, **kwargs: Any) -> None:
         super().__init__(root, official=False, **kwargs)
 
-    def official_list(self) -> list[ListedPhoto]:
+    def official_list(self) -> list[ListedImage]:
         """There is none."""
         return []

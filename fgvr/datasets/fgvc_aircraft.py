@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from fgvr.datasets.split_file import PARTS, ListedPhoto
+from fgvr.datasets.split_file import PARTS, ListedImage
 from fgvr.datasets.standard import DatasetInfo, StandardDataset
 from fgvr.errors import FgvrError
 
@@ -23,7 +23,7 @@ class FgvcAircraftDataset(StandardDataset):
     info = DatasetInfo(
         title="FGVCAircraft",
         image_folders=("images", "data/images", "fgvc-aircraft-2013b/data/images"),
-        photos_from="The command `fgvr data download fgvc_aircraft --root FOLDER` gets them.",
+        images_from="The command `fgvr data download fgvc_aircraft --root FOLDER` gets them.",
         classes=100,
         counts={"train": 3_334, "val": 3_333, "test": 3_333},
         official={"train": 3_334, "val": 3_333, "test": 3_333},
@@ -32,14 +32,14 @@ class FgvcAircraftDataset(StandardDataset):
     def __init__(self, root: Path, **kwargs: Any) -> None:
         super().__init__(root, split_file=None, official=True, **kwargs)
 
-    def official_list(self) -> list[ListedPhoto]:
+    def official_list(self) -> list[ListedImage]:
         """See the base class."""
-        photos = []
+        images = []
         for part in PARTS:
             name = f"images_variant_{part}.txt"
             for line in self.own_lines(name, f"data/{name}", f"fgvc-aircraft-2013b/data/{name}"):
                 number, _, variant = line.partition(" ")
                 if not variant.strip():
                     raise FgvrError(f"{name}: expected an image number and a variant, found {line[:80]!r}.")
-                photos.append(ListedPhoto(part, f"{number}.jpg", variant.strip()))
-        return photos
+                images.append(ListedImage(part, f"{number}.jpg", variant.strip()))
+        return images

@@ -8,8 +8,8 @@ from tqdm import tqdm
 from fgvr.cache import default_cache_dir
 from fgvr.datasets.base import ImageDataset
 from fgvr.errors import FgvrError
-from fgvr.fieldguide.drawing import DRAWING, Style, draw_photo
-from fgvr.fieldguide.photo import DrawnPhoto, save_photo
+from fgvr.fieldguide.drawing import DRAWING, Style, draw_image
+from fgvr.fieldguide.image import DrawnImage, save_image
 from fgvr.fieldguide.species import Part, Species, draw_guide
 from fgvr.records import ImageRecord
 
@@ -92,6 +92,6 @@ class FieldguideDataset(ImageDataset):
 
     def _draw(self, bird: Species, record: ImageRecord) -> None:
         draw = random.Random(f"{self.seed}:{self.style}:{record.sample_id}")
-        photo = DrawnPhoto(bird, self.species, self.seed, self.part)
+        image = DrawnImage(bird, self.species, self.seed, self.part)
         record.path.parent.mkdir(parents=True, exist_ok=True)
-        save_photo(draw_photo(bird, self.style, draw, self.size), photo, record.path)
+        save_image(draw_image(bird, self.style, draw, self.size), image, record.path)

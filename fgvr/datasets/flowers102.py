@@ -2,7 +2,7 @@
 
 import json
 
-from fgvr.datasets.split_file import ListedPhoto, spaced
+from fgvr.datasets.split_file import ListedImage, spaced
 from fgvr.datasets.standard import DatasetInfo, StandardDataset
 from fgvr.errors import FgvrError
 
@@ -23,7 +23,7 @@ class Flowers102Dataset(StandardDataset):
     info = DatasetInfo(
         title="Flowers102",
         image_folders=("jpg",),
-        photos_from="The command `fgvr data download flowers102 --root FOLDER` gets the photos and the .mat files; "
+        images_from="The command `fgvr data download flowers102 --root FOLDER` gets the photos and the .mat files; "
         "cat_to_name.json is at https://drive.google.com/file/d/1AkcxCXeK_RCGCEC_GvmWxjcjaNhu-at0/view.",
         classes=102,
         split_file="split_zhou_OxfordFlowers.json",
@@ -32,7 +32,7 @@ class Flowers102Dataset(StandardDataset):
         official={"train": 1_020, "val": 1_020, "test": 6_149},
     )
 
-    def official_list(self) -> list[ListedPhoto]:
+    def official_list(self) -> list[ListedImage]:
         """See the base class."""
         from scipy.io import loadmat
 
@@ -43,12 +43,12 @@ class Flowers102Dataset(StandardDataset):
             numbers = loadmat(parts, squeeze_me=True)
             classes = loadmat(labels, squeeze_me=True)["labels"]
             return [
-                ListedPhoto(part, f"image_{number:05d}.jpg", spaced(names[str(classes[number - 1])]))
+                ListedImage(part, f"image_{number:05d}.jpg", spaced(names[str(classes[number - 1])]))
                 for part, key in _PARTS.items()
                 for number in numbers[key].tolist()
             ]
         except (ValueError, KeyError, IndexError, TypeError, NotImplementedError) as error:
             raise FgvrError(
                 f"{names_file}, {parts} or {labels} is not the data set's ({type(error).__name__}: {error}). "
-                f"{self.info.photos_from}"
+                f"{self.info.images_from}"
             ) from None

@@ -2,7 +2,7 @@
 
 import json
 
-from fgvr.datasets.split_file import ListedPhoto, spaced
+from fgvr.datasets.split_file import ListedImage, spaced
 from fgvr.datasets.standard import DatasetInfo, StandardDataset
 from fgvr.errors import FgvrError
 
@@ -21,7 +21,7 @@ class Food101Dataset(StandardDataset):
     info = DatasetInfo(
         title="Food101",
         image_folders=("images",),
-        photos_from="The command `fgvr data download food101 --root FOLDER` gets them.",
+        images_from="The command `fgvr data download food101 --root FOLDER` gets them.",
         classes=101,
         split_file="split_zhou_Food101.json",
         split_link="https://drive.google.com/file/d/1QK0tGi096I0Ba6kggatX1ee6dJFIcEJl/view",
@@ -29,18 +29,18 @@ class Food101Dataset(StandardDataset):
         official={"train": 75_750, "test": 25_250},
     )
 
-    def official_list(self) -> list[ListedPhoto]:
+    def official_list(self) -> list[ListedImage]:
         """See the base class."""
-        photos = []
+        images = []
         for part in ("train", "test"):
             path = self.own_file(f"meta/{part}.json")
             try:
                 files = json.loads(path.read_text(encoding="utf-8"))
-                photos += [
-                    ListedPhoto(part, f"{file}.jpg", spaced(name)) for name, listed in files.items() for file in listed
+                images += [
+                    ListedImage(part, f"{file}.jpg", spaced(name)) for name, listed in files.items() for file in listed
                 ]
             except (ValueError, AttributeError, TypeError) as error:
                 raise FgvrError(
-                    f"{path}: expected a JSON object of class names and their photos ({error}). {self.info.photos_from}"
+                    f"{path}: expected a JSON object of class names and their photos ({error}). {self.info.images_from}"
                 ) from None
-        return photos
+        return images

@@ -1,6 +1,6 @@
 """Oxford-IIIT Pets."""
 
-from fgvr.datasets.split_file import ListedPhoto, spaced
+from fgvr.datasets.split_file import ListedImage, spaced
 from fgvr.datasets.standard import DatasetInfo, StandardDataset
 from fgvr.errors import FgvrError
 
@@ -19,7 +19,7 @@ class OxfordPetsDataset(StandardDataset):
     info = DatasetInfo(
         title="OxfordPets",
         image_folders=("images",),
-        photos_from="The command `fgvr data download oxford_pets --root FOLDER` gets them.",
+        images_from="The command `fgvr data download oxford_pets --root FOLDER` gets them.",
         classes=37,
         split_file="split_zhou_OxfordPets.json",
         split_link="https://drive.google.com/file/d/1501r8Ber4nNKvmlFVQZ8SeUHTcdTTEqs/view",
@@ -27,10 +27,10 @@ class OxfordPetsDataset(StandardDataset):
         official={"train": 3_680, "test": 3_669},
     )
 
-    def official_list(self) -> list[ListedPhoto]:
+    def official_list(self) -> list[ListedImage]:
         """See the base class."""
         return [
-            ListedPhoto(part, f"{image}.jpg", _breed(image))
+            ListedImage(part, f"{image}.jpg", _breed(image))
             for part, name in (("train", "trainval"), ("test", "test"))
             for image in (line.split()[0] for line in self.own_lines(f"annotations/{name}.txt"))
         ]

@@ -14,7 +14,7 @@ from fgvr.errors import FgvrError
 from fgvr.images import UnreadableImageError, open_image
 from fgvr.records import ImageRecord
 
-_PHOTOS_A_COMMIT = 500
+_IMAGES_A_COMMIT = 500
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ def scan(records: Sequence[ImageRecord], cache_dir: Path, progress: bool = True)
         ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,
         tqdm(total=len(new), desc="Reading photos", unit="photo", disable=not progress or not new) as bar,
     ):
-        for start in range(0, len(new), _PHOTOS_A_COMMIT):
-            part = new[start : start + _PHOTOS_A_COMMIT]
+        for start in range(0, len(new), _IMAGES_A_COMMIT):
+            part = new[start : start + _IMAGES_A_COMMIT]
             found: dict[str, str] = {}
             for record, (digest, problem) in zip(part, pool.map(_examine, (r.path for r in part)), strict=True):
                 if problem:

@@ -14,7 +14,7 @@ _NOT_PLAIN = frozenset(("", ".", ".."))
 
 
 @dataclass(frozen=True, slots=True)
-class ListedPhoto:
+class ListedImage:
     """One line of a list of photos.
 
     Attributes:
@@ -39,7 +39,7 @@ class ListedPhoto:
         return ""
 
 
-def read_split_file(path: Path) -> list[ListedPhoto]:
+def read_split_file(path: Path) -> list[ListedImage]:
     """Read one of CoOp's split files.
 
     It is a JSON object with the keys ``train``, ``val`` and ``test``; each holds a list of
@@ -59,7 +59,7 @@ def read_split_file(path: Path) -> list[ListedPhoto]:
         raise FgvrError(f"{path}: not a split file ({error}); download the file again.") from None
     if not isinstance(content, dict) or not all(isinstance(content.get(part), list) for part in PARTS):
         raise FgvrError(f"{path}: expected a JSON object with the lists 'train', 'val' and 'test'.")
-    return [_photo(path, part, number, entry) for part in PARTS for number, entry in enumerate(content[part])]
+    return [_image(path, part, number, entry) for part in PARTS for number, entry in enumerate(content[part])]
 
 
 @cache
@@ -73,12 +73,12 @@ def spaced(name: str) -> str:
     return " ".join(name.replace("_", " ").split())
 
 
-def _photo(path: Path, part: str, number: int, entry: Any) -> ListedPhoto:
+def _image(path: Path, part: str, number: int, entry: Any) -> ListedImage:
     match entry:
         case [str(file), int(), str(name)] if spaced(name):
-            photo = ListedPhoto(part, file.replace("\\", "/"), spaced(name))
-            if photo.problem:
-                raise FgvrError(f"{path}, {part}[{number}]: {file!r} {photo.problem}.")
-            return photo
+            image = ListedImage(part, file.replace("\\", "/"), spaced(name))
+            if image.problem:
+                raise FgvrError(f"{path}, {part}[{number}]: {file!r} {image.problem}.")
+            return image
     found = type(entry).__name__ if isinstance(entry, dict) else json.dumps(entry)[:80]
     raise FgvrError(f"{path}, {part}[{number}]: expected [path, class number, class name], found {found}.")

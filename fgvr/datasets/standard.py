@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from fgvr.datasets.base import ImageDataset
-from fgvr.datasets.split_file import PARTS, ListedPhoto, read_split_file
+from fgvr.datasets.split_file import PARTS, ListedImage, read_split_file
 from fgvr.errors import FgvrError
 from fgvr.records import ImageRecord
 from fgvr.tables import decode_utf8
@@ -21,7 +21,7 @@ class DatasetInfo:
     Attributes:
         title: Its heading in CoOp's DATASETS.md, which has links to all files.
         image_folders: Folders below the root in which the photos may be: CoOp's first, then torchvision's.
-        photos_from: Where the photos are from, and what to put where.
+        images_from: Where the photos are from, and what to put where.
         classes: Number of classes.
         split_file: Usual name of CoOp's split file; ``""`` if there is none.
         split_link: Where CoOp's page leads for it.
@@ -32,7 +32,7 @@ class DatasetInfo:
 
     title: str
     image_folders: tuple[str, ...]
-    photos_from: str
+    images_from: str
     classes: int
     counts: Mapping[str, int]
     split_file: str = ""
@@ -72,7 +72,7 @@ class StandardDataset(ImageDataset):
         self.train_and_val = train_and_val
         self.official = official
 
-    def listed(self) -> list[ListedPhoto]:
+    def listed(self) -> list[ListedImage]:
         """The photos of all parts, read from the lists.
 
         Raises:
@@ -81,7 +81,7 @@ class StandardDataset(ImageDataset):
         return self.official_list() if self.official else self.split_list()
 
     @abstractmethod
-    def official_list(self) -> list[ListedPhoto]:
+    def official_list(self) -> list[ListedImage]:
         """The photos of the data set's own lists, where it has such lists."""
 
     def records(self) -> list[ImageRecord]:
@@ -93,19 +93,19 @@ class StandardDataset(ImageDataset):
         """
         self.require_root()
         listed = self.listed()
-        for photo in listed:
-            if photo.problem:
+        for image in listed:
+            if image.problem:
                 raise FgvrError(
-                    f"The lists of {str(self.root)!r} name {photo.file!r} in {photo.part}, which {photo.problem}. "
+                    f"The lists of {str(self.root)!r} name {image.file!r} in {image.part}, which {image.problem}. "
                     "Download the lists again."
                 )
-        counts = Counter(photo.file for photo in listed)
-        twice = [photo for photo in listed if counts[photo.file] > 1]
+        counts = Counter(image.file for image in listed)
+        twice = [image for image in listed if counts[image.file] > 1]
         if twice:
             file = twice[0].file
-            parts = " and ".join(photo.part for photo in twice if photo.file == file)
+            parts = " and ".join(image.part for image in twice if image.file == file)
             raise FgvrError(
-                f"The lists of {str(self.root)!r} name {len({photo.file for photo in twice})} photos more than once; "
+                f"The lists of {str(self.root)!r} name {len({image.file for image in twice})} photos more than once; "
                 f"the first is {file!r}, in {parts}. Download the lists again, or delete one of the entries."
             )
         folder = self.image_folder()
@@ -113,12 +113,12 @@ class StandardDataset(ImageDataset):
         prefix = self.info.image_folders[0]
         records = [
             ImageRecord(
-                f"{prefix}/{photo.file}" if prefix else photo.file,
-                folder / photo.file,
-                self._split(photo.part),
-                true_name=photo.class_name,
+                f"{prefix}/{image.file}" if prefix else image.file,
+                folder / image.file,
+                self._split(image.part),
+                true_name=image.class_name,
             )
-            for photo in listed
+            for image in listed
         ]
         return sorted(records, key=lambda record: record.sample_id)
 
@@ -133,7 +133,7 @@ class StandardDataset(ImageDataset):
                 return self.root / name
         raise FgvrError(
             f"There are no photos of {self.info.title} in {str(self.root)!r}: expected the folder "
-            f"{self.info.image_folders[0]!r} in it. {self.info.photos_from} If they are elsewhere, "
+            f"{self.info.image_folders[0]!r} in it. {self.info.images_from} If they are elsewhere, "
             "set data.dataset.root to that folder."
         )
 
@@ -144,7 +144,7 @@ class StandardDataset(ImageDataset):
             counts[self._split(part)] += count
         return dict(counts)
 
-    def split_list(self) -> list[ListedPhoto]:
+    def split_list(self) -> list[ListedImage]:
         """The photos of CoOp's split file.
 
         Raises:
@@ -180,7 +180,7 @@ class StandardDataset(ImageDataset):
             if (self.root / name).is_file():
                 return self.root / name
         raise FgvrError(
-            f"There is no {str(self.root / names[0])!r}, a list of {self.info.title}. {self.info.photos_from}"
+            f"There is no {str(self.root / names[0])!r}, a list of {self.info.title}. {self.info.images_from}"
         )
 
     def own_lines(self, *names: str) -> list[str]:

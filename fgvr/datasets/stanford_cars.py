@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fgvr.datasets.split_file import ListedPhoto
+from fgvr.datasets.split_file import ListedImage
 from fgvr.datasets.standard import DatasetInfo, StandardDataset
 from fgvr.errors import FgvrError
 
@@ -26,7 +26,7 @@ class StanfordCarsDataset(StandardDataset):
     info = DatasetInfo(
         title="StanfordCars",
         image_folders=("",),
-        photos_from="Their site has been gone since 2023, and torchvision downloads them no more. Copies are named in "
+        images_from="Their site has been gone since 2023, and torchvision downloads them no more. Copies are named in "
         "https://github.com/pytorch/vision/issues/7545; in the data set's folder, the photos go into "
         "'cars_train' and 'cars_test', the devkit into 'devkit', and cars_test_annos_withlabels.mat beside them.",
         classes=196,
@@ -36,7 +36,7 @@ class StanfordCarsDataset(StandardDataset):
         official={"train": 8_144, "test": 8_041},
     )
 
-    def official_list(self) -> list[ListedPhoto]:
+    def official_list(self) -> list[ListedImage]:
         """See the base class."""
         names = [_year_first(str(name)) for name in self._matrix("devkit/cars_meta.mat", "class_names")]
         listed = []
@@ -46,9 +46,9 @@ class StanfordCarsDataset(StandardDataset):
                 if not 1 <= number <= len(names):
                     raise FgvrError(
                         f"{self.own_file(file)}: the class of {str(row['fname'])!r} is {number}; expected 1 to "
-                        f"{len(names)}, as in devkit/cars_meta.mat. {self.info.photos_from}"
+                        f"{len(names)}, as in devkit/cars_meta.mat. {self.info.images_from}"
                     )
-                listed.append(ListedPhoto(part, f"{folder}/{row['fname']}", names[number - 1]))
+                listed.append(ListedImage(part, f"{folder}/{row['fname']}", names[number - 1]))
         return listed
 
     def _matrix(self, file: str, key: str) -> Any:
@@ -60,7 +60,7 @@ class StanfordCarsDataset(StandardDataset):
         except (ValueError, KeyError, NotImplementedError) as error:
             raise FgvrError(
                 f"{path}: expected a MATLAB file with {key!r} ({type(error).__name__}: {error}). "
-                f"{self.info.photos_from}"
+                f"{self.info.images_from}"
             ) from None
 
 

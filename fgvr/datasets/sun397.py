@@ -2,7 +2,7 @@
 
 from pathlib import PurePosixPath
 
-from fgvr.datasets.split_file import ListedPhoto, spaced
+from fgvr.datasets.split_file import ListedImage, spaced
 from fgvr.datasets.standard import DatasetInfo, StandardDataset
 
 
@@ -21,7 +21,7 @@ class Sun397Dataset(StandardDataset):
     info = DatasetInfo(
         title="SUN397",
         image_folders=("SUN397",),
-        photos_from="The links of their site lead nowhere (https://github.com/pytorch/vision/issues/9348). If you have "
+        images_from="The links of their site lead nowhere (https://github.com/pytorch/vision/issues/9348). If you have "
         "SUN397.tar.gz (37 GB) and Partitions.zip, unpack both into the data set's folder.",
         classes=397,
         split_file="split_zhou_SUN397.json",
@@ -30,10 +30,10 @@ class Sun397Dataset(StandardDataset):
         official={"train": 19_850, "test": 19_850},
     )
 
-    def official_list(self) -> list[ListedPhoto]:
+    def official_list(self) -> list[ListedImage]:
         """See the base class."""
         return [
-            ListedPhoto(part, file, _scene(file))
+            ListedImage(part, file, _scene(file))
             for part, name in (("train", "Training_01.txt"), ("test", "Testing_01.txt"))
             for file in (line.lstrip("/") for line in self.own_lines(name))
         ]

@@ -3,7 +3,7 @@
 import re
 from pathlib import PurePosixPath
 
-from fgvr.datasets.split_file import ListedPhoto, spaced
+from fgvr.datasets.split_file import ListedImage, spaced
 from fgvr.datasets.standard import DatasetInfo, StandardDataset
 
 
@@ -22,7 +22,7 @@ class Ucf101Dataset(StandardDataset):
     info = DatasetInfo(
         title="UCF101",
         image_folders=("UCF-101-midframes",),
-        photos_from="Get UCF-101-midframes.zip from "
+        images_from="Get UCF-101-midframes.zip from "
         "https://drive.google.com/file/d/10Jqome3vtUA2keJkNanAiFpgbyC9Hc2O/view and unpack it into the data "
         "set's folder; torchvision has the videos only.",
         classes=101,
@@ -32,7 +32,7 @@ class Ucf101Dataset(StandardDataset):
         official={"train": 9_537, "test": 3_783},
     )
 
-    def official_list(self) -> list[ListedPhoto]:
+    def official_list(self) -> list[ListedImage]:
         """See the base class."""
         return [
             _frame(part, PurePosixPath(line.split()[0]))
@@ -41,7 +41,7 @@ class Ucf101Dataset(StandardDataset):
         ]
 
 
-def _frame(part: str, video: PurePosixPath) -> ListedPhoto:
+def _frame(part: str, video: PurePosixPath) -> ListedImage:
     """The frame of ``ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi``, in the folder that CoOp's archive has for it."""
     action = "_".join(re.findall("[A-Z][^A-Z]*", video.parent.name))
-    return ListedPhoto(part, f"{action}/{video.stem}.jpg", spaced(action))
+    return ListedImage(part, f"{action}/{video.stem}.jpg", spaced(action))

@@ -43,7 +43,7 @@ class Descriptions:
     Args:
         options: What is described, and by whom.
         labeler: The labeler of the run, which describes where the options name neither a labeler nor a file.
-        photos: The support photos, with digests.
+        images: The support photos, with digests.
         class_names: Names in class-index order.
         pseudo_labels: Gives the class index of each photo, shape ``(N,)``; called only where groups are drawn or a hint
             is given. See :func:`~fgvr.descriptions.pseudo_labels.zero_shot_labels`.
@@ -56,7 +56,7 @@ class Descriptions:
         self,
         options: DescribeOptions,
         labeler: Labeler | None,
-        photos: Sequence[ImageRecord],
+        images: Sequence[ImageRecord],
         class_names: Sequence[str],
         pseudo_labels: Callable[[], NDArray[np.int64]],
         store: Path,
@@ -65,7 +65,7 @@ class Descriptions:
     ) -> None:
         self.options = options
         self.labeler = labeler
-        self.photos = photos
+        self.images = images
         self.class_names = class_names
         self.store = store
         self.max_cost_usd = max_cost_usd
@@ -83,7 +83,7 @@ class Descriptions:
             return []
         wanted = {"image": self.options.images, "group": self.options.groups}
         read = [each for each in read_descriptions(Path(self.options.file)) if wanted[each.kind]]
-        return matched(read, [photo.sample_id for photo in self.photos], self.class_names)
+        return matched(read, [image.sample_id for image in self.images], self.class_names)
 
     @cached_property
     def parts(self) -> tuple[DescriptionPart, ...]:
@@ -236,7 +236,7 @@ class Descriptions:
         summary = DescriptionSummary(
             counts=counts,
             missing=DescriptionTexts(descriptions).missing(
-                [photo.sample_id for photo in self.photos] if self.options.images else [],
+                [image.sample_id for image in self.images] if self.options.images else [],
                 list(self.class_names) if self.options.groups else [],
             ),
             cost_usd=cost_usd,
@@ -246,19 +246,19 @@ class Descriptions:
         return ReadDescriptions(descriptions, summary)
 
     def _sorted_images(self, descriptions: Iterable[Description]) -> list[Description]:
-        by_photo = {each.sample_id: each for each in descriptions}
-        return [by_photo[photo.sample_id] for photo in self.photos if photo.sample_id in by_photo]
+        by_image = {each.sample_id: each for each in descriptions}
+        return [by_image[image.sample_id] for image in self.images if image.sample_id in by_image]
 
     def _image_part(self) -> DescriptionPart:
         options = self.options
         task = DescribeImageTask(options.domain, with_hint=options.hint)
         labeler = self._describer(options.labeler, task, options.image_prompt)
-        hints: list[str | None] = [None] * len(self.photos)
+        hints: list[str | None] = [None] * len(self.images)
         if options.hint and options.image_prompt is None:
             hints = [self.class_names[label] for label in self._class_of_each]
         prompts = {hint: options.image_prompt or task.prompt(hint) for hint in set(hints)}
         requests = [
-            LabelRequest(without_truth(photo), prompts[hint]) for photo, hint in zip(self.photos, hints, strict=True)
+            LabelRequest(without_truth(image), prompts[hint]) for image, hint in zip(self.images, hints, strict=True)
         ]
         return DescriptionPart("image", labeler, task, tuple(requests))
 
@@ -275,16 +275,16 @@ class Descriptions:
         prompt = options.group_prompt or task.prompt()
         size, per_class = options.group_size, options.groups_per_class
         if options.right_in_group is None:
-            groups = draw_groups(self.photos, self._class_of_each, size, per_class, options.seed)
+            groups = draw_groups(self.images, self._class_of_each, size, per_class, options.seed)
         else:
             assert self._true_labels is not None, "an oracle needs them"
             truth = self._true_labels()
             groups = draw_groups_by_truth(
-                self.photos, self._class_of_each, truth, size, options.right_in_group, per_class, options.seed
+                self.images, self._class_of_each, truth, size, options.right_in_group, per_class, options.seed
             )
         requests = []
         for group in groups:
-            first, *others = map(without_truth, group.photos)
+            first, *others = map(without_truth, group.images)
             requests.append(LabelRequest(first, prompt, others=tuple(others)))
         names = tuple(self.class_names[group.label] for group in groups)
         return DescriptionPart("group", labeler, task, tuple(requests), names)
@@ -313,8 +313,8 @@ class Descriptions:
     @cached_property
     def _class_of_each(self) -> NDArray[np.int64]:
         labels = self._pseudo_labels()
-        if len(labels) != len(self.photos):
-            raise ValueError(f"{len(labels)} pseudo-labels for {len(self.photos)} photos.")
+        if len(labels) != len(self.images):
+            raise ValueError(f"{len(labels)} pseudo-labels for {len(self.images)} photos.")
         return labels
 
     def _check(self, part: DescriptionPart) -> None:

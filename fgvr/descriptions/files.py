@@ -30,7 +30,7 @@ _SCHEMA = pa.schema(
 )
 _METADATA = b"fgvr"
 _TEXT = ("text", "description")
-_PHOTO = ("sample_id", "file")
+_IMAGE = ("sample_id", "file")
 _MAX_LENGTH = 1000  # as of a model's reply
 _COLUMNS = (
     "a column 'text' or 'description', and 'sample_id' (or 'file') for photos, 'class_name' for groups, or both with a "
@@ -128,12 +128,12 @@ def _description(row: Mapping[str, Any], place: str) -> Description | None:
     """The description of a row; ``None`` where it has no text."""
     given = {key: value for key, value in row.items() if value is not None and value != ""}
     text = _cell(given, _TEXT, place)
-    photo, class_name = _cell(given, _PHOTO, place), _cell(given, ("class_name",), place)
-    kind = _cell(given, ("kind",), place) or ("image" if photo else "group")
+    image, class_name = _cell(given, _IMAGE, place), _cell(given, ("class_name",), place)
+    kind = _cell(given, ("kind",), place) or ("image" if image else "group")
     members = given.get("members", [])
     if kind not in ("image", "group"):
         raise FgvrError(f"{place}: kind is {kind!r}; expected image or group.")
-    if not (photo if kind == "image" else class_name):
+    if not (image if kind == "image" else class_name):
         raise FgvrError(f"{place}: it does not say what it is about; expected {_COLUMNS}.")
     if not isinstance(members, list) or not all(isinstance(member, str) for member in members):
         raise FgvrError(f"{place}: members is {str(members)[:60]!r}; expected a list of photos.")
@@ -144,7 +144,7 @@ def _description(row: Mapping[str, Any], place: str) -> Description | None:
     if not text:
         return None
     if kind == "image":
-        return Description("image", text, sample_id=posix_path(photo))
+        return Description("image", text, sample_id=posix_path(image))
     return Description("group", text, class_name=encodable(class_name), members=tuple(members))
 
 
@@ -192,12 +192,12 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     except (pa.ArrowException, OSError) as error:
         raise FgvrError(f"{str(path)!r} is not a Parquet file, or is damaged: {error}") from error
     _check_columns(table.column_names, path)
-    known = [name for name in table.column_names if name in {*_SCHEMA.names, *_TEXT, *_PHOTO}]
+    known = [name for name in table.column_names if name in {*_SCHEMA.names, *_TEXT, *_IMAGE}]
     for number, row in enumerate(table.select(known).to_pylist()):
         yield f"{path}, row {number}", row
 
 
 def _check_columns(header: Iterable[str], place: Path | str) -> None:
     there = set(header)
-    if not there.intersection(_TEXT) or not there.intersection((*_PHOTO, "class_name")):
+    if not there.intersection(_TEXT) or not there.intersection((*_IMAGE, "class_name")):
         raise FgvrError(f"{place}: the columns are {', '.join(sorted(there)) or 'none'}; expected {_COLUMNS}.")

@@ -15,21 +15,21 @@ _DRAWS = 4  # for each group by true names, until no other one is looked for: fe
 
 
 @dataclass(frozen=True, slots=True)
-class PhotoGroup:
+class ImageGroup:
     """Photos that are shown together.
 
     Attributes:
         label: Class index of their pseudo-label.
-        photos: In the order in which they are shown.
+        images: In the order in which they are shown.
     """
 
     label: int
-    photos: tuple[ImageRecord, ...]
+    images: tuple[ImageRecord, ...]
 
 
 def draw_groups(
-    photos: Sequence[ImageRecord], labels: NDArray[np.int64], size: int, per_class: int, seed: int
-) -> list[PhotoGroup]:
+    images: Sequence[ImageRecord], labels: NDArray[np.int64], size: int, per_class: int, seed: int
+) -> list[ImageGroup]:
     """Draw groups of photos with the same pseudo-label.
 
     No photo is twice in a group (copies of a file are one photo), and no two groups hold the same photos, so that
@@ -44,7 +44,7 @@ def draw_groups(
     the descriptions of all others.
 
     Args:
-        photos: The photos, with digests.
+        images: The photos, with digests.
         labels: Class index of each, shape ``(N,)``.
         size: Photos in a group.
         per_class: Groups of a class, or as many as there are different ones.
@@ -55,38 +55,38 @@ def draw_groups(
 
     Example:
         >>> from pathlib import Path
-        >>> photos = [ImageRecord(name, Path(name), "support", digest=name) for name in "abcdefgh"]
-        >>> groups = draw_groups(photos, np.array([0, 0, 0, 0, 2, 2, 2, 2]), size=2, per_class=2, seed=0)
-        >>> [(group.label, len(group.photos)) for group in groups]
+        >>> images = [ImageRecord(name, Path(name), "support", digest=name) for name in "abcdefgh"]
+        >>> groups = draw_groups(images, np.array([0, 0, 0, 0, 2, 2, 2, 2]), size=2, per_class=2, seed=0)
+        >>> [(group.label, len(group.images)) for group in groups]
         [(0, 2), (0, 2), (2, 2), (2, 2)]
     """
-    if not len(photos):
+    if not len(images):
         return []
     order = np.argsort(labels, kind="stable")
     starts = np.flatnonzero(np.diff(labels[order], prepend=-1))
     return [
-        PhotoGroup(int(labels[rows[0]]), members)
+        ImageGroup(int(labels[rows[0]]), members)
         for rows in np.split(order, starts[1:])
-        for members in _deal([photos[row] for row in rows], size, per_class, seed)
+        for members in _deal([images[row] for row in rows], size, per_class, seed)
     ]
 
 
 def draw_groups_by_truth(
-    photos: Sequence[ImageRecord],
+    images: Sequence[ImageRecord],
     labels: NDArray[np.int64],
     truth: NDArray[np.int64],
     size: int,
     right: int,
     per_class: int,
     seed: int,
-) -> list[PhotoGroup]:
+) -> list[ImageGroup]:
     """Draw groups of which so many photos are of the class and the others are not: an oracle, LatteCLIP's table 4.
 
     Which wrong photos the paper shows is not said. Here they are photos with the class as their pseudo-label as long as
     there are some, because those are what a group may have by mistake, and any others then.
 
     Args:
-        photos: The photos, with digests; copies of a file are one photo.
+        images: The photos, with digests; copies of a file are one photo.
         labels: Class index of the pseudo-label of each, shape ``(N,)``.
         truth: Class index of each by its true name, shape ``(N,)``; -1 where it has none, or one of no class:
             such photos are wrong in every group.
@@ -98,11 +98,11 @@ def draw_groups_by_truth(
     Returns:
         By rising class index; a class with fewer than ``right`` photos, or too few others, has none.
     """
-    rows = np.array(sorted({photo.digest: row for row, photo in enumerate(photos)}.values()), np.int64)
-    keys = np.array([_number(f"{seed}:{photos[row].digest}") for row in rows], np.uint64)
-    groups: list[PhotoGroup] = []
+    rows = np.array(sorted({image.digest: row for row, image in enumerate(images)}.values()), np.int64)
+    keys = np.array([_number(f"{seed}:{images[row].digest}") for row in rows], np.uint64)
+    groups: list[ImageGroup] = []
     for label in np.unique(truth[truth >= 0]).tolist():
-        found: dict[frozenset[int], PhotoGroup] = {}
+        found: dict[frozenset[int], ImageGroup] = {}
         for number in range(_DRAWS * per_class):
             if len(found) == per_class:
                 break
@@ -111,16 +111,16 @@ def draw_groups_by_truth(
             others = others[np.argsort(labels[others] != label, kind="stable")]
             drawn = frozenset([*mine[:right].tolist(), *others[: size - right].tolist()])
             if len(drawn) == size:
-                members = tuple(photos[row] for row in order.tolist() if row in drawn)
-                found.setdefault(drawn, PhotoGroup(label, members))
+                members = tuple(images[row] for row in order.tolist() if row in drawn)
+                found.setdefault(drawn, ImageGroup(label, members))
         groups += found.values()
     return groups
 
 
-def _deal(photos: Sequence[ImageRecord], size: int, wanted: int, seed: int) -> list[tuple[ImageRecord, ...]]:
+def _deal(images: Sequence[ImageRecord], size: int, wanted: int, seed: int) -> list[tuple[ImageRecord, ...]]:
     by_digest: dict[str, ImageRecord] = {}
-    for photo in sorted(photos, key=lambda photo: photo.sample_id):
-        by_digest.setdefault(photo.digest, photo)
+    for image in sorted(images, key=lambda image: image.sample_id):
+        by_digest.setdefault(image.digest, image)
     digests = sorted(by_digest)
     keys = np.array([_number(f"{seed}:{digest}") for digest in digests], np.uint64)
     size = min(size, len(digests))

@@ -55,9 +55,9 @@ class DescriptionTexts:
             sample_ids: Photos that should have one.
             class_names: Classes that should have one.
         """
-        photos = [sample_id for sample_id in sample_ids if sample_id not in self._images]
+        images = [sample_id for sample_id in sample_ids if sample_id not in self._images]
         classes = [name for name in class_names if name not in self._groups]
-        parts = [_some(photos, len(sample_ids), "photos"), _some(classes, len(class_names), "classes")]
+        parts = [_some(images, len(sample_ids), "photos"), _some(classes, len(class_names), "classes")]
         said = "; ".join(part for part in parts if part)
         return f"No description of {said}." if said else ""
 
@@ -73,24 +73,24 @@ def matched(
         sample_ids: The run's photos.
         class_names: The run's classes.
     """
-    photos, names = set(sample_ids), {fold_name(name): name for name in class_names}
-    counts = Counter(PurePosixPath(sample_id).name for sample_id in photos)
-    by_file = {name: sample_id for sample_id in photos if counts[name := PurePosixPath(sample_id).name] == 1}
+    images, names = set(sample_ids), {fold_name(name): name for name in class_names}
+    counts = Counter(PurePosixPath(sample_id).name for sample_id in images)
+    by_file = {name: sample_id for sample_id in images if counts[name := PurePosixPath(sample_id).name] == 1}
     kept: list[Description] = []
-    unknown_photos: dict[str, None] = {}
+    unknown_images: dict[str, None] = {}
     unknown_classes: dict[str, None] = {}
     for each in descriptions:
         if each.kind == "image":
             sample_id = each.sample_id or ""
-            if sample_id in photos or sample_id in by_file:
-                kept.append(replace(each, sample_id=sample_id if sample_id in photos else by_file[sample_id]))
+            if sample_id in images or sample_id in by_file:
+                kept.append(replace(each, sample_id=sample_id if sample_id in images else by_file[sample_id]))
             else:
-                unknown_photos[sample_id] = None
+                unknown_images[sample_id] = None
         elif (key := fold_name(each.class_name or "")) in names:
             kept.append(replace(each, class_name=names[key]))
         else:
             unknown_classes[each.class_name or ""] = None
-    for unknown, what in ((unknown_photos, "photos"), (unknown_classes, "classes")):
+    for unknown, what in ((unknown_images, "photos"), (unknown_classes, "classes")):
         if unknown:
             log.warning("Descriptions are left out of %s that this run does not have", _some([*unknown], None, what))
     return kept

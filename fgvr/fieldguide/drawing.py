@@ -71,7 +71,7 @@ _SHAPES = {
 }
 
 
-def draw_photo(species: Species, style: Style, draw: random.Random, size: int = 64) -> Image.Image:
+def draw_image(species: Species, style: Style, draw: random.Random, size: int = 64) -> Image.Image:
     """A photo of one bird.
 
     Args:
@@ -86,13 +86,13 @@ def draw_photo(species: Species, style: Style, draw: random.Random, size: int = 
     """
     canvas = size * _SCALE
     if style == "plate":
-        photo = Image.new("RGB", (canvas, canvas), _paper(draw))
-        paint_bird(photo, species, PLATE_POSE, draw)
-        return photo.resize((size, size), Image.Resampling.BOX)
-    photo = _thicket(canvas, draw)
-    paint_bird(photo, species, FIELD_POSE, draw)
-    _leaves(photo, draw, count=draw.randint(0, 3), longest=0.13)
-    return exposed(photo.resize((size, size), Image.Resampling.BOX), draw, EVENING)
+        image = Image.new("RGB", (canvas, canvas), _paper(draw))
+        paint_bird(image, species, PLATE_POSE, draw)
+        return image.resize((size, size), Image.Resampling.BOX)
+    image = _thicket(canvas, draw)
+    paint_bird(image, species, FIELD_POSE, draw)
+    _leaves(image, draw, count=draw.randint(0, 3), longest=0.13)
+    return exposed(image.resize((size, size), Image.Resampling.BOX), draw, EVENING)
 
 
 def paint_bird(image: Image.Image, species: Species, pose: Pose, draw: random.Random) -> None:

@@ -131,14 +131,14 @@ def first_classes(labels: Sequence[Sequence[LabelRecord | None]]) -> NDArray[np.
         labels: A list for each labeler, with one entry per photo.
 
     Returns:
-        Shape ``(labelers, photos)``; -1 where there is no name.
+        Shape ``(labelers, images)``; -1 where there is no name.
     """
     firsts = [[_first_name(label) for label in column] for column in labels]
     named = [label for column in firsts for label in column if label is not None]
     numbers = np.full((len(labels), len(labels[0])), -1, dtype=np.int64)
     if named:
         vocabulary = build_vocabulary(named)
-        places = [(row, photo) for row, column in enumerate(firsts) for photo, label in enumerate(column) if label]
+        places = [(row, image) for row, column in enumerate(firsts) for image, label in enumerate(column) if label]
         numbers[tuple(np.array(places).T)] = [indices[0] for indices in labels_as_indices(named, vocabulary)]
     return numbers
 

@@ -6,7 +6,7 @@ from copy import copy
 from typing import Any, ClassVar, Self
 
 from fgvr.errors import FgvrError
-from fgvr.fieldguide.photo import DrawnPhoto, read_photo
+from fgvr.fieldguide.image import DrawnImage, read_image
 from fgvr.fieldguide.species import Species
 from fgvr.fieldguide.words import in_common, noticed, words_for
 from fgvr.labelers.base import Labeler
@@ -149,15 +149,15 @@ class FieldguideLabeler(Labeler):
     def ask(self, requests: Sequence[LabelRequest]) -> Iterator[Reply]:
         """Yield a reply for each request, in their order, at once."""
         for request in requests:
-            photos = [read_photo(image.path) for image in request.images]
-            if None in photos:
+            images = [read_image(image.path) for image in request.images]
+            if None in images:
                 yield Reply(
                     request,
-                    error=f"{request.images[photos.index(None)].sample_id!r} is not a photo of the data set "
+                    error=f"{request.images[images.index(None)].sample_id!r} is not a photo of the data set "
                     "'fieldguide', and the simulated labeler knows no others",
                 )
                 continue
-            drawn = [photo for photo in photos if photo is not None]
+            drawn = [image for image in images if image is not None]
             digests = ":".join(image.digest for image in request.images)
             draw = random.Random(f"{self.seed}:{digests}:{request.answer}")
             yield Reply(
@@ -185,23 +185,23 @@ class FieldguideLabeler(Labeler):
         """The simulated price."""
         return len(requests) * self.usd_per_reply
 
-    def _say(self, photo: DrawnPhoto, draw: random.Random) -> str:
+    def _say(self, image: DrawnImage, draw: random.Random) -> str:
         kind = draw.choices([*self.noise, "right"], [*self.noise.values(), max(0, 1 - sum(self.noise.values()))])[0]
         if kind in ("generic", "refusal"):
             return draw.choice(_GENERIC if kind == "generic" else _REFUSALS)
-        first = photo.species if kind == "right" else _mistaken(photo, kind, draw)
+        first = image.species if kind == "right" else _mistaken(image, kind, draw)
         if self.names == 1:
             return draw.choice(_SENTENCES).format(self._written(first, draw))
         named = [first]
         while len(named) < self.names:
-            if photo.species not in named and draw.random() < 0.5:
-                named.append(photo.species)
+            if image.species not in named and draw.random() < 0.5:
+                named.append(image.species)
             else:
-                named.append(_mistaken(photo, draw.choice(("confusion", "invention")), draw))
+                named.append(_mistaken(image, draw.choice(("confusion", "invention")), draw))
         lines = [f"{number}. **{bird.name}**" for number, bird in enumerate(dict.fromkeys(named), 1)]
         return "\n".join(lines)
 
-    def _describe(self, photos: Sequence[DrawnPhoto], draw: random.Random) -> str:
+    def _describe(self, images: Sequence[DrawnImage], draw: random.Random) -> str:
         group = self.task is not None and self.task.of_groups
         chance = draw.random()
         if chance < self.noise["refusal"]:
@@ -212,9 +212,9 @@ class FieldguideLabeler(Labeler):
         # of the replies that are neither
         right = max(0.0, 1 - sum(self.noise.values()))
         birds = []
-        for photo in photos:
+        for image in images:
             kind = draw.choices([*mistakes, "right"], [*mistakes.values(), right])[0]
-            birds.append(photo.species if kind == "right" else _mistaken(photo, kind, draw))
+            birds.append(image.species if kind == "right" else _mistaken(image, kind, draw))
         seen = in_common(birds) if group else noticed(birds[0], draw, _NOTICED)
         return draw.choice(_GROUP_DESCRIPTIONS if group else _DESCRIPTIONS).format(words_for(seen))
 
@@ -222,10 +222,10 @@ class FieldguideLabeler(Labeler):
         return f"{bird.name} ({bird.latin_name})" if draw.random() < self.latin else bird.name
 
 
-def _mistaken(photo: DrawnPhoto, kind: str, draw: random.Random) -> Species:
+def _mistaken(image: DrawnImage, kind: str, draw: random.Random) -> Species:
     """Another bird: a look-alike of the guide, or one that is out of the air."""
-    others = [bird for bird in photo.guide if bird != photo.species]
+    others = [bird for bird in image.guide if bird != image.species]
     if kind == "invention" or not others:
-        return draw.choice(list(photo.species.siblings()))
-    nearest = min(photo.species.distance(bird) for bird in others)
-    return draw.choice([bird for bird in others if photo.species.distance(bird) == nearest])
+        return draw.choice(list(image.species.siblings()))
+    nearest = min(image.species.distance(bird) for bird in others)
+    return draw.choice([bird for bird in others if image.species.distance(bird) == nearest])

@@ -7,7 +7,7 @@ from typing import Any
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import Labeler
-from fgvr.labelers.photo_table import PhotoTable, TextFile
+from fgvr.labelers.image_table import ImageTable, TextFile
 from fgvr.records import ImageRecord, LabelRequest, Reply
 from fgvr.tables import parse_csv
 
@@ -70,7 +70,7 @@ class FixedLabeler(Labeler):
         return TextFile.read(self.path, "data.labeler.path")
 
     @cached_property
-    def _names(self) -> PhotoTable[str]:
+    def _names(self) -> ImageTable[str]:
         table = parse_csv(self._file.text, self.path)
         for column in (self.image_column, self.name_column):
             if column not in table.header:
@@ -78,7 +78,7 @@ class FixedLabeler(Labeler):
                     f"{self.path}, row 1: no column {column!r}, the columns are {', '.join(table.header)}. "
                     "If they have other names, set data.labeler.image_column and data.labeler.name_column."
                 )
-        names: PhotoTable[str] = PhotoTable(self.path, unit="row")
+        names: ImageTable[str] = ImageTable(self.path, unit="row")
         for row in table.rows:
             # several names of one cell may stand on lines of their own; one name may not
             name = table.line(row, self.name_column) if self.separator is None else row.cells[self.name_column]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import Labeler
-from fgvr.labelers.photo_table import PhotoTable, TextFile
+from fgvr.labelers.image_table import ImageTable, TextFile
 from fgvr.labelers.tasks.wording import PAPER_PROMPT
 from fgvr.records import ImageRecord, LabelRequest, Reply
 from fgvr.tables import posix_path
@@ -84,7 +84,7 @@ class RecordedLabeler(Labeler):
         return TextFile.read(self.path, "data.labeler.path")
 
     @property
-    def _replies(self) -> PhotoTable[tuple[str, str]]:
+    def _replies(self) -> ImageTable[tuple[str, str]]:
         return self._tables[0]
 
     @property
@@ -92,26 +92,26 @@ class RecordedLabeler(Labeler):
         return self._tables[1]
 
     @cached_property
-    def _tables(self) -> tuple[PhotoTable[tuple[str, str]], dict[tuple[str, ...], list[tuple[str, str]]]]:
+    def _tables(self) -> tuple[ImageTable[tuple[str, str]], dict[tuple[str, ...], list[tuple[str, str]]]]:
         """Replies about photos, and replies about groups of them."""
-        photos: PhotoTable[tuple[str, str]] = PhotoTable(self.path, self.answers)
+        images: ImageTable[tuple[str, str]] = ImageTable(self.path, self.answers)
         groups: dict[tuple[str, ...], list[tuple[str, str]]] = {}
         # str.splitlines would also split at U+2028, which may stand inside a JSON string
         for number, line in enumerate(self._file.text.split("\n"), start=1):
             if line.strip():
                 place = f"{self.path}, line {number}"
-                photo, raw, model = self._line(line, place)
-                if isinstance(photo, str):
-                    photos.add(photo, number, (raw, model))
+                image, raw, model = self._line(line, place)
+                if isinstance(image, str):
+                    images.add(image, number, (raw, model))
                     continue
-                recorded = groups.setdefault(_group_of(photo), [])
+                recorded = groups.setdefault(_group_of(image), [])
                 if len(recorded) == self.answers:
                     raise FgvrError(
-                        f"{place}: this group of {len(photo)} photos has {self.answers} reply or replies already. "
+                        f"{place}: this group of {len(image)} photos has {self.answers} reply or replies already. "
                         "Delete the surplus."
                     )
                 recorded.append((raw, model))
-        return photos, groups
+        return images, groups
 
     def _line(self, line: str, place: str) -> tuple[str | list[str], str, str]:
         """Photo or group, reply and model of one line."""

@@ -121,11 +121,11 @@ class _Worker:
 def _ask_vllm(labeler: LocalLabeler, requests: Sequence[LabelRequest], workers: int) -> Iterator[list[Reply]]:
     from ray.data.llm import build_processor
 
-    photos = _dataset(requests, _VLLM_BATCH).flat_map(lambda row: _chats(labeler, row))
+    images = _dataset(requests, _VLLM_BATCH).flat_map(lambda row: _chats(labeler, row))
     most = max(len(request.images) for request in requests)
     processor = build_processor(_vllm_config(labeler, workers, most), postprocess=_from_vllm)
     missing = set(range(len(requests)))
-    for batch in _batches(processor(photos)):
+    for batch in _batches(processor(images)):
         replies = []
         for row, text, error in zip(batch["row"], batch.get("reply", ()), batch["__inference_error__"], strict=True):
             missing.discard(int(row))

@@ -158,7 +158,7 @@ class Method(LightningModule, ABC):
                 try:
                     self.build(vocabulary, self.data.candidate_sets)
                 except TextTooLongError as error:
-                    raise FgvrError(f"{error}{self.data.photo_named(error.text)}") from error
+                    raise FgvrError(f"{error}{self.data.image_named(error.text)}") from error
             self.vocabulary = vocabulary
 
     def image_features(self, images: Tensor) -> Tensor:
@@ -229,11 +229,11 @@ class Method(LightningModule, ABC):
             Prediction(
                 sample_id=records[i].sample_id,
                 split=records[i].split,
-                true_name=self.data.photos.truth.get(records[i].sample_id),
-                names={row: names[c] for row, c in zip(rows, photo_classes, strict=True)},
-                scores=dict(zip(rows, photo_scores, strict=True)),
+                true_name=self.data.images.truth.get(records[i].sample_id),
+                names={row: names[c] for row, c in zip(rows, image_classes, strict=True)},
+                scores=dict(zip(rows, image_scores, strict=True)),
             )
-            for i, photo_classes, photo_scores in zip(
+            for i, image_classes, image_scores in zip(
                 index[order].tolist(), classes[order].tolist(), scores[order].tolist(), strict=True
             )
         ]

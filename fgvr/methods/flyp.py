@@ -41,7 +41,7 @@ class FlypMethod(FineTuneMethod):
             (LatteCLIP's paper; that the views are the augmented ones is assumed). ``epoch``: from plain views at the
             start of every epoch. ``never``: once, before training, zero-shot (LatteCLIP's released code).
         templates: Text templates with ``{}`` for the class name: one is drawn for each text of the loss, all are
-            averaged for pseudo-labels and evaluation. ``a photo of a {}.`` if not given.
+            averaged for pseudo-labels and evaluation. ``a image of a {}.`` if not given.
         warmup_steps: First steps, through which the rate rises linearly; a cosine to zero over all steps follows.
             FLYP: 500.
         **kwargs: Arguments of ``FineTuneMethod``.
@@ -152,7 +152,7 @@ class FlypMethod(FineTuneMethod):
 
     def _true_labels(self) -> Tensor:
         classes = {name: number for number, name in enumerate(self._names)}
-        truth = [self.data.photos.truth.get(record.sample_id) for record in self.data.support]
+        truth = [self.data.images.truth.get(record.sample_id) for record in self.data.support]
         for record, name in zip(self.data.support, truth, strict=True):
             if name not in classes:
                 problem = "has no true name" if name is None else f"is a {name!r}, which is not in the vocabulary"

@@ -24,7 +24,7 @@ from fgvr.heads.prototype import PrototypeHead
 from fgvr.methods.contrastive import contrastive_loss, gather_rows
 from fgvr.methods.feature_mixer import mix_texts, text_weights
 from fgvr.methods.fine_tune import FineTuneMethod, nearest_class
-from fgvr.methods.photo_texts import PhotoTexts
+from fgvr.methods.image_texts import ImageTexts
 from fgvr.methods.zero_shot import template_features
 from fgvr.records import CandidateSets, Vocabulary
 
@@ -135,7 +135,7 @@ class LatteClipMethod(FineTuneMethod):
         else:
             self.head = PrototypeHead(momentum=0.99 if momentum is None else momentum)
         self.descriptions: DescriptionTexts | None = None
-        self._photo_texts: PhotoTexts | None = None
+        self._image_texts: ImageTexts | None = None
         self._step: _Step | None = None
 
     @property
@@ -151,7 +151,7 @@ class LatteClipMethod(FineTuneMethod):
     def setup(self, stage: str) -> None:
         """See the base class; then compute the support photos' features, each process a share."""
         super().setup(stage)
-        if self.trainer.state.fn == TrainerFn.FITTING and self._photo_texts is None:
+        if self.trainer.state.fn == TrainerFn.FITTING and self._image_texts is None:
             device, processes = self.trainer.strategy.root_device, together(self.trainer.num_nodes)
             self.data.features.of(self.data.support, self.backbone, device=device, processes=processes)
 
@@ -165,7 +165,7 @@ class LatteClipMethod(FineTuneMethod):
     def configure_model(self) -> None:
         """See the base class; then find the zero-shot pseudo-labels, before a checkpoint's weights are taken."""
         super().configure_model()
-        if self.trainer.state.fn == TrainerFn.FITTING and self._photo_texts is None:
+        if self.trainer.state.fn == TrainerFn.FITTING and self._image_texts is None:
             with torch.device("cpu"):  # Lightning makes the GPU the default device while it configures a model
                 self._prepare_support()
 
@@ -175,7 +175,7 @@ class LatteClipMethod(FineTuneMethod):
         features = self.data.image_features(support)
         # of the weights before training, which the prototypes still are
         self._zero_shot = torch.from_numpy(zero_shot_labels(features, self.head.class_features().cpu().numpy()))
-        self._photo_texts = PhotoTexts(
+        self._image_texts = ImageTexts(
             self.vocabulary.names,
             self.templates,
             [record.sample_id for record in support],
@@ -183,7 +183,7 @@ class LatteClipMethod(FineTuneMethod):
             self.descriptions or self._descriptions_of_the_run(),
             run_seed(),
         )
-        for kind, missing in zip(("image", "group"), self._photo_texts.missing, strict=True):
+        for kind, missing in zip(("image", "group"), self._image_texts.missing, strict=True):
             if kind not in self.texts:
                 continue
             if missing == len(support):
@@ -208,7 +208,7 @@ class LatteClipMethod(FineTuneMethod):
 
     def texts_of(self, batch: Batch, image_features: Tensor) -> Sequence[str]:
         """The texts of the pseudo-labels, and the photos' descriptions; each once."""
-        assert self._photo_texts is not None, "it is made when the training starts"
+        assert self._image_texts is not None, "it is made when the training starts"
         samples = batch.rows.cpu()
         labels = []
         if self.loss_zs:
@@ -216,25 +216,25 @@ class LatteClipMethod(FineTuneMethod):
         if self.loss_ft:
             labels.append(nearest_class(image_features, self.head.class_features()).cpu())
         classes, class_row = torch.stack(labels).unique(return_inverse=True)
-        of_classes = self._photo_texts.of_classes(classes)
-        of_photos = self._photo_texts.of_photos(samples, self.current_epoch)
-        of_photos = of_photos[:, [column for column, kind in enumerate(_KINDS[1:]) if kind in self.texts]]
-        present = of_photos >= 0
+        of_classes = self._image_texts.of_classes(classes)
+        of_images = self._image_texts.of_images(samples, self.current_epoch)
+        of_images = of_images[:, [column for column, kind in enumerate(_KINDS[1:]) if kind in self.texts]]
+        present = of_images >= 0
         if "class" not in self.texts:
             # a step without any text must still reach the text tower, whose gradients DDP waits for
             of_classes = of_classes[: 0 if present.any() else 1]
-        filler = of_classes.flatten()[0] if of_classes.numel() else of_photos.max()
-        numbers = torch.cat([of_classes.flatten(), torch.where(present, of_photos, filler).flatten()])
+        filler = of_classes.flatten()[0] if of_classes.numel() else of_images.max()
+        numbers = torch.cat([of_classes.flatten(), torch.where(present, of_images, filler).flatten()])
         unique, place = numbers.unique(return_inverse=True)
-        class_texts, own_texts = place.split([of_classes.numel(), of_photos.numel()])
+        class_texts, own_texts = place.split([of_classes.numel(), of_images.numel()])
         self._step = _Step(
             labels=torch.stack(labels),
             class_row=class_row,
             class_texts=class_texts.view(of_classes.shape),
-            own_texts=own_texts.view(of_photos.shape),
+            own_texts=own_texts.view(of_images.shape),
             present=present,
         )
-        return [self._photo_texts.words[number] for number in unique.tolist()]
+        return [self._image_texts.words[number] for number in unique.tolist()]
 
     def loss(self, batch: Batch, image_features: Tensor, text_features: Tensor) -> Tensor:
         """Equations 1 to 3, over the photos of all processes."""

@@ -20,7 +20,7 @@ from fgvr.candidates.search import EXACT_BELOW
 from fgvr.data.batches import Batch, PixelBatches
 from fgvr.errors import FgvrError
 from fgvr.methods.base import Method
-from fgvr.methods.reclip_features import encode_photos
+from fgvr.methods.reclip_features import encode_images
 from fgvr.methods.reclip_norms import TunedNorms
 from fgvr.methods.reclip_propagation import centroids, projection, propagate
 from fgvr.methods.zero_shot import template_features
@@ -119,7 +119,7 @@ class ReclipMethod(Method):
         self.cg_steps = cg_steps
         self.exact_below = exact_below
         self.pseudo_labels: Tensor | None = None
-        self._photos: Tensor | None = None
+        self._images: Tensor | None = None
         self.register_state_dict_post_hook(_drop_backbone)
 
     def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:
@@ -152,7 +152,7 @@ class ReclipMethod(Method):
     def on_train_start(self) -> None:
         """Forget the photos of another training."""
         super().on_train_start()
-        self._photos = self.pseudo_labels = None
+        self._images = self.pseudo_labels = None
 
     def on_train_epoch_start(self) -> None:
         """Make the epoch's pseudo-labels and the image branch's classifier."""
@@ -168,16 +168,16 @@ class ReclipMethod(Method):
         """
         start = time.perf_counter()
         with torch.no_grad(), self.trainer.precision_plugin.forward_context():
-            photos = self._encode_photos()
+            images = self._encode_images()
             texts = self.text_norms(lambda backbone: template_features(backbone, self._names, self.templates))
-        if not (photos.isfinite().all() and texts.isfinite().all()):
+        if not (images.isfinite().all() and texts.isfinite().all()):
             raise FgvrError(
                 f"The features are not finite after {self.current_epoch} epochs: training diverged. Lower "
                 f"model.text_lr ({self.text_lr}) or model.image_lr ({self.image_lr})."
             )
         made: Any = None
         if self.trainer.is_global_zero:
-            made = self._propagate(_array(texts), _array(self._untuned), _array(photos))
+            made = self._propagate(_array(texts), _array(self._untuned), _array(images))
         labels, means = self.trainer.strategy.broadcast(made)
         self.pseudo_labels = torch.from_numpy(labels).to(self.device)
         self.image_classes.copy_(torch.from_numpy(means))
@@ -199,11 +199,11 @@ class ReclipMethod(Method):
         picked = agreed.nonzero().squeeze(1) if agreed.any() else torch.zeros(1, dtype=torch.int64, device=self.device)
         labels = labels[picked]
         texts = self.text_norms(lambda backbone: backbone.embed_text(self._prompts))
-        photos = self._encode_image(batch.images[picked])
+        images = self._encode_image(batch.images[picked])
         untuned = self._untuned[batch.rows[picked]]
         with torch.autocast(self.device.type, enabled=False):
             text_loss = self._cross_entropy(untuned, texts.float(), labels)
-            image_loss = self._cross_entropy(photos.float(), self.image_classes, labels)
+            image_loss = self._cross_entropy(images.float(), self.image_classes, labels)
         # DDP averages gradients over processes: times their number, the sum over all photos is divided once
         loss: Tensor = (text_loss + image_loss) * self.trainer.world_size / count
         self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=1)
@@ -251,35 +251,35 @@ class ReclipMethod(Method):
         kept = {f"{_BACKBONE_PREFIX}{name}": value for name, value in self.backbone.state_dict().items()}
         return super().load_state_dict({**kept, **state_dict}, strict=strict, assign=assign)
 
-    def _encode_photos(self) -> Tensor:
+    def _encode_images(self) -> Tensor:
         """The training photos in the image branch, without augmentation; the first time in the untuned tower too."""
         loader = self.trainer.train_dataloader
         if loader is None or not isinstance(loader.dataset, PixelBatches):
             raise TypeError("reclip is trained on photos: its training loader has a PixelBatches.")
-        photos = copy.copy(loader.dataset)
-        photos.transform = self.backbone.transform
+        images = copy.copy(loader.dataset)
+        images.transform = self.backbone.transform
 
         def encode(pixels: Tensor) -> Tensor:
             towers = [self._encode_image(pixels)]
-            if self._photos is None:
+            if self._images is None:
                 towers.append(self.backbone.encode_image(pixels))
             return torch.stack(towers, dim=1).float()
 
-        features = encode_photos(
-            photos,
+        features = encode_images(
+            images,
             encode,
             self.device,
             self.data.batch_size,
             self.trainer.global_rank,
             self.trainer.world_size,
-            self.data.processes_for(photos, len(photos)),
+            self.data.processes_for(images, len(images)),
         )
-        if self._photos is None:
-            self._photos = features[:, 1].contiguous()
+        if self._images is None:
+            self._images = features[:, 1].contiguous()
         return features[:, 0].contiguous()
 
     def _propagate(
-        self, texts: NDArray[np.float32], untuned: NDArray[np.float32], photos: NDArray[np.float32]
+        self, texts: NDArray[np.float32], untuned: NDArray[np.float32], images: NDArray[np.float32]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Labels on which both branches agree, shape ``(N,)``, and the image branch's classifier, ``(C, D)``."""
         fixed = _array(self._texts)
@@ -293,23 +293,23 @@ class ReclipMethod(Method):
                 self.cg_steps,
                 self.exact_below,
             )
-            for nodes, features in ((texts, untuned), (fixed, photos))
+            for nodes, features in ((texts, untuned), (fixed, images))
         )
         classes = len(texts)
         labels = np.where(by_text == by_image, by_text, -1)[classes:]
-        return labels, centroids(fixed, photos, by_image)
+        return labels, centroids(fixed, images, by_image)
 
     @property
     def _untuned(self) -> Tensor:
-        assert self._photos is not None, "they are encoded with the first pseudo-labels"
-        return self._photos
+        assert self._images is not None, "they are encoded with the first pseudo-labels"
+        return self._images
 
     def _encode_image(self, pixels: Tensor) -> Tensor:
         features: Tensor = self.image_norms(lambda backbone: backbone.encode_image(pixels))
         return features
 
-    def _cross_entropy(self, photos: Tensor, classes: Tensor, labels: Tensor) -> Tensor:
-        logits = self.backbone.logit_scale * (photos @ classes.T)
+    def _cross_entropy(self, images: Tensor, classes: Tensor, labels: Tensor) -> Tensor:
+        logits = self.backbone.logit_scale * (images @ classes.T)
         return F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum")
 
 

@@ -10,8 +10,8 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 from fgvr.data.batches import Batch, BatchSampler, PixelBatches
 
 
-def encode_photos(
-    photos: PixelBatches,
+def encode_images(
+    images: PixelBatches,
     encode: Callable[[Tensor], Tensor],
     device: torch.device,
     batch_size: int,
@@ -22,7 +22,7 @@ def encode_photos(
     """What ``encode`` makes of each photo, on all processes and in the order of the photos.
 
     Args:
-        photos: Without random draws: a photo's view must be the same in every pass.
+        images: Without random draws: a photo's view must be the same in every pass.
         encode: Pixels of shape ``(B, 3, H, W)`` -> any shape ``(B, ...)``; without gradients.
         device: Where to compute.
         batch_size: Photos of a batch over all processes.
@@ -33,8 +33,8 @@ def encode_photos(
     Returns:
         Shape ``(N, ...)``, on ``device``.
     """
-    sampler = BatchSampler(len(photos), batch_size, rank, world_size, shuffle=False)
-    loader: DataLoader[Batch] = DataLoader(photos, sampler=sampler, batch_size=None, num_workers=num_workers)
+    sampler = BatchSampler(len(images), batch_size, rank, world_size, shuffle=False)
+    loader: DataLoader[Batch] = DataLoader(images, sampler=sampler, batch_size=None, num_workers=num_workers)
     indices, features = [], []
     with torch.no_grad():
         for batch in loader:

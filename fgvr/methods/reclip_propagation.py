@@ -80,15 +80,15 @@ def propagate(
 
     Example:
         >>> texts = np.array([[0.8, 0.6, 0.0], [0.8, -0.6, 0.0]], dtype=np.float32)
-        >>> photos = np.array([[0.0, 0.1, 1.0], [0.0, -0.2, 1.0], [0.0, 0.3, 1.0]], dtype=np.float32)
-        >>> propagate(texts, photos, projection(texts), k=1).tolist()
+        >>> images = np.array([[0.0, 0.1, 1.0], [0.0, -0.2, 1.0], [0.0, 0.3, 1.0]], dtype=np.float32)
+        >>> propagate(texts, images, projection(texts), k=1).tolist()
         [0, 1, 0, 1, 0]
     """
     nodes = np.concatenate([class_features, image_features])
     if basis is not None:
         nodes = unit(nodes @ basis)
     found = search(nodes, np.arange(len(nodes)), k + 1, exact_below)  # each node itself comes first
-    graph = normalised_graph(found.photos[:, 1:], (1 + found.similarity[:, 1:]) / 2)
+    graph = normalised_graph(found.images[:, 1:], (1 + found.similarity[:, 1:]) / 2)
     classes, count = len(class_features), len(nodes)
     rows = np.arange(count)
     best, labels = np.zeros(count, dtype=np.float32), np.full(count, -1, dtype=np.int64)
@@ -120,8 +120,8 @@ def centroids(
 
     Example:
         >>> texts = np.array([[1.0, 0.0], [0.0, 1.0]], dtype=np.float32)
-        >>> photos = np.array([[0.6, 0.8]], dtype=np.float32)
-        >>> print(centroids(texts, photos, np.array([0, -1, 0])).round(2))
+        >>> images = np.array([[0.6, 0.8]], dtype=np.float32)
+        >>> print(centroids(texts, images, np.array([0, -1, 0])).round(2))
         [[0.89 0.45]
          [0.   1.  ]]
     """

@@ -332,12 +332,12 @@ def _fitted(support: SupportNames, make: _Make) -> FittedForm:
 
 
 def _report(agreements: Mapping[str, float], chosen: str, fusion: Fusion, weight_chosen: bool) -> None:
-    if not fusion.photos:
+    if not fusion.images:
         return
     shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in agreements.items())
     log.info(
         "Agreement with the labeler's names on %d photos that were not learned from: %s%s",
-        *(fusion.photos, shares, chosen),
+        *(fusion.images, shares, chosen),
     )
     curve = ", ".join(f"{weight:g}: {100 * share:.1f}" for weight, share in zip(WEIGHTS, fusion.agreement, strict=True))
     log.info("The same by the weight of the text: %s; weight %g", curve, fusion.weight)

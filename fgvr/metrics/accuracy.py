@@ -39,12 +39,12 @@ class NameAccuracy(Metric):
     plot_upper_bound = 100.0
 
     right: Tensor
-    photos: Tensor
+    images: Tensor
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__(**kwargs)
         self.add_state("right", default=torch.tensor(0), dist_reduce_fx="sum")
-        self.add_state("photos", default=torch.tensor(0), dist_reduce_fx="sum")
+        self.add_state("images", default=torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, preds: Sequence[str], target: Sequence[str]) -> None:
         """Adds a batch.
@@ -54,8 +54,8 @@ class NameAccuracy(Metric):
             target: True names, as many.
         """
         self.right += sum(predicted == true for predicted, true in zip(preds, target, strict=True))
-        self.photos += len(target)
+        self.images += len(target)
 
     def compute(self) -> Tensor:
         """The accuracy of all photos so far."""
-        return 100 * self.right / self.photos
+        return 100 * self.right / self.images

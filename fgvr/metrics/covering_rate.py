@@ -46,12 +46,12 @@ class CoveringRate(Metric):
     """What is counted from: a whole number where whole photos are counted."""
 
     total: Tensor
-    photos: Tensor
+    images: Tensor
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__(**kwargs)
         self.add_state("total", default=torch.tensor(self.nothing), dist_reduce_fx="sum")
-        self.add_state("photos", default=torch.tensor(0), dist_reduce_fx="sum")
+        self.add_state("images", default=torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, logits: Tensor, candidates: Tensor, mask: Tensor) -> None:
         """Adds a batch.
@@ -63,7 +63,7 @@ class CoveringRate(Metric):
         """
         predicted = (candidates == logits.argmax(-1, keepdim=True)) & mask
         self.total += self.credit(logits, candidates, mask, predicted)
-        self.photos += len(logits)
+        self.images += len(logits)
 
     def credit(self, logits: Tensor, candidates: Tensor, mask: Tensor, predicted: Tensor) -> Tensor:
         """What the photos of a batch count for, all together.
@@ -78,4 +78,4 @@ class CoveringRate(Metric):
 
     def compute(self) -> Tensor:
         """The figure of all photos so far."""
-        return 100 * self.total / self.photos
+        return 100 * self.total / self.images

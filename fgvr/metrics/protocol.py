@@ -71,7 +71,7 @@ def scoring(truth: Sequence[str], encoders: Sequence[str] | None = None, split: 
         split: The split that the photos belong to; ``None`` for all photos.
 
     Returns:
-        ``photos`` and ``classes`` (how many), ``split``, ``encoders`` (figure -> name of the encoder and SHA-256 of its
+        ``images`` and ``classes`` (how many), ``split``, ``encoders`` (figure -> name of the encoder and SHA-256 of its
         weights) and ``normalise`` (figure -> normalisation of names).
 
     Example:

@@ -49,13 +49,13 @@ class SemanticAccuracy(Metric):
     plot_upper_bound = 100.0
 
     similarity_sum: Tensor
-    photos: Tensor
+    images: Tensor
 
     def __init__(self, encoder: str = "all-MiniLM-L6-v2", **kwargs: object) -> None:
         super().__init__(**kwargs)
         self.encoder = encoder
         self.add_state("similarity_sum", default=torch.tensor(0.0), dist_reduce_fx="sum")
-        self.add_state("photos", default=torch.tensor(0), dist_reduce_fx="sum")
+        self.add_state("images", default=torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, preds: Sequence[str], target: Sequence[str]) -> None:
         """Adds a batch.
@@ -71,8 +71,8 @@ class SemanticAccuracy(Metric):
         embeddings = sentence_encoder(self.encoder).encode([*preds, *target])
         predicted, true = embeddings.chunk(2)
         self.similarity_sum += (predicted * true).sum().to(self.device)
-        self.photos += len(preds)
+        self.images += len(preds)
 
     def compute(self) -> Tensor:
         """The mean similarity of all photos so far."""
-        return 100 * self.similarity_sum / self.photos
+        return 100 * self.similarity_sum / self.images

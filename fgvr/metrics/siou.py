@@ -72,7 +72,7 @@ class SemanticIoU(Metric):
     plot_upper_bound = 100.0
 
     iou_sum: Tensor
-    photos: Tensor
+    images: Tensor
 
     def __init__(self, normalise: Normalise = "cased", **kwargs: object) -> None:
         super().__init__(**kwargs)
@@ -80,7 +80,7 @@ class SemanticIoU(Metric):
             raise ValueError(f"normalise is {normalise!r}; expected one of {get_args(Normalise)}.")
         self.normalise = normalise
         self.add_state("iou_sum", default=torch.tensor(0.0), dist_reduce_fx="sum")
-        self.add_state("photos", default=torch.tensor(0), dist_reduce_fx="sum")
+        self.add_state("images", default=torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, preds: Sequence[str], target: Sequence[str]) -> None:
         """Adds a batch.
@@ -90,11 +90,11 @@ class SemanticIoU(Metric):
             target: True names, as many.
         """
         self.iou_sum += sum(self._iou(predicted, true) for predicted, true in zip(preds, target, strict=True))
-        self.photos += len(preds)
+        self.images += len(preds)
 
     def compute(self) -> Tensor:
         """The mean IoU of all photos so far."""
-        return 100 * self.iou_sum / self.photos
+        return 100 * self.iou_sum / self.images
 
     def _iou(self, predicted: str, true: str) -> float:
         words, true_words = word_set(predicted, self.normalise), word_set(true, self.normalise)

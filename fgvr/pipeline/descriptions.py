@@ -43,7 +43,7 @@ def descriptions_of(
 
     def true_labels() -> NDArray[np.int64]:
         number = {fold_name(name): label for label, name in enumerate(vocabulary.names)}
-        names = [data.photos.truth.get(photo.sample_id) for photo in data.support]
+        names = [data.images.truth.get(image.sample_id) for image in data.support]
         truth = np.array([-1 if name is None else number.get(fold_name(name), -1) for name in names], np.int64)
         outside = int((truth < 0).sum())
         if outside == len(truth):

@@ -55,7 +55,7 @@ def state_of(parts: RunParts, folder: RunFolder, command: str) -> RunState:
             "file, or choose the method zero_shot."
         )
     if command == "validate":
-        data.photos.require_split("val")
+        data.images.require_split("val")
     return replace(state, asks_support=state.vocabulary is None and not resuming and data.needs_labels(method))
 
 
@@ -137,7 +137,7 @@ def epochs_of(parts: RunParts, options: dict[str, Any]) -> int | None:
         return None if given is None else int(given)
     if not method.trains:
         return None
-    photos = round(len(data.support) * (1 - data.holdout))
-    epochs = default_epochs(max(round(photos / data.batch_size), 1))
+    images = round(len(data.support) * (1 - data.holdout))
+    epochs = default_epochs(max(round(images / data.batch_size), 1))
     log.info("Training for %d epochs; trainer.max_epochs states another number", epochs)
     return epochs

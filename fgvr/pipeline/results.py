@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from fgvr.datasets.photos import Photos
+from fgvr.datasets.images import Images
 from fgvr.reports.html import write_report
 from fgvr.reports.table import format_table, table_cells
 from fgvr.runs import RunFolder
@@ -40,12 +40,12 @@ class Report:
 
     Args:
         folder: The run.
-        photos: Gives the photos that the page shows.
+        images: Gives the photos that the page shows.
     """
 
-    def __init__(self, folder: RunFolder, photos: Callable[[], Photos]) -> None:
+    def __init__(self, folder: RunFolder, images: Callable[[], Images]) -> None:
         self._folder = folder
-        self._photos = photos
+        self._images = images
 
     @property
     def path(self) -> Path:
@@ -58,7 +58,7 @@ class Report:
         Raises:
             FgvrError: A file of the run is damaged.
         """
-        write_report(self._folder, self._photos())
+        write_report(self._folder, self._images())
         return self
 
     def __fspath__(self) -> str:

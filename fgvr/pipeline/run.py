@@ -17,7 +17,7 @@ from fgvr.checkpoints.files import read_checkpoint
 from fgvr.checkpoints.label_free_figures import LabelFreeFigures
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.data.run_state import RunState
-from fgvr.datasets.photos import Photos
+from fgvr.datasets.images import Images
 from fgvr.descriptions.describe import Descriptions
 from fgvr.descriptions.files import write_descriptions
 from fgvr.descriptions.options import DescribeOptions
@@ -140,7 +140,7 @@ class Run:
     @property
     def report(self) -> Report:
         """The report, one HTML file: shown in a notebook, and written anew when it is called."""
-        return Report(self.folder, self._photos)
+        return Report(self.folder, self._images)
 
     # stages
 
@@ -283,10 +283,10 @@ class Run:
                 self._folder = new_run_folder(options.root, name, options.version)
         return self._folder
 
-    def _photos(self) -> Photos:
+    def _images(self) -> Images:
         """The photos, or none where they cannot be found any more."""
         try:
-            return self.data.photos
+            return self.data.images
         except FgvrError as error:
             log.warning(
                 "The photos cannot be found, so the report is without them. To add them, write the report of %s "
@@ -344,7 +344,7 @@ class Run:
                 log.warning("data.augment and data.views change nothing: %s learns from plain photos", method.row)
         options = with_loggers(options, folder)
         ask_before_training(parts, folder, fitting)
-        if not data.photos.splits.get("val"):
+        if not data.images.splits.get("val"):
             options["limit_val_batches"] = 0
         return build_trainer({**options, "default_root_dir": folder.path, "callbacks": callbacks})
 

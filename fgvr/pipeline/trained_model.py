@@ -17,21 +17,21 @@ from fgvr.images import UnreadableImageError, open_image, photo_formats, upright
 from fgvr.methods.base import Method
 from fgvr.records import Vocabulary
 
-Photo = str | Path | Image.Image | NDArray[np.uint8]
+Given = str | Path | Image.Image | NDArray[np.uint8]
 """A file, a picture, or its pixels: uint8, height x width x 3, RGB."""
 
 
 @dataclass(frozen=True)
-class PhotoNames:
+class ImageNames:
     """What a model says of one photo.
 
     Attributes:
-        photo: The file, or ``"photo N"`` for the one that was given as number N without a file.
+        image: The file, or ``"image N"`` for the one that was given as number N without a file.
         names: Class names, the likeliest first.
         scores: Their probabilities over the whole vocabulary, from 0 to 1.
     """
 
-    photo: str
+    image: str
     names: tuple[str, ...]
     scores: tuple[float, ...]
 
@@ -70,12 +70,12 @@ class TrainedModel:
         return f"TrainedModel({self.row!r}, {len(self.names)} classes)"
 
     def predict(
-        self, photos: Photo | Iterable[Photo], top_k: int = 1, batch_size: int = 32, skip_unreadable: bool = False
-    ) -> list[PhotoNames]:
+        self, images: Given | Iterable[Given], top_k: int = 1, batch_size: int = 32, skip_unreadable: bool = False
+    ) -> list[ImageNames]:
         """Name photos.
 
         Args:
-            photos: One or several: files, folders (all photos below them, in the order of their paths), pictures, or
+            images: One or several: files, folders (all photos below them, in the order of their paths), pictures, or
                 pixels.
             top_k: How many names a photo is given.
             batch_size: Photos that are encoded at a time.
@@ -89,9 +89,9 @@ class TrainedModel:
         """
         if top_k < 1 or batch_size < 1:
             raise FgvrError(f"top_k is {top_k} and batch_size is {batch_size}; expected 1 or more.")
-        found: list[PhotoNames] = []
+        found: list[ImageNames] = []
         waiting: list[tuple[str, Image.Image]] = []
-        for label, picture in _pictures(photos, skip_unreadable):
+        for label, picture in _pictures(images, skip_unreadable):
             waiting.append((label, picture))
             if len(waiting) == batch_size:
                 found += self._named(waiting, top_k)
@@ -102,12 +102,12 @@ class TrainedModel:
         return found
 
     @torch.inference_mode()
-    def _named(self, photos: Sequence[tuple[str, Image.Image]], top_k: int) -> list[PhotoNames]:
-        features = self._features([picture for _, picture in photos])
+    def _named(self, images: Sequence[tuple[str, Image.Image]], top_k: int) -> list[ImageNames]:
+        features = self._features([picture for _, picture in images])
         scores, classes = self.classifier(features).float().softmax(-1).topk(min(top_k, len(self.names)))
         return [
-            PhotoNames(label, tuple(self.names[c] for c in row), tuple(values))
-            for (label, _), row, values in zip(photos, classes.tolist(), scores.tolist(), strict=True)
+            ImageNames(label, tuple(self.names[c] for c in row), tuple(values))
+            for (label, _), row, values in zip(images, classes.tolist(), scores.tolist(), strict=True)
         ]
 
     def _features(self, pictures: Sequence[Image.Image]) -> ImageFeatures:
@@ -126,23 +126,23 @@ class TrainedModel:
         return tower.encode_spaces(pixels.to(self._device))
 
 
-def _pictures(photos: Photo | Iterable[Photo], skip_unreadable: bool) -> Iterator[tuple[str, Image.Image]]:
+def _pictures(images: Given | Iterable[Given], skip_unreadable: bool) -> Iterator[tuple[str, Image.Image]]:
     """Each photo, with what it is called."""
-    several = [photos] if isinstance(photos, str | Path | Image.Image | np.ndarray) else photos
-    for number, photo in enumerate(several):
-        if isinstance(photo, Image.Image):
-            yield f"photo {number}", upright_rgb(photo)
-        elif isinstance(photo, np.ndarray):
-            yield f"photo {number}", _from_array(photo, number)
-        elif isinstance(photo, str | Path):
-            for path in _files(Path(photo)):
+    several = [images] if isinstance(images, str | Path | Image.Image | np.ndarray) else images
+    for number, image in enumerate(several):
+        if isinstance(image, Image.Image):
+            yield f"photo {number}", upright_rgb(image)
+        elif isinstance(image, np.ndarray):
+            yield f"photo {number}", _from_array(image, number)
+        elif isinstance(image, str | Path):
+            for path in _files(Path(image)):
                 try:
                     yield str(path), open_image(path)
                 except UnreadableImageError as error:
                     if not skip_unreadable:
                         raise FgvrError(f"{str(path)!r} cannot be read: {error}.") from error
         else:
-            raise FgvrError(f"Photo {number} is a {type(photo).__name__}; expected a path, a PIL image or an array.")
+            raise FgvrError(f"Photo {number} is a {type(image).__name__}; expected a path, a PIL image or an array.")
 
 
 def _files(path: Path) -> Sequence[Path]:

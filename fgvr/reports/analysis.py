@@ -84,20 +84,20 @@ class ClassResult:
 
     Attributes:
         name: The true name.
-        photos: How many.
+        images: How many.
         accuracy: Share of them whose name is matched with this class, in [0, 1].
         before: The same of the row that is compared with; ``None`` without one.
         commonest: The name predicted most often.
-        commonest_photos: How many were given it.
+        commonest_images: How many were given it.
         score: Mean score; NaN without scores.
     """
 
     name: str
-    photos: int
+    images: int
     accuracy: float
     before: float | None
     commonest: str
-    commonest_photos: int
+    commonest_images: int
     score: float
 
 
@@ -108,25 +108,25 @@ def class_results(judged: Judged, before: Judged | None) -> list[ClassResult]:
         judged: The row in question.
         before: The row to compare with, of the same photos.
     """
-    photos: dict[str, list[int]] = defaultdict(list)
+    images: dict[str, list[int]] = defaultdict(list)
     for number, true in enumerate(judged.truth):
-        photos[true].append(number)
+        images[true].append(number)
     results = []
-    for name, numbers in photos.items():
+    for name, numbers in images.items():
         given = Counter(judged.names[number] for number in numbers)
         commonest, count = given.most_common(1)[0]
         results.append(
             ClassResult(
                 name=name,
-                photos=len(numbers),
+                images=len(numbers),
                 accuracy=_matched_share(judged, name, numbers),
                 before=_matched_share(before, name, numbers) if before else None,
                 commonest=commonest,
-                commonest_photos=count,
+                commonest_images=count,
                 score=float(judged.scores[numbers].mean()),
             )
         )
-    return sorted(results, key=lambda result: (result.accuracy, -result.photos, result.name))
+    return sorted(results, key=lambda result: (result.accuracy, -result.images, result.name))
 
 
 def _matched_share(judged: Judged, name: str, numbers: Sequence[int]) -> float:
@@ -139,27 +139,27 @@ class NameResult:
 
     Attributes:
         name: The predicted name.
-        photos: How many were given it.
+        images: How many were given it.
         score: Their mean score; NaN without scores.
         lowest: The lowest of their scores.
     """
 
     name: str
-    photos: int
+    images: int
     score: float
     lowest: float
 
 
 def name_results(row: Row) -> list[NameResult]:
     """One entry for each predicted name, the commonest first."""
-    photos: dict[str, list[int]] = defaultdict(list)
+    images: dict[str, list[int]] = defaultdict(list)
     for number, name in enumerate(row.names):
-        photos[name].append(number)
+        images[name].append(number)
     results = [
         NameResult(name, len(numbers), float(row.scores[numbers].mean()), float(row.scores[numbers].min()))
-        for name, numbers in photos.items()
+        for name, numbers in images.items()
     ]
-    return sorted(results, key=lambda result: (-result.photos, result.name))
+    return sorted(results, key=lambda result: (-result.images, result.name))
 
 
 @dataclass(frozen=True)
@@ -186,18 +186,18 @@ def confusions(judged: Judged, most: int) -> list[Confusion]:
         judged: The row in question.
         most: Return no more than these.
     """
-    photos: dict[tuple[str, str], list[int]] = defaultdict(list)
+    images: dict[tuple[str, str], list[int]] = defaultdict(list)
     for number in np.flatnonzero(~judged.right).tolist():
         name = judged.names[number]
-        photos[judged.truth[number], judged.classes.get(name, name)].append(number)
+        images[judged.truth[number], judged.classes.get(name, name)].append(number)
     totals: Counter[tuple[str, str]] = Counter()
-    for (true, said), numbers in photos.items():
+    for (true, said), numbers in images.items():
         totals[min(true, said), max(true, said)] += len(numbers)
     found = []
     for pair, _ in sorted(totals.items(), key=lambda item: (-item[1], item[0]))[:most]:
         # the direction that occurs more often is told first, and a name that stands for no class comes second
-        first, second = sorted(pair, key=lambda name: -len(photos.get((name, pair[name == pair[0]]), ())))
-        forth, back = photos.get((first, second), []), photos.get((second, first), [])
+        first, second = sorted(pair, key=lambda name: -len(images.get((name, pair[name == pair[0]]), ())))
+        forth, back = images.get((first, second), []), images.get((second, first), [])
         found.append(Confusion(first, second, tuple(forth), tuple(back)))
     return found
 
@@ -209,12 +209,12 @@ class Calibration:
     Attributes:
         score: Mean score of each bin, rising.
         accuracy: Share of right names in it, in [0, 1].
-        photos: How many.
+        images: How many.
     """
 
     score: tuple[float, ...]
     accuracy: tuple[float, ...]
-    photos: tuple[int, ...]
+    images: tuple[int, ...]
 
 
 def calibration(judged: Judged, bins: int = 10) -> Calibration:
@@ -225,7 +225,7 @@ def calibration(judged: Judged, bins: int = 10) -> Calibration:
     return Calibration(
         score=tuple(float(judged.scores[part].mean()) for part in parts),
         accuracy=tuple(float(judged.right[part].mean()) for part in parts),
-        photos=tuple(len(part) for part in parts),
+        images=tuple(len(part) for part in parts),
     )
 
 
@@ -235,12 +235,12 @@ class LabelledAs:
 
     Attributes:
         flag: Why they give no name; ``""`` for usable ones.
-        photos: How many.
+        images: How many.
         example: One of the replies, as it came.
     """
 
     flag: str
-    photos: int
+    images: int
     example: str
 
 

@@ -7,7 +7,7 @@ that it carries, which are chosen from all sections together.
 from dataclasses import dataclass
 from functools import cached_property
 
-from fgvr.datasets.photos import Photos
+from fgvr.datasets.images import Images
 from fgvr.reports.run_files import class_name
 from fgvr.reports.sections.candidates import Candidates, SupportCard
 from fgvr.reports.sections.classes import Classes
@@ -17,7 +17,7 @@ from fgvr.reports.sections.reported_run import ReportedRun
 from fgvr.reports.sections.summary import Summary
 from fgvr.reports.sections.training import curve_plots
 from fgvr.reports.sections.vocabulary import ReportedVocabulary
-from fgvr.reports.sections.worst_photos import WorstPhotos
+from fgvr.reports.sections.worst_images import WorstImages
 from fgvr.reports.thumbnails import Thumbnail, thumbnails
 
 MOST_THUMBNAILS = 2500
@@ -42,9 +42,9 @@ class Content:
         return f"{path.parent.name}/{path.name}"
 
     @property
-    def has_photos(self) -> bool:
+    def has_images(self) -> bool:
         """Whether the photos of the run were found."""
-        return bool(self.run.photos.splits)
+        return bool(self.run.images.splits)
 
     @cached_property
     def setting(self) -> list[tuple[str, str]]:
@@ -100,14 +100,14 @@ class Content:
         return confused_pairs(self.run)
 
     @cached_property
-    def worst_photos(self) -> WorstPhotos:
+    def worst_images(self) -> WorstImages:
         """Section "Worst and least certain photos"."""
-        return WorstPhotos(self.run)
+        return WorstImages(self.run)
 
     @cached_property
     def thumbnails(self) -> dict[str, Thumbnail]:
         """Sample id -> thumbnail of the photos that the page carries, the most important first."""
-        paths = {record.sample_id: record.path for records in self.run.photos.splits.values() for record in records}
+        paths = {record.sample_id: record.path for records in self.run.images.splits.values() for record in records}
         # photos of the results first: there are few of them, and each is there for a reason
         wanted = [*self._result_ids, *self.candidates.wanted]
         found = {sample_id: paths[sample_id] for sample_id in dict.fromkeys(wanted) if sample_id in paths}
@@ -120,10 +120,10 @@ class Content:
 
     @cached_property
     def _result_ids(self) -> list[str]:
-        paired = [sample_id for pair in self.pairs for one in pair for sample_id, _ in one.photos]
-        return [*paired, *(card.sample_id for card in [*self.worst_photos.worst, *self.worst_photos.least_certain])]
+        paired = [sample_id for pair in self.pairs for one in pair for sample_id, _ in one.images]
+        return [*paired, *(card.sample_id for card in [*self.worst_images.worst, *self.worst_images.least_certain])]
 
 
-def no_photos() -> Photos:
+def no_photos() -> Images:
     """What a report is made with where the photos cannot be found."""
-    return Photos(splits={}, truth={}, known_names=(), unreadable={})
+    return Images(splits={}, truth={}, known_names=(), unreadable={})

@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from fgvr.datasets.photos import Photos
+from fgvr.datasets.images import Images
 from fgvr.files import replacing
 from fgvr.reports.content import Content
 from fgvr.reports.printable import printable
@@ -25,18 +25,18 @@ from fgvr.runs import RunFolder
 _TEMPLATE = "template"
 
 
-def write_report(folder: RunFolder, photos: Photos) -> None:
+def write_report(folder: RunFolder, images: Images) -> None:
     """Write the report of a run from the files in its folder; what a run has not left is not in its report.
 
     Args:
         folder: The run.
-        photos: Its photos and what is known of them; without any, as where they have been moved, the report has text
+        images: Its photos and what is known of them; without any, as where they have been moved, the report has text
             only.
 
     Raises:
         FgvrError: A file of the run is damaged.
     """
-    page = render(Content(ReportedRun(read_run(folder), photos)))
+    page = render(Content(ReportedRun(read_run(folder), images)))
     with replacing(folder.report) as path:
         path.write_text(page, encoding="utf-8")
 
@@ -57,7 +57,7 @@ def render(content: Content) -> str:
             content=content,
             numbers=numbers,
             # base64 and digits alone
-            photo_data=Markup(json.dumps([thumbnail.data for thumbnail in content.thumbnails.values()])),
+            image_data=Markup(json.dumps([thumbnail.data for thumbnail in content.thumbnails.values()])),
             style=Markup(style),
             script=Markup(script),
             policy=(

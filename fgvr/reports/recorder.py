@@ -90,7 +90,7 @@ class RunRecorder(Callback):
 
                 log_samples(logger, method, labels)
         try:
-            write_report(self.folder, method.data.photos)
+            write_report(self.folder, method.data.images)
         except Exception:  # the page is made of files that are there already; nothing computed may be lost for its sake
             log.exception("The report of %s was not written; report writes it once this is mended.", self.folder.path)
 
@@ -124,7 +124,7 @@ class RunRecorder(Callback):
         truth = [prediction.true_name or "" for prediction in known]
         closed = _is_closed(method, truth)
         shared = evaluation_seconds - method.preparation_seconds
-        shared += method.data.seconds.get(f"features/{method.data.photos.evaluated_split}", 0.0)
+        shared += method.data.seconds.get(f"features/{method.data.images.evaluated_split}", 0.0)
         training = self._training_seconds + method.data.seconds.get("features/training", 0.0)
         rows: dict[str, dict[str, object]] = {}
         for row in method.predictions[0].names:
@@ -143,7 +143,7 @@ class RunRecorder(Callback):
             if method.data.simulated and (method.data.needs_labels(method) or method.description_kinds):
                 figures["simulated"] = True
             if known:
-                figures["scoring"] = scoring(truth, split=method.data.photos.evaluated_split)
+                figures["scoring"] = scoring(truth, split=method.data.images.evaluated_split)
             rows[row] = figures
         return rows
 
@@ -179,7 +179,7 @@ def _labeler_row(method: Method, predictions: Sequence[Prediction], asked: Seque
     if method.data.simulated:
         figures["simulated"] = True
     if known:
-        figures["scoring"] = scoring(truth, split=method.data.photos.evaluated_split)
+        figures["scoring"] = scoring(truth, split=method.data.images.evaluated_split)
     return figures
 
 

@@ -155,10 +155,10 @@ def fusion_said(fusion: Mapping[str, Any]) -> str:
 
 
 def _choice(selected: Mapping[str, Any]) -> str:
-    photos = "held-out photos" if selected["held_out"] else "photos that were trained on"
+    images = "held-out photos" if selected["held_out"] else "photos that were trained on"
     return (
         f"epoch {selected['epoch']} of {selected['epochs']}, the one with the highest {selected['by']} "
-        f"({selected['figure']:.1f}) on {selected['photos']} {photos}"
+        f"({selected['figure']:.1f}) on {selected['photos']} {images}"
     )
 
 

@@ -64,14 +64,14 @@ def thumbnails(paths: Mapping[str, Path], most: int, most_bytes: int) -> dict[st
 def make_thumbnail(path: Path) -> Thumbnail | None:
     """A photo of any kind, upright and in RGB, at most ``SIDE`` pixels wide and high; ``None`` if it cannot be read."""
     try:
-        photo = _open_small(path)
-        photo.thumbnail((SIDE, SIDE), Image.Resampling.BICUBIC)
-        photo.info.clear()  # Pillow would save the comment of a JPEG again
+        image = _open_small(path)
+        image.thumbnail((SIDE, SIDE), Image.Resampling.BICUBIC)
+        image.info.clear()  # Pillow would save the comment of a JPEG again
         stream = io.BytesIO()
-        photo.save(stream, "JPEG", quality=_QUALITY, optimize=True)
+        image.save(stream, "JPEG", quality=_QUALITY, optimize=True)
     except (UnreadableImageError, OSError, ValueError):
         return None
-    return Thumbnail(*photo.size, base64.b64encode(stream.getvalue()).decode())
+    return Thumbnail(*image.size, base64.b64encode(stream.getvalue()).decode())
 
 
 def _open_small(path: Path) -> Image.Image:

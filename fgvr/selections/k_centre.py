@@ -48,8 +48,8 @@ class KCentreSelection(Selection):
         nearest = -_similarity(unit, unit.mean(axis=0))
         chosen = np.empty(self.n, dtype=np.intp)
         for number in range(self.n):
-            chosen[number] = photo = np.argmin(nearest)
-            similarity = _similarity(unit, unit[photo])
+            chosen[number] = image = np.argmin(nearest)
+            similarity = _similarity(unit, unit[image])
             nearest = similarity if number == 0 else np.maximum(nearest, similarity)
             nearest[chosen[: number + 1]] = np.inf
         return np.sort(order[chosen])

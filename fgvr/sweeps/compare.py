@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from fgvr.config.cli import ParsedCLI
-from fgvr.datasets.photos import Photos
+from fgvr.datasets.images import Images
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
 from fgvr.metrics.files import read_metrics, write_metrics
@@ -85,7 +85,7 @@ class ComparedRows:
             For each row that is not in the files, its name and what to do; ``""`` where all are.
         """
         output = None if self.main_guard else run.folder.path / "compare" / "output.log"
-        return run_compared(run.folder, self.entries, run.data.photos, fork and self.main_guard, output)
+        return run_compared(run.folder, self.entries, run.data.images, fork and self.main_guard, output)
 
 
 def check_rows(entries: Mapping[str, Mapping[str, Any]], own: Collection[str]) -> None:
@@ -135,7 +135,7 @@ def compared_args(folder: RunFolder, row: str, options: Mapping[str, Any]) -> li
 def run_compared(
     folder: RunFolder,
     entries: Mapping[str, Mapping[str, Any]],
-    photos: Photos,
+    images: Images,
     fork: bool,
     output: Path | None = None,
 ) -> str:
@@ -144,7 +144,7 @@ def run_compared(
     Args:
         folder: The run, with predictions and metrics.
         entries: Row name -> the options in which its run differs.
-        photos: The photos of the run, for its report.
+        images: The photos of the run, for its report.
         fork: See :class:`~fgvr.sweeps.launch.Launcher`; rows that have another trainer are not forked.
         output: File for what the rows print; where this process prints if not given.
 
@@ -167,7 +167,7 @@ def run_compared(
                 merge_row(folder, row)
             except FgvrError as error:
                 failed[row] = str(error)
-    write_report(folder, photos)
+    write_report(folder, images)
     return "; ".join(f"{row!r}, {reason}" for row, reason in failed.items())
 
 

@@ -88,8 +88,8 @@ def _check_loading(backbone: Backbone) -> None:
 
 
 def _check_images(backbone: Backbone) -> None:
-    photos = [_photo(64, 48), _photo(300, 200), _photo(50, 400)]
-    pixels = [backbone.transform(photo) for photo in photos]
+    images = [_image(64, 48), _image(300, 200), _image(50, 400)]
+    pixels = [backbone.transform(image) for image in images]
     shapes = {tuple(image.shape) for image in pixels}
     assert len(shapes) == 1, f"the transform makes several shapes of photos of several sizes: {sorted(shapes)}"
     (shape,) = shapes
@@ -154,7 +154,7 @@ def _check_fingerprint(backbone: Backbone) -> None:
 
 
 def _check_training(backbone: Backbone) -> None:
-    pixels, long = torch.stack([backbone.transform(_photo(64, 48))]), ["grey " * 1300]
+    pixels, long = torch.stack([backbone.transform(_image(64, 48))]), ["grey " * 1300]
     with torch.no_grad():
         frozen = {"encode_image": backbone.encode_image(pixels), "embed_text": backbone.encode_text(_NAMES)}
         cut = backbone.embed_text(long)
@@ -263,6 +263,6 @@ def _encode_prompts(backbone: Backbone, names: Sequence[str], context: Tensor, p
     return features
 
 
-def _photo(width: int, height: int) -> Image.Image:
+def _image(width: int, height: int) -> Image.Image:
     ramp = torch.arange(width * height * 3).remainder(251).to(torch.uint8)
     return Image.frombytes("RGB", (width, height), bytes(ramp.tolist()))

@@ -45,8 +45,8 @@ def check_labeler(labeler: Labeler, images: Sequence[ImageRecord]) -> None:
         >>> from fgvr.labelers.fixed import FixedLabeler
         >>> table = Path(mkdtemp(), "names.csv")
         >>> _ = table.write_text("file,name\na.jpg,Beagle\n")
-        >>> photo = ImageRecord("a.jpg", Path("a.jpg"), "support", digest="0" * 64)
-        >>> check_labeler(FixedLabeler(table), [photo])
+        >>> image = ImageRecord("a.jpg", Path("a.jpg"), "support", digest="0" * 64)
+        >>> check_labeler(FixedLabeler(table), [image])
     """
     assert images, "check_labeler needs at least one photo"
     _check_constructor(labeler)

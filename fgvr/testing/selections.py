@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from fgvr.errors import FgvrError
 from fgvr.selections.base import Selection
 
-_PHOTOS, _DIM = 60, 8
-_SIZES = (1, 2, 7, 30, _PHOTOS - 1)
+_IMAGES, _DIM = 60, 8
+_SIZES = (1, 2, 7, 30, _IMAGES - 1)
 
 
 def check_selection(
@@ -35,7 +35,7 @@ def check_selection(
         >>> from fgvr.selections.random import RandomSelection
         >>> check_selection(RandomSelection, draws=True)
     """
-    sample_ids, features = _photos(_PHOTOS)
+    sample_ids, features = _images(_IMAGES)
     before: set[str] = set()
     for n in _SIZES:
         chosen = _choose(selection_factory(n, 0), sample_ids, features)
@@ -43,21 +43,21 @@ def check_selection(
         selection = selection_factory(n, 0)
         _choose(selection, sample_ids, features)
         assert chosen == _choose(selection, sample_ids, features), "a second call of choose chooses differently"
-        order = np.random.default_rng(1).permutation(_PHOTOS)
-        shuffled = _choose(selection_factory(n, 0), [sample_ids[photo] for photo in order], features[order])
+        order = np.random.default_rng(1).permutation(_IMAGES)
+        shuffled = _choose(selection_factory(n, 0), [sample_ids[image] for image in order], features[order])
         assert chosen == shuffled, f"which {n} photos are chosen depends on the order of the photos"
         assert not nested or before <= chosen, f"not all of the {len(before)} photos are among the {n}"
         before = chosen
-    fresh_ids, fresh = _photos(_PHOTOS)
+    fresh_ids, fresh = _images(_IMAGES)
     unchanged = sample_ids == fresh_ids and np.array_equal(features, fresh)
     assert unchanged, "choose changed the photos that it was given"
 
-    for n in (_PHOTOS, _PHOTOS + 1, 10 * _PHOTOS):
+    for n in (_IMAGES, _IMAGES + 1, 10 * _IMAGES):
         _choose(selection_factory(n, 0), sample_ids, features)
     _choose(selection_factory(5, 0), sample_ids[:1], features[:1])
     for distinct in (1, 3):
         for n in _SIZES:
-            _choose(selection_factory(n, 0), sample_ids, features[np.arange(_PHOTOS) % distinct])
+            _choose(selection_factory(n, 0), sample_ids, features[np.arange(_IMAGES) % distinct])
 
     if draws:
         choices = [_choose(selection_factory(10, seed), sample_ids, features) for seed in (0, 1)]
@@ -69,11 +69,11 @@ def check_selection(
     raise AssertionError("n is 0: expected an FgvrError that says so")
 
 
-def _photos(count: int) -> tuple[list[str], NDArray[np.float32]]:
+def _images(count: int) -> tuple[list[str], NDArray[np.float32]]:
     """Photos of which no two are equally near to a third."""
     features = np.random.default_rng(0).normal(size=(count, _DIM)).astype(np.float32)
     features /= np.linalg.norm(features, axis=1, keepdims=True)
-    return [f"photos/{photo:02}.jpg" for photo in range(count)], features
+    return [f"photos/{image:02}.jpg" for image in range(count)], features
 
 
 def _choose(selection: Selection, sample_ids: Sequence[str], features: NDArray[np.float32]) -> set[str]:

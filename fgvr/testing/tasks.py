@@ -126,13 +126,13 @@ def _check_reading(task: Task, raw: str) -> None:
 
 
 def _check_pictures(task: Task) -> None:
-    photos = [Image.new("RGB", size, colour) for size, colour in (((64, 48), "red"), ((30, 90), "blue"))]
-    before = [photo.tobytes() for photo in photos]
-    pictures = task.compose(photos)
+    images = [Image.new("RGB", size, colour) for size, colour in (((64, 48), "red"), ((30, 90), "blue"))]
+    before = [image.tobytes() for image in images]
+    pictures = task.compose(images)
     assert isinstance(pictures, list) and pictures, f"compose gave {pictures!r}, not a list of pictures"  # noqa: PT018
     for picture in pictures:
         assert getattr(picture, "mode", None) == "RGB", f"compose gave {picture!r}, not an RGB picture"
-    again = task.compose(photos)
+    again = task.compose(images)
     same = [picture.tobytes() for picture in again] == [picture.tobytes() for picture in pictures]
     assert same, "compose makes other pictures of the same photos, so equal requests are not equal"
-    assert [photo.tobytes() for photo in photos] == before, "compose changed the photos that it was given"
+    assert [image.tobytes() for image in images] == before, "compose changed the photos that it was given"

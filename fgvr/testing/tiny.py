@@ -154,8 +154,8 @@ def _colours(pixels: Tensor) -> Tensor:
     return F.adaptive_avg_pool2d(pixels.float(), _GRID).flatten(1)
 
 
-def _to_pixels(photo: Image.Image) -> Tensor:
-    pixels: Tensor = pil_to_tensor(photo.convert("RGB").resize((_SIZE, _SIZE), Image.Resampling.BILINEAR))
+def _to_pixels(image: Image.Image) -> Tensor:
+    pixels: Tensor = pil_to_tensor(image.convert("RGB").resize((_SIZE, _SIZE), Image.Resampling.BILINEAR))
     return pixels / 255 - 0.5
 
 

@@ -1,4 +1,4 @@
-"""Label spaces that are stated and not asked for."""
+"""Vocabularies that are given and not asked for."""
 
 from collections.abc import Sequence
 from pathlib import Path

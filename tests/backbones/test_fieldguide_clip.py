@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fgvr.backbones.open_clip import SHIPPED, OpenClipBackbone
-from fgvr.fieldguide.drawing import draw_photo
+from fgvr.fieldguide.drawing import draw_image
 from fgvr.fieldguide.species import draw_guide
 from fgvr.testing.backbones import check_backbone
 
@@ -23,9 +23,9 @@ def accuracy(backbone, style):
     guide = draw_guide(40, 0, "development")
     names = backbone.encode_text([bird.name for bird in guide])
     draw = random.Random(0)
-    photos = torch.stack([backbone.transform(draw_photo(bird, style, draw)) for bird in guide for _ in range(3)])
+    images = torch.stack([backbone.transform(draw_image(bird, style, draw)) for bird in guide for _ in range(3)])
     with torch.inference_mode():
-        found = (backbone.encode_image(photos) @ names.T).argmax(1)
+        found = (backbone.encode_image(images) @ names.T).argmax(1)
     return (found == torch.arange(40).repeat_interleave(3)).float().mean().item()
 
 

@@ -134,9 +134,9 @@ def test_zero_shot_on_real_photos(backbone, folder, least, most):
     text_features, right = backbone.encode_text(names), 0
     for start in range(0, len(rows), 64):
         batch = rows[start : start + 64]
-        photos = [Image.open(manifest.parent / row["file"]).convert("RGB") for row in batch]
+        images = [Image.open(manifest.parent / row["file"]).convert("RGB") for row in batch]
         with torch.inference_mode():
-            features = backbone.encode_image(torch.stack([backbone.transform(photo) for photo in photos]))
+            features = backbone.encode_image(torch.stack([backbone.transform(image) for image in images]))
         predicted = (features @ text_features.T).argmax(1).tolist()
         right += sum(names[i] == row["class_name"] for i, row in zip(predicted, batch, strict=True))
     assert least < right / len(rows) < most

@@ -2,26 +2,26 @@
 
 import numpy as np
 
-from fgvr.candidates.base import NamedPhotos
+from fgvr.candidates.base import NamedImages
 
 
-def named_photos(features, labels, num_classes=10):
+def named_images(features, labels, num_classes=10):
     features = np.asarray(features, dtype=np.float32)
     features /= np.linalg.norm(features, axis=1, keepdims=True)
-    return NamedPhotos(tuple(f"{photo:03}.jpg" for photo in range(len(labels))), labels, num_classes, features)
+    return NamedImages(tuple(f"{image:03}.jpg" for image in range(len(labels))), labels, num_classes, features)
 
 
-def random_photos(count=60, dim=16, num_classes=10, distinct=None, seed=0, named=None):
+def random_images(count=60, dim=16, num_classes=10, distinct=None, seed=0, named=None):
     """Photos with 0 to 2 names, of the first ``named`` classes; only ``distinct`` of them differ."""
     generator = np.random.default_rng(seed)
     features = generator.normal(size=(distinct or count, dim))[generator.permutation(count) % (distinct or count)]
     names = named or num_classes
     labels = [tuple(generator.permutation(names)[: generator.integers(3)].tolist()) for _ in range(count)]
-    return named_photos(features, labels, num_classes)
+    return named_images(features, labels, num_classes)
 
 
-def ranked(photos, photo):
-    """The photos with a name as ``photo`` has them near: itself, then by similarity, then by order."""
-    vectors = photos.features.astype(np.float64)
-    named = [other for other, names in enumerate(photos.labels) if names]
-    return sorted((other != photo, -float(sum(vectors[photo] * vectors[other])), other) for other in named)
+def ranked(images, image):
+    """The photos with a name as ``image`` has them near: itself, then by similarity, then by order."""
+    vectors = images.features.astype(np.float64)
+    named = [other for other, names in enumerate(images.labels) if names]
+    return sorted((other != image, -float(sum(vectors[image] * vectors[other])), other) for other in named)

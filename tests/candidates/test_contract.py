@@ -40,43 +40,43 @@ def test_contract_of_a_union_that_draws():
 
 
 class ReversedCandidates(SingleCandidates):
-    def build(self, photos):
-        sets = super().build(photos)
+    def build(self, images):
+        sets = super().build(images)
         return CandidateSets(sets.sample_ids[::-1], sets.offsets, sets.indices[::-1], sets.weights)
 
 
 class NamelessCandidates(SingleCandidates):
-    def build(self, photos):
-        sets = super().build(photos)
+    def build(self, images):
+        sets = super().build(images)
         return CandidateSets(sets.sample_ids[1:], sets.offsets[:-1], sets.indices[1:], sets.weights[1:])
 
 
 class OutsideCandidates(SingleCandidates):
-    def build(self, photos):
-        sets = super().build(photos)
+    def build(self, images):
+        sets = super().build(images)
         return CandidateSets(sets.sample_ids, sets.offsets, sets.indices + 1, sets.weights)
 
 
 class RestlessCandidates(CandidateStrategy):
     generator = np.random.default_rng(0)
 
-    def build(self, photos):
-        rows = self.generator.integers(photos.num_classes, size=(len(photos.sample_ids), 1))
-        return CandidateSets.from_lists(photos.sample_ids, rows.tolist())
+    def build(self, images):
+        rows = self.generator.integers(images.num_classes, size=(len(images.sample_ids), 1))
+        return CandidateSets.from_lists(images.sample_ids, rows.tolist())
 
 
 class UnevenCandidates(CandidateStrategy):
-    def build(self, photos):
-        weights = np.arange(1, len(photos.sample_ids) + 1) / (len(photos.sample_ids) + 1)
-        rows = [[0, 1] if photos.num_classes > 1 else [0]] * len(photos.sample_ids)
+    def build(self, images):
+        weights = np.arange(1, len(images.sample_ids) + 1) / (len(images.sample_ids) + 1)
+        rows = [[0, 1] if images.num_classes > 1 else [0]] * len(images.sample_ids)
         shares = [[w, 1 - w] if len(row) > 1 else [1.0] for row, w in zip(rows, weights.tolist(), strict=True)]
-        return CandidateSets.from_lists(photos.sample_ids, rows, shares)
+        return CandidateSets.from_lists(images.sample_ids, rows, shares)
 
 
-class FirstPhotoCandidates(CandidateStrategy):
-    def build(self, photos):
-        first = next(names[0] for names in photos.labels if names)
-        return CandidateSets.from_lists(photos.sample_ids, [[first]] * len(photos.sample_ids))
+class FirstImageCandidates(CandidateStrategy):
+    def build(self, images):
+        first = next(names[0] for names in images.labels if names)
+        return CandidateSets.from_lists(images.sample_ids, [[first]] * len(images.sample_ids))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ class FirstPhotoCandidates(CandidateStrategy):
         (NamelessCandidates, False, "no candidate set"),
         (OutsideCandidates, False, "vocabulary of 7"),
         (RestlessCandidates, True, "other sets for the same photos"),
-        (FirstPhotoCandidates, False, "depends on the order"),
+        (FirstImageCandidates, False, "depends on the order"),
         (UnevenCandidates, False, "depends on the order"),
         (SingleCandidates, True, "photos.seed"),
     ],

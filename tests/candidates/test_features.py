@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fgvr.candidates.base import NamedPhotos
+from fgvr.candidates.base import NamedImages
 from fgvr.candidates.features import features_of, unit
 from fgvr.candidates.knn import KnnCandidates
 from fgvr.candidates.label_propagation import LabelPropagationCandidates
@@ -21,12 +21,12 @@ class OtherBackbone:
         return "other"
 
 
-def photos(features_in=None, space=None):
-    return NamedPhotos(("a", "b", "c"), [(0,), (1,), (2,)], 3, RUN, features_in=features_in, space=space)
+def images(features_in=None, space=None):
+    return NamedImages(("a", "b", "c"), [(0,), (1,), (2,)], 3, RUN, features_in=features_in, space=space)
 
 
 def test_features_are_taken_as_they_are_where_they_are_of_unit_length():
-    assert features_of(photos()) is RUN
+    assert features_of(images()) is RUN
     off = RUN * np.float32(1.005)
     assert unit(off) is not off
     np.testing.assert_allclose(unit(off), RUN, atol=1e-6)
@@ -35,7 +35,7 @@ def test_features_are_taken_as_they_are_where_they_are_of_unit_length():
 
 def test_neighbours_can_be_searched_in_another_backbone():
     backbone, asked = OtherBackbone(), []
-    given = photos(lambda which, space: asked.append((which, space)) or OTHER)
+    given = images(lambda which, space: asked.append((which, space)) or OTHER)
     assert KnnCandidates(2).needs_features
     strategy = KnnCandidates(2, backbone=backbone)
     assert not strategy.needs_features
@@ -45,7 +45,7 @@ def test_neighbours_can_be_searched_in_another_backbone():
 
 
 def test_neighbours_are_searched_in_the_space_that_is_asked_for():
-    joint = photos(lambda which, space: {(None, "visual"): OTHER}[which, space], space="joint")
+    joint = images(lambda which, space: {(None, "visual"): OTHER}[which, space], space="joint")
     assert features_of(joint, space="joint") is RUN
     assert features_of(joint) is OTHER
     for strategy in (KnnCandidates, MutualKnnCandidates, LabelPropagationCandidates, RandomCandidates):
@@ -62,9 +62,9 @@ def test_neighbours_are_searched_in_the_space_that_is_asked_for():
 
 def test_another_backbone_without_a_way_to_its_features():
     with pytest.raises(FgvrError, match=r"features of OtherBackbone in its visual space.*features_in"):
-        KnnCandidates(backbone=OtherBackbone()).build(photos())
+        KnnCandidates(backbone=OtherBackbone()).build(images())
 
 
 def test_features_of_another_backbone_are_checked_too():
     with pytest.raises(FgvrError, match="L2-normalised"):
-        features_of(photos(lambda which, space: OTHER[:2]), OtherBackbone())
+        features_of(images(lambda which, space: OTHER[:2]), OtherBackbone())

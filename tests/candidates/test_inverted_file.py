@@ -6,12 +6,12 @@ from fgvr.candidates import inverted_file, nearest
 from fgvr.candidates.inverted_file import InvertedFile
 
 
-def clustered(photos=600, classes=30, dim=24, noise=0.5, seed=0):
+def clustered(images=600, classes=30, dim=24, noise=0.5, seed=0):
     generator = np.random.default_rng(seed)
     centres = generator.normal(size=(classes, dim))
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
-    features = centres[generator.integers(classes, size=photos)] + noise / dim**0.5 * generator.normal(
-        size=(photos, dim)
+    features = centres[generator.integers(classes, size=images)] + noise / dim**0.5 * generator.normal(
+        size=(images, dim)
     )
     return (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
 
@@ -23,11 +23,11 @@ def reference(index, k, probes):
     cells = [np.argsort(-row, kind="stable")[:probes].tolist() for row in products]
     vectors = index.features.astype(np.float64)
     rows = []
-    for photo, near in enumerate(cells):
+    for image, near in enumerate(cells):
         pool = [other for other in index.named.tolist() if cells[other][0] in near]
         if len(pool) < k:
             pool = index.named.tolist()
-        ranked = sorted((other != photo, -float((vectors[photo] * vectors[other]).sum()), other) for other in pool)
+        ranked = sorted((other != image, -float((vectors[image] * vectors[other]).sum()), other) for other in pool)
         rows.append([other for _, _, other in ranked[:k]])
     return rows
 
@@ -36,17 +36,17 @@ def reference(index, k, probes):
 def test_it_is_the_best_of_the_probed_cells(probes):
     features = clustered(300)
     index = InvertedFile(features, np.arange(0, 300, 2), cells=40)
-    photos, similarity = index.search(4, probes)
-    assert photos.tolist() == reference(index, 4, probes)
-    expected = np.take_along_axis(features.astype(np.float64) @ features.T, photos, axis=1)
+    images, similarity = index.search(4, probes)
+    assert images.tolist() == reference(index, 4, probes)
+    expected = np.take_along_axis(features.astype(np.float64) @ features.T, images, axis=1)
     np.testing.assert_allclose(similarity, expected, atol=1e-7)
 
 
 def test_all_cells_hold_the_exact_neighbours():
     features = clustered(250, noise=3.0)
     index = InvertedFile(features, np.arange(250), cells=12)
-    photos, _ = index.search(5, probes=12)
-    assert photos.tolist() == nearest.nearest(features, np.arange(250), 5).tolist()
+    images, _ = index.search(5, probes=12)
+    assert images.tolist() == nearest.nearest(features, np.arange(250), 5).tolist()
 
 
 def test_the_number_of_probes_is_the_least_that_holds_the_sample():
@@ -70,17 +70,17 @@ def test_no_more_cells_than_allowed_are_probed(monkeypatch):
 def test_the_number_of_threads_and_the_size_of_blocks_change_nothing(monkeypatch):
     features = clustered(2000, classes=60, dim=33)
     index = InvertedFile(features, np.arange(2000))
-    photos, similarity = index.search(4, 3)
+    images, similarity = index.search(4, 3)
     threads = faiss.omp_get_max_threads()
     try:
         faiss.omp_set_num_threads(1 if threads > 1 else 2)
         other = InvertedFile(features, np.arange(2000))
         assert np.array_equal(other.centroids, index.centroids)
-        assert all(map(np.array_equal, other.search(4, 3), (photos, similarity)))
+        assert all(map(np.array_equal, other.search(4, 3), (images, similarity)))
     finally:
         faiss.omp_set_num_threads(threads)
     monkeypatch.setattr(nearest, "BLOCK_VALUES", 5000)
-    assert all(map(np.array_equal, InvertedFile(features, np.arange(2000)).search(4, 3), (photos, similarity)))
+    assert all(map(np.array_equal, InvertedFile(features, np.arange(2000)).search(4, 3), (images, similarity)))
 
 
 def test_products_of_whole_numbers_are_exact_in_float32():
@@ -97,15 +97,15 @@ def test_products_of_whole_numbers_are_exact_in_float32():
 
 def test_photos_that_are_all_alike():
     features = np.ones((50, 4), dtype=np.float32) / 2
-    photos, similarity = InvertedFile(features, np.arange(50)).search(3, 2)
-    assert photos[0].tolist() == [0, 1, 2]
-    assert all(row.tolist() == [photo, 0, 1] for photo, row in enumerate(photos) if photo > 1)
+    images, similarity = InvertedFile(features, np.arange(50)).search(3, 2)
+    assert images[0].tolist() == [0, 1, 2]
+    assert all(row.tolist() == [image, 0, 1] for image, row in enumerate(images) if image > 1)
     assert (similarity == 1).all()
 
 
 def test_very_many_that_are_all_but_equal_are_not_compared_for_ever(monkeypatch):
     monkeypatch.setattr(inverted_file, "_WIDEST", 8)
     features = np.ones((50, 4), dtype=np.float32) / 2
-    photos, _ = InvertedFile(features, np.arange(50), cells=1).search(3, 1)
-    assert photos.shape == (50, 3)
-    assert all(len(set(row)) == 3 for row in photos.tolist())
+    images, _ = InvertedFile(features, np.arange(50), cells=1).search(3, 1)
+    assert images.shape == (50, 3)
+    assert all(len(set(row)) == 3 for row in images.tolist())

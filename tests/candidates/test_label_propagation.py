@@ -1,37 +1,37 @@
 import numpy as np
 import pytest
-from candidates.drawn import random_photos
+from candidates.drawn import random_images
 
 from fgvr.candidates import label_propagation as module
-from fgvr.candidates.base import NamedPhotos
+from fgvr.candidates.base import NamedImages
 from fgvr.candidates.label_propagation import LabelPropagationCandidates
 from fgvr.errors import FgvrError
 
 
-def reference(photos, m, k, alpha, gamma):
+def reference(images, m, k, alpha, gamma):
     """Zhou et al. 2004, equation 4, on the graph of Iscen et al. 2019, equation 9, with dense matrices."""
-    vectors = photos.features.astype(np.float64)
+    vectors = images.features.astype(np.float64)
     count = len(vectors)
     affinities = np.zeros((count, count))
-    for photo in range(count):
-        cosines = vectors @ vectors[photo]
-        cosines[photo] = -np.inf
+    for image in range(count):
+        cosines = vectors @ vectors[image]
+        cosines[image] = -np.inf
         for other in np.argsort(-cosines, kind="stable")[:k]:
-            affinities[photo, other] = max(cosines[other], 0) ** gamma if cosines[other] > 0 else 0
+            affinities[image, other] = max(cosines[other], 0) ** gamma if cosines[other] > 0 else 0
     affinities = affinities + affinities.T
     degrees = affinities.sum(axis=1)
     scale = np.diag([1 / np.sqrt(degree) if degree else 0 for degree in degrees])
-    given = np.zeros((count, photos.num_classes))
-    for photo, names in enumerate(photos.labels):
+    given = np.zeros((count, images.num_classes))
+    for image, names in enumerate(images.labels):
         if names:
-            given[photo, names[0]] = 1
+            given[image, names[0]] = 1
     solution = np.linalg.solve(np.eye(count) - alpha * scale @ affinities @ scale, given)
     sets = {}
-    for photo, row in enumerate(solution):
+    for image, row in enumerate(solution):
         best = [c for c in np.argsort(-row, kind="stable")[:m] if row[c] > 1e-9]
         best = [c for c in best if row[c] >= 1e-3 * row[best].sum()]
         if best:
-            sets[photos.sample_ids[photo]] = (best, row[best] / row[best].sum())
+            sets[images.sample_ids[image]] = (best, row[best] / row[best].sum())
     return sets
 
 
@@ -39,9 +39,9 @@ def reference(photos, m, k, alpha, gamma):
 @pytest.mark.parametrize("block", [2**24, 240])
 def test_it_is_the_definition(monkeypatch, m, k, alpha, gamma, block):
     monkeypatch.setattr(module, "_BLOCK_VALUES", block)  # the smaller one: three classes at a time
-    photos = random_photos(80, dim=5, num_classes=12, named=10)
-    sets = LabelPropagationCandidates(m, k, alpha, gamma).build(photos)
-    expected = reference(photos, m, k, alpha, gamma)
+    images = random_images(80, dim=5, num_classes=12, named=10)
+    sets = LabelPropagationCandidates(m, k, alpha, gamma).build(images)
+    expected = reference(images, m, k, alpha, gamma)
     assert sets.sample_ids == tuple(expected)
     for sample_id, (indices, weights) in zip(sets.sample_ids, sets, strict=True):
         assert indices.tolist() == expected[sample_id][0]
@@ -49,35 +49,35 @@ def test_it_is_the_definition(monkeypatch, m, k, alpha, gamma, block):
 
 
 def test_the_solution_is_accurate():
-    photos = random_photos(300, dim=3, num_classes=12, named=10)
-    weights = LabelPropagationCandidates(m=10, k=5, alpha=0.99).build(photos).weights
-    expected = np.concatenate([row for _, row in reference(photos, 10, 5, 0.99, 3.0).values()])
+    images = random_images(300, dim=3, num_classes=12, named=10)
+    weights = LabelPropagationCandidates(m=10, k=5, alpha=0.99).build(images).weights
+    expected = np.concatenate([row for _, row in reference(images, 10, 5, 0.99, 3.0).values()])
     np.testing.assert_allclose(weights, expected, atol=1e-4)
 
 
 def test_neighbours_outvote_a_photo_and_name_the_unnamed():
     features = np.array([[1, 0.01 * step] for step in range(5)] + [[0, 1]], dtype=np.float32)
     features /= np.linalg.norm(features, axis=1, keepdims=True)
-    photos = NamedPhotos(tuple("abcdef"), [(0,), (0,), (1,), (0,), (), (2,)], 3, features)
-    sets = LabelPropagationCandidates(m=1, k=3).build(photos)
+    images = NamedImages(tuple("abcdef"), [(0,), (0,), (1,), (0,), (), (2,)], 3, features)
+    sets = LabelPropagationCandidates(m=1, k=3).build(images)
     assert [indices.tolist() for indices, _ in sets][:5] == [[0]] * 5
 
 
 def test_a_photo_that_no_name_reaches_is_left_out():
-    photos = NamedPhotos(
+    images = NamedImages(
         tuple("abcd"), [(0,), (), (), ()], 1, np.array([[1, 0], [0.8, 0.6], [-1, 0], [-1, 0]], dtype=np.float32)
     )
-    assert LabelPropagationCandidates(k=1).build(photos).sample_ids == ("a", "b")
+    assert LabelPropagationCandidates(k=1).build(images).sample_ids == ("a", "b")
 
 
 def test_equal_shares_go_to_the_class_of_the_lower_index():
     # a square: photo 0 has no name, and is as near to photo 1 as to photo 3
     features = np.array([[1, 0, 0], [0.6, 0.8, 0], [0.6, -0.8, 0]], dtype=np.float32)
-    photos = NamedPhotos(tuple("abc"), [(), (4,), (2,)], 5, features)
+    images = NamedImages(tuple("abc"), [(), (4,), (2,)], 5, features)
     for classes in (256, 1):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "_MAX_CLASSES", classes)
-            sets = LabelPropagationCandidates(m=1, k=2).build(photos)
+            sets = LabelPropagationCandidates(m=1, k=2).build(images)
         assert next(iter(sets))[0].tolist() == [2]
 
 

@@ -1,12 +1,12 @@
 import pytest
 
-from fgvr.candidates.base import NamedPhotos
+from fgvr.candidates.base import NamedImages
 from fgvr.candidates.mllm_direct import MllmDirectCandidates
 from fgvr.errors import FgvrError
 
 
 def test_all_names_of_a_photo_once():
-    sets = MllmDirectCandidates().build(NamedPhotos(("a", "b", "c"), [(2, 0, 2), (), (1,)], num_classes=3))
+    sets = MllmDirectCandidates().build(NamedImages(("a", "b", "c"), [(2, 0, 2), (), (1,)], num_classes=3))
     assert sets.sample_ids == ("a", "c")
     assert [indices.tolist() for indices, _ in sets] == [[2, 0], [1]]
     assert [weights.tolist() for _, weights in sets] == [[0.5, 0.5], [1.0]]
@@ -14,4 +14,4 @@ def test_all_names_of_a_photo_once():
 
 def test_no_names_at_all():
     with pytest.raises(FgvrError, match="None of the 1 support photos has a name"):
-        MllmDirectCandidates().build(NamedPhotos(("a",), [()], num_classes=3))
+        MllmDirectCandidates().build(NamedImages(("a",), [()], num_classes=3))

@@ -1,48 +1,48 @@
 import numpy as np
 import pytest
-from candidates.drawn import random_photos
+from candidates.drawn import random_images
 
-from fgvr.candidates.base import NamedPhotos
+from fgvr.candidates.base import NamedImages
 from fgvr.candidates.mutual_knn import MutualKnnCandidates
 from fgvr.errors import FgvrError
 
 
-def reference(photos, k):
+def reference(images, k):
     """The definition: neighbourhoods as ``knn`` has them; photos that would be in one count as being in it."""
-    vectors = photos.features.astype(np.float64)
-    named = [photo for photo, names in enumerate(photos.labels) if names]
+    vectors = images.features.astype(np.float64)
+    named = [image for image, names in enumerate(images.labels) if names]
 
-    def neighbourhood(photo, pool):
-        order = sorted(pool, key=lambda other: (other != photo, -float(sum(vectors[photo] * vectors[other])), other))
+    def neighbourhood(image, pool):
+        order = sorted(pool, key=lambda other: (other != image, -float(sum(vectors[image] * vectors[other])), other))
         return order[:k]
 
     sets = {}
-    for photo in range(len(vectors)):
+    for image in range(len(vectors)):
         names = [
-            photos.labels[other][0]
-            for other in neighbourhood(photo, named)
-            if photo in neighbourhood(other, sorted({*named, photo}))
+            images.labels[other][0]
+            for other in neighbourhood(image, named)
+            if image in neighbourhood(other, sorted({*named, image}))
         ]
         if names:
-            sets[photos.sample_ids[photo]] = list(dict.fromkeys(names))
+            sets[images.sample_ids[image]] = list(dict.fromkeys(names))
     return sets
 
 
 @pytest.mark.parametrize("k", [1, 2, 4, 9, 100])
 @pytest.mark.parametrize("distinct", [None, 12, 1])
 def test_it_is_the_definition(k, distinct):
-    photos = random_photos(dim=6, num_classes=40, distinct=distinct)
-    sets = MutualKnnCandidates(k).build(photos)
+    images = random_images(dim=6, num_classes=40, distinct=distinct)
+    sets = MutualKnnCandidates(k).build(images)
     found = {sample_id: indices.tolist() for sample_id, (indices, _) in zip(sets.sample_ids, sets, strict=True)}
-    assert found == reference(photos, k)
+    assert found == reference(images, k)
     assert all(weights.tolist() == pytest.approx([1 / len(weights)] * len(weights)) for _, weights in sets)
 
 
 def test_as_many_named_photos_as_a_neighbourhood_holds():
-    photos = random_photos(count=12, dim=6, num_classes=40)
-    k = sum(bool(names) for names in photos.labels)
-    sets = MutualKnnCandidates(k).build(photos)
-    assert dict(zip(sets.sample_ids, (row.tolist() for row, _ in sets), strict=True)) == reference(photos, k)
+    images = random_images(count=12, dim=6, num_classes=40)
+    k = sum(bool(names) for names in images.labels)
+    sets = MutualKnnCandidates(k).build(images)
+    assert dict(zip(sets.sample_ids, (row.tolist() for row, _ in sets), strict=True)) == reference(images, k)
 
 
 def test_a_hub_gives_its_name_to_few():
@@ -51,8 +51,8 @@ def test_a_hub_gives_its_name_to_few():
     features[0] = 0.5
     features[0, 1] = 0.6
     features /= np.linalg.norm(features, axis=1, keepdims=True)
-    photos = NamedPhotos(tuple("abcde"), [(number,) for number in range(5)], 5, features)
-    sets = [indices.tolist() for indices, _ in MutualKnnCandidates(2).build(photos)]
+    images = NamedImages(tuple("abcde"), [(number,) for number in range(5)], 5, features)
+    sets = [indices.tolist() for indices, _ in MutualKnnCandidates(2).build(images)]
     assert sets == [[0, 1], [1, 0], [2], [3], [4]]
 
 

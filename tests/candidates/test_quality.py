@@ -11,7 +11,7 @@ def test_all_of_it():
         ["a", "b", "c", "d"], [[0, 1], [2], [1, 0, 2], [0]], weights=[[0.75, 0.25], [1.0], [0.2, 0.3, 0.5], [1.0]]
     )
     quality = measure(sets, Vocabulary(NAMES), {"a": "Beagle", "b": "Beagle", "c": "basset-hound", "elsewhere": "Pug"})
-    assert (quality.photos, quality.with_truth) == (4, 3)
+    assert (quality.images, quality.with_truth) == (4, 3)
     assert quality.coverage == pytest.approx(2 / 3)
     assert quality.purity == pytest.approx((0.75 + 0 + 0.2) / 3)
     assert quality.mean_size == pytest.approx(7 / 4)

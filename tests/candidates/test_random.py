@@ -2,22 +2,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from fgvr.candidates.base import NamedPhotos
+from fgvr.candidates.base import NamedImages
 from fgvr.candidates.knn import KnnCandidates
 from fgvr.candidates.random import RandomCandidates
 
 
-def photos_with(labels, num_classes, seed=0):
+def images_with(labels, num_classes, seed=0):
     features = np.random.default_rng(7).normal(size=(len(labels), 6)).astype(np.float32)
     features /= np.linalg.norm(features, axis=1, keepdims=True)
-    sample_ids = tuple(f"{photo}.jpg" for photo in range(len(labels)))
-    return NamedPhotos(sample_ids, labels, num_classes, features, seed)
+    sample_ids = tuple(f"{image}.jpg" for image in range(len(labels)))
+    return NamedImages(sample_ids, labels, num_classes, features, seed)
 
 
 def test_own_name_first_and_the_sizes_of_knn():
-    labels = [(photo % 5,) if photo % 4 else () for photo in range(40)]
-    photos = photos_with(labels, num_classes=8)
-    sets, knn = RandomCandidates(4).build(photos), KnnCandidates(4).build(photos)
+    labels = [(image % 5,) if image % 4 else () for image in range(40)]
+    images = images_with(labels, num_classes=8)
+    sets, knn = RandomCandidates(4).build(images), KnnCandidates(4).build(images)
     assert sets.sample_ids == knn.sample_ids
     assert sets.offsets.tolist() == knn.offsets.tolist()
     assert sets.weights.tolist() == knn.weights.tolist()
@@ -25,24 +25,24 @@ def test_own_name_first_and_the_sizes_of_knn():
 
 
 def test_the_draw_comes_from_the_seed_alone():
-    photos = photos_with([(photo,) for photo in range(30)], num_classes=30)
-    indices = RandomCandidates().build(photos).indices.tolist()
+    images = images_with([(image,) for image in range(30)], num_classes=30)
+    indices = RandomCandidates().build(images).indices.tolist()
     np.random.default_rng().random()
-    turned = replace(photos, features=photos.features[::-1].copy())  # other neighbours, equal sizes
+    turned = replace(images, features=images.features[::-1].copy())  # other neighbours, equal sizes
     assert RandomCandidates().build(turned).indices.tolist() == indices
-    assert RandomCandidates().build(replace(photos, seed=1)).indices.tolist() != indices
+    assert RandomCandidates().build(replace(images, seed=1)).indices.tolist() != indices
 
 
 def test_every_other_name_is_equally_likely():
     pairs = 2000
-    photos = photos_with([(2,), (0,)] * pairs, num_classes=5)
-    photos = replace(photos, features=photos.features[::2].repeat(2, axis=0))  # each pair's sets have two names
-    drawn = RandomCandidates(2).build(photos).indices.reshape(pairs, 2, 2)[:, 0, 1]
+    images = images_with([(2,), (0,)] * pairs, num_classes=5)
+    images = replace(images, features=images.features[::2].repeat(2, axis=0))  # each pair's sets have two names
+    drawn = RandomCandidates(2).build(images).indices.reshape(pairs, 2, 2)[:, 0, 1]
     shares = np.bincount(drawn, minlength=5) / pairs
     assert shares[2] == 0
     np.testing.assert_allclose(np.delete(shares, 2), 0.25, atol=0.05)
 
 
 def test_the_whole_vocabulary_may_be_needed():
-    photos = photos_with([(0,), (1,), ()], num_classes=2)
-    assert [sorted(indices.tolist()) for indices, _ in RandomCandidates(2).build(photos)] == [[0, 1]] * 3
+    images = images_with([(0,), (1,), ()], num_classes=2)
+    assert [sorted(indices.tolist()) for indices, _ in RandomCandidates(2).build(images)] == [[0, 1]] * 3

@@ -7,9 +7,9 @@ from fgvr.candidates.nearest import nearest
 from fgvr.candidates.search import recall_of, search
 
 
-def clustered(photos=500, classes=20, noise=0.5):
+def clustered(images=500, classes=20, noise=0.5):
     generator = np.random.default_rng(0)
-    features = generator.normal(size=(classes, 16))[generator.integers(classes, size=photos)]
+    features = generator.normal(size=(classes, 16))[generator.integers(classes, size=images)]
     features = features + noise * generator.normal(size=features.shape)
     return (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
 
@@ -18,7 +18,7 @@ def test_few_photos_are_searched_exactly():
     features = clustered()
     found = search(features, np.arange(0, 500, 3), 4)
     assert found.recall == 1.0
-    assert found.photos.tolist() == nearest(features, np.arange(0, 500, 3), 4).tolist()
+    assert found.images.tolist() == nearest(features, np.arange(0, 500, 3), 4).tolist()
 
 
 def test_many_are_searched_by_an_inverted_file_with_measured_recall(caplog):
@@ -26,7 +26,7 @@ def test_many_are_searched_by_an_inverted_file_with_measured_recall(caplog):
     with caplog.at_level(logging.INFO):
         found = search(features, np.arange(500), 4, exact_below=499)
     truth = nearest(features, np.arange(500), 4)
-    actual = recall_of(found.photos, truth, np.arange(500))
+    actual = recall_of(found.images, truth, np.arange(500))
     assert found.recall == pytest.approx(actual, abs=0.02)
     assert 0.98 <= found.recall <= 1.0
     assert f"Recall {found.recall:.4f} against the exact search of 250 photos" in caplog.text
@@ -42,7 +42,7 @@ def test_low_recall_warns_and_names_the_option(caplog, monkeypatch):
 
 def test_fewer_named_photos_than_k():
     found = search(clustered(), np.array([3, 8]), 4, exact_below=10)
-    assert found.photos.shape == (500, 2)
+    assert found.images.shape == (500, 2)
     assert found.recall == 1.0
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from jsonargparse import ArgumentParser
 
-from fgvr.candidates.base import CandidateStrategy, NamedPhotos
+from fgvr.candidates.base import CandidateStrategy, NamedImages
 from fgvr.candidates.knn import KnnCandidates
 from fgvr.candidates.mllm_direct import MllmDirectCandidates
 from fgvr.candidates.random import RandomCandidates
@@ -12,21 +12,21 @@ from fgvr.config.names import PARSER_MODE, expand_argv
 from fgvr.errors import FgvrError
 
 
-def random_photos(count=50, num_classes=6, seed=0):
+def random_images(count=50, num_classes=6, seed=0):
     generator = np.random.default_rng(seed)
     features = generator.normal(size=(count, 8)).astype(np.float32)
     features /= np.linalg.norm(features, axis=1, keepdims=True)
     labels = [tuple(generator.permutation(num_classes)[: generator.integers(4)].tolist()) for _ in range(count)]
-    return NamedPhotos(tuple(f"{photo:02}.jpg" for photo in range(count)), labels, num_classes, features)
+    return NamedImages(tuple(f"{image:02}.jpg" for image in range(count)), labels, num_classes, features)
 
 
-def reference(photos, strategies):
+def reference(images, strategies):
     parts = []
     for strategy in strategies:
-        sets = strategy.build(photos)
+        sets = strategy.build(images)
         parts.append(dict(zip(sets.sample_ids, sets, strict=True)))
     result = {}
-    for sample_id in photos.sample_ids:
+    for sample_id in images.sample_ids:
         given = [part[sample_id] for part in parts if sample_id in part]
         totals = {}
         for indices, weights in given:
@@ -46,9 +46,9 @@ def reference(photos, strategies):
     ],
 )
 def test_it_is_the_definition(strategies):
-    photos = random_photos()
-    sets = UnionCandidates(strategies).build(photos)
-    expected = reference(photos, strategies)
+    images = random_images()
+    sets = UnionCandidates(strategies).build(images)
+    expected = reference(images, strategies)
     assert sets.sample_ids == tuple(expected)
     for sample_id, (indices, weights) in zip(sets.sample_ids, sets, strict=True):
         assert indices.tolist() == list(expected[sample_id])

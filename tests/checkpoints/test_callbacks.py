@@ -321,12 +321,12 @@ def test_compared_rows_are_chosen_as_the_run_is(tiny_run, capfd):
     assert "coop_random: epoch " in capfd.readouterr().out
 
 
-def val_photos(root, shared=0):
+def val_images(root, shared=0):
     """Make the test photo number 4 of each class a validation photo; ``shared`` of them are copies of test photos."""
-    manifest, photos = root / "birds/manifest.csv", root / "birds/photos"
+    manifest, images = root / "birds/manifest.csv", root / "birds/photos"
     manifest.write_text(re.sub(rf"(_{SUPPORT}\.png,.*),test", r"\1,val", manifest.read_text()))
     for number in range(shared):
-        shutil.copy(photos / f"{number}_{SUPPORT + 1}.png", photos / f"{number}_{SUPPORT}.png")
+        shutil.copy(images / f"{number}_{SUPPORT + 1}.png", images / f"{number}_{SUPPORT}.png")
 
 
 class Hidden(ModelCheckpoint):
@@ -359,7 +359,7 @@ MONITORS = [
 @pytest.mark.parametrize("command", ["fit", "label"])
 @pytest.mark.parametrize("options", MONITORS, ids=lambda options: options[1])
 def test_true_names_do_not_choose(tiny_run, capsys, command, options):
-    val_photos(tiny_run)
+    val_images(tiny_run)
     assert main([command, *OPTIONS, *options]) == 2
     error = capsys.readouterr().err
     for said in ("trainer.callbacks: ", "val/", "true names", "select/covering_rate", "checkpoint.allow_true_names to"):
@@ -369,7 +369,7 @@ def test_true_names_do_not_choose(tiny_run, capsys, command, options):
 
 
 def test_a_schedule_does_not_follow_true_names(tiny_run, capsys):
-    val_photos(tiny_run)
+    val_images(tiny_run)
     model = ["--model", "checkpoints.test_callbacks.Plateau", "--model.backbone", "fgvr.testing.tiny.TinyBackbone"]
     assert main(["fit", *OPTIONS, *model]) == 2
     assert "the learning-rate schedule of Plateau monitors 'val/siou'" in capsys.readouterr().err
@@ -396,7 +396,7 @@ def test_a_variant_of_a_sweep_and_a_compared_row_are_refused_too(tiny_run, capsy
 
 
 def test_an_oracle_study_is_marked_wherever_it_is_shown(tiny_run, capsys):
-    val_photos(tiny_run)
+    val_images(tiny_run)
     oracle = [*MONITORS[0], "--trainer.callbacks.mode", "max", "--checkpoint.allow_true_names", "true"]
     fit(*oracle, "--trainer.max_epochs", "2")
     out = capsys.readouterr().out
@@ -443,7 +443,7 @@ def test_what_fgvr_adds_itself_is_not_for_the_user_to_add(tiny_run, capsys, opti
 
 
 def test_validation_photos_that_are_test_photos_are_no_way_round(tiny_run, capsys):
-    val_photos(tiny_run, shared=2)
+    val_images(tiny_run, shared=2)
     oracle = [*MONITORS[0], "--checkpoint.allow_true_names", "true"]
     assert main(["fit", *OPTIONS, *oracle]) == 2
     error = capsys.readouterr().err

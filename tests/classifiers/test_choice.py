@@ -14,11 +14,11 @@ from fgvr.classifiers.cosine import CosineClassifier
 from fgvr.classifiers.fused import FusedClassifier
 
 
-def world(photos_a_class=5, classes=6, dim=12, noise=0.5, wrong=0.0, seed=0):
+def world(images_a_class=5, classes=6, dim=12, noise=0.5, wrong=0.0, seed=0):
     """Photos around class centres, the classes, and names of which a share is wrong."""
     generator = torch.Generator().manual_seed(seed)
     centres = F.normalize(torch.randn(classes, dim, generator=generator).double(), dim=1)
-    truth = torch.arange(classes).repeat_interleave(photos_a_class)
+    truth = torch.arange(classes).repeat_interleave(images_a_class)
     x = F.normalize(centres[truth] + noise * torch.randn(len(truth), dim, generator=generator) / dim**0.5, dim=1)
     own = truth.clone()
     mistaken = torch.rand(len(truth), generator=generator) < wrong
@@ -35,7 +35,7 @@ def named(own, classes):
 @pytest.mark.parametrize("kind", [ClassMeans, Ridge])
 def test_agreement_never_exceeds_the_share_of_photos_whose_name_another_photo_has(kind, seed):
     """Also with strategies that spread names over neighbours, where the names of a fold are hidden."""
-    x, _, _ = world(photos_a_class=2, classes=20, seed=seed)
+    x, _, _ = world(images_a_class=2, classes=20, seed=seed)
     generator = torch.Generator().manual_seed(100 + seed)
     own = torch.randint(-1, 25, (len(x),), generator=generator)
     counts = own[own >= 0].bincount(minlength=25)
@@ -67,7 +67,7 @@ def test_folds_score_each_photo_by_what_its_own_fold_did_not_see():
 
 
 def test_clear_photos_and_useless_text_leave_the_photos_alone():
-    x, _, own = world(photos_a_class=12)
+    x, _, own = world(images_a_class=12)
     text = torch.randn(len(x), 6, generator=torch.Generator().manual_seed(1)).double()
     fusion = choose_fusion(ClassMeans(x, named(own, 6)).leave_one_out, lambda rows: text[rows], own)
     assert fusion.agreement[0] == 1.0
@@ -77,7 +77,7 @@ def test_clear_photos_and_useless_text_leave_the_photos_alone():
 
 
 def test_clear_text_and_useless_photos_leave_the_text_alone():
-    x, centres, own = world(photos_a_class=6)
+    x, centres, own = world(images_a_class=6)
     noise = F.normalize(torch.randn(x.shape, generator=torch.Generator().manual_seed(2)).double(), dim=1)
     fusion = choose_fusion(ClassMeans(noise, named(own, 6)).leave_one_out, lambda rows: (x @ centres.T)[rows], own)
     assert fusion.weight > 1
@@ -128,7 +128,7 @@ def test_one_class_and_no_named_photo():
     assert math.isfinite(fusion.scale)
     nobody = torch.full_like(own, -1)
     fusion = choose_fusion(lambda rows: x[rows], lambda rows: x[rows], nobody)
-    assert fusion.photos == 0
+    assert fusion.images == 0
     assert fusion.weight == 1
 
 
@@ -145,7 +145,7 @@ def test_another_kind_must_be_better_beyond_the_noise_and_have_enough_photos():
 
 
 def test_the_fused_classifier_is_what_was_chosen():
-    x, centres, own = world(photos_a_class=8, noise=1.5, wrong=0.2)
+    x, centres, own = world(images_a_class=8, noise=1.5, wrong=0.2)
     means = ClassMeans(x, named(own, 6))
     text = CosineClassifier(centres.float(), scale=20.0)
     joint = x.float()

@@ -22,7 +22,7 @@ def run(capsys, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def photos(tmp_path):
+def images(tmp_path):
     for split, colour in (("train", "red"), ("test", "blue")):
         folder = tmp_path / "photos" / split / "Pug"
         folder.mkdir(parents=True)
@@ -37,14 +37,14 @@ def downloaded(monkeypatch):
 
     def download(name, dataset):
         asked.append(name)
-        (dataset.root / dataset.facts.image_folders[0]).mkdir(parents=True)
+        (dataset.root / dataset.info.image_folders[0]).mkdir(parents=True)
 
     monkeypatch.setattr(downloads, "download", download)
     return asked
 
 
-def test_verify_a_folder(run, photos):
-    assert run("verify", "folder", "--root", photos).splitlines() == [
+def test_verify_a_folder(run, images):
+    assert run("verify", "folder", "--root", images).splitlines() == [
         "split    expected  listed  readable  classes  photos a class",
         "support         -       1         1        1          1 to 1",
         "test            -       1         1        1          1 to 1",
@@ -55,12 +55,12 @@ def test_verify_a_folder(run, photos):
     ]
 
 
-def test_verify_reports_what_is_wrong(run, photos):
-    (photos / "test/Pug/b\x1b[2J.png").write_bytes(b"nothing")
-    (photos / "train/Beagle").mkdir()
+def test_verify_reports_what_is_wrong(run, images):
+    (images / "test/Pug/b\x1b[2J.png").write_bytes(b"nothing")
+    (images / "train/Beagle").mkdir()
     for name in ("train/Beagle/a", "train/Pug/b", "test/Pug/c"):
-        (photos / f"{name}.png").write_bytes((photos / "test/Pug/a.png").read_bytes())
-    out = run("verify", "folder", "--root", photos, code=1)
+        (images / f"{name}.png").write_bytes((images / "test/Pug/a.png").read_bytes())
+    out = run("verify", "folder", "--root", images, code=1)
     assert "1 photos cannot be opened:\n  test/Pug/b\\x1b[2J.png (not an image" in out
     assert "2 pairs of files in two splits have the same bytes:\n  test/Pug/a.png = train/Beagle/a.png\n" in out
     assert "NOT as it should be: see above.\n\nWorth knowing:\n1 pairs of files in one split" in out
@@ -68,12 +68,12 @@ def test_verify_reports_what_is_wrong(run, photos):
     assert "1 classes are in the split 'support' only:\n  Beagle\n" in out
 
 
-def test_verify_takes_the_options_of_the_data_set(run, photos):
-    (photos / "mine.csv").write_text("file,split\ntrain/Pug/a.png,test\n")
-    out = run("verify", "manifest", "--root", photos, "--manifest", "mine.csv")
+def test_verify_takes_the_options_of_the_data_set(run, images):
+    (images / "mine.csv").write_text("file,split\ntrain/Pug/a.png,test\n")
+    out = run("verify", "manifest", "--root", images, "--manifest", "mine.csv")
     assert out.splitlines()[1].split() == ["test", "-", "1", "1", "0", "-"]
     # a class path is as good as a name
-    assert "All is well" in run("verify", "fgvr.datasets.folder.FolderDataset", "--root", photos)
+    assert "All is well" in run("verify", "fgvr.datasets.folder.FolderDataset", "--root", images)
 
 
 def test_verify_a_data_set_without_a_root(run, tmp_path):
@@ -178,7 +178,7 @@ def test_options_of_a_data_set(run, capsys):
     assert stopped.value.code == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "--official" in out
-    assert "Read the first official split" in out
+    assert "Read the data set's own lists" in out
 
 
 def test_the_root_is_needed_to_download(capsys):

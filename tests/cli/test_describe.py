@@ -26,7 +26,7 @@ from fgvr.testing.tiny import TinyBackbone
 
 pytestmark = QUIET
 
-PHOTOS = len(COLOURS) * SUPPORT
+IMAGES = len(COLOURS) * SUPPORT
 KNOWN = [*OPTIONS[:4], *OPTIONS[8:], "--data.class_names", "dataset"]
 
 
@@ -53,7 +53,7 @@ COMMAND = ["describe", "--config", "latteclip.yaml", *KNOWN]
 def test_a_dry_run_asks_nothing_and_leaves_nothing(server, capsys):
     assert main([*COMMAND, "--dry-run"]) == 0
     out = capsys.readouterr().out
-    assert f"image descriptions: {PHOTOS} photos, {PHOTOS} requests: 0 stored, {PHOTOS} to ask, about $0.16" in out
+    assert f"image descriptions: {IMAGES} photos, {IMAGES} requests: 0 stored, {IMAGES} to ask, about $0.16" in out
     assert "group descriptions: " in out
     assert "image prompt: Describe the bird in the photo concisely" in out
     assert '"task": "describe_group"' in out
@@ -65,11 +65,11 @@ def test_describe_and_the_same_again(server, capsys):
     assert main(COMMAND) == 0
     out = capsys.readouterr().out
     folder = RunFolder(Path(out.splitlines()[-1]))
-    assert f"image descriptions: {PHOTOS} usable; group descriptions: " in out
+    assert f"image descriptions: {IMAGES} usable; group descriptions: " in out
     assert {path.name for path in folder.path.iterdir()} == {"config.yaml", "descriptions.parquet", "vocabulary.json"}
     table = pq.read_table(folder.descriptions).to_pylist()
-    assert [row["kind"] for row in table[:PHOTOS]] == ["image"] * PHOTOS
-    assert all(len(row["members"]) == 2 and row["class_name"] in COLOURS for row in table[PHOTOS:])
+    assert [row["kind"] for row in table[:IMAGES]] == ["image"] * IMAGES
+    assert all(len(row["members"]) == 2 and row["class_name"] in COLOURS for row in table[IMAGES:])
     asked = len(server.asked)
     # what it did is a configuration like any other
     assert main(["describe", "--config", str(folder.config)]) == 0
@@ -142,11 +142,11 @@ def run_of(server, texts=None, **options):
 def test_before_training(server):
     data, method = run_of(server, ["class", "image"], describe=DescribeOptions())
     folder = RunFolder(Path("run"))
-    with pytest.raises(FgvrError, match=rf"{PHOTOS} descriptions were not asked for yet.*Run the describe stage"):
+    with pytest.raises(FgvrError, match=rf"{IMAGES} descriptions were not asked for yet.*Run the describe stage"):
         describe_before_training(data, method, folder, alone=False)
     origin = describe_before_training(data, method, folder)
-    assert origin == Origin(pytest.approx(0.01 * PHOTOS), simulated=False)
-    assert len(read_descriptions(folder.descriptions)) == PHOTOS
+    assert origin == Origin(pytest.approx(0.01 * IMAGES), simulated=False)
+    assert len(read_descriptions(folder.descriptions)) == IMAGES
     asked = len(server.asked)
     other = run_of(server, describe=DescribeOptions(domain="bird"))
     assert describe_before_training(*other, folder) == origin, (

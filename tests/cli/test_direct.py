@@ -103,8 +103,8 @@ def test_direct_asks_only_where_its_row_is_made(folder, capsys, caplog):
     saved = ["--config", str(run / "config.yaml"), "--ckpt_path", str(run / "checkpoints/last.ckpt")]
     flat = folder / "new"
     flat.mkdir()
-    photo = next((folder / "cache" / "fieldguide").rglob("test/*/000.png"))
-    (flat / "a.png").write_bytes(photo.read_bytes())
+    image = next((folder / "cache" / "fieldguide").rglob("test/*/000.png"))
+    (flat / "a.png").write_bytes(image.read_bytes())
     other = ["--data.dataset", "folder", "--data.dataset.root", str(flat)]
     caplog.clear()
     assert main(["predict", *saved, *other]) == 0, "new photos without names, and nothing is asked"

@@ -9,7 +9,7 @@ from tiny_run import COLOURS, OPTIONS, SUPPORT
 
 from fgvr.cli import main
 
-PHOTOS = len(COLOURS) * SUPPORT
+IMAGES = len(COLOURS) * SUPPORT
 
 
 def rows(name, run="run/0"):
@@ -23,9 +23,9 @@ def test_photos_that_are_not_asked_about_get_their_neighbours_names(tiny_run, ca
     assert "8 photos, 8 requests: 0 stored, 8 to ask" in capsys.readouterr().out
     assert main(["fit", *OPTIONS, *options]) == 0
     labels = rows("labels.parquet")
-    assert len(labels) == PHOTOS
-    assert sum(row["flag"] == "unasked" for row in labels) == PHOTOS - 8
-    assert len(rows("candidates.parquet")) == PHOTOS, "every photo has a candidate set"
+    assert len(labels) == IMAGES
+    assert sum(row["flag"] == "unasked" for row in labels) == IMAGES - 8
+    assert len(rows("candidates.parquet")) == IMAGES, "every photo has a candidate set"
     assert main(["label", *OPTIONS, *options]) == 0
     assert "8 stored, 0 to ask" in capsys.readouterr().out
     assert yaml.safe_load(Path("runs/run/0/config.yaml").read_text())["data"]["select"]["init_args"]["n"] == 8
@@ -45,13 +45,13 @@ data:
 """)
     rest = [*OPTIONS[:4], *OPTIONS[8:]]
     assert main(["label", "--config", "cascade.yaml", *rest, "--dry-run"]) == 0
-    assert f"{PHOTOS} to ask, about $0.00; then up to {PHOTOS} more" in capsys.readouterr().out
+    assert f"{IMAGES} to ask, about $0.00; then up to {IMAGES} more" in capsys.readouterr().out
     assert main(["fit", "--config", "cascade.yaml", *rest]) == 0
     labels = rows("labels.parquet", "cascade/0")
     assert {row["flag"] for row in labels} == {""}
     capsys.readouterr()
     assert main(["label", "--config", "cascade.yaml", *rest]) == 0
-    assert f"{PHOTOS + 1} requests: {PHOTOS + 1} stored, 0 to ask" in capsys.readouterr().out
+    assert f"{IMAGES + 1} requests: {IMAGES + 1} stored, 0 to ask" in capsys.readouterr().out
 
 
 def test_labelers_without_a_batch_api_say_so(tiny_run, capsys):

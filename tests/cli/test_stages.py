@@ -10,13 +10,13 @@ from fgvr.cli import main
 from fgvr.labelers.recorded import RecordedLabeler
 from fgvr.labelling import ray_pool
 
-PHOTOS = len(COLOURS) * SUPPORT
+IMAGES = len(COLOURS) * SUPPORT
 
 
 def test_a_dry_run_asks_nothing(tiny_run, capsys, monkeypatch):
     monkeypatch.setattr(RecordedLabeler, "ask", lambda self, requests: (_ for _ in ()).throw(AssertionError))
     assert main(["label", *OPTIONS, "--dry-run"]) == 0
-    assert f"{PHOTOS} photos, {PHOTOS} requests: 0 stored, {PHOTOS} to ask" in capsys.readouterr().out
+    assert f"{IMAGES} photos, {IMAGES} requests: 0 stored, {IMAGES} to ask" in capsys.readouterr().out
     assert not Path("runs/run").exists()
 
 
@@ -24,12 +24,12 @@ def test_label_and_then_candidates(tiny_run, capsys):
     assert main(["candidates", *OPTIONS]) == 2
     assert "Run the label stage with the same options first" in capsys.readouterr().err
     assert main(["label", *OPTIONS]) == 0
-    assert f"{PHOTOS - 1} usable, 1 refusal; 4 different names" in capsys.readouterr().out
+    assert f"{IMAGES - 1} usable, 1 refusal; 4 different names" in capsys.readouterr().out
     assert main(["label", *OPTIONS]) == 0
-    assert f"{PHOTOS} stored, 0 to ask" in capsys.readouterr().out
+    assert f"{IMAGES} stored, 0 to ask" in capsys.readouterr().out
     assert main(["candidates", *OPTIONS]) == 0
     folder = Path(capsys.readouterr().out.splitlines()[-1])
-    assert pq.read_table(folder / "candidates.parquet").num_rows == PHOTOS
+    assert pq.read_table(folder / "candidates.parquet").num_rows == IMAGES
     assert {path.name for path in folder.iterdir()} == {
         "candidates.parquet",
         "config.yaml",
@@ -84,6 +84,6 @@ def test_of_a_cascade_the_local_part_goes_through_ray_and_the_remote_one_is_aske
         fallback = {"class_path": "tiny.remote.TinyRemoteLabeler", "init_args": {"base_url": server.url}}
         options = {"first": first, "fallback": fallback, "neighbours": 0}
         assert main(ray_options({"class_path": "cascade", "init_args": options})) == 0
-    assert asked == [("RecordedLabeler", PHOTOS)]
+    assert asked == [("RecordedLabeler", IMAGES)]
     assert len(server.asked) == 1
-    assert f"{PHOTOS} usable" in capsys.readouterr().out
+    assert f"{IMAGES} usable" in capsys.readouterr().out

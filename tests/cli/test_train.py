@@ -6,7 +6,7 @@ import pytest
 import torch
 import yaml
 from lightning.pytorch import Callback
-from tiny_run import COLOURS, OPTIONS, SUPPORT, TEST, fit_in_two_processes, write_photos
+from tiny_run import COLOURS, OPTIONS, SUPPORT, TEST, fit_in_two_processes, write_images
 
 from fgvr.cli import main
 
@@ -92,9 +92,9 @@ def test_two_processes_do_what_one_does(tiny_run):
 def test_training_sees_the_names_that_were_given_and_not_the_true_ones(tiny_run):
     fit("--run.name", "with")
     other = dict(zip(COLOURS, [*list(COLOURS)[1:], "Nothing Like It"], strict=True))
-    write_photos(tiny_run / "birds", other)
+    write_images(tiny_run / "birds", other)
     fit("--run.name", "wrong")
-    write_photos(tiny_run / "birds", dict.fromkeys(COLOURS, ""))
+    write_images(tiny_run / "birds", dict.fromkeys(COLOURS, ""))
     fit("--run.name", "without")
     for name in ("wrong", "without"):
         torch.testing.assert_close(context(f"runs/{name}/0"), context("runs/with/0"), rtol=0, atol=0)

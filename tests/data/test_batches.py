@@ -38,11 +38,11 @@ def test_the_order_is_a_function_of_seed_and_epoch():
     assert list(BatchSampler(30, 8, seed=2)) != list(BatchSampler(30, 8, seed=1))
 
 
-def unit_features(views, photos):
+def unit_features(views, images):
     """Stored features of unit length, and the same in float32, shape (V, N, 2)."""
-    angles = torch.arange(float(views * photos)).view(views, photos)
+    angles = torch.arange(float(views * images)).view(views, images)
     features = torch.stack([angles.cos(), angles.sin()], dim=-1).half()
-    rows = np.arange(views * photos).reshape(views, photos)
+    rows = np.arange(views * images).reshape(views, images)
     return StoredFeatures(features.flatten(0, 1).numpy(), rows), F.normalize(features.float(), dim=-1)
 
 

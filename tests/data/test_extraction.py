@@ -26,7 +26,7 @@ from fgvr.testing.tiny import TinyBackbone
 
 
 @pytest.fixture
-def photos(tmp_path, draw):
+def images(tmp_path, draw):
     for number, colour in enumerate(["red", "green", "blue", "red"]):
         draw(f"photos/{number}.png", colour)
     return scan(FolderDataset(tmp_path / "photos").records(), tmp_path).readable
@@ -68,8 +68,8 @@ def joint(*args, **options):
     return extract_features(*args, **options)["joint"]
 
 
-def plain(backbone, photos, folder, **options):
-    return joint(backbone, photos, folder / "features", progress=False, **options).to_numpy()
+def plain(backbone, images, folder, **options):
+    return joint(backbone, images, folder / "features", progress=False, **options).to_numpy()
 
 
 def all_views(stored):
@@ -77,13 +77,13 @@ def all_views(stored):
     return stored.gather(np.arange(len(stored)), np.arange(stored.views))
 
 
-def test_each_photo_is_encoded_once_in_the_order_asked_for(photos, backbone, tmp_path):
-    features = plain(backbone, photos, tmp_path, batch_size=2)
+def test_each_photo_is_encoded_once_in_the_order_asked_for(images, backbone, tmp_path):
+    features = plain(backbone, images, tmp_path, batch_size=2)
     assert features.shape == (4, backbone.embed_dim)
     assert features.dtype == np.float32
     assert backbone.encoded == 3, "two photos are the same bytes"
     np.testing.assert_array_equal(features[0], features[3])
-    again = plain(backbone, photos[::-1], tmp_path)
+    again = plain(backbone, images[::-1], tmp_path)
     assert backbone.encoded == 3
     np.testing.assert_array_equal(again, features[::-1])
 
@@ -100,7 +100,7 @@ def test_what_was_computed_is_what_is_stored(noise, backbone, tmp_path, workers)
     np.testing.assert_array_equal(plain(backbone, noise, tmp_path), now)
 
 
-def test_an_interrupted_extraction_keeps_what_is_done(photos, backbone, tmp_path, monkeypatch):
+def test_an_interrupted_extraction_keeps_what_is_done(images, backbone, tmp_path, monkeypatch):
     put = FeatureStore.put
 
     def put_once(self, vectors):
@@ -110,20 +110,20 @@ def test_an_interrupted_extraction_keeps_what_is_done(photos, backbone, tmp_path
     monkeypatch.setattr(extraction, "_SECONDS_KEPT", 0)
     monkeypatch.setattr(FeatureStore, "put", put_once)
     with pytest.raises(KeyboardInterrupt):
-        plain(backbone, photos, tmp_path, batch_size=2)
+        plain(backbone, images, tmp_path, batch_size=2)
     monkeypatch.setattr(FeatureStore, "put", put)
     before = backbone.encoded
-    plain(backbone, photos, tmp_path, batch_size=2)
+    plain(backbone, images, tmp_path, batch_size=2)
     assert backbone.encoded == before + 1
 
 
-def test_a_store_that_is_complete_is_not_opened_for_writing(photos, backbone, tmp_path, monkeypatch):
-    first = plain(backbone, photos, tmp_path)
+def test_a_store_that_is_complete_is_not_opened_for_writing(images, backbone, tmp_path, monkeypatch):
+    first = plain(backbone, images, tmp_path)
     monkeypatch.setattr(FeatureStore, "put", lambda *args: pytest.fail("it was written"))
-    np.testing.assert_array_equal(plain(backbone, photos, tmp_path), first)
+    np.testing.assert_array_equal(plain(backbone, images, tmp_path), first)
 
 
-def test_a_store_that_is_deleted_meanwhile(photos, backbone, tmp_path, monkeypatch):
+def test_a_store_that_is_deleted_meanwhile(images, backbone, tmp_path, monkeypatch):
     put = FeatureStore.put
 
     def put_and_delete(self, vectors):
@@ -132,13 +132,13 @@ def test_a_store_that_is_deleted_meanwhile(photos, backbone, tmp_path, monkeypat
 
     monkeypatch.setattr(FeatureStore, "put", put_and_delete)
     with pytest.raises(FgvrError, match="deleted while it was written"):
-        plain(backbone, photos, tmp_path)
+        plain(backbone, images, tmp_path)
 
 
-def test_other_weights_have_other_features(photos, backbone, tmp_path):
+def test_other_weights_have_other_features(images, backbone, tmp_path):
     other = TinyBackbone(seed=1)
     other.load()
-    first, second = (plain(b, photos, tmp_path) for b in (backbone, other))
+    first, second = (plain(b, images, tmp_path) for b in (backbone, other))
     assert not np.allclose(first, second)
 
 
@@ -183,7 +183,7 @@ def test_some_of_the_photos_in_some_of_the_views(noise, backbone, tmp_path):
     np.testing.assert_array_equal(some.to_numpy(), everything[0, [2, 0]])
 
 
-def test_features_that_are_not_finite_name_their_photo(photos, backbone, tmp_path, monkeypatch):
+def test_features_that_are_not_finite_name_their_photo(images, backbone, tmp_path, monkeypatch):
     encode = backbone.encode_image
 
     def encode_image(pixels):
@@ -193,9 +193,9 @@ def test_features_that_are_not_finite_name_their_photo(photos, backbone, tmp_pat
 
     monkeypatch.setattr(backbone, "encode_image", encode_image)
     with pytest.raises(FgvrError, match=r"Counting gives '.*1\.png' features that are not finite"):
-        plain(backbone, photos, tmp_path)
+        plain(backbone, images, tmp_path)
     monkeypatch.undo()
-    assert np.isfinite(plain(backbone, photos, tmp_path)).all()
+    assert np.isfinite(plain(backbone, images, tmp_path)).all()
 
 
 def test_a_pickle_maps_the_file_again(noise, backbone, tmp_path):
@@ -269,10 +269,10 @@ def test_a_gpu_computes_in_float16_while_the_disk_is_written(noise, tmp_path):
     assert len(list((tmp_path / "features").glob("*/vectors.f16"))) == 2
 
 
-def extract_share(rank, world_size, photos, folder):
+def extract_share(rank, world_size, images, folder):
     backbone = Counting()
     backbone.load()
-    features = plain(backbone, photos, folder, batch_size=2, processes=together())
+    features = plain(backbone, images, folder, batch_size=2, processes=together())
     return backbone.encoded, features
 
 
@@ -297,7 +297,7 @@ def test_other_jobs_may_store_the_same_photos_meanwhile(many, backbone, tmp_path
     assert (first, second) == ((0, 0) if late == 0 else (2, 2))
 
 
-def extract_what_another_job_stores(rank, world_size, photos, folder, late):
+def extract_what_another_job_stores(rank, world_size, images, folder, late):
     """The process ``late`` looks when another job has stored all photos."""
 
     def missing(digests, rows, look=extraction._missing):
@@ -308,12 +308,12 @@ def extract_what_another_job_stores(rank, world_size, photos, folder, late):
             other.load()
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(extraction, "_missing", look)
-                plain(other, photos, folder, batch_size=2)
+                plain(other, images, folder, batch_size=2)
         return []
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(extraction, "_missing", missing)
-        return extract_share(rank, world_size, photos, folder)
+        return extract_share(rank, world_size, images, folder)
 
 
 KILLED = """

@@ -58,10 +58,10 @@ def read(folder):
     return {view: (row, vectors[row].tobytes()) for view, row in found.items()}
 
 
-def read_as_nobody(folder, photos):
+def read_as_nobody(folder, images):
     """What a user without the right to write sees."""
     # now, with what Python and Pillow import for it: this user may have no right to read that
-    records = FolderDataset(Path(photos)).records()
+    records = FolderDataset(Path(images)).records()
     read(folder)
     if os.geteuid() == 0:
         os.setgid(65534)
@@ -272,16 +272,16 @@ def test_a_complete_cache_that_cannot_be_written(children):
     # a folder that another user may enter, which pytest's is not
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        cache, photos = root / "cache", root / "photos"
-        photos.mkdir()
+        cache, images = root / "cache", root / "photos"
+        images.mkdir()
         for colour in ("red", "green"):
-            Image.new("RGB", (8, 8), colour).save(photos / f"{colour}.png")
-        scan(FolderDataset(photos).records(), cache, progress=False)
+            Image.new("RGB", (8, 8), colour).save(images / f"{colour}.png")
+        scan(FolderDataset(images).records(), cache, progress=False)
         write(cache, 0, 100)
         inside = [root, *root.rglob("*")]
         for path in inside:
             path.chmod(0o555 if path.is_dir() else 0o444)
-        children.start("read_as_nobody", cache, str(photos))
+        children.start("read_as_nobody", cache, str(images))
         assert children.wait() == [0]
         for path in inside:
             path.chmod(0o755)

@@ -22,9 +22,9 @@ def test_a_draw_depends_on_seed_and_names_alone_and_larger_ones_hold_smaller_one
     assert draw_held_out(NAMES, 0.5, seed=4) != more
 
 
-@pytest.mark.parametrize(("share", "photos", "count"), [(0, 5, 0), (0.01, 5, 1), (0.5, 4, 2), (0.99, 5, 4)])
-def test_one_photo_at_least_is_on_either_side(share, photos, count):
-    assert len(draw_held_out(NAMES[:photos], share, seed=0)) == count
+@pytest.mark.parametrize(("share", "images", "count"), [(0, 5, 0), (0.01, 5, 1), (0.5, 4, 2), (0.99, 5, 4)])
+def test_one_photo_at_least_is_on_either_side(share, images, count):
+    assert len(draw_held_out(NAMES[:images], share, seed=0)) == count
 
 
 @pytest.mark.parametrize("share", [-0.1, 1, 2.0, float("nan")])

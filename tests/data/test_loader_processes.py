@@ -12,7 +12,7 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda")
 PICTURE = 3 * 224 * 224 * 4
 
 
-def transform(photo):
+def transform(image):
     return torch.rand(3, 224, 224)
 
 

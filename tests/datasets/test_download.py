@@ -252,4 +252,4 @@ def test_one_at_a_time(server, tmp_path):
 def test_every_source_is_a_registered_data_set():
     for name, source in SOURCES.items():
         assert issubclass(getattr(datasets, source.torchvision), datasets.VisionDataset)
-        assert DATASETS.load(name).info.photos_from.startswith(f"The command `fgvr data download {name} ")
+        assert DATASETS.load(name).info.images_from.startswith(f"The command `fgvr data download {name} ")

@@ -4,7 +4,7 @@ import pytest
 
 from fgvr.datasets.fieldguide import FieldguideDataset
 from fgvr.errors import FgvrError
-from fgvr.fieldguide.photo import read_photo
+from fgvr.fieldguide.image import read_image
 
 
 def digests(records):
@@ -27,10 +27,10 @@ def test_photos_are_drawn_once_and_by_the_seed_alone(tmp_path):
 
 def test_a_photo_shows_the_species_that_it_is_filed_under(tmp_path):
     for record in FieldguideDataset(tmp_path, species=5, support=1, test=1, part="development").records():
-        photo = read_photo(record.path)
-        assert photo.species.name == record.true_name == record.sample_id.split("/")[1]
-        assert photo.species in photo.guide
-        assert photo.species.part == "development"
+        image = read_image(record.path)
+        assert image.species.name == record.true_name == record.sample_id.split("/")[1]
+        assert image.species in image.guide
+        assert image.species.part == "development"
 
 
 def test_the_default_folder_is_in_the_cache(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from fgvr.datasets.split_file import ListedPhoto, read_split_file, spaced
+from fgvr.datasets.split_file import ListedImage, read_split_file, spaced
 from fgvr.errors import FgvrError
 from fgvr.registry import DATASETS
 
@@ -219,7 +219,7 @@ def test_a_split_file_of_names_that_cannot_be_printed(tmp_path):
 def test_official_lists_of_other_paths(tmp_path, monkeypatch, file):
     (tmp_path / "2750").mkdir()
     reader = build("eurosat", tmp_path)
-    monkeypatch.setattr(reader, "listed", lambda: [ListedPhoto("train", file, "Forest")])
+    monkeypatch.setattr(reader, "listed", lambda: [ListedImage("train", file, "Forest")])
     with pytest.raises(FgvrError, match=rf"name {re.escape(repr(file))} in train, which is not a plain path"):
         reader.records()
 
@@ -237,7 +237,7 @@ def test_official_lists_whose_paths_lead_out(tmp_path):
 def test_a_split_file_from_another_system(tmp_path):
     path = tmp_path / "split.json"
     path.write_text(json.dumps({"train": [[r"Forest\Forest_1.jpg", 1, "Forest"]], "val": [], "test": []}))
-    assert [photo.file for photo in read_split_file(path)] == ["Forest/Forest_1.jpg"]
+    assert [image.file for image in read_split_file(path)] == ["Forest/Forest_1.jpg"]
 
 
 def test_a_photo_in_two_parts_is_refused(tmp_path):

@@ -7,7 +7,7 @@ from fgvr.errors import FgvrError
 from fgvr.records import ImageRecord
 
 
-def photos(classes=4, each=6):
+def images(classes=4, each=6):
     return [
         ImageRecord(f"{c}/{i}.jpg", Path(f"{c}/{i}.jpg"), "support", true_name=f"class {c}")
         for c in range(classes)
@@ -20,23 +20,23 @@ def ids(records):
 
 
 def test_everything_without_a_draw():
-    assert ids(sample_support(photos()[::-1])) == sorted(ids(photos()))
+    assert ids(sample_support(images()[::-1])) == sorted(ids(images()))
 
 
 def test_m_shots_of_each_class():
-    drawn = sample_support(photos(), shots=2)
+    drawn = sample_support(images(), shots=2)
     assert [sum(r.true_name == f"class {c}" for r in drawn) for c in range(4)] == [2] * 4
-    assert len(sample_support(photos(each=1), shots=2)) == 4
+    assert len(sample_support(images(each=1), shots=2)) == 4
 
 
 def test_the_draw_depends_on_the_seed_and_not_on_the_order():
-    assert ids(sample_support(photos(), shots=2)) == ids(sample_support(photos()[::-1], shots=2))
-    assert ids(sample_support(photos(), shots=2)) != ids(sample_support(photos(), shots=2, seed=1))
+    assert ids(sample_support(images(), shots=2)) == ids(sample_support(images()[::-1], shots=2))
+    assert ids(sample_support(images(), shots=2)) != ids(sample_support(images(), shots=2, seed=1))
 
 
 def test_draws_are_nested_and_a_class_does_not_depend_on_the_others():
-    assert set(ids(sample_support(photos(), shots=2))) < set(ids(sample_support(photos(), shots=3)))
-    assert set(ids(sample_support(photos(classes=1), shots=2))) < set(ids(sample_support(photos(), shots=2)))
+    assert set(ids(sample_support(images(), shots=2))) < set(ids(sample_support(images(), shots=3)))
+    assert set(ids(sample_support(images(classes=1), shots=2))) < set(ids(sample_support(images(), shots=2)))
 
 
 def test_a_number_of_photos_in_all():
@@ -48,6 +48,6 @@ def test_a_number_of_photos_in_all():
 
 def test_contradictions():
     with pytest.raises(FgvrError, match="not both"):
-        sample_support(photos(), shots=1, size=1)
+        sample_support(images(), shots=1, size=1)
     with pytest.raises(FgvrError, match=r"^data\.shots is 0; expected 1 or more"):
-        sample_support(photos(), shots=0)
+        sample_support(images(), shots=0)

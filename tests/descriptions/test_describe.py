@@ -32,7 +32,7 @@ LABELS = np.array([0] * 6 + [1] * 3)
 
 
 @pytest.fixture
-def photos(tmp_path):
+def images(tmp_path):
     records = []
     for number in range(len(LABELS)):
         path = tmp_path / f"{number}.png"
@@ -42,10 +42,10 @@ def photos(tmp_path):
 
 
 @pytest.fixture
-def describe(tmp_path, photos):
-    def describe(options, labeler=None, max_cost_usd=None, photos=photos, labels=LABELS):
+def describe(tmp_path, images):
+    def describe(options, labeler=None, max_cost_usd=None, images=images, labels=LABELS):
         store = tmp_path / "labels.sqlite"
-        return Descriptions(options, labeler, photos, CLASSES, lambda: labels, store, max_cost_usd)
+        return Descriptions(options, labeler, images, CLASSES, lambda: labels, store, max_cost_usd)
 
     return describe
 
@@ -79,7 +79,7 @@ def no_labels():
     raise AssertionError("nobody needs pseudo-labels here")
 
 
-def test_one_labeler_describes_photos_and_groups(describe, painter, photos):
+def test_one_labeler_describes_photos_and_groups(describe, painter, images):
     labeler = TinyRemoteLabeler(painter.url, price_usd=0.01, task=NameTask())
     descriptions = describe(DescribeOptions(domain="bird", group_size=4, groups_per_class=2), labeler)
     plans = descriptions.plan()
@@ -98,10 +98,10 @@ def test_one_labeler_describes_photos_and_groups(describe, painter, photos):
         ): 3,
     }
     known = descriptions.read()
-    assert [each.sample_id for each in known.descriptions[:9]] == [photo.sample_id for photo in photos]
-    groups = draw_groups(photos, LABELS, 4, 2, seed=0)
+    assert [each.sample_id for each in known.descriptions[:9]] == [image.sample_id for image in images]
+    groups = draw_groups(images, LABELS, 4, 2, seed=0)
     assert [(each.class_name, each.members) for each in known.descriptions[9:]] == [
-        (CLASSES[group.label], tuple(photo.sample_id for photo in group.photos)) for group in groups
+        (CLASSES[group.label], tuple(image.sample_id for image in group.images)) for group in groups
     ]
     assert len(known.texts.group_texts("Blue Jay")) == 2
     assert known.texts.image_text("true/0.png").endswith("text of 40.")
@@ -127,10 +127,10 @@ def test_nothing_is_asked_twice(describe, painter):
     assert [plan.missing for plan in describe(DescribeOptions(domain="dog"), labeler).plan().values()] == [9, 5]
 
 
-def test_copies_of_a_photo_are_asked_about_once(describe, painter, photos):
-    copy = ImageRecord("true/copy.png", photos[0].path, "support", photos[0].digest)
+def test_copies_of_a_photo_are_asked_about_once(describe, painter, images):
+    copy = ImageRecord("true/copy.png", images[0].path, "support", images[0].digest)
     labeler = TinyRemoteLabeler(painter.url)
-    descriptions = describe(DescribeOptions(groups=False), labeler, photos=[*photos, copy], labels=None)
+    descriptions = describe(DescribeOptions(groups=False), labeler, images=[*images, copy], labels=None)
     assert descriptions.plan()["image"].requests == 9
     descriptions.ask()
     known = descriptions.read()
@@ -189,8 +189,8 @@ def test_no_reply_at_all_is_an_error(describe):
         describe(DescribeOptions(TinyLabeler({}), groups=False)).ask()
 
 
-def test_refusals_are_no_texts(describe, photos):
-    said = {photo.sample_id: "A small bird." for photo in photos}
+def test_refusals_are_no_texts(describe, images):
+    said = {image.sample_id: "A small bird." for image in images}
     said["true/0.png"] = "I'm sorry, I can't help with that."
     descriptions = describe(DescribeOptions(TinyLabeler(said), groups=False))
     descriptions.ask()
@@ -201,11 +201,11 @@ def test_refusals_are_no_texts(describe, photos):
         assert sum(1 for _ in store.rows()) == 9
 
 
-def test_recorded_descriptions_of_photos_and_groups(describe, photos, tmp_path):
+def test_recorded_descriptions_of_photos_and_groups(describe, images, tmp_path):
     options = {"groups_per_class": 2, "group_size": 4}
     lines = [{"image": f"{number}.png", "raw": f"Photo {number}."} for number in range(9)]
-    for number, group in enumerate(draw_groups(photos, LABELS, 4, 2, seed=0)):
-        lines.append({"image": [photo.sample_id for photo in group.photos][::-1], "raw": f"Group {number}."})
+    for number, group in enumerate(draw_groups(images, LABELS, 4, 2, seed=0)):
+        lines.append({"image": [image.sample_id for image in group.images][::-1], "raw": f"Group {number}."})
     path = tmp_path / "said.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)))
     descriptions = describe(DescribeOptions(labeler=RecordedLabeler(path), **options))
@@ -226,12 +226,12 @@ def test_fixed_descriptions_are_those_of_photos(describe, tmp_path):
         describe(DescribeOptions(labeler=FixedLabeler(path))).plan()
 
 
-def test_a_file_is_taken_and_nobody_is_asked(tmp_path, photos, caplog):
+def test_a_file_is_taken_and_nobody_is_asked(tmp_path, images, caplog):
     path = tmp_path / "classes.csv"
     path.write_text("class_name,description\nblue jay,Blue.\nWren,Small.\nDodo,Extinct.\n")
     naming = TinyLabeler({})
     store = tmp_path / "labels.sqlite"
-    descriptions = Descriptions(DescribeOptions(file=path), naming, photos, CLASSES, no_labels, store)
+    descriptions = Descriptions(DescribeOptions(file=path), naming, images, CLASSES, no_labels, store)
     assert descriptions.plan() == {}
     descriptions.ask()
     known = descriptions.read()
@@ -242,7 +242,7 @@ def test_a_file_is_taken_and_nobody_is_asked(tmp_path, photos, caplog):
     assert "1 classes (Dodo)" in caplog.text
     assert "9 of 9 photos" in known.summary.missing
     assert "1 of 3 classes (Auk)" in known.summary.missing
-    silent = Descriptions(DescribeOptions(file=path, images=False), naming, photos, CLASSES[:2], no_labels, store)
+    silent = Descriptions(DescribeOptions(file=path, images=False), naming, images, CLASSES[:2], no_labels, store)
     assert silent.read().summary.missing == ""
     assert str(silent.read().summary) == "group descriptions: 2 usable; $0.0000"
 

@@ -8,20 +8,20 @@ from fgvr.descriptions.groups import draw_groups, draw_groups_by_truth
 from fgvr.records import ImageRecord
 
 
-def photos(count, prefix=""):
+def images(count, prefix=""):
     return [
         ImageRecord(f"{prefix}{n}.jpg", Path(f"{n}.jpg"), "support", digest=f"{prefix}digest{n}") for n in range(count)
     ]
 
 
 def ids(groups):
-    return [[photo.sample_id for photo in group.photos] for group in groups]
+    return [[image.sample_id for image in group.images] for group in groups]
 
 
 @pytest.mark.parametrize(("size", "per_class"), [(2, 1), (4, 4), (4, 20), (16, 3)])
 def test_photos_of_one_pseudo_label_without_repetition(size, per_class):
     labels = np.array([0] * 20 + [3] * 37 + [1] * 16)
-    records = photos(len(labels))
+    records = images(len(labels))
     label_of = {record.sample_id: label for record, label in zip(records, labels, strict=True)}
     groups = draw_groups(records, labels, size, per_class, seed=0)
     assert [group.label for group in groups] == sorted(group.label for group in groups)
@@ -34,31 +34,31 @@ def test_photos_of_one_pseudo_label_without_repetition(size, per_class):
 
 
 def test_every_photo_has_its_turn_before_one_comes_again():
-    groups = draw_groups(photos(12), np.zeros(12, np.int64), 4, 3, seed=5)
+    groups = draw_groups(images(12), np.zeros(12, np.int64), 4, 3, seed=5)
     assert Counter(member for members in ids(groups) for member in members) == dict.fromkeys(
-        [record.sample_id for record in photos(12)], 1
+        [record.sample_id for record in images(12)], 1
     )
 
 
 def test_a_small_class_has_one_smaller_group():
-    groups = draw_groups(photos(4), np.array([0, 0, 0, 1]), 4, 4, seed=0)
-    assert [(group.label, len(group.photos)) for group in groups] == [(0, 3), (1, 1)]
+    groups = draw_groups(images(4), np.array([0, 0, 0, 1]), 4, 4, seed=0)
+    assert [(group.label, len(group.images)) for group in groups] == [(0, 3), (1, 1)]
 
 
 def test_as_many_groups_as_there_are_different_ones():
-    groups = draw_groups(photos(5), np.zeros(5, np.int64), 4, 100, seed=0)
+    groups = draw_groups(images(5), np.zeros(5, np.int64), 4, 100, seed=0)
     assert len(groups) == 5
 
 
 def test_copies_of_a_file_are_one_photo():
-    records = photos(4)
+    records = images(4)
     copies = [ImageRecord(f"copy/{n}.jpg", Path("c"), "support", digest=f"digest{n}") for n in range(4)]
     groups = draw_groups([*copies, *records], np.zeros(8, np.int64), 4, 4, seed=0)
     assert ids(groups) == ids(draw_groups(records, np.zeros(4, np.int64), 4, 4, seed=0))
 
 
 def test_the_draw_depends_on_bytes_and_seed_alone():
-    records, labels = photos(30), np.arange(30) % 2
+    records, labels = images(30), np.arange(30) % 2
     order = np.random.default_rng(0).permutation(30)
     there = ids(draw_groups(records, labels, 4, 3, seed=1))
     assert ids(draw_groups([records[i] for i in order], labels[order], 4, 3, seed=1)) == there
@@ -72,7 +72,7 @@ def test_the_draw_depends_on_bytes_and_seed_alone():
 @pytest.mark.parametrize("per_class", [10, 250, 1000])
 def test_a_photo_that_leaves_changes_few_groups(per_class):
     """In the mean over photos 1 group of its own and 1/(G-1) + ... + 1 that fill gaps, at most, in each round."""
-    records, labels = photos(1001), np.zeros(1001, np.int64)
+    records, labels = images(1001), np.zeros(1001, np.int64)
     before = {frozenset(members) for members in ids(draw_groups(records, labels, 4, per_class, seed=0))}
     kept = []
     for gone in range(0, 1001, 50):
@@ -89,7 +89,7 @@ def test_no_photos():
 
 @pytest.mark.parametrize("right", [0, 1, 3, 4])
 def test_so_many_photos_of_a_group_are_right_by_their_true_names(right):
-    records = photos(40)
+    records = images(40)
     truth, labels = np.repeat([0, 1, 2, -1], 10), np.tile([0, 1], 20)
     true_of = {record.sample_id: label for record, label in zip(records, truth, strict=True)}
     label_of = {record.sample_id: label for record, label in zip(records, labels, strict=True)}
@@ -110,7 +110,7 @@ def test_so_many_photos_of_a_group_are_right_by_their_true_names(right):
 
 
 def test_a_class_with_too_few_photos_has_no_group_by_truth():
-    records, truth = photos(9), np.array([0, 0, 0, 0, 0, 0, 0, 1, 1])
+    records, truth = images(9), np.array([0, 0, 0, 0, 0, 0, 0, 1, 1])
     drawn = draw_groups_by_truth(records, np.zeros(9, np.int64), truth, 4, 3, 2, seed=0)
     assert [group.label for group in drawn] == [0, 0]
     all_right = draw_groups_by_truth(records[:4], np.zeros(4, np.int64), truth[:4], 4, 4, 2, seed=0)
@@ -118,4 +118,4 @@ def test_a_class_with_too_few_photos_has_no_group_by_truth():
     assert draw_groups_by_truth(records[:4], np.zeros(4, np.int64), truth[:4], 4, 3, 2, seed=0) == []
     copies = [ImageRecord(f"copy/{n}.jpg", Path("c"), "support", digest=f"digest{n}") for n in range(9)]
     twice = draw_groups_by_truth([*records, *copies], np.zeros(18, np.int64), np.tile(truth, 2), 4, 3, 2, seed=0)
-    assert [len({photo.digest for photo in group.photos}) for group in twice] == [4, 4]
+    assert [len({image.digest for image in group.images}) for group in twice] == [4, 4]

@@ -4,14 +4,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fgvr.fieldguide.drawing import DRAWING, draw_photo
+from fgvr.fieldguide.drawing import DRAWING, draw_image
 from fgvr.fieldguide.species import ATTRIBUTES, Species, draw_guide
 
 BIRD = Species("bunting", "yellow", "blue", "red", "plain", "plain", "plain")
 
 
 def pixels(bird, style="plate", seed=0, size=64):
-    return np.asarray(draw_photo(bird, style, random.Random(seed), size), dtype=float)
+    return np.asarray(draw_image(bird, style, random.Random(seed), size), dtype=float)
 
 
 @pytest.mark.parametrize("style", ["plate", "field"])

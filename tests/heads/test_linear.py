@@ -8,14 +8,14 @@ from fgvr.errors import FgvrError
 from fgvr.heads.linear import LinearHead
 from fgvr.testing.heads import check_head
 
-CLASSES, PHOTOS = 4, 30
+CLASSES, IMAGES = 4, 30
 
 
 def support(dim, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    images = F.normalize(torch.randn(PHOTOS, dim, generator=generator) + 1, dim=1)
-    indices = torch.stack([torch.randperm(CLASSES - 1, generator=generator)[:2] for _ in range(PHOTOS)])
-    weights = torch.rand(PHOTOS, 2, generator=generator).double()
+    images = F.normalize(torch.randn(IMAGES, dim, generator=generator) + 1, dim=1)
+    indices = torch.stack([torch.randperm(CLASSES - 1, generator=generator)[:2] for _ in range(IMAGES)])
+    weights = torch.rand(IMAGES, 2, generator=generator).double()
     weights[::5] = 0  # photos without a name
     sums = weights.sum(1, keepdim=True)
     texts = F.normalize(torch.randn(CLASSES, dim, generator=generator), dim=1)
@@ -41,7 +41,7 @@ def test_it_starts_as_the_class_means_of_the_candidate_sets(backbone):
     head.start_from(images, names, texts)
     inside = centred(images, images.mean(0))
     for c in range(CLASSES - 1):
-        mean = sum(names.dense(slice(None))[i, c] * inside[i].double() for i in range(PHOTOS))
+        mean = sum(names.dense(slice(None))[i, c] * inside[i].double() for i in range(IMAGES))
         torch.testing.assert_close(head.weight[c].double(), F.normalize(mean, dim=0), atol=1e-5, rtol=0)
     assert torch.equal(head.weight[-1], before[-1]), "a class that no photo has keeps its direction"
     expected = float(head.scale) * inside @ head.class_features().T
@@ -79,7 +79,7 @@ def test_the_penalty_is_claps_with_soft_names(backbone):
     expected = 0.0
     for c in range(CLASSES):
         sureness = 0.0
-        for i in range(PHOTOS):
+        for i in range(IMAGES):
             chances = (float(head.scale) * inside[i] @ start.T).softmax(0)
             sureness += float(dense[i, c] * chances[c])
         sureness /= max(float(dense[:, c].sum()), 1e-9)

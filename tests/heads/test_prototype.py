@@ -127,8 +127,8 @@ def test_momentum_has_a_range(momentum):
 
 def updated(rank, world_size, dtype):
     head = started(classes=5, momentum=0.9)
-    for step, photos in enumerate((7, 2, 9, 1)):
-        classes, features = torch.arange(photos) % 4, drawn(photos, 6, seed=step).to(dtype)
+    for step, images in enumerate((7, 2, 9, 1)):
+        classes, features = torch.arange(images) % 4, drawn(images, 6, seed=step).to(dtype)
         head.update(classes[rank::world_size], features[rank::world_size])
     return head.prototypes, head.counts
 

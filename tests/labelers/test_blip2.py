@@ -6,8 +6,8 @@ from PIL import Image
 pytest.importorskip("transformers")
 pytest.importorskip("accelerate")
 
+from tiny.images import noisy, save_images
 from tiny.mllm import copy_without, save_tiny_mllm
-from tiny.photos import noisy, save_photos
 
 from fgvr.labelers.base import LabelRequest
 from fgvr.labelers.blip2 import Blip2Labeler
@@ -22,25 +22,25 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory):
+def images(tmp_path_factory):
     sizes = [(60, 40), (40, 90), (64, 64), (33, 200), (200, 100)]
-    return save_photos(tmp_path_factory.mktemp("photos"), noisy(sizes))
+    return save_images(tmp_path_factory.mktemp("photos"), noisy(sizes))
 
 
-def requests(photos, prompts):
-    return [LabelRequest(photo, prompt) for photo, prompt in zip(photos, prompts, strict=True)]
+def requests(images, prompts):
+    return [LabelRequest(image, prompt) for image, prompt in zip(images, prompts, strict=True)]
 
 
-def test_contract(model, photos):
-    check_labeler(Blip2Labeler(model, max_output_tokens=4), photos[:3])
+def test_contract(model, images):
+    check_labeler(Blip2Labeler(model, max_output_tokens=4), images[:3])
 
 
 @pytest.mark.parametrize("prompts", [PROMPTS, PROMPTS[1:2] * 5], ids=["several prompts", "one prompt"])
 @pytest.mark.parametrize("kind", ["blip2", "blip2_t5"])
-def test_a_batch_is_the_same_as_single_calls(kind, prompts, model, photos, tmp_path):
+def test_a_batch_is_the_same_as_single_calls(kind, prompts, model, images, tmp_path):
     folder = model if kind == "blip2" else str(save_tiny_mllm(tmp_path, kind))
     labeler = Blip2Labeler(folder, batch_size=5, max_output_tokens=16)
-    asked = requests(photos, prompts)
+    asked = requests(images, prompts)
     together = list(labeler.ask(asked))
     alone = [next(labeler.ask([request])) for request in asked]
     assert [reply.raw for reply in together] == [reply.raw for reply in alone]
@@ -53,32 +53,32 @@ def test_a_batch_is_the_same_as_single_calls(kind, prompts, model, photos, tmp_p
     assert [reply.usage["input_tokens"] for reply in together] == [reply.usage["input_tokens"] for reply in alone]
 
 
-def test_the_question_has_the_form_of_the_paper(model, photos):
+def test_the_question_has_the_form_of_the_paper(model, images):
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    [reply] = Blip2Labeler(model, max_output_tokens=8).ask(requests(photos[:1], ["What bird?"]))
+    [reply] = Blip2Labeler(model, max_output_tokens=8).ask(requests(images[:1], ["What bird?"]))
     processor = AutoProcessor.from_pretrained(model)
-    with Image.open(photos[0].path) as photo:
-        inputs = processor(images=photo, text="Question: What bird? Answer:", return_tensors="pt")
+    with Image.open(images[0].path) as image:
+        inputs = processor(images=image, text="Question: What bird? Answer:", return_tensors="pt")
     output = AutoModelForImageTextToText.from_pretrained(model).generate(**inputs, do_sample=False, max_new_tokens=8)
     assert reply.raw == processor.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
 
 
-def test_a_processor_from_before_it_had_image_tokens(model, photos, tmp_path):
-    asked = requests(photos, PROMPTS)
+def test_a_processor_from_before_it_had_image_tokens(model, images, tmp_path):
+    asked = requests(images, PROMPTS)
     old = Blip2Labeler(copy_without(model, tmp_path / "old", ["num_query_tokens"]), max_output_tokens=8).ask(asked)
     new = Blip2Labeler(model, max_output_tokens=8).ask(asked)
     assert [reply.raw for reply in old] == [reply.raw for reply in new]
 
 
-def test_markup_in_a_prompt_is_text(model, photos):
-    [reply] = Blip2Labeler(model, max_output_tokens=4).ask(requests(photos[:1], ["Is it <image> a </s> tern?"]))
+def test_markup_in_a_prompt_is_text(model, images):
+    [reply] = Blip2Labeler(model, max_output_tokens=4).ask(requests(images[:1], ["Is it <image> a </s> tern?"]))
     assert reply.error == ""
 
 
-def test_one_picture_a_request(model, photos):
-    one, *_ = requests(photos[:1], PROMPTS[:1])
-    [reply] = Blip2Labeler(model).ask([replace(one, others=(photos[1],))])
+def test_one_picture_a_request(model, images):
+    one, *_ = requests(images[:1], PROMPTS[:1])
+    [reply] = Blip2Labeler(model).ask([replace(one, others=(images[1],))])
     assert "2 pictures were shown at once" in reply.error
 
 

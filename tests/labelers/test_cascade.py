@@ -15,10 +15,10 @@ def labeler(**options):
     return CascadeLabeler(TinyLabeler({}), TinyLabeler({"a.jpg": "Pug"}), **options)
 
 
-def record(name, photo="a.jpg", **fields):
+def record(name, image="a.jpg", **fields):
     if name.startswith("<"):
-        return LabelRecord(photo, (), flag=name[1:-1], **fields)
-    return LabelRecord(photo, (name,), (None,), **fields)
+        return LabelRecord(image, (), flag=name[1:-1], **fields)
+    return LabelRecord(image, (name,), (None,), **fields)
 
 
 def unit(features):
@@ -33,13 +33,13 @@ def wanted(names, features, **options):
 def reference(names, features, neighbours, min_confirmed):
     """The rule, one photo at a time."""
     vectors, asked = features.astype(np.float64), []
-    for photo, name in enumerate(names):
+    for image, name in enumerate(names):
         others = [
             other
             for other, said in enumerate(names)
-            if other != photo and not said.startswith("<") and not np.array_equal(features[other], features[photo])
+            if other != image and not said.startswith("<") and not np.array_equal(features[other], features[image])
         ]
-        near = sorted(others, key=lambda other: -float(vectors[photo] @ vectors[other]))[:neighbours]
+        near = sorted(others, key=lambda other: -float(vectors[image] @ vectors[other]))[:neighbours]
         confirmed = sum(names[other].lower() == name.lower() for other in near)
         asked.append(name.startswith("<") or confirmed < min_confirmed)
     return asked
@@ -107,7 +107,7 @@ def test_the_choice_does_not_depend_on_the_order_of_the_photos():
     names = [f"dog {number % 3}" for number in range(60)]
     asked = np.array(wanted(names, features, neighbours=3))
     order = generator.permutation(60)
-    assert wanted([names[photo] for photo in order], features[order], neighbours=3) == asked[order].tolist()
+    assert wanted([names[image] for image in order], features[order], neighbours=3) == asked[order].tolist()
 
 
 @pytest.mark.parametrize(
@@ -160,9 +160,9 @@ def test_neighbours_decide_whom_the_fallback_is_asked_about(store):
     fallback = TinyLabeler(dict.fromkeys("abcde", "Whippet"), price_usd=4.0)
     both = CascadeLabeler(first, fallback, neighbours=1, space="joint")
 
-    def features(photos, space):
+    def features(images, space):
         assert space == "joint"
-        return np.stack([vectors[photo.sample_id] for photo in photos])
+        return np.stack([vectors[image.sample_id] for image in images])
 
     assert plan(both, images, store, features).missing == 5
     label(both, images, store, progress=False, features=features)

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("timm")
 
-from tiny.photos import noisy, save_photos
+from tiny.images import noisy, save_images
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import LabelRequest
@@ -21,8 +21,8 @@ DOGS = Path(__file__).resolve().parents[3] / "shared" / "data" / "dogs120"
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return save_photos(tmp_path_factory.mktemp("photos"), noisy([(60, 40)] * 3, grain=1))
+def images(tmp_path_factory):
+    return save_images(tmp_path_factory.mktemp("photos"), noisy([(60, 40)] * 3, grain=1))
 
 
 @pytest.fixture
@@ -37,17 +37,17 @@ def folder(tmp_path):
     return tmp_path
 
 
-def ask(labeler, photos):
-    return list(labeler.ask([LabelRequest(photo, labeler.prompt) for photo in photos]))
+def ask(labeler, images):
+    return list(labeler.ask([LabelRequest(image, labeler.prompt) for image in images]))
 
 
-def test_contract(photos):
-    check_labeler(ClassifierLabeler(k=2), photos)
+def test_contract(images):
+    check_labeler(ClassifierLabeler(k=2), images)
 
 
-def test_the_most_probable_classes_are_the_names(photos):
-    [one, *_] = ask(ClassifierLabeler(), photos)
-    [three, *_] = ask(ClassifierLabeler(k=3), photos)
+def test_the_most_probable_classes_are_the_names(images):
+    [one, *_] = ask(ClassifierLabeler(), images)
+    [three, *_] = ask(ClassifierLabeler(k=3), images)
     assert len(one.names) == 1
     assert len(three.names) == 3
     assert three.names[0] == one.names[0]
@@ -58,17 +58,17 @@ def test_the_most_probable_classes_are_the_names(photos):
     assert (one.raw, one.error) == ("", "")
 
 
-def test_a_batch_is_the_same_as_single_calls(photos):
+def test_a_batch_is_the_same_as_single_calls(images):
     labeler = ClassifierLabeler(k=5)
-    assert [reply.names for reply in ask(labeler, photos)] == [ask(labeler, [photo])[0].names for photo in photos]
+    assert [reply.names for reply in ask(labeler, images)] == [ask(labeler, [image])[0].names for image in images]
 
 
-def test_names_below_the_least_probability_are_left_out(photos):
+def test_names_below_the_least_probability_are_left_out(images):
     labeler = ClassifierLabeler(k=1000, min_probability=0.02)
-    for reply in ask(labeler, photos):
+    for reply in ask(labeler, images):
         assert all(probability >= 0.02 for probability in reply.usage["probabilities"])
         assert len(reply.names) < 51
-    [reply, *_] = ask(ClassifierLabeler(min_probability=0.999), photos)
+    [reply, *_] = ask(ClassifierLabeler(min_probability=0.999), images)
     assert reply.names == ()
     assert labeler.read(reply).flag == "empty"
 
@@ -80,27 +80,27 @@ def test_names_are_what_people_write():
     assert not [name for name in names if "," in name]
 
 
-def test_a_classifier_of_ones_own(folder, photos):
+def test_a_classifier_of_ones_own(folder, images):
     labeler = ClassifierLabeler(f"local-dir:{folder}", k=5)
-    replies = ask(labeler, photos)
+    replies = ask(labeler, images)
     assert [set(reply.names) for reply in replies] == [{"auk", "jay", "tern"}] * 3
     assert sum(replies[0].usage["probabilities"]) == pytest.approx(1, abs=1e-4)
     assert replies[0].model == folder.name
 
 
-def test_a_classifier_whose_classes_have_no_names(folder, photos):
+def test_a_classifier_whose_classes_have_no_names(folder, images):
     config = json.loads((folder / "config.json").read_text())
     config.pop("label_names", None)
     config.get("pretrained_cfg", {}).pop("label_names", None)
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(FgvrError, match="3 classes, whose names are not known"):
-        ask(ClassifierLabeler(f"local-dir:{folder}"), photos)
+        ask(ClassifierLabeler(f"local-dir:{folder}"), images)
 
 
 @pytest.mark.parametrize("model", ["resnet18.a1_in1k", "no_such.model", "local-dir:/no/such/folder"])
-def test_a_model_that_is_not_here(model, photos):
+def test_a_model_that_is_not_here(model, images):
     with pytest.raises(FgvrError, match=r"timm cannot load|has no config\.json"):
-        ask(ClassifierLabeler(model), photos)
+        ask(ClassifierLabeler(model), images)
 
 
 def test_identity_is_the_model_and_what_counts_as_an_answer(folder):

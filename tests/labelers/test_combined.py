@@ -23,8 +23,8 @@ def tiny(replies, price=0.0, **options):
     return TinyLabeler(replies, price_usd=price, **options)
 
 
-def record(name, latin=None, photo="a.jpg"):
-    return LabelRecord(photo, (name,), (latin,)) if name else LabelRecord(photo, (), flag="refusal")
+def record(name, latin=None, image="a.jpg"):
+    return LabelRecord(image, (name,), (latin,)) if name else LabelRecord(image, (), flag="refusal")
 
 
 class LastLabeler(CombinedLabeler):

@@ -76,7 +76,7 @@ class OtherRequests(Broken):
         return iter([replace(reply, request=replace(reply.request, prompt="?")) for reply in self.each(requests)])
 
 
-class RaisesForOnePhoto(Broken):
+class RaisesForOneImage(Broken):
     def ask(self, requests):
         for reply in super().ask(requests):
             if reply.error:
@@ -125,7 +125,7 @@ class Connects(Broken):
             "2 replies for 'a.jpg', answer 0",
         ),
         (OtherRequests, "0 replies for 'a.jpg'"),
-        (RaisesForOnePhoto, "ask raised FileNotFoundError"),
+        (RaisesForOneImage, "ask raised FileNotFoundError"),
         (replying(raw=None), "raw is None, not a str"),
         (replying(names="Beagle"), "names is 'Beagle'"),
         (replying(usage={"tokens": object()}), "usage is not JSON"),

@@ -9,8 +9,8 @@ from fgvr.records import ImageRecord
 
 
 def ask(labeler, *sample_ids):
-    photos = [ImageRecord(name, Path(name), "support", digest=f"digest-{name}") for name in sample_ids]
-    return list(labeler.ask([LabelRequest(photo, labeler.prompt) for photo in photos]))
+    images = [ImageRecord(name, Path(name), "support", digest=f"digest-{name}") for name in sample_ids]
+    return list(labeler.ask([LabelRequest(image, labeler.prompt) for image in images]))
 
 
 @pytest.fixture

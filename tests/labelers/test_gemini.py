@@ -5,7 +5,7 @@ import logging
 
 import pytest
 from labelers.hosted import COST, PICTURE, Gemini, question, send
-from tiny.photos import coloured, save_photos
+from tiny.images import coloured, save_images
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.limits import Limits
@@ -168,7 +168,7 @@ def test_the_day_ends_and_the_rest_is_asked_another_day(httpserver, tmp_path):
         httpserver.expect_oneshot_request(ASK).respond_with_json(response())
     for _ in range(2):
         httpserver.expect_oneshot_request(ASK).respond_with_json(over, status=429)
-    images = save_photos(tmp_path, coloured(6))
+    images = save_images(tmp_path, coloured(6))
     with LabelStore(tmp_path / "labels.sqlite") as store:
         with pytest.raises(FgvrError, match="no more requests today"):
             label(labeler, images, store, progress=False)

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from labelers.hosted import COST, PICTURE, Gemini, OpenAI, broken_off, send
-from tiny.photos import coloured, save_photos
+from tiny.images import coloured, save_images
 from werkzeug import Response
 
 from fgvr.errors import FgvrError
@@ -271,4 +271,4 @@ def test_identity(host, same, others):
 
 def test_the_contract(httpserver, labeler, host, tmp_path):
     httpserver.expect_request(host.path).respond_with_json(host.reply())
-    check_labeler(labeler, save_photos(tmp_path, coloured(2)))
+    check_labeler(labeler, save_images(tmp_path, coloured(2)))

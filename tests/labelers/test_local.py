@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 from PIL import Image
-from tiny.photos import save_photos
+from tiny.images import save_images
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import LabelRequest, Reply
@@ -38,8 +38,8 @@ class WidthLabeler(LocalLabeler):
 @pytest.fixture
 def requests(tmp_path):
     def make(*widths):
-        photos = save_photos(tmp_path, [Image.new("RGB", (width, 20)) for width in widths])
-        return [LabelRequest(photo, "What?") for photo in photos]
+        images = save_images(tmp_path, [Image.new("RGB", (width, 20)) for width in widths])
+        return [LabelRequest(image, "What?") for image in images]
 
     return make
 

@@ -15,7 +15,7 @@ from fgvr.labelers.vote import VoteLabeler
 from fgvr.labelling.store.keys import request_key
 from fgvr.records import ImageRecord
 
-PHOTO = ImageRecord("a.jpg", Path("a.jpg"), "support", digest="0" * 64)
+IMAGE = ImageRecord("a.jpg", Path("a.jpg"), "support", digest="0" * 64)
 
 
 class Model(ModelLabeler):
@@ -24,11 +24,11 @@ class Model(ModelLabeler):
 
 
 def key(labeler):
-    return request_key(labeler.identity(), LabelRequest(PHOTO, labeler.prompt))
+    return request_key(labeler.identity(), LabelRequest(IMAGE, labeler.prompt))
 
 
 def read(labeler, raw, **fields):
-    return labeler.read(Reply(LabelRequest(PHOTO, labeler.prompt), raw=raw, **fields))
+    return labeler.read(Reply(LabelRequest(IMAGE, labeler.prompt), raw=raw, **fields))
 
 
 def test_the_default_is_the_papers_question():

@@ -8,7 +8,7 @@ import time
 import pytest
 from labelers.hosted import PICTURE, OpenAI, question, send
 from PIL import Image
-from tiny.photos import coloured, save_photos
+from tiny.images import coloured, save_images
 from werkzeug import Response
 
 from fgvr.errors import FgvrError
@@ -291,7 +291,7 @@ def test_a_run_through_the_engine_and_the_store(httpserver, tmp_path):
         answer = httpserver.expect_oneshot_request(CHAT)
         answer.respond_with_data(content, status=status, headers=headers, content_type="application/json")
     httpserver.expect_request(CHAT).respond_with_json(completion("A Beagle."))
-    images = save_photos(tmp_path, coloured(6))
+    images = save_images(tmp_path, coloured(6))
     with LabelStore(tmp_path / "labels.sqlite") as store:
         done = label(labeler, images, store, max_cost_usd=1.0, progress=False)
         labels = read_labels(labeler, images, store)
@@ -312,7 +312,7 @@ def test_a_bad_key_stops_a_run_at_once(httpserver, tmp_path):
     content = failure(f"Incorrect API key provided: {KEY}", "invalid_api_key")
     httpserver.expect_request(CHAT).respond_with_json(content, status=401)
     with LabelStore(tmp_path / "labels.sqlite") as store, pytest.raises(FgvrError, match="SERVER_KEY"):
-        label(labeler, save_photos(tmp_path, coloured(20)), store, progress=False)
+        label(labeler, save_images(tmp_path, coloured(20)), store, progress=False)
     assert len(httpserver.log) <= 2
 
 
@@ -320,5 +320,5 @@ def test_a_cap_that_does_not_fit_the_next_request(httpserver, tmp_path):
     labeler = make(httpserver)
     httpserver.expect_request(CHAT).respond_with_json(completion())
     with LabelStore(tmp_path / "labels.sqlite") as store, pytest.raises(FgvrError, match=r"before it passes \$0\.02"):
-        label(labeler, save_photos(tmp_path, coloured(20)), store, max_cost_usd=0.02, progress=False)
+        label(labeler, save_images(tmp_path, coloured(20)), store, max_cost_usd=0.02, progress=False)
     assert 0 < len(httpserver.log) * 0.0028 <= 0.02

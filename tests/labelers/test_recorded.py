@@ -15,12 +15,12 @@ from fgvr.records import ImageRecord
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
-def photo(sample_id, digest=None):
+def image(sample_id, digest=None):
     return ImageRecord(sample_id, Path("photos") / sample_id, "support", digest=digest or f"digest-{sample_id}")
 
 
 def ask(labeler, *sample_ids):
-    return list(labeler.ask([LabelRequest(photo(sample_id), labeler.prompt) for sample_id in sample_ids]))
+    return list(labeler.ask([LabelRequest(image(sample_id), labeler.prompt) for sample_id in sample_ids]))
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_a_photo_without_reply_is_a_failed_reply(write):
 
 def test_photos_without_reply_do_not_stop_a_second_run(write, store):
     labeler = RecordedLabeler(write({"image": "1.jpg", "raw": "Beagle"}))
-    images = [photo("1.jpg"), photo("2.jpg")]
+    images = [image("1.jpg"), image("2.jpg")]
     for _ in range(2):
         assert label(labeler, images, store, progress=False).failed == 1
 
@@ -67,12 +67,12 @@ def test_photos_without_reply_do_not_stop_a_second_run(write, store):
 def test_a_file_about_other_photos(write, store):
     labeler = RecordedLabeler(write({"image": "dog.jpg", "raw": "Beagle"}))
     with pytest.raises(FgvrError, match=r"None of the 2 photos is in .*replies.jsonl.*'dog\.jpg'.*'x/1\.jpg'"):
-        plan(labeler, [photo("x/1.jpg"), photo("x/2.jpg")], store)
+        plan(labeler, [image("x/1.jpg"), image("x/2.jpg")], store)
 
 
 def test_an_empty_file(write):
     with pytest.raises(FgvrError, match="names no photo at all"):
-        RecordedLabeler(write()).check_images([photo("1.jpg")])
+        RecordedLabeler(write()).check_images([image("1.jpg")])
 
 
 def test_a_file_name_that_two_photos_share(write):
@@ -80,9 +80,9 @@ def test_a_file_name_that_two_photos_share(write):
     with pytest.raises(FgvrError, match=r"replies.jsonl, line 2: '1\.jpg' may be 'x/1\.jpg' or 'y/1\.jpg'"):
         ask(labeler, "x/1.jpg", "y/1.jpg")
     with pytest.raises(FgvrError, match="line 2"):
-        labeler.check_images([photo("1.jpg"), photo("y/1.jpg")])
-    labeler.check_images([photo("x/1.jpg", "equal"), photo("y/1.jpg", "equal")])
-    labeler.check_images([photo("0.jpg"), photo("x/9.jpg"), photo("y/9.jpg")])
+        labeler.check_images([image("1.jpg"), image("y/1.jpg")])
+    labeler.check_images([image("x/1.jpg", "equal"), image("y/1.jpg", "equal")])
+    labeler.check_images([image("0.jpg"), image("x/9.jpg"), image("y/9.jpg")])
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_broken_line_is_named(write, line, message):
 def test_several_answers_are_lines_in_their_order(write):
     path = write({"image": "1.jpg", "raw": "first"}, {"image": "1.jpg", "raw": "second"})
     labeler = RecordedLabeler(path, answers=3)
-    requests = [LabelRequest(photo("1.jpg"), labeler.prompt, index) for index in (1, 0, 2)]
+    requests = [LabelRequest(image("1.jpg"), labeler.prompt, index) for index in (1, 0, 2)]
     assert [reply.raw for reply in labeler.ask(requests)] == ["second", "first", ""]
 
 
@@ -194,7 +194,7 @@ def test_a_group_is_found_by_its_photos_in_any_order(write):
     labeler = RecordedLabeler(path)
 
     def about(first, *others):
-        request = LabelRequest(photo(first), labeler.prompt, others=tuple(map(photo, others)))
+        request = LabelRequest(image(first), labeler.prompt, others=tuple(map(image, others)))
         (reply,) = labeler.ask([request])
         return reply.raw or reply.error
 

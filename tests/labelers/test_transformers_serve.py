@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from tiny.images import save_images
 from tiny.mllm import save_tiny_mllm
-from tiny.photos import save_photos
 
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest
@@ -71,24 +71,24 @@ def _wait_until_ready(url, server, log):
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory):
+def images(tmp_path_factory):
     # which JPEG leaves as they are
     grey = [Image.new("RGB", (64, 48), (shade,) * 3) for shade in (40, 200)]
-    return save_photos(tmp_path_factory.mktemp("photos"), grey)
+    return save_images(tmp_path_factory.mktemp("photos"), grey)
 
 
-def ask(labeler, photos):
-    replies = {reply.request.image: reply for reply in labeler.ask([LabelRequest(p, labeler.prompt) for p in photos])}
-    return [replies[photo] for photo in photos]
+def ask(labeler, images):
+    replies = {reply.request.image: reply for reply in labeler.ask([LabelRequest(p, labeler.prompt) for p in images])}
+    return [replies[image] for image in images]
 
 
 def labeler_for(base_url, model, **options):
     return OpenAILabeler(model, base_url=base_url, limits=Limits(concurrency=2), **options)
 
 
-def test_two_photos_get_the_names_that_the_model_gives_them(base_url, model, photos):
-    served = ask(labeler_for(base_url, model, max_output_tokens=8), photos)
-    local = ask(LlavaLabeler(model, max_output_tokens=8, device="cpu"), photos)
+def test_two_photos_get_the_names_that_the_model_gives_them(base_url, model, images):
+    served = ask(labeler_for(base_url, model, max_output_tokens=8), images)
+    local = ask(LlavaLabeler(model, max_output_tokens=8, device="cpu"), images)
     assert [reply.error for reply in served] == ["", ""]
     assert [reply.raw for reply in served] == [reply.raw for reply in local]
     assert served[0].raw != served[1].raw
@@ -99,11 +99,11 @@ def test_two_photos_get_the_names_that_the_model_gives_them(base_url, model, pho
         assert reply.model.startswith(model)
 
 
-def test_a_server_that_knows_no_schema_is_read_nevertheless(base_url, model, photos):
+def test_a_server_that_knows_no_schema_is_read_nevertheless(base_url, model, images):
     task = NameTask(structured=True)
     assert task.schema() is not None
     labeler = labeler_for(base_url, model, task=task, max_output_tokens=24)
-    for reply in ask(labeler, photos):
+    for reply in ask(labeler, images):
         assert reply.error == ""
         parsed = labeler.read(reply)
         assert parsed.names or parsed.flag, "words without meaning are a name or flagged, and never an exception"

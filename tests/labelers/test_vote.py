@@ -99,11 +99,11 @@ def test_names_that_lost_enter_the_vocabulary_only_if_wanted():
 def test_photos_keep_their_order():
     labeler = VoteLabeler([TinyLabeler({}), TinyLabeler({})])
     columns = [
-        [LabelRecord(f"{photo}.jpg", (f"{who}{photo % 7}",)) for photo in range(50)] for who in ("bird ", "dog ")
+        [LabelRecord(f"{image}.jpg", (f"{who}{image % 7}",)) for image in range(50)] for who in ("bird ", "dog ")
     ]
     assert labeler.combine(columns) != []
-    assert [label.sample_id for label in labeler.combine(columns)] == [f"{photo}.jpg" for photo in range(50)]
-    assert [label.names for label in labeler.combine(columns)] == [(f"bird {photo % 7}",) for photo in range(50)]
+    assert [label.sample_id for label in labeler.combine(columns)] == [f"{image}.jpg" for image in range(50)]
+    assert [label.names for label in labeler.combine(columns)] == [(f"bird {image % 7}",) for image in range(50)]
 
 
 def test_the_weights_are_part_of_what_it_is():

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 from labelers.batch_servers import FakeGemini, FakeOpenAI
-from tiny.photos import coloured, save_photos
+from tiny.images import coloured, save_images
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.budget import Budget
@@ -58,7 +58,7 @@ def labeler(server):
 
 @pytest.fixture
 def requests(tmp_path, labeler):
-    return [LabelRequest(photo, labeler.prompt) for photo in save_photos(tmp_path, coloured(3, side=64))]
+    return [LabelRequest(image, labeler.prompt) for image in save_images(tmp_path, coloured(3, side=64))]
 
 
 def make(server, **options):
@@ -371,7 +371,7 @@ def test_what_is_sent_to_no_batch_api(httpserver, tmp_path, store):
     labeler = OpenAILabeler("llava", base_url=httpserver.url_for("/v1"))
     httpserver.expect_request("/v1/files").respond_with_json({"detail": "Not Found"}, status=404)
     with pytest.raises(FgvrError, match="has no Batch API: label without the option batch"):
-        run(labeler, [LabelRequest(*save_photos(tmp_path, coloured(1)), "?")], store)
+        run(labeler, [LabelRequest(*save_images(tmp_path, coloured(1)), "?")], store)
     assert [batch.state for batch in store.batches.find()] == ["failed"]
 
 

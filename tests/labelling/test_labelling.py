@@ -19,7 +19,7 @@ NAMES = [f"{number}.jpg" for number in range(10)]
 REPLIES = dict.fromkeys(NAMES, "Beagle")
 
 
-def photos(names=NAMES):
+def records(names=NAMES):
     return [
         ImageRecord(name, Path("true") / name, "support", digest=f"digest-{name}", true_name="Secret Hound")
         for name in names
@@ -32,39 +32,39 @@ def asked(labeler):
 
 def test_plan_counts_and_asks_nothing(store):
     labeler = TinyLabeler(REPLIES, failing=["3.jpg"], price_usd=0.5)
-    assert plan(labeler, photos(), store) == LabelPlan(10, 10, 0, 0, 10, 5.0)
+    assert plan(labeler, records(), store) == LabelPlan(10, 10, 0, 0, 10, 5.0)
     assert not labeler.asked
-    label(labeler, photos(NAMES[:4]), store, progress=False)
-    later = plan(labeler, photos(), store)
+    label(labeler, records(NAMES[:4]), store, progress=False)
+    later = plan(labeler, records(), store)
     assert later == LabelPlan(images=10, requests=10, stored=3, failed_before=1, missing=7, estimate_usd=3.5)
     assert str(later) == "10 photos, 10 requests: 3 stored, 7 to ask (1 of them failed before), about $3.50"
 
 
 def test_only_what_is_missing_is_asked(store):
-    label(TinyLabeler(REPLIES), photos(NAMES[:6]), store, progress=False)
+    label(TinyLabeler(REPLIES), records(NAMES[:6]), store, progress=False)
     labeler = TinyLabeler(REPLIES)
-    assert label(labeler, photos(), store, progress=False).asked == 4
+    assert label(labeler, records(), store, progress=False).asked == 4
     assert asked(labeler) == NAMES[6:]
-    assert label(labeler, photos(), store, progress=False).asked == 0
+    assert label(labeler, records(), store, progress=False).asked == 0
 
 
 def test_failures_are_retried_and_reported(store):
     labeler = TinyLabeler(REPLIES, failing=["2.jpg", "5.jpg"], price_usd=0.1)
-    run = label(labeler, photos(), store, progress=False)
+    run = label(labeler, records(), store, progress=False)
     assert (run.asked, run.failed, run.cost_usd) == (10, 2, pytest.approx(1.0))
     assert run.first_error == "2.jpg: no reply for '2.jpg'"
-    assert [record.flag for record in read_labels(labeler, photos(), store)].count("failed") == 2
+    assert [record.flag for record in read_labels(labeler, records(), store)].count("failed") == 2
 
     labeler.asked.clear()
     labeler.failing = []
-    assert label(labeler, photos(), store, progress=False).failed == 0
+    assert label(labeler, records(), store, progress=False).failed == 0
     assert asked(labeler) == ["2.jpg", "5.jpg"]
-    assert all(record.names == ("Beagle",) for record in read_labels(labeler, photos(), store))
+    assert all(record.names == ("Beagle",) for record in read_labels(labeler, records(), store))
 
 
 def test_not_one_reply_is_an_error(store):
     with pytest.raises(FgvrError, match=r"None of the 10 photos has a reply of TinyLabeler.*0\.jpg: no reply"):
-        label(TinyLabeler({}), photos(), store, progress=False)
+        label(TinyLabeler({}), records(), store, progress=False)
 
 
 def test_no_true_name_reaches_the_labeler(store):
@@ -83,15 +83,15 @@ def test_no_true_name_reaches_the_labeler(store):
             return super().ask(requests)
 
     labeler = Nosy(REPLIES)
-    plan(labeler, photos(), store)
-    label(labeler, photos(), store, progress=False)
-    read_labels(labeler, photos(), store)
+    plan(labeler, records(), store)
+    label(labeler, records(), store, progress=False)
+    read_labels(labeler, records(), store)
     assert len(seen) == 50
     assert {image.true_name for image in seen} == {None}
 
 
 def test_equal_photos_are_asked_and_paid_once(store):
-    images = [*photos(), ImageRecord("copy.jpg", Path("copy.jpg"), "support", digest="digest-4.jpg")]
+    images = [*records(), ImageRecord("copy.jpg", Path("copy.jpg"), "support", digest="digest-4.jpg")]
     labeler = TinyLabeler(REPLIES, price_usd=0.5)
     assert plan(labeler, images, store).requests == 10
     label(labeler, images, store, progress=False)
@@ -105,35 +105,35 @@ def test_equal_photos_are_asked_and_paid_once(store):
 def test_the_cost_cap_holds_and_a_later_run_goes_on(store, estimate):
     labeler = TinyLabeler(REPLIES, price_usd=0.1, estimated_price_usd=estimate)
     with pytest.raises(FgvrError) as stopped:
-        label(labeler, photos(), store, max_cost_usd=0.7, progress=False)
+        label(labeler, records(), store, max_cost_usd=0.7, progress=False)
     assert "$0.7:" in str(stopped.value)
     assert "spent $0.7000" in str(stopped.value)
     assert "3 of 10 requests are missing" in str(stopped.value)
     assert "the same run again, which may spend data.max_cost_usd dollars" in str(stopped.value)
     assert asked(labeler) == NAMES[:7]
-    assert plan(labeler, photos(), store).stored == 7
+    assert plan(labeler, records(), store).stored == 7
 
-    label(labeler, photos(), store, max_cost_usd=0.7, progress=False)
+    label(labeler, records(), store, max_cost_usd=0.7, progress=False)
     assert asked(labeler) == NAMES
 
 
 def test_a_cap_below_the_first_request_asks_nothing(store):
     labeler = TinyLabeler(REPLIES, price_usd=0.1)
     with pytest.raises(FgvrError, match="10 of 10 requests are missing"):
-        label(labeler, photos(), store, max_cost_usd=0.05, progress=False)
+        label(labeler, records(), store, max_cost_usd=0.05, progress=False)
     assert not labeler.asked
 
 
 def test_a_cap_does_not_stop_what_is_free_or_fits_exactly(store):
-    assert label(TinyLabeler(REPLIES), photos(), store, max_cost_usd=0.0, progress=False).asked == 10
+    assert label(TinyLabeler(REPLIES), records(), store, max_cost_usd=0.0, progress=False).asked == 10
     exact = TinyLabeler(REPLIES, price_usd=0.1, prompt="Another")
-    assert label(exact, photos(), store, max_cost_usd=1.0, progress=False).asked == 10
+    assert label(exact, records(), store, max_cost_usd=1.0, progress=False).asked == 10
 
 
 def test_failed_requests_count_towards_the_cap(store):
     labeler = TinyLabeler(REPLIES, failing=NAMES, price_usd=0.1)
     with pytest.raises(FgvrError, match="stopped"):
-        label(labeler, photos(), store, max_cost_usd=0.3, progress=False)
+        label(labeler, records(), store, max_cost_usd=0.3, progress=False)
     assert len(labeler.asked) == 3
 
 
@@ -147,8 +147,8 @@ def test_each_reply_is_stored_before_the_next_is_asked(store):
 
     labeler = Breaking(REPLIES)
     with pytest.raises(FgvrError, match="no quota"):
-        label(labeler, photos(), store, progress=False)
-    assert plan(labeler, photos(), store).stored == 4
+        label(labeler, records(), store, progress=False)
+    assert plan(labeler, records(), store).stored == 4
 
 
 def test_a_labeler_that_breaks_its_contract_is_named(store):
@@ -163,19 +163,19 @@ def test_a_labeler_that_breaks_its_contract_is_named(store):
                 yield reply
 
     with pytest.raises(FgvrError, match="Silent left 1 of 10 requests"):
-        label(Silent(REPLIES), photos(), store, progress=False)
+        label(Silent(REPLIES), records(), store, progress=False)
     with pytest.raises(FgvrError, match=r"Twice replied for '0\.jpg', answer 0, twice.*check_labeler"):
-        label(Twice(REPLIES, prompt="Another"), photos(), store, progress=False)
+        label(Twice(REPLIES, prompt="Another"), records(), store, progress=False)
 
 
 def test_the_bar_shows_done_failed_and_dollars(store, capsys):
-    label(TinyLabeler(REPLIES, failing=["2.jpg"], price_usd=0.1), photos(), store)
+    label(TinyLabeler(REPLIES, failing=["2.jpg"], price_usd=0.1), records(), store)
     assert re.search(r"10/10.*0 stored before, 1 failed, \$1\.0000 of about \$1\.0000", capsys.readouterr().err)
 
 
 def test_labels_come_in_the_order_of_the_photos(store):
     labeler = TinyLabeler({"a.jpg": "Beagle", "b.jpg": "Poodle", "c.jpg": "", "d.jpg": "I cannot tell."}, price_usd=0.5)
-    images = photos(["d.jpg", "b.jpg", "never.jpg", "c.jpg", "a.jpg"])
+    images = records(["d.jpg", "b.jpg", "never.jpg", "c.jpg", "a.jpg"])
     label(labeler, images[:2] + images[3:], store, progress=False)
     labels = read_labels(labeler, images, store)
     assert [record.sample_id for record in labels] == ["d.jpg", "b.jpg", "never.jpg", "c.jpg", "a.jpg"]
@@ -190,8 +190,8 @@ def test_labels_come_in_the_order_of_the_photos(store):
 )
 def test_any_reply_can_be_read(store, raw):
     labeler = TinyLabeler({"a.jpg": raw})
-    label(labeler, photos(["a.jpg"]), store, progress=False)
-    [record] = read_labels(labeler, photos(["a.jpg"]), store)
+    label(labeler, records(["a.jpg"]), store, progress=False)
+    [record] = read_labels(labeler, records(["a.jpg"]), store)
     assert record.raw == raw
     assert bool(record.names) != bool(record.flag)
 
@@ -202,9 +202,9 @@ def test_several_answers_are_merged(store):
         answers=4,
         price_usd=0.5,
     )
-    assert plan(labeler, photos(["a.jpg"]), store).requests == 4
-    label(labeler, photos(["a.jpg"]), store, progress=False)
-    [record] = read_labels(labeler, photos(["a.jpg"]), store)
+    assert plan(labeler, records(["a.jpg"]), store).requests == 4
+    label(labeler, records(["a.jpg"]), store, progress=False)
+    [record] = read_labels(labeler, records(["a.jpg"]), store)
     assert record.names == ("House Finch", "Purple Finch")
     assert record.scientific_names == ("Haemorhous mexicanus", "Haemorhous purpureus")
     assert (record.flag, record.cost_usd) == ("", 2.0)
@@ -214,7 +214,7 @@ def test_given_names_are_taken_as_they_are(store, tmp_path):
     csv = tmp_path / "names.csv"
     csv.write_text('file,name\na.jpg,"the **Heron**, grey"\nb.jpg,\n')
     labeler = FixedLabeler(csv)
-    images = photos(["a.jpg", "b.jpg"])
+    images = records(["a.jpg", "b.jpg"])
     label(labeler, images, store, progress=False)
     first, second = read_labels(labeler, images, store)
     assert (first.names, first.scientific_names, first.flag) == (("the **Heron**, grey",), (None,), "")
@@ -235,7 +235,7 @@ def test_summary():
 
 def test_a_failure_in_the_store_is_never_a_label(store):
     labeler = TinyLabeler(REPLIES)
-    [image] = photos(NAMES[:1])
+    [image] = records(NAMES[:1])
     store.put(labeler.identity(), Reply(LabelRequest(image, labeler.prompt), raw="half a rep", error="cut off"))
     [record] = read_labels(labeler, [image], store)
     assert (record.names, record.raw, record.flag) == ((), "", "failed")
@@ -245,13 +245,13 @@ def test_a_request_that_keeps_failing_is_given_up(store):
     labeler = TinyLabeler(REPLIES, failing=["2.jpg"])
     labeler.max_attempts = 2
     for _ in range(2):
-        assert label(labeler, photos(), store, progress=False).failed == 1
-    assert label(labeler, photos(), store, progress=False).asked == 0
-    later = plan(labeler, photos(), store)
+        assert label(labeler, records(), store, progress=False).failed == 1
+    assert label(labeler, records(), store, progress=False).asked == 0
+    later = plan(labeler, records(), store)
     assert (later.stored, later.missing, later.unasked, later.exhausted) == (9, 0, 0, 1)
     assert "9 stored, 0 to ask, 1 given up (to ask again: `fgvr store retry-failed`)" in str(later)
     store.retry_failed()
-    assert label(labeler, photos(), store, progress=False).asked == 1
+    assert label(labeler, records(), store, progress=False).asked == 1
 
 
 def test_where_all_are_given_up_the_error_says_how_to_go_on(store):
@@ -259,11 +259,11 @@ def test_where_all_are_given_up_the_error_says_how_to_go_on(store):
     labeler.max_attempts = 1
     for first in ("The first failure is 0.jpg", "10 were given up"):
         with pytest.raises(FgvrError, match=rf"None of the 10 photos.*{first}"):
-            label(labeler, photos(), store, progress=False)
+            label(labeler, records(), store, progress=False)
 
 
 def test_a_blocked_reply_is_a_refusal(store):
-    [image] = photos(NAMES[:1])
+    [image] = records(NAMES[:1])
     labeler = TinyLabeler(REPLIES)
     store.put(labeler.identity(), Reply(LabelRequest(image, labeler.prompt), usage={"blocked": "SAFETY"}))
     [record] = read_labels(labeler, [image], store)
@@ -287,22 +287,22 @@ def second_opinion(price_usd=0.5):
 
 def test_each_part_is_asked_what_it_is_wanted_for_and_stored_as_its_own(store):
     labeler = second_opinion()
-    before = plan(labeler, photos(), store)
+    before = plan(labeler, records(), store)
     assert (before.missing, before.estimate_usd, before.follow_ups, before.follow_ups_usd) == (10, 5.0, 10, 5.0)
     assert str(before).endswith("10 to ask, about $5.00; then up to 10 more, about $5.00")
-    run = label(labeler, photos(), store, progress=False)
+    run = label(labeler, records(), store, progress=False)
     assert (run.asked, run.failed, run.cost_usd) == (12, 0, pytest.approx(6.0))
     assert asked(labeler.parts[1]) == ["3.jpg", "7.jpg"]
-    names = [record.names[0] for record in read_labels(labeler, photos(), store)]
+    names = [record.names[0] for record in read_labels(labeler, records(), store)]
     assert Counter(names) == {"Beagle": 8, "Boxer": 2}
-    after = plan(labeler, photos(), store)
+    after = plan(labeler, records(), store)
     assert (after.requests, after.stored, after.missing, after.follow_ups) == (12, 12, 0, 0)
-    assert plan(labeler.parts[0], photos(), store).missing == 0, "what a part has said is its own"
+    assert plan(labeler.parts[0], records(), store).missing == 0, "what a part has said is its own"
 
 
 def test_one_budget_for_all_parts(store):
     with pytest.raises(FgvrError, match=r"spent \$5\.5000"):
-        label(second_opinion(), photos(), store, max_cost_usd=5.6, progress=False)
+        label(second_opinion(), records(), store, max_cost_usd=5.6, progress=False)
 
 
 def test_a_combined_labeler_gets_image_features_where_it_looks_at_them(store):
@@ -317,30 +317,30 @@ def test_a_combined_labeler_gets_image_features_where_it_looks_at_them(store):
 
     labeler = Looking(second_opinion().parts)
     label(
-        labeler, photos(), store, progress=False, features=lambda images, space: np.ones((len(images), 3), np.float32)
+        labeler, records(), store, progress=False, features=lambda images, space: np.ones((len(images), 3), np.float32)
     )
-    label(labeler, photos(), store, progress=False)
+    label(labeler, records(), store, progress=False)
     assert seen[0] == (10, 3)
     assert set(seen[1:]) == {None}
 
 
 def test_what_a_person_corrected_is_read(store):
     labeler = TinyLabeler({**REPLIES, "3.jpg": "I cannot tell."})
-    label(labeler, photos(), store, progress=False)
-    key = request_key(labeler.identity(), LabelRequest(photos(["3.jpg"])[0], labeler.prompt))
+    label(labeler, records(), store, progress=False)
+    key = request_key(labeler.identity(), LabelRequest(records(["3.jpg"])[0], labeler.prompt))
     store.revise({key: ("Pug",)})
-    [record] = read_labels(labeler, photos(["3.jpg"]), store)
+    [record] = read_labels(labeler, records(["3.jpg"]), store)
     assert (record.names, record.flag, record.raw) == (("Pug",), "", "I cannot tell.")
 
 
 def test_a_part_that_fails_on_all_its_photos_does_not_stop_the_others(store):
     labeler = second_opinion()
     labeler.parts[1].failing = NAMES
-    assert label(labeler, photos(), store, progress=False).failed == 2
+    assert label(labeler, records(), store, progress=False).failed == 2
     labeler.parts[0].failing = NAMES
     labeler.parts[0].prompt = "Again"
     with pytest.raises(FgvrError, match="None of the 10 photos has a reply of SecondOpinion"):
-        label(labeler, photos(), store, progress=False)
+        label(labeler, records(), store, progress=False)
 
 
 def test_the_photos_of_a_run_are_checked_together(store):
@@ -351,5 +351,5 @@ def test_the_photos_of_a_run_are_checked_together(store):
             checked.append(len(images))
 
     first = second_opinion().parts[0]
-    label(SecondOpinion([first, Checking(REPLIES, prompt="Second")]), photos(), store, progress=False)
+    label(SecondOpinion([first, Checking(REPLIES, prompt="Second")]), records(), store, progress=False)
     assert checked == [10]

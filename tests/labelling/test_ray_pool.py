@@ -10,8 +10,8 @@ from PIL import Image
 pytest.importorskip("ray")
 pytest.importorskip("transformers")
 
+from tiny.images import noisy, save_images
 from tiny.mllm import save_tiny_mllm
-from tiny.photos import noisy, save_photos
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import LabelRequest, Reply
@@ -29,8 +29,8 @@ pytestmark = pytest.mark.filterwarnings(
 
 @pytest.fixture
 def requests(tmp_path):
-    photos = save_photos(tmp_path, noisy([(60, 40)] * 7, grain=1))
-    made = [LabelRequest(photo, "Name the bird") for photo in photos]
+    images = save_images(tmp_path, noisy([(60, 40)] * 7, grain=1))
+    made = [LabelRequest(image, "Name the bird") for image in images]
     made[1] = replace(made[1], image=replace(made[1].image, path=tmp_path / "none.png"))
     made[2] = replace(made[2], others=(made[3].image,))
     return made

@@ -30,21 +30,21 @@ def test_losses_and_choices_are_the_formula(labels, sets, batches, train):
     torch.testing.assert_close(train(CavlLoss(), labels, batches), reference(torch.stack(batches), sets))
 
 
-def one_photo():
+def one_image():
     return PartialLabels(torch.tensor([0]), torch.tensor([[0, 1]]), torch.tensor([[True, True]]), torch.ones(1, 2) / 2)
 
 
 def test_the_value_is_not_the_probability():
     # centred: 0.5 and 0.9, whose values are 0.25 and 0.09
     loss = CavlLoss()
-    loss.setup(one_photo(), key="")
-    assert loss.new_state(torch.tensor([[0.5, 0.9, -1.4]]), one_photo()).tolist() == [[1.0, 0.0]]
+    loss.setup(one_image(), key="")
+    assert loss.new_state(torch.tensor([[0.5, 0.9, -1.4]]), one_image()).tolist() == [[1.0, 0.0]]
 
 
 def test_a_candidate_is_chosen_where_all_values_are_negative():
     loss = CavlLoss()
-    loss.setup(one_photo(), key="")
-    assert loss.new_state(torch.tensor([[-3.0, -2.0, 9.0]]), one_photo()).tolist() == [[0.0, 1.0]]
+    loss.setup(one_image(), key="")
+    assert loss.new_state(torch.tensor([[-3.0, -2.0, 9.0]]), one_image()).tolist() == [[0.0, 1.0]]
 
 
 def test_an_offset_of_all_logits_changes_nothing(labels, batches):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fgvr.candidates.base import NamedPhotos
+from fgvr.candidates.base import NamedImages
 from fgvr.candidates.single import own_names
 from fgvr.candidates.union import UnionCandidates
 from fgvr.losses.base import PartialLabels
@@ -204,24 +204,24 @@ def test_a_photo_that_no_epoch_saw_follows_its_predictions(labels, batches):
 def test_the_own_name_is_what_the_labeler_said_first(name):
     draw = np.random.default_rng(0)
     features = draw.normal(size=(30, 4)).astype(np.float32)
-    photos = NamedPhotos(
+    images = NamedImages(
         sample_ids=tuple(f"{number}.jpg" for number in range(30)),
         labels=[tuple(draw.permutation(6)[: number % 3 + (number != 9)].tolist()) for number in range(30)],
         num_classes=6,
         features=features / np.linalg.norm(features, axis=1, keepdims=True),
     )
-    own = own_names(photos)
+    own = own_names(images)
     if name == "union":
         strategy = UnionCandidates([CANDIDATES.load(part)() for part in ("mutual_knn", "mllm_direct", "knn")])
     else:
         strategy = CANDIDATES.load(name)()
-    sets = strategy.build(photos)
+    sets = strategy.build(images)
     labels = PartialLabels.from_sets(sets)
     loss = NearLoss()
     loss.setup(labels, key="")
     logits = torch.from_numpy(draw.normal(size=(len(sets), 6))).float()
     against = loss.new_state(logits, labels)[:, -2]
-    said = torch.tensor([own[photos.sample_ids.index(sample_id)] for sample_id in sets.sample_ids])
+    said = torch.tensor([own[images.sample_ids.index(sample_id)] for sample_id in sets.sample_ids])
     named = said >= 0
     expected = torch.nn.functional.cross_entropy(logits[named], said[named], reduction="none")
     assert named.sum() == (own >= 0).sum()

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from lightning.pytorch.plugins import MixedPrecision
-from tiny_run import COLOURS, SUPPORT, fit_in_two_processes, write_photos
+from tiny_run import COLOURS, SUPPORT, fit_in_two_processes, write_images
 from tower_run import labelled_birds, trainer
 
 from fgvr.candidates.knn import KnnCandidates
@@ -97,9 +97,9 @@ def test_sets_of_neighbours_are_judged_in_folds(tiny_run):
 
 
 def test_given_weights_and_the_space(tiny_run):
-    photos, _ = fitted(tiny_run / "a", method=ClassMeansMethod(TinyBackbone(), text_weight=0))
+    images, _ = fitted(tiny_run / "a", method=ClassMeansMethod(TinyBackbone(), text_weight=0))
     text, _ = fitted(tiny_run / "b", method=ClassMeansMethod(TinyBackbone(), text_weight=math.inf))
-    for method, row in ((photos, "class_means"), (text, "zero_shot")):
+    for method, row in ((images, "class_means"), (text, "zero_shot")):
         assert all(p.names["class_means_fused"] == p.names[row] for p in method.predictions)
     joint, _ = fitted(tiny_run / "c", method=ClassMeansMethod(TinyBackbone(), space="joint", anchor=1.0))
     assert joint.means.weight.shape == (len(COLOURS), 16)
@@ -123,7 +123,7 @@ def test_a_backbone_of_one_space(tiny_run):
 def test_true_names_change_nothing(tiny_run):
     first, _ = fitted(tiny_run / "mine")
     wrong = dict(zip(COLOURS, reversed(COLOURS), strict=True))
-    write_photos(tiny_run / "birds", wrong)
+    write_images(tiny_run / "birds", wrong)
     second, _ = fitted(tiny_run / "other")
     for name, tensor in first.state_dict().items():
         assert torch.equal(second.state_dict()[name], tensor), name
@@ -301,7 +301,7 @@ def test_features_that_are_not_finite_are_refused_and_nothing_is_lost(tiny_run, 
         ({"text_weight": -1}, "model.text_weight is -1"),
         ({"text_weight": math.nan}, "model.text_weight is nan"),
         ({"anchor": -1}, "model.anchor is -1"),
-        ({"anchor": 1}, "model.space joint"),
+        ({"anchor": 1}, "model.space to joint"),
         ({"space": "text"}, "model.space is 'text'"),
     ],
 )

@@ -43,8 +43,8 @@ def test_equal_texts_are_negatives():
     images, texts = features(4, 0), features(1, 1).expand(4, -1)
     loss = contrastive_loss(images, texts, torch.tensor(1.0))
     to_texts = math.log(4)
-    to_photos = slow_loss(images, texts, 1) - to_texts
-    assert loss.item() == pytest.approx(to_texts + to_photos, rel=1e-6)
+    to_images = slow_loss(images, texts, 1) - to_texts
+    assert loss.item() == pytest.approx(to_texts + to_images, rel=1e-6)
 
 
 def test_one_process_gathers_nothing():

@@ -42,10 +42,10 @@ def test_weights_are_equation_1(classes):
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 0.99, 1.0])
-@pytest.mark.parametrize("photos", [1, 7])
-def test_mix_is_equation_2(alpha, photos):
-    texts, weights, prototypes = drawn(photos, 3, 8), drawn(photos, 3, seed=1).abs(), drawn(photos, 8, seed=2)
-    found = mix_texts(texts, weights, torch.ones(photos, 3, dtype=torch.bool), prototypes, alpha)
+@pytest.mark.parametrize("images", [1, 7])
+def test_mix_is_equation_2(alpha, images):
+    texts, weights, prototypes = drawn(images, 3, 8), drawn(images, 3, seed=1).abs(), drawn(images, 8, seed=2)
+    found = mix_texts(texts, weights, torch.ones(images, 3, dtype=torch.bool), prototypes, alpha)
     expected = [slow_mix(*each, alpha) for each in zip(texts.tolist(), weights.tolist(), prototypes.tolist())]  # noqa: B905
     torch.testing.assert_close(found, torch.tensor(expected), rtol=0, atol=1e-6)
 

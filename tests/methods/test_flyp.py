@@ -123,7 +123,7 @@ def test_true_labels_are_an_oracle_and_say_so(tiny_run, caplog):
     method, data, watch = fitted(labels="true", epochs=30)
     assert "Oracle: the true names of 16 support photos are trained on" in caplog.text
     for step in watch.steps:
-        names = [data.photos.truth[data.support[index].sample_id] for index in step["index"]]
+        names = [data.images.truth[data.support[index].sample_id] for index in step["index"]]
         assert step["texts"] == [f"a photo of a {name}." for name in names]
     losses = [step["loss"] for step in watch.steps]
     assert sum(losses[-3:]) < 0.7 * sum(losses[:3])
@@ -134,11 +134,11 @@ def test_true_labels_are_an_oracle_and_say_so(tiny_run, caplog):
 
 def test_pseudo_labels_are_made_without_the_true_names(tiny_run):
     method, data, _ = fitted("epoch")
-    photos = data.photos
-    assert photos.truth
+    images = data.images
+    assert images.truth
     method = FlypMethod(TinyBackbone(), refresh="epoch", warmup_steps=0, lr=0.01)
-    without = birds(class_names=list(photos.known_names))
-    without.__dict__["photos"] = type(photos)(photos.splits, {}, (), {})
+    without = birds(class_names=list(images.known_names))
+    without.__dict__["photos"] = type(images)(images.splits, {}, (), {})
     trainer("mine").fit(method, datamodule=without)
     expected, _, _ = fitted("epoch")
     for name, weight in expected.state_dict().items():
@@ -168,7 +168,7 @@ def test_one_tower_alone(tiny_run, tower):
 def test_true_labels_must_be_there(tiny_run, names, problem):
     data = birds(class_names=names or ["House Finch"])
     if names is None:
-        data.photos.truth.clear()
+        data.images.truth.clear()
     with pytest.raises(FgvrError, match=rf"model.labels is 'true', but .* {problem}"):
         trainer("mine").fit(FlypMethod(TinyBackbone(), labels="true"), datamodule=data)
 

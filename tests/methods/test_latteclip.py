@@ -14,8 +14,8 @@ from fgvr.descriptions.files import write_descriptions
 from fgvr.descriptions.texts import DescriptionTexts
 from fgvr.errors import FgvrError
 from fgvr.methods.feature_mixer import text_weights
+from fgvr.methods.image_texts import ImageTexts
 from fgvr.methods.latteclip import LatteClipMethod
-from fgvr.methods.photo_texts import PhotoTexts
 from fgvr.methods.zero_shot import template_features
 from fgvr.records import Description, ImageRecord, Vocabulary
 from fgvr.testing.tiny import TinyBackbone
@@ -23,11 +23,11 @@ from fgvr.testing.tiny import TinyBackbone
 pytestmark = QUIET
 
 NAMES = ("House_Finch", "Blue Jay", "Monk Parakeet", "Atlantic Canary")
-PHOTOS = 12
-PIXELS = torch.rand(PHOTOS, 3, 32, 32, generator=torch.Generator().manual_seed(0)) - 0.5
-SUPPORT = [ImageRecord(f"{number}.jpg", Path(f"{number}.jpg"), "support") for number in range(PHOTOS)]
+IMAGES = 12
+PIXELS = torch.rand(IMAGES, 3, 32, 32, generator=torch.Generator().manual_seed(0)) - 0.5
+SUPPORT = [ImageRecord(f"{number}.jpg", Path(f"{number}.jpg"), "support") for number in range(IMAGES)]
 DESCRIPTIONS = [
-    *(Description("image", f"a bird of colour {n % 5}", sample_id=f"{n}.jpg") for n in range(PHOTOS) if n % 4),
+    *(Description("image", f"a bird of colour {n % 5}", sample_id=f"{n}.jpg") for n in range(IMAGES) if n % 4),
     *(Description("group", f"birds with {word} wings", class_name=NAMES[1]) for word in ("blue", "striped", "long")),
     *(Description("group", f"birds like {name}", class_name=name) for name in (NAMES[0], NAMES[2])),
 ]
@@ -45,7 +45,7 @@ def built(classes=4, descriptions=DESCRIPTIONS, **options):
     method.vocabulary = Vocabulary(NAMES[:classes])
     method.build(method.vocabulary, None)
     method.data = SimpleNamespace(
-        support=SUPPORT, image_features=lambda photos: method.backbone.encode_image(PIXELS).detach().numpy()
+        support=SUPPORT, image_features=lambda images: method.backbone.encode_image(PIXELS).detach().numpy()
     )
     method.descriptions = DescriptionTexts(descriptions)
     method._prepare_support()
@@ -53,7 +53,7 @@ def built(classes=4, descriptions=DESCRIPTIONS, **options):
     return method
 
 
-def a_batch(rows=range(PHOTOS)):
+def a_batch(rows=range(IMAGES)):
     rows = torch.tensor(list(rows))
     return Batch(PIXELS[rows], rows)
 
@@ -163,8 +163,8 @@ def step(method, batch):
 
 
 def drawn_groups(method, epoch=0):
-    numbers = method._photo_texts.of_photos(torch.arange(PHOTOS), epoch)[:, 1].tolist()
-    return [method._photo_texts.words[number] if number >= 0 else None for number in numbers]
+    numbers = method._image_texts.of_images(torch.arange(IMAGES), epoch)[:, 1].tolist()
+    return [method._image_texts.words[number] if number >= 0 else None for number in numbers]
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_steps_are_those_of_the_slow_reference(options, classes):
     slow = Slow(method, **options)
     assert method._zero_shot.tolist() == slow.zero_shot
     groups = drawn_groups(method)
-    for rows in (range(PHOTOS), [4], [0, 8], [1, 2, 3, 5, 8, 9, 11]):
+    for rows in (range(IMAGES), [4], [0, 8], [1, 2, 3, 5, 8, 9, 11]):
         if len(rows) == 1:  # a new epoch
             method.on_train_epoch_start()
             slow.at_epoch_start = slow.prototypes
@@ -203,7 +203,7 @@ def test_steps_are_those_of_the_slow_reference(options, classes):
             method.head.prototypes.double(), torch.tensor(slow.prototypes).double(), rtol=0, atol=1e-6
         )
     streams = 2 - (not options.get("loss_zs", True)) - (not options.get("loss_ft", True))
-    assert method.head.counts.sum() == streams * (PHOTOS + 1 + 2 + 7)
+    assert method.head.counts.sum() == streams * (IMAGES + 1 + 2 + 7)
 
 
 def test_the_released_code_adds_to_each_weight():
@@ -275,33 +275,33 @@ def test_mixing_stays_in_float32_under_autocast(fidelity):
 # which group description a photo gets
 
 
-def photo_texts(photos, captions, seed=0):
+def image_texts(images, captions, seed=0):
     descriptions = DescriptionTexts([Description("group", f"{n}", class_name="jay") for n in range(captions)])
-    sample_ids = [f"{n}.jpg" for n in range(photos)]
-    return PhotoTexts(["finch", "jay"], ["{}"], sample_ids, torch.ones(photos, dtype=torch.int64), descriptions, seed)
+    sample_ids = [f"{n}.jpg" for n in range(images)]
+    return ImageTexts(["finch", "jay"], ["{}"], sample_ids, torch.ones(images, dtype=torch.int64), descriptions, seed)
 
 
 def test_the_draw_depends_on_seed_epoch_and_photo_alone():
-    texts, rows = photo_texts(50, 3), torch.arange(50)
-    first, second = texts.of_photos(rows, 0), texts.of_photos(rows, 1)
+    texts, rows = image_texts(50, 3), torch.arange(50)
+    first, second = texts.of_images(rows, 0), texts.of_images(rows, 1)
     assert not torch.equal(first, second)
-    assert not torch.equal(first, photo_texts(50, 3, seed=1).of_photos(rows, 0))
-    assert torch.equal(photo_texts(50, 3).of_photos(rows, 1), second)
+    assert not torch.equal(first, image_texts(50, 3, seed=1).of_images(rows, 0))
+    assert torch.equal(image_texts(50, 3).of_images(rows, 1), second)
     for share in (rows[::2], rows[1::2], rows.flip(0)):
-        assert torch.equal(texts.of_photos(share, 0), first[share])
+        assert torch.equal(texts.of_images(share, 0), first[share])
 
 
 def test_all_group_descriptions_are_drawn_alike_often():
-    texts = photo_texts(3000, 3)
-    counts = texts.of_photos(torch.arange(3000), 4)[:, 1].bincount()
+    texts = image_texts(3000, 3)
+    counts = texts.of_images(torch.arange(3000), 4)[:, 1].bincount()
     assert [texts.words[number] for number in counts.nonzero().flatten().tolist()] == ["0", "1", "2"]
     assert counts[counts > 0].float() / 3000 == pytest.approx([1 / 3] * 3, abs=0.04)
 
 
 def test_what_is_missing_is_counted():
-    assert photo_texts(5, 0).missing == (5, 5)
-    assert photo_texts(5, 1).missing == (5, 0)
-    assert photo_texts(5, 0).of_photos(torch.arange(5), 0).tolist() == [[-1, -1]] * 5
+    assert image_texts(5, 0).missing == (5, 5)
+    assert image_texts(5, 1).missing == (5, 0)
+    assert image_texts(5, 0).of_images(torch.arange(5), 0).tolist() == [[-1, -1]] * 5
 
 
 def test_missing_descriptions_are_said(caplog):
@@ -386,8 +386,8 @@ def test_two_processes_have_the_prototypes_of_one(ddp_pool, options):
 def describe(data):
     return [
         *(Description("image", f"photo {number}", sample_id=r.sample_id) for number, r in enumerate(data.support)),
-        *(Description("group", f"several {name}", class_name=name) for name in data.photos.known_names),
-        *(Description("group", f"some {name}", class_name=name) for name in data.photos.known_names),
+        *(Description("group", f"several {name}", class_name=name) for name in data.images.known_names),
+        *(Description("group", f"some {name}", class_name=name) for name in data.images.known_names),
     ]
 
 

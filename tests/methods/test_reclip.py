@@ -102,11 +102,11 @@ def test_pseudo_labels_and_the_step_are_the_definition(data, tiny_run, monkeypat
     backbone.load()
     texts = module.template_features(backbone, method.vocabulary.names, method.templates)
     pixels = torch.stack([backbone.transform(module.Image.open(record.path)) for record in data.support])
-    photos = backbone.encode_image(pixels)
+    images = backbone.encode_image(pixels)
     basis = module.projection(texts.numpy())
-    labels = module.propagate(texts.numpy(), photos.numpy(), basis, k=4)  # before training both branches are the same
+    labels = module.propagate(texts.numpy(), images.numpy(), basis, k=4)  # before training both branches are the same
     assert method.pseudo_labels.tolist() == labels[4:].tolist()
-    means = torch.from_numpy(module.centroids(texts.numpy(), photos.numpy(), labels))
+    means = torch.from_numpy(module.centroids(texts.numpy(), images.numpy(), labels))
     torch.testing.assert_close(method.image_classes, means)
 
     backbone.image_norm.requires_grad_()
@@ -114,7 +114,7 @@ def test_pseudo_labels_and_the_step_are_the_definition(data, tiny_run, monkeypat
     batch = next(iter(data.train_dataloader()))
     label = torch.from_numpy(labels[4:])[batch.rows]
     prompts = [f"a photo of a {name.replace('_', ' ')}." for name in method.vocabulary.names]
-    by_text = backbone.logit_scale * photos[batch.rows] @ backbone.embed_text(prompts).T
+    by_text = backbone.logit_scale * images[batch.rows] @ backbone.embed_text(prompts).T
     by_image = backbone.logit_scale * backbone.encode_image(batch.images) @ means.T
     (F.cross_entropy(by_text, label) + F.cross_entropy(by_image, label)).backward()
     for mine, layer in zip(steps[0], (backbone.text_norm, backbone.image_norm), strict=True):
@@ -135,8 +135,8 @@ def test_only_photos_on_which_both_branches_agree_have_a_label(monkeypatch, proj
     given = iter([np.array([0, 1, 2, 3, 1, 1, -1, 2]), np.array([1, 1, 2, 3, 1, 2, -1, 2])])
     asked = []
 
-    def propagate(texts, photos, basis, *options):
-        asked.append((texts, photos, basis))
+    def propagate(texts, images, basis, *options):
+        asked.append((texts, images, basis))
         return next(given)
 
     monkeypatch.setattr(module, "propagate", propagate)
@@ -145,9 +145,9 @@ def test_only_photos_on_which_both_branches_agree_have_a_label(monkeypatch, proj
     labels, means = method._propagate(texts, untuned, tuned)
     assert labels.tolist() == [1, -1, -1, 2]
     first = method._texts.numpy()
-    for (nodes, photos, basis), (its_nodes, its_photos) in zip(asked, ((texts, untuned), (first, tuned)), strict=True):
+    for (nodes, images, basis), (its_nodes, its_images) in zip(asked, ((texts, untuned), (first, tuned)), strict=True):
         np.testing.assert_array_equal(nodes, its_nodes)
-        assert photos is its_photos
+        assert images is its_images
         assert (basis is not None) == project
         if project:
             np.testing.assert_array_equal(basis, module.projection(its_nodes))
@@ -162,7 +162,7 @@ def test_photos_without_a_label_do_not_count(data, tiny_run, monkeypatch, agreed
     steps = []
 
     def make(self):
-        self._photos, self.pseudo_labels = F.normalize(torch.ones(16, 16), dim=1), labels
+        self._images, self.pseudo_labels = F.normalize(torch.ones(16, 16), dim=1), labels
 
     monkeypatch.setattr(ReclipMethod, "make_pseudo_labels", make)
     monkeypatch.setattr(ReclipMethod, "on_before_optimizer_step", lambda self, optimizer: steps.append(gradients(self)))
@@ -190,8 +190,8 @@ def test_the_rows_are_the_branches_and_the_mean_of_their_logits():
             weight += 0.3 * torch.randn(weight.shape, generator=generator) * (weight.requires_grad)
     method.image_classes.copy_(F.normalize(torch.randn(4, 16, generator=generator), dim=1))
     pixels = torch.rand(3, 3, 32, 32, generator=generator)
-    photos, rows = method.image_features(pixels), method.classifiers()
-    torch.testing.assert_close(photos.norm(dim=1), torch.ones(3))
+    images, rows = method.image_features(pixels), method.classifiers()
+    torch.testing.assert_close(images.norm(dim=1), torch.ones(3))
     untuned = method.backbone.encode_image(pixels)
     tuned = method.image_norms(lambda backbone: backbone.encode_image(pixels))
     texts = method.text_norms(lambda backbone: backbone.embed_text([f"a photo of a {name}." for name in NAMES]))
@@ -204,7 +204,7 @@ def test_the_rows_are_the_branches_and_the_mean_of_their_logits():
     }
     assert list(rows) == list(expected)
     for row, classifier in rows.items():
-        torch.testing.assert_close(photos @ classifier.T, expected[row])
+        torch.testing.assert_close(images @ classifier.T, expected[row])
 
 
 def test_checkpoints_hold_what_was_learned_only():

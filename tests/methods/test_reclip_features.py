@@ -1,10 +1,10 @@
 import torch
 from PIL import Image
-from tiny.photos import noisy, save_photos
+from tiny.images import noisy, save_images
 
 from fgvr.backbones.base import Backbone
 from fgvr.data.batches import PixelBatches
-from fgvr.methods.reclip_features import encode_photos
+from fgvr.methods.reclip_features import encode_images
 from fgvr.methods.reclip_propagation import projection, propagate
 from fgvr.testing.tiny import TinyBackbone
 
@@ -12,15 +12,15 @@ from fgvr.testing.tiny import TinyBackbone
 def features_and_labels(rank, world_size, records):
     backbone: Backbone = TinyBackbone()
     backbone.load()
-    photos = PixelBatches(records, backbone.transform)
+    images = PixelBatches(records, backbone.transform)
     cpu = torch.device("cpu")
-    features = encode_photos(photos, backbone.encode_image, cpu, 5, rank, world_size)
+    features = encode_images(images, backbone.encode_image, cpu, 5, rank, world_size)
     texts = backbone.encode_text(["house finch", "blue jay", "monk parakeet"]).numpy()
     return features, propagate(texts, features.numpy(), projection(texts), k=4)
 
 
 def test_two_processes_have_the_features_and_labels_of_one(ddp_pool, tmp_path):
-    records = save_photos(tmp_path, noisy([(8, 8)] * 23, grain=1))
+    records = save_images(tmp_path, noisy([(8, 8)] * 23, grain=1))
     features, labels = features_and_labels(0, 1, records)
     assert features.shape == (23, 16)
     backbone = TinyBackbone()

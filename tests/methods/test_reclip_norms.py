@@ -66,5 +66,5 @@ def test_the_gradient_is_that_of_the_layers_themselves(backbone, pixels):
 def test_a_tower_without_such_layers_is_refused():
     plain = TinyBackbone()
     plain.load()
-    with pytest.raises(FgvrError, match=r"the image tower of TinyBackbone has none .* ViT-B-32"):
+    with pytest.raises(FgvrError, match=r"the image tower of TinyBackbone has none .*ViT-B-32"):
         TunedNorms(plain, lambda part: part.encode_image(torch.zeros(1, 3, 32, 32)), "image")

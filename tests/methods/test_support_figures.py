@@ -101,8 +101,8 @@ def test_photos_of_which_nothing_is_known_have_not_left_their_sets(tiny_run):
     for row in ("class_means", "class_means_fused"):
         unseen = method.unseen_predictions()[row].numpy()
         inside = [
-            int(unseen[number]) in set(np.asarray(sets[photo.sample_id][0]).tolist())
-            for number, photo in enumerate(data.support)
+            int(unseen[number]) in set(np.asarray(sets[image.sample_id][0]).tolist())
+            for number, image in enumerate(data.support)
             if judged[number]
         ]
         assert figures[row]["left_candidates"] == pytest.approx(100 * (1 - np.mean(inside)), abs=0.01)
@@ -137,7 +137,7 @@ def test_a_photo_is_not_its_own_neighbour(tiny_run):
         if int(path.stem[-1]) < SUPPORT:
             (tiny_run / "alone" / path.name).write_bytes(path.read_bytes())
     _, data, figures = run_of(ClassMeansMethod(TinyBackbone()), FolderDataset(tiny_run / "alone"))
-    assert data.photos.evaluated_split == "support"
+    assert data.images.evaluated_split == "support"
     # one in four names is wrong, and the nearest other photo has a right one
     assert figures["class_means"]["neighbour_agreement"] < 100
 
@@ -161,11 +161,11 @@ def test_a_row_that_agrees_clearly_less_than_class_means_would(mine, means, warn
 
 
 def test_table_and_metrics_of_photos_without_true_names(tiny_run, capsys):
-    photos = tiny_run / "plain"
-    photos.mkdir()
+    images = tiny_run / "plain"
+    images.mkdir()
     for path in (tiny_run / "birds/photos").glob("*.png"):
         if int(path.stem[-1]) < SUPPORT:
-            (photos / path.name).write_bytes(path.read_bytes())
+            (images / path.name).write_bytes(path.read_bytes())
     options = [*OPTIONS, "--data.dataset", "folder", "--data.dataset.root", "plain", "--model.lr", "0.0001"]
     assert main(["fit", *options, "--trainer.max_epochs", "2"]) == 0
     out = capsys.readouterr().out

@@ -20,12 +20,12 @@ def slow(logits, sets):
     return 100 * covered / len(sets), 100 * approximated / len(sets)
 
 
-def batch(photos, classes=7, seed=0):
+def batch(images, classes=7, seed=0):
     draw = np.random.default_rng(seed)
-    logits = draw.normal(0, 2, (photos, classes))
-    sets = [draw.permutation(classes)[: draw.integers(1, 5)].tolist() for _ in range(photos)]
-    candidates = torch.zeros(photos, 4, dtype=torch.int64)  # class 0 where there is no candidate
-    mask = torch.zeros(photos, 4, dtype=torch.bool)
+    logits = draw.normal(0, 2, (images, classes))
+    sets = [draw.permutation(classes)[: draw.integers(1, 5)].tolist() for _ in range(images)]
+    candidates = torch.zeros(images, 4, dtype=torch.int64)  # class 0 where there is no candidate
+    mask = torch.zeros(images, 4, dtype=torch.bool)
     for number, members in enumerate(sets):
         candidates[number, : len(members)] = torch.tensor(members)
         mask[number, : len(members)] = True
@@ -73,15 +73,15 @@ def test_no_photo_has_no_figure():
     assert all(math.isnan(figure) for figure in both([tensor[:0] for tensor in tensors]))
 
 
-def on_one_of_two(rank, world_size, photos):
-    _, _, tensors = batch(photos)
+def on_one_of_two(rank, world_size, images):
+    _, _, tensors = batch(images)
     return both([tensor[rank::world_size] for tensor in tensors])
 
 
-@pytest.mark.parametrize("photos", [1, 33])
-def test_two_processes_count_each_photo_once(ddp_pool, photos):
-    _, _, tensors = batch(photos)
-    for figures in ddp_pool.run(on_one_of_two, photos):
+@pytest.mark.parametrize("images", [1, 33])
+def test_two_processes_count_each_photo_once(ddp_pool, images):
+    _, _, tensors = batch(images)
+    for figures in ddp_pool.run(on_one_of_two, images):
         assert figures == pytest.approx(both(tensors), abs=1e-4)
 
 

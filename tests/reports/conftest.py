@@ -8,7 +8,7 @@ from PIL import Image
 
 from fgvr.candidates.files import write_candidates
 from fgvr.candidates.neighbours import Neighbours, write_neighbours
-from fgvr.datasets.photos import Photos
+from fgvr.datasets.images import Images
 from fgvr.labelling.files import write_labels
 from fgvr.metrics.files import write_metrics
 from fgvr.records import CandidateSets, ImageRecord, LabelRecord, Prediction
@@ -31,16 +31,16 @@ class Run:
     class is taken for the next class; the baseline takes two.
     """
 
-    def __init__(self, root, names=("House Finch", "Blue Jay", "Monk Parakeet"), replies=None, photos=4):
+    def __init__(self, root, names=("House Finch", "Blue Jay", "Monk Parakeet"), replies=None, images=4):
         self.folder = RunFolder(root / "runs" / "birds" / "0")
         self.folder.path.mkdir(parents=True)
         self.names = names
         self.replies = replies or [f"The bird is a {name}." for name in names]
         self.ids = {
-            split: [f"{split}/{c}_{i}.jpg" for c in range(len(names)) for i in range(photos)]
+            split: [f"{split}/{c}_{i}.jpg" for c in range(len(names)) for i in range(images)]
             for split in ("support", "test")
         }
-        self.classes = [c for c in range(len(names)) for _ in range(photos)]
+        self.classes = [c for c in range(len(names)) for _ in range(images)]
         self.truth = {
             sample_id: names[c] for ids in self.ids.values() for sample_id, c in zip(ids, self.classes, strict=True)
         }
@@ -51,24 +51,24 @@ class Run:
             path.parent.mkdir(parents=True, exist_ok=True)
             pixels = noise.integers(0, 255, (30, 40, 3), dtype=np.uint8) // 4 + np.uint8(number % 190)
             Image.fromarray(pixels).save(path)
-        self.write_all(photos)
+        self.write_all(images)
 
     @property
-    def photos(self):
+    def images(self):
         splits = {
             split: tuple(ImageRecord(sample_id, self.root / sample_id, split) for sample_id in ids)
             for split, ids in self.ids.items()
         }
-        return Photos(splits, self.truth, tuple(sorted(self.names)), {})
+        return Images(splits, self.truth, tuple(sorted(self.names)), {})
 
-    def write_all(self, photos):
+    def write_all(self, images):
         following = [*range(1, len(self.names)), 0]
         folder, ids = self.folder, self.ids["support"]
         folder.config.write_text(
             "data:\n  labeler: {class_path: fgvr.labelers.recorded.RecordedLabeler}\n"
             "model: {class_path: fgvr.methods.coop.CoOpMethod}\n"
         )
-        said = [following[c] if i % photos == 0 else c for i, c in enumerate(self.classes)]
+        said = [following[c] if i % images == 0 else c for i, c in enumerate(self.classes)]
         labels = [
             LabelRecord(sample_id, (self.names[c],), (None,), "", self.replies[c], "model-a", 0.25, 2.0)
             for sample_id, c in zip(ids, said, strict=True)
@@ -86,7 +86,7 @@ class Run:
 
         def predicted(wrong):
             return [
-                self.names[following[c]] if i % photos >= photos - wrong else self.names[c]
+                self.names[following[c]] if i % images >= images - wrong else self.names[c]
                 for i, c in enumerate(self.classes)
             ]
 
@@ -111,7 +111,7 @@ class Run:
         log.write_text("epoch,step,train/loss\n0,2,3.5\n1,5,2.5\n")
 
     def report(self):
-        write_report(self.folder, self.photos)
+        write_report(self.folder, self.images)
         return self.folder.report.read_text(encoding="utf-8")
 
 

@@ -22,9 +22,9 @@ def row(names, scores=None):
     return Row(tuple(names), np.array(scores if scores else [0.5] * len(names), dtype=np.float64))
 
 
-def draw(photos=300, classes=12, seed=0):
+def draw(images=300, classes=12, seed=0):
     numbers = np.random.default_rng(seed)
-    truth = [f"true {c}" for c in numbers.integers(0, classes, photos)]
+    truth = [f"true {c}" for c in numbers.integers(0, classes, images)]
     said = [t.replace("true", "said") if numbers.random() < 0.7 else f"said {numbers.integers(0, 20)}" for t in truth]
     return said, truth
 
@@ -33,9 +33,9 @@ def draw(photos=300, classes=12, seed=0):
 def test_accuracies_of_the_classes_add_up_to_cacc(seed):
     said, truth = draw(seed=seed)
     results = class_results(judge(row(said), truth), None)
-    right = sum(result.accuracy * result.photos for result in results)
+    right = sum(result.accuracy * result.images for result in results)
     assert 100 * right / len(truth) == pytest.approx(float(ClusteringAccuracy()(said, truth)))
-    assert sum(result.photos for result in results) == len(truth)
+    assert sum(result.images for result in results) == len(truth)
 
 
 def test_a_name_is_matched_with_one_class_alone():
@@ -58,8 +58,8 @@ def test_photos_without_a_true_name_are_not_judged():
 def test_the_worst_class_comes_first_with_what_it_was_called():
     before = judge(row(["A", "A", "B", "B"]), ["A", "A", "B", "B"])
     worst, best = class_results(judge(row(["A", "A", "A", "C"], [0.1, 0.2, 0.3, 0.5]), ["A", "A", "B", "B"]), before)
-    assert (worst.name, worst.photos, worst.accuracy, worst.before) == ("B", 2, 0.5, 1.0)
-    assert (worst.commonest, worst.commonest_photos, worst.score) == ("A", 1, 0.4)
+    assert (worst.name, worst.images, worst.accuracy, worst.before) == ("B", 2, 0.5, 1.0)
+    assert (worst.commonest, worst.commonest_images, worst.score) == ("A", 1, 0.4)
     assert (best.name, best.accuracy) == ("A", 1.0)
 
 
@@ -82,7 +82,7 @@ def test_bins_hold_all_scored_photos():
     names, truth = ["A"] * 21, ["A"] * 11 + ["B"] * 10
     scores = [1 - i / 40 for i in range(20)] + [math.nan]
     bins = calibration(judge(row(names, scores), truth), bins=4)
-    assert sum(bins.photos) == 20
+    assert sum(bins.images) == 20
     assert list(bins.score) == sorted(bins.score)
     assert bins.accuracy[0] == 0
     assert bins.accuracy[-1] == 1
@@ -94,14 +94,14 @@ def test_without_scores_there_are_no_bins():
 
 def test_names_where_nobody_knows_the_truth():
     common, rare = name_results(row(["a", "b", "a"], [0.5, 0.9, 0.3]))
-    assert (common.name, common.photos, common.score, common.lowest) == ("a", 2, 0.4, 0.3)
+    assert (common.name, common.images, common.score, common.lowest) == ("a", 2, 0.4, 0.3)
     assert rare.name == "b"
 
 
 def test_kinds_of_replies_with_an_example():
     labels = [LabelRecord("a", (), flag="refusal", raw="no"), LabelRecord("b", ("x",), raw="x!")]
     labels += [LabelRecord("c", (), flag="failed"), LabelRecord("d", (), flag="refusal", raw="never")]
-    kinds = [(kind.flag, kind.photos, kind.example) for kind in replies_by_flag(labels)]
+    kinds = [(kind.flag, kind.images, kind.example) for kind in replies_by_flag(labels)]
     assert kinds == [("", 1, "x!"), ("refusal", 2, "no"), ("failed", 1, "")]
 
 

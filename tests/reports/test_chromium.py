@@ -122,7 +122,7 @@ def test_an_injected_script_would_not_run_either(run, reader):
 
 
 def test_photos_come_when_they_are_scrolled_to(make_run, reader):
-    reader.open(make_run(photos=12))
+    reader.open(make_run(images=12))
     last = reader.all("#photos img")[-1]
     assert not last.get_attribute("src")
     reader.run("arguments[0].scrollIntoView()", last)
@@ -131,7 +131,7 @@ def test_photos_come_when_they_are_scrolled_to(make_run, reader):
 
 
 def test_cards_are_filtered_and_shown_in_parts(make_run, reader):
-    reader.open(make_run(photos=24))
+    reader.open(make_run(images=24))
     shown = "return Array.from(document.querySelectorAll('.gallery .card')).filter(card => !card.hidden).length"
     assert reader.run(shown) == 60
     reader.click(reader.one(".gallery .more"))
@@ -155,6 +155,6 @@ def test_without_javascript_the_texts_are_there(run, reader):
             e.get_attribute("textContent") for e in reader.all("#candidates details")
         )
         assert not reader.all("#candidates .card[hidden]")
-        assert not any(photo.get_attribute("src") for photo in reader.all("img"))
+        assert not any(image.get_attribute("src") for image in reader.all("img"))
     finally:
         reader.browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fgvr.candidates.neighbours import find_neighbours, write_neighbours
-from fgvr.datasets.photos import Photos
+from fgvr.datasets.images import Images
 from fgvr.errors import FgvrError
 from fgvr.metrics.files import read_metrics, write_metrics
 from fgvr.records import Prediction
@@ -19,7 +19,7 @@ from fgvr.reports.predictions import write_predictions
 from fgvr.reports.sections import candidates
 from fgvr.runs import RunFolder
 
-NOTHING = Photos({}, {}, (), {})
+NOTHING = Images({}, {}, (), {})
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -53,7 +53,7 @@ class Page(HTMLParser):
         return [attributes for tag, attributes in self.elements if tag == wanted]
 
 
-def photo_data(text):
+def image_data(text):
     return json.loads(re.search(r'id="photo-data">(.*?)</script>', text, re.DOTALL)[1])
 
 
@@ -120,12 +120,12 @@ def test_text_that_no_page_can_hold_is_replaced(make_run):
 
 def test_each_photo_is_embedded_once(run):
     text = run.report()
-    images = Page(text).all("img")
-    photos = photo_data(text)
-    assert len(set(photos)) == len(photos) <= 24
-    assert {int(a["data-photo"]) for a in images} == set(range(len(photos)))
-    assert len(images) > len(photos)
-    assert all(base64.b64decode(photo).startswith(b"\xff\xd8") for photo in photos)
+    tags = Page(text).all("img")
+    images = image_data(text)
+    assert len(set(images)) == len(images) <= 24
+    assert {int(a["data-photo"]) for a in tags} == set(range(len(images)))
+    assert len(tags) > len(images)
+    assert all(base64.b64decode(image).startswith(b"\xff\xd8") for image in images)
 
 
 def test_ids_of_plots_do_not_clash(run):
@@ -139,7 +139,7 @@ def test_the_same_run_gives_the_same_page(run):
 
 def test_too_many_photos_are_shown_evenly_and_the_page_says_so(make_run, monkeypatch):
     monkeypatch.setattr(candidates, "MOST_CARDS", 10)
-    run = make_run(photos=8)
+    run = make_run(images=8)
     text = run.report()
     assert "10 of 24 support photos are shown, evenly spread" in Page(text).texts["candidates"]
     cards = [a for tag, a in Page(text).elements if a.get("class") == "card"]
@@ -148,7 +148,7 @@ def test_too_many_photos_are_shown_evenly_and_the_page_says_so(make_run, monkeyp
 
 def test_of_too_many_photos_those_that_are_shown_have_neighbours(make_run, monkeypatch):
     monkeypatch.setattr(candidates, "MOST_CARDS", 10)
-    run = make_run(photos=8)
+    run = make_run(images=8)
     ids = run.ids["support"]
     features = np.random.default_rng(0).normal(size=(len(ids), 8)).astype(np.float32)
     write_neighbours(find_neighbours(ids, features, limit=10), run.folder.neighbours)
@@ -158,11 +158,11 @@ def test_of_too_many_photos_those_that_are_shown_have_neighbours(make_run, monke
 
 
 def test_the_budget_of_thumbnails_holds(make_run, monkeypatch):
-    run = make_run(photos=20)
-    whole = len("".join(photo_data(run.report())))
+    run = make_run(images=20)
+    whole = len("".join(image_data(run.report())))
     monkeypatch.setattr(content, "MOST_THUMBNAIL_BYTES", whole // 2)
     text = run.report()
-    assert len("".join(photo_data(text))) <= whole // 2
+    assert len("".join(image_data(text))) <= whole // 2
     assert re.search(r"\d+ of 60 support photos are shown, evenly spread", Page(text).texts["candidates"])
 
 
@@ -170,7 +170,7 @@ def test_a_run_of_unlabelled_photos_says_what_cannot_be_said(run):
     rows = [Prediction(i, "test", None, {"coop": "Blue Jay"}, {"coop": 0.5}) for i in run.ids["test"]]
     write_predictions(rows, run.folder.predictions)
     write_metrics(run.folder.metrics, {"coop": {"seconds": 1.0}})
-    write_report(run.folder, dataclasses.replace(run.photos, truth={}, known_names=()))
+    write_report(run.folder, dataclasses.replace(run.images, truth={}, known_names=()))
     page = Page(run.folder.report.read_text())
     assert "Their true names are not known" in page.texts["summary"]
     assert "Predicted names, the commonest first" in page.texts["classes"]

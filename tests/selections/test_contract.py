@@ -39,10 +39,10 @@ def choosing(choose):
 
 
 def after_drawing(change):
-    return choosing(lambda self, *photos: change(RandomSelection.choose(self, *photos)))
+    return choosing(lambda self, *images: change(RandomSelection.choose(self, *images)))
 
 
-def first_photos(self, sample_ids, features):
+def first_images(self, sample_ids, features):
     return np.arange(min(self.n, len(sample_ids)))
 
 
@@ -75,12 +75,12 @@ class AnyNumber(RandomSelection):
         ),
         (after_drawing(lambda numbers: numbers.tolist()), False, "a list, not an array"),
         (
-            choosing(first_photos),
+            choosing(first_images),
             False,
             "depends on the order of the photos",
         ),
         (choosing(restless), True, "choose differently"),
-        (choosing(lambda self, *photos: RandomSelection(self.n, seed=self.n).choose(*photos)), True, "not all of the"),
+        (choosing(lambda self, *images: RandomSelection(self.n, seed=self.n).choose(*images)), True, "not all of the"),
         (Scribbling, False, "changed the photos"),
         (lambda n, seed: RandomSelection(n), True, "the seed makes no difference"),
         (AnyNumber, True, "n is 0"),

@@ -24,10 +24,10 @@ def test_one_photo_of_each_cluster_however_small():
 def test_the_photo_in_the_densest_place_is_chosen():
     ids, features, group = groups([40, 25, 10])
     chosen = TypicalSelection(3, neighbours=5).choose(ids, features)
-    for photo in chosen:
-        members = features[group == group[photo]].astype(np.float64)
+    for image in chosen:
+        members = features[group == group[image]].astype(np.float64)
         nearest = np.sort(members @ members.T, axis=1)[:, -6:-1]
-        assert np.array_equal(members[np.argmax(nearest.mean(axis=1))], features[photo].astype(np.float64))
+        assert np.array_equal(members[np.argmax(nearest.mean(axis=1))], features[image].astype(np.float64))
 
 
 def test_a_strange_photo_within_a_cluster_is_not_chosen():

@@ -182,11 +182,11 @@ def test_the_processes_of_a_run_leave_the_compared_rows_to_the_first(tiny_run):
 def runs(tmp_path):
     """A run and a compared one, as the files that are merged."""
 
-    def write(path, photos, rows):
-        names = {f"{row}_name": pa.array([f"{row} {photo}" for photo in photos]) for row in rows}
-        scores = {f"{row}_score": pa.array([0.5] * len(photos), pa.float32()) for row in rows}
+    def write(path, images, rows):
+        names = {f"{row}_name": pa.array([f"{row} {image}" for image in images]) for row in rows}
+        scores = {f"{row}_score": pa.array([0.5] * len(images), pa.float32()) for row in rows}
         path.mkdir(parents=True)
-        pq.write_table(pa.table({"sample_id": photos, **names, **scores}), path / "predictions.parquet")
+        pq.write_table(pa.table({"sample_id": images, **names, **scores}), path / "predictions.parquet")
         write_metrics(path / "metrics.json", {row: {"cacc": float(len(row))} for row in rows})
 
     write(tmp_path / "run", ["a", "b"], ["zero_shot", "coop", "labeler"])
@@ -217,7 +217,7 @@ def test_a_row_on_other_photos_is_refused(runs):
 
 def test_a_row_that_cannot_be_merged_leaves_the_others(runs, monkeypatch):
     monkeypatch.setattr("fgvr.sweeps.compare.write_report", lambda *_: None)
-    failed = run_compared(runs, {"elsewhere": {}, "other": {}}, photos=None, fork=False)
+    failed = run_compared(runs, {"elsewhere": {}, "other": {}}, images=None, fork=False)
     assert failed.startswith("'elsewhere', ")
     assert "is of other photos than" in failed
     assert list(metrics(runs.path)) == ["zero_shot", "other", "coop", "labeler"]
@@ -241,7 +241,7 @@ def test_compared_rows_do_not_ask_again_for_what_failed(runs, monkeypatch):
     monkeypatch.setattr(
         "fgvr.sweeps.launch.Launcher.run", lambda self, args, environment=None, *_, **__: given.append(environment)
     )
-    run_compared(runs, {"new": {"data.candidates": "single"}}, photos=None, fork=False)
+    run_compared(runs, {"new": {"data.candidates": "single"}}, images=None, fork=False)
     assert given == [{"FGVR_ASK_AGAIN": "0"}]
 
 

@@ -244,8 +244,8 @@ def test_each_photo_is_described_once_before_the_runs(tiny_run, capfd):
         assert unused == [["--data.describe.groups=false"], ["--data.describe.images=false"], []]
         assert sweep("--jobs", "2") == 0
         assert len(server.asked) == len({json.dumps(body, sort_keys=True) for body in server.asked})
-        photos = [body for body in server.asked if "photos" not in body["prompt"]]
-        assert len(photos) == len(COLOURS) * SUPPORT
+        images = [body for body in server.asked if "photos" not in body["prompt"]]
+        assert len(images) == len(COLOURS) * SUPPORT
     labeler["init_args"]["model"] = "other"
     assert sweep("--name", "no_server", "--data.labeler", json.dumps(labeler)) == 2
     assert "Describing failed, so nothing was run. The same by hand: fgvr describe --config" in capfd.readouterr().err

@@ -3,7 +3,7 @@
 from contextlib import asynccontextmanager
 
 import pytest
-from tiny.photos import coloured, save_photos
+from tiny.images import coloured, save_images
 
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import Reply
@@ -19,8 +19,8 @@ SECRET = "sk-test-0123456789"
 
 
 @pytest.fixture
-def photos(tmp_path):
-    return save_photos(tmp_path, coloured(2, side=20), true_name="Pug")
+def images(tmp_path):
+    return save_images(tmp_path, coloured(2, side=20), true_name="Pug")
 
 
 class Remote(RemoteLabeler):
@@ -63,8 +63,8 @@ class Both(CombinedLabeler):
     [Remote(limits=Limits(concurrency=2)), Local("m"), Both([Local("m"), Remote()])],
     ids=["remote", "local", "combined"],
 )
-def test_labelers_of_every_kind_pass(labeler, photos):
-    check_labeler(labeler, photos)
+def test_labelers_of_every_kind_pass(labeler, images):
+    check_labeler(labeler, images)
 
 
 def remote(**members):
@@ -121,11 +121,11 @@ class ReadsText(Local):
         (ReadsText, "not as a ParsedReply"),
     ],
 )
-def test_a_breach_of_the_contract_is_found(kind, message, photos, monkeypatch):
+def test_a_breach_of_the_contract_is_found(kind, message, images, monkeypatch):
     monkeypatch.setenv("EXAMPLE_API_KEY", SECRET)
     with pytest.raises(AssertionError, match=message):
-        check_labeler(kind("m"), photos)
+        check_labeler(kind("m"), images)
 
 
-def test_a_labeler_without_a_price_passes(photos):
-    check_labeler(remote(worst_usd=lambda self, question: None)(), photos)
+def test_a_labeler_without_a_price_passes(images):
+    check_labeler(remote(worst_usd=lambda self, question: None)(), images)

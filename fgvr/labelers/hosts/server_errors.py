@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from fgvr.labelers.asking.sender import AttemptFailedError, ServerAbsentError
+from fgvr.moved import old_names
 
 _MAX_LENGTH = 300
 # keys of several providers, also where a server repeats a part of one: "sk-proj-abc***xyz", "AIzaSy..."
@@ -14,6 +15,9 @@ _KEYS = re.compile(r"\b(?:sk-|AIza|gsk_|xai-)[\w*.-]{4,}|(?i:bearer)\s+[^\s\"',}
 _PICTURES = re.compile(r"(?:data:image/[\w+;,-]{1,40})?[A-Za-z0-9+/=_-]{80,}")
 _HTTP_PACKAGES = {"httpx", "httpx2", "httpcore", "httpcore2", "aiohttp", "anyio", "ssl", "socket", "h11", "h2"}
 _NOT_CONNECTED = {"ConnectError", "ConnectTimeout", "ConnectionTimeoutError", "UnsupportedProtocol"}
+
+
+__getattr__ = old_names(__name__, plain="redacted")
 
 
 def redacted(message: object, key: str = "") -> str:

@@ -63,7 +63,7 @@ _PLURAL = re.compile(
     re.IGNORECASE,
 )
 # before a cue, where it speaks of the photo: "The dog pictured here is", "I believe this is"
-_PHOTO = re.compile(rf"\b(?:pictured|shown|depicted|this|it|i|{'|'.join(sorted(KINDS))})\b", re.IGNORECASE)
+_IMAGE = re.compile(rf"\b(?:pictured|shown|depicted|this|it|i|{'|'.join(sorted(KINDS))})\b", re.IGNORECASE)
 
 _UPPER = r"[^\W\d_a-z]"
 # 'grey **Whippet**', 'so-called "Westie"'
@@ -155,7 +155,7 @@ def _scan(sentences: list[str], lower_case: bool) -> Found:
         if _NEGATED.search(before) and not cue["but"]:
             continue
         after = sentence[cue.end() : cue.end() + _WINDOW]
-        found = _after_cue(after, lower_case and bool(_PHOTO.search(before + cue[0])))
+        found = _after_cue(after, lower_case and bool(_IMAGE.search(before + cue[0])))
         generic = generic or found.generic
         if not found.readings:
             continue

@@ -44,9 +44,9 @@ class Task(ABC):
         """JSON schema of the wanted reply, for servers that honour one; ``None`` asks for plain text."""
         return None
 
-    def compose(self, photos: Sequence[Image.Image]) -> list[Image.Image]:
+    def compose(self, images: Sequence[Image.Image]) -> list[Image.Image]:
         """The pictures that are shown for the photos of one request: each photo by itself, unless overridden."""
-        return list(photos)
+        return list(images)
 
     def with_classes(self, names: Callable[[], Sequence[str]]) -> "Task":
         """The task of a run whose class names are known before anybody is asked; itself, unless it lacks them.

@@ -43,30 +43,30 @@ class DescribeGroupTask(Task):
             "in fewer than 20 words."
         )
 
-    def compose(self, photos: Sequence[Image.Image]) -> list[Image.Image]:
+    def compose(self, images: Sequence[Image.Image]) -> list[Image.Image]:
         """One collage, as LatteCLIP's released code makes it.
 
         A black canvas of 672 x 672 pixels; as many rows as columns, at least two, 20 pixels apart; each photo as large
         as its cell admits, and in the middle of it.
 
         Args:
-            photos: 1 to 16 photos, in the order of the request.
+            images: 1 to 16 photos, in the order of the request.
 
         Raises:
             FgvrError: There are more.
         """
-        if not 1 <= len(photos) <= _MAX:
-            raise FgvrError(f"A collage of {len(photos)} photos: the task describe_group shows 1 to {_MAX}.")
-        side = max(2, math.isqrt(len(photos) - 1) + 1)
+        if not 1 <= len(images) <= _MAX:
+            raise FgvrError(f"A collage of {len(images)} photos: the task describe_group shows 1 to {_MAX}.")
+        side = max(2, math.isqrt(len(images) - 1) + 1)
         cell = (_CANVAS - _GAP * (side - 1)) // side
         collage = Image.new("RGB", (_CANVAS, _CANVAS))
-        for number, photo in enumerate(photos):
-            scale = cell / max(photo.size)
-            width, height = (max(1, int(length * scale)) for length in photo.size)
+        for number, image in enumerate(images):
+            scale = cell / max(image.size)
+            width, height = (max(1, int(length * scale)) for length in image.size)
             row, column = divmod(number, side)
             left = column * (cell + _GAP) + (cell - width) // 2
             top = row * (cell + _GAP) + (cell - height) // 2
-            collage.paste(photo.resize((width, height), Image.Resampling.LANCZOS), (left, top))
+            collage.paste(image.resize((width, height), Image.Resampling.LANCZOS), (left, top))
         return [collage]
 
     def read(self, raw: str) -> ParsedReply:

@@ -114,7 +114,7 @@ def _format(path: Path, known: Iterable[str]) -> str:
 def _record(row: StoredReply) -> dict[str, Any]:
     parsed = read_stored(row)
     record: dict[str, Any] = {field.name: getattr(row, field.name) for field in fields(row)}
-    record["identity"] = json.loads(row.identity)
+    record["photo"], record["identity"] = row.image, json.loads(row.identity)
     record["parsed_names"], record["flag"] = parsed.names, parsed.flag
     return {column: record[column] for column in COLUMNS}
 
@@ -214,7 +214,7 @@ def _checked(record: Mapping[str, Any], place: str) -> StoredReply:
     row = StoredReply(
         key=record["key"],
         sample_id=encodable(record["sample_id"]),
-        photo=record["photo"],
+        image=record["photo"],
         others=tuple(others or ()),
         answer=record["answer"],
         identity=canonical(record["identity"]),
@@ -229,7 +229,7 @@ def _checked(record: Mapping[str, Any], place: str) -> StoredReply:
         attempts=record["attempts"],
         created_at=record["created_at"],
     )
-    if row.key != question_key(row.identity, canonical(row.prompt), row.photo, row.others, row.answer):
+    if row.key != question_key(row.identity, canonical(row.prompt), row.image, row.others, row.answer):
         raise FgvrError(
             f"{place}: the key {row.key[:60]!r} is not that of this photo, identity, prompt and answer. One of "
             "them was edited; write the file again with the command `fgvr store export`."

@@ -36,18 +36,18 @@ def request_keys(identity: Mapping[str, Any], requests: Sequence[LabelRequest]) 
     return keys
 
 
-def question_key(identity: str, prompt: str, photo: str, others: Sequence[str], answer: int) -> str:
+def question_key(identity: str, prompt: str, image: str, others: Sequence[str], answer: int) -> str:
     """The key of a request, from its parts.
 
     Args:
         identity: The labeler, as canonical JSON.
         prompt: What is asked, as JSON.
-        photo: SHA-256 of the photo's file.
+        image: SHA-256 of the photo's file.
         others: The same of the further photos of a group.
         answer: Number of the answer.
     """
     # canonical JSON of all of it, put together from parts because a run has a million photos and one labeler;
     # "sample_index" is what an answer's number was called when the first replies were paid for
     group = f',"others":{canonical(list(others))}' if others else ""
-    question = f'{{"identity":{identity}{group},"photo":{canonical(photo)},"prompt":{prompt},"sample_index":{answer}}}'
+    question = f'{{"identity":{identity}{group},"photo":{canonical(image)},"prompt":{prompt},"sample_index":{answer}}}'
     return hashlib.sha256(question.encode()).hexdigest()

@@ -168,7 +168,7 @@ class LabelStore:
         self,
         labeler: str = "",
         model: str = "",
-        photo: str = "",
+        image: str = "",
         failed: bool | None = None,
         newest_first: bool = False,
     ) -> Iterator[StoredReply]:
@@ -177,7 +177,7 @@ class LabelStore:
         Args:
             labeler: Part of the labeler's identity (JSON).
             model: Part of the name of the model that was asked or that answered.
-            photo: Part of the photo's ``sample_id``, or the beginning of its digest.
+            image: Part of the photo's ``sample_id``, or the beginning of its digest.
             failed: Only failures, or only successes.
             newest_first: Begin with the latest row.
 
@@ -185,7 +185,7 @@ class LabelStore:
             FgvrError: The file cannot be read.
         """
         conditions = ["id < :at" if newest_first else "id > :at"]
-        given = {"labeler": labeler, "model": model, "photo": photo}
+        given = {"labeler": labeler, "model": model, "photo": image}
         values: dict[str, Any] = {name: text for name, text in given.items() if text}
         conditions += [_FILTERS[name] for name in values]
         if failed is not None:

@@ -54,12 +54,12 @@ class Changes:
     Attributes:
         aliases: Name -> the name in its place.
         corrections: Key of a reply -> its names.
-        photos: Key of a reply -> its photo, as the file has it.
+        images: Key of a reply -> its photo, as the file has it.
     """
 
     aliases: Mapping[str, tuple[str | None, str | None]]
     corrections: Mapping[str, tuple[tuple[str, ...] | None, tuple[str, ...] | None]]
-    photos: Mapping[str, str]
+    images: Mapping[str, str]
 
 
 def write_review(store: LabelStore, path: Path, labeler: str = "", model: str = "", progress: bool = False) -> Review:
@@ -114,7 +114,7 @@ def write_review(store: LabelStore, path: Path, labeler: str = "", model: str = 
                 "question": WHICH_NAME,
                 "decision": "" if said is None else f"{_BETWEEN_NAMES} ".join(said) or _NONE,
                 "reason": f"{flag} ({reply.model})" if reply.model else flag,
-                "photo": reply.sample_id or reply.photo,
+                "photo": reply.sample_id or reply.image,
                 "reply": visible(reply.raw, _SHOWN),
                 "key": key,
             }
@@ -138,7 +138,7 @@ def apply_review(store: LabelStore, path: Path) -> Changes:
         raise FgvrError(f"{path} is no review file: it lacks the column {missing[0]!r}. Save it as CSV with commas.")
     pairs: list[tuple[Row, str, str, str]] = []
     names_of: dict[str, tuple[str, ...] | None] = {}
-    photos: dict[str, str] = {}
+    images: dict[str, str] = {}
     known = store.known({row.cells["key"] for row in table.rows if row.cells["question"] == WHICH_NAME})
     for row in table.rows:
         cells = {column: unescape_formula(table.line(row, column)) for column in COLUMNS}
@@ -157,7 +157,7 @@ def apply_review(store: LabelStore, path: Path) -> Changes:
             names = _names(table, row, cells["decision"])
             if names_of.setdefault(cells["key"], names) != names:
                 raise FgvrError(f"{table.place(row)}: this reply has another decision above. Delete one of the two.")
-            photos[cells["key"]] = cells["photo"]
+            images[cells["key"]] = cells["photo"]
     before = store.corrections(names_of)
     corrections = {key: (before.get(key), names) for key, names in names_of.items() if before.get(key) != names}
     aliases = _changed_aliases(table, pairs, store.written_aliases())
@@ -165,7 +165,7 @@ def apply_review(store: LabelStore, path: Path) -> Changes:
         corrections={key: after for key, (_, after) in corrections.items()},
         aliases={name: after for name, (_, after) in aliases.items()},
     )
-    return Changes(aliases, corrections, photos)
+    return Changes(aliases, corrections, images)
 
 
 class _Names:
@@ -210,7 +210,7 @@ def _flagged(
         parsed = read_stored(row)
         names.add(parsed.names, parsed.scientific_names)
         # a label is made of all answers of a photo, and corrected as one
-        key = row.key if row.answer == 0 else question_key(row.identity, canonical(row.prompt), row.photo, (), 0)
+        key = row.key if row.answer == 0 else question_key(row.identity, canonical(row.prompt), row.image, (), 0)
         if key in corrected or not parsed.names:
             flagged.setdefault(key, (row, parsed.flag or "decided before"))
         elif row.answer:

@@ -23,7 +23,7 @@ class StoredReply:
     Attributes:
         key: The request's key, see ``request_key``.
         sample_id: The photo's path below its data set's root, when it was asked about; ``""`` in rows of older stores.
-        photo: SHA-256 of the photo's file, in hex.
+        image: SHA-256 of the photo's file, in hex.
         others: The digests of the further photos of a group.
         answer: Number of the answer, from 0.
         identity: The labeler, as canonical JSON.
@@ -41,7 +41,7 @@ class StoredReply:
 
     key: str
     sample_id: str
-    photo: str
+    image: str
     others: tuple[str, ...]
     answer: int
     identity: str
@@ -89,8 +89,9 @@ class StoredBatch:
         return self.state in ("submitting", "submitted")
 
 
-# a store keeps the column that it has
-REPLY_COLUMNS = tuple({"answer": "sample_index"}.get(field.name, field.name) for field in fields(StoredReply))
+# a store keeps the columns that it has
+_COLUMNS = {"answer": "sample_index", "image": "photo"}
+REPLY_COLUMNS = tuple(_COLUMNS.get(field.name, field.name) for field in fields(StoredReply))
 """The columns of the replies' table."""
 
 _LATEST = [name for name in REPLY_COLUMNS[1:] if name not in ("cost_usd", "attempts")]
@@ -146,7 +147,7 @@ def row_of_stored(stored: StoredReply) -> tuple[Any, ...]:
     return (
         stored.key,
         stored.sample_id,
-        stored.photo,
+        stored.image,
         json.dumps(list(stored.others)) if stored.others else None,
         stored.answer,
         stored.identity,
@@ -165,12 +166,12 @@ def row_of_stored(stored: StoredReply) -> tuple[Any, ...]:
 
 def stored_reply(row: Sequence[Any]) -> StoredReply:
     """A row of the table, its columns in the order of ``StoredReply``."""
-    key, sample_id, photo, others, answer, identity, prompt, raw, names, *rest = row
+    key, sample_id, image, others, answer, identity, prompt, raw, names, *rest = row
     error, model, cost_usd, seconds, usage, attempts, created_at = rest
     return StoredReply(
         key=key,
         sample_id=sample_id,
-        photo=photo,
+        image=image,
         others=() if others is None else tuple(json.loads(others)),
         answer=answer,
         identity=identity,
@@ -214,7 +215,7 @@ def stored_batch(row: Sequence[Any]) -> StoredBatch:
         state=state,
         requests=tuple(
             LabelRequest(
-                _photo(entry), entry["prompt"], entry["sample_index"], tuple(map(_photo, entry.get("others", ())))
+                _image(entry), entry["prompt"], entry["sample_index"], tuple(map(_image, entry.get("others", ())))
             )
             for entry in json.loads(requests)
         ),
@@ -234,5 +235,5 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _photo(entry: Mapping[str, str]) -> ImageRecord:
+def _image(entry: Mapping[str, str]) -> ImageRecord:
     return ImageRecord(entry["sample_id"], Path(entry["sample_id"]), "support", entry["digest"])

@@ -1,21 +1,21 @@
 """Section "Support photos and their candidates": the candidate sets, and a card for each support photo.
 
 Both are here because a card shows its photo's set. Photos that were evaluated have cards of their own, in
-``worst_photos.py``.
+``worst_images.py``.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from fgvr.candidates.neighbours import MAX_PHOTOS, spread
+from fgvr.candidates.neighbours import MAX_IMAGES, spread
 from fgvr.candidates.quality import CandidateQuality, measure
 from fgvr.reports import plots
 from fgvr.reports.sections.reported_run import ReportedRun
 from fgvr.reports.sections.vocabulary import ReportedVocabulary
 from fgvr.vocabulary.build import fold_name
 
-MOST_CARDS = MAX_PHOTOS
+MOST_CARDS = MAX_IMAGES
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Candidates:
         sets, vocabulary = self.run.files.candidates, self.run.files.vocabulary
         if not sets or vocabulary is None:
             return None
-        return measure(sets, vocabulary, self.run.photos.truth)
+        return measure(sets, vocabulary, self.run.images.truth)
 
     @cached_property
     def _sets(self) -> dict[str, tuple[Candidate, ...]]:
@@ -97,7 +97,7 @@ class Candidates:
             return {}
         found = {}
         for sample_id, (indices, weights) in zip(sets.sample_ids, sets, strict=True):
-            true = self.run.photos.truth.get(sample_id)
+            true = self.run.images.truth.get(sample_id)
             index = self.vocabulary.class_of.get(fold_name(true)) if true is not None else None
             found[sample_id] = tuple(
                 Candidate(vocabulary.names[i], float(weight), None if true is None else i == index)
@@ -123,7 +123,7 @@ class Candidates:
         return list(dict.fromkeys([*ids, *(sets.sample_ids if sets else ())]))
 
     @property
-    def support_photos(self) -> int:
+    def support_images(self) -> int:
         """How many there are."""
         return len(self._support_ids)
 
@@ -148,7 +148,7 @@ class Candidates:
         cards = []
         for sample_id in chosen:
             label = labels.get(sample_id)
-            true = self.run.photos.truth.get(sample_id)
+            true = self.run.images.truth.get(sample_id)
             names = label.names if label else ()
             candidates = self._sets.get(sample_id, ())
             near = self.run.files.neighbours.get(sample_id)

@@ -41,8 +41,8 @@ class Classes:
             rows = []
             for result in self._class_results:
                 compared = () if result.before is None else (result.before, result.accuracy - result.before)
-                called = result.commonest, result.commonest_photos, _finite(result.score)
-                rows.append((result.name, result.photos, result.accuracy, *compared, *called))
+                called = result.commonest, result.commonest_images, _finite(result.score)
+                rows.append((result.name, result.images, result.accuracy, *compared, *called))
             return table("True classes, the worst first", columns, rows)
         row = self.run.own_predictions
         if row is None:
@@ -56,7 +56,7 @@ class Classes:
         named = []
         for result in name_results(row):
             labelled = by_class[self.vocabulary.class_of.get(fold_name(result.name), result.name)] if given else None
-            named.append((result.name, result.photos, _finite(result.score), _finite(result.lowest), labelled))
+            named.append((result.name, result.images, _finite(result.score), _finite(result.lowest), labelled))
         return table("Predicted names, the commonest first", columns, named)
 
     @cached_property

@@ -11,7 +11,7 @@ from fgvr.reports.analysis import confusions
 from fgvr.reports.sections.reported_run import ReportedRun
 
 MOST_PAIRS = 12
-PAIR_PHOTOS = 4
+PAIR_IMAGES = 4
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,12 @@ class PairSide:
     Attributes:
         name: The class.
         confused: How many of its photos were called the other one.
-        photos: Some of its photos: sample id and whether it is a confused one.
+        images: Some of its photos: sample id and whether it is a confused one.
     """
 
     name: str
     confused: int
-    photos: tuple[tuple[str, bool], ...]
+    images: tuple[tuple[str, bool], ...]
 
 
 def confused_pairs(run: ReportedRun) -> list[tuple[PairSide, PairSide]]:
@@ -42,7 +42,7 @@ def confused_pairs(run: ReportedRun) -> list[tuple[PairSide, PairSide]]:
         given[name].append(number)
 
     def side(name: str, confused: Sequence[int], others: Sequence[int]) -> PairSide:
-        numbers = list(dict.fromkeys([*confused, *others]))[:PAIR_PHOTOS]
+        numbers = list(dict.fromkeys([*confused, *others]))[:PAIR_IMAGES]
         ids = [predictions.sample_ids[run.known[number]] for number in numbers]
         marks = [number in set(confused) for number in numbers]
         return PairSide(name, len(confused), tuple(zip(ids, marks, strict=True)))

@@ -61,8 +61,8 @@ class Labels:
     @cached_property
     def reply_table(self) -> Table:
         """How many replies there are of each kind."""
-        total = sum(reply.photos for reply in self.replies)
-        rows = [(reply.flag or "usable", reply.photos, reply.photos / total) for reply in self.replies]
+        total = sum(reply.images for reply in self.replies)
+        rows = [(reply.flag or "usable", reply.images, reply.images / total) for reply in self.replies]
         return table("Replies by kind", [Column("kind"), Column("photos", ",d"), Column("share", ".1%")], rows)
 
     @cached_property
@@ -70,5 +70,5 @@ class Labels:
         """Labels whose first name is the true one, and labels of which that is known."""
         if self.run.files.vocabulary is None:
             return None
-        found = names_that_are_true(self.run.files.labels, self.run.files.vocabulary, self.run.photos.truth)
+        found = names_that_are_true(self.run.files.labels, self.run.files.vocabulary, self.run.images.truth)
         return (sum(found), len(found)) if found else None

@@ -6,7 +6,7 @@ Several sections ask for these, so they are worked out once and apart from any o
 from dataclasses import dataclass
 from functools import cached_property
 
-from fgvr.datasets.photos import Photos
+from fgvr.datasets.images import Images
 from fgvr.reports.analysis import Judged, judge
 from fgvr.reports.run_files import LABELER, Row, RunFiles, simulates
 
@@ -19,11 +19,11 @@ class ReportedRun:
 
     Attributes:
         files: What the run folder holds.
-        photos: The photos of the run and what is known of them.
+        images: The photos of the run and what is known of them.
     """
 
     files: RunFiles
-    photos: Photos
+    images: Images
 
     @property
     def own(self) -> str | None:

@@ -10,7 +10,7 @@ from collections import Counter
 from contextlib import asynccontextmanager, closing
 
 import pytest
-from tiny.photos import coloured, save_photos
+from tiny.images import coloured, save_images
 from tiny.remote import TinyRemoteLabeler
 from tiny.server import TinyAnswer, TinyServer
 
@@ -29,7 +29,7 @@ from fgvr.testing.labelers import check_labeler
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    return save_photos(tmp_path_factory.mktemp("photos"), coloured(40))
+    return save_images(tmp_path_factory.mktemp("photos"), coloured(40))
 
 
 @pytest.fixture
@@ -377,7 +377,7 @@ def test_a_photo_that_cannot_be_read_is_not_sent(requests, tmp_path):
 
 
 def test_a_task_that_says_that_nothing_can_be_asked_ends_the_run(requests, monkeypatch):
-    def compose(photos):
+    def compose(images):
         raise FgvrError("data.labeler.task has no list to choose from")
 
     labeler = TinyRemoteLabeler("http://127.0.0.1:1")

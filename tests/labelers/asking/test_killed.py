@@ -29,12 +29,12 @@ from fgvr.labelling.labelling import label
 from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord
 
-PHOTOS = 500
+IMAGES = 500
 KILLS = 100
 IN_FLIGHT = 8
 
 
-def read_photos(folder):
+def read_images(folder):
     return [
         ImageRecord(path.name, path, "support", digest=hashlib.sha256(path.read_bytes()).hexdigest())
         for path in sorted(folder.iterdir())
@@ -45,7 +45,7 @@ def labeler_of(url):
     return TinyRemoteLabeler(url, limits=Limits(concurrency=IN_FLIGHT))
 
 
-def forks(photos):
+def forks(images):
     """For each line ``{"url": ..., "store": ..., "seconds": ...}``, write the exit status of a child that labels."""
     for line in sys.stdin:
         order = json.loads(line)
@@ -53,7 +53,7 @@ def forks(photos):
         if not child:
             try:
                 with LabelStore(Path(order["store"])) as store:
-                    label(labeler_of(order["url"]), photos, store, progress=False)
+                    label(labeler_of(order["url"]), images, store, progress=False)
             except BaseException:
                 traceback.print_exc()
                 os._exit(1)
@@ -91,18 +91,18 @@ class Forks:
 
 
 @pytest.fixture
-def photos(tmp_path):
+def images(tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
-    for number in range(PHOTOS):
+    for number in range(IMAGES):
         path = folder / f"{number:03}.png"
         Image.effect_noise((16, 16), 60).convert("RGB").save(path)
-    return read_photos(folder)
+    return read_images(folder)
 
 
 @pytest.fixture
-def child(photos):
-    forks = Forks(photos[0].path.parent)
+def child(images):
+    forks = Forks(images[0].path.parent)
     yield forks
     forks.process.stdin.close()
     assert forks.process.wait(30) == 0
@@ -117,24 +117,24 @@ def stored_replies(path, labeler, requests):
 
 
 def essence(replies):
-    return {photo: (reply.raw, reply.model, reply.cost_usd, reply.error) for photo, reply in replies.items()}
+    return {image: (reply.raw, reply.model, reply.cost_usd, reply.error) for image, reply in replies.items()}
 
 
 @pytest.mark.slow
-def test_100_kills_lose_no_stored_reply_and_pay_for_none_twice(photos, child, tmp_path):
+def test_100_kills_lose_no_stored_reply_and_pay_for_none_twice(images, child, tmp_path):
     labeler = labeler_of("http://nowhere")
-    requests = [LabelRequest(photo, labeler.prompt) for photo in photos]
-    photo_of = {}
+    requests = [LabelRequest(image, labeler.prompt) for image in images]
+    image_of = {}
     for request in requests:
         [picture] = encode_pictures(request, labeler.task, labeler.pictures)
-        photo_of[hashlib.sha256(picture.data).hexdigest()] = request.image.digest
-    assert len(photo_of) == PHOTOS
+        image_of[hashlib.sha256(picture.data).hexdigest()] = request.image.digest
+    assert len(image_of) == IMAGES
 
     status, asked = child.label(tmp_path / "undisturbed.sqlite", None)
     undisturbed = essence(stored_replies(tmp_path / "undisturbed.sqlite", labeler, requests))
     assert status == 0
-    assert len(undisturbed) == len(asked) == PHOTOS
-    assert {raw for raw, *_ in undisturbed.values()} == set(photo_of)
+    assert len(undisturbed) == len(asked) == IMAGES
+    assert {raw for raw, *_ in undisturbed.values()} == set(image_of)
 
     draw = random.Random(0)
     kills = finished = 0
@@ -146,13 +146,13 @@ def test_100_kills_lose_no_stored_reply_and_pay_for_none_twice(photos, child, tm
             status, asked = child.label(path, draw.uniform(0, 0.5) if kills < KILLS else None)
             assert status in (0, -signal.SIGKILL)
             kills += status != 0
-            asked_photos = [photo_of[picture] for picture in asked]
+            asked_images = [image_of[picture] for picture in asked]
             after = essence(stored_replies(path, labeler, requests))
-            assert len(set(asked_photos)) == len(asked_photos), "asked twice in one run"
-            assert not before.keys() & set(asked_photos), "what was stored was paid for again"
+            assert len(set(asked_images)) == len(asked_images), "asked twice in one run"
+            assert not before.keys() & set(asked_images), "what was stored was paid for again"
             assert before.items() <= after.items(), "a stored reply has changed"
-            assert after.keys() - before.keys() <= set(asked_photos)
-            lost = set(asked_photos) - after.keys()
+            assert after.keys() - before.keys() <= set(asked_images)
+            lost = set(asked_images) - after.keys()
             most_lost = max(most_lost, len(lost))
             assert len(lost) <= IN_FLIGHT
             before = after
@@ -163,4 +163,4 @@ def test_100_kills_lose_no_stored_reply_and_pay_for_none_twice(photos, child, tm
 
 
 if __name__ == "__main__":
-    forks(read_photos(Path(sys.argv[1])))
+    forks(read_images(Path(sys.argv[1])))

@@ -191,14 +191,14 @@ def test_a_model_without_a_price():
     assert labeler.estimate_usd([question(labeler).request]) is None
 
 
-def photos(folder, count, size):
+def images(folder, count, size):
     Image.new("RGB", size).save(folder / "a.jpg")
     return [ImageRecord(f"{n}.jpg", folder / "a.jpg", "support", digest=f"{n:064x}") for n in range(count)]
 
 
 def test_estimates_look_at_the_sizes_of_some_photos(tmp_path, monkeypatch):
     labeler = OpenAILabeler(detail="high")
-    requests = [LabelRequest(image, labeler.prompt) for image in photos(tmp_path, 1000, (4000, 4000))]
+    requests = [LabelRequest(image, labeler.prompt) for image in images(tmp_path, 1000, (4000, 4000))]
     opened = []
     image_open = Image.open
     monkeypatch.setattr(Image, "open", lambda path: opened.append(path) or image_open(path))
@@ -219,7 +219,7 @@ def test_estimates_do_without_photos_that_cannot_be_read(tmp_path):
 
 
 def test_models_that_think_are_expected_to_use_what_they_may(tmp_path):
-    requests = [LabelRequest(image, "?") for image in photos(tmp_path, 2, (64, 64))]
+    requests = [LabelRequest(image, "?") for image in images(tmp_path, 2, (64, 64))]
     thinking, plain = GeminiLabeler(), GeminiLabeler(thinking_budget=0)
     assert thinking.estimate_usd(requests) > plain.estimate_usd(requests)
     assert OpenAILabeler("gpt-6-luna").thinks

@@ -63,9 +63,9 @@ def keeps_all(self, raw):
     return ParsedReply((text,), (None,), "") if text else ParsedReply((), (), "empty")
 
 
-def paints(self, photos):
-    photos[0].paste("green", (0, 0, 5, 5))
-    return list(photos)
+def paints(self, images):
+    images[0].paste("green", (0, 0, 5, 5))
+    return list(images)
 
 
 @pytest.mark.parametrize(
@@ -102,10 +102,10 @@ def paints(self, photos):
         ({"read": lambda self, raw: ParsedReply((), (), "shrug")}, "the flag 'shrug'"),
         ({"read": lambda self, raw: ParsedReply(("Pug",), (), "")}, "one scientific name a name"),
         ({"compose": paints}, "compose"),
-        ({"compose": lambda self, photos: [photo.convert("L") for photo in photos]}, "not an RGB picture"),
-        ({"compose": lambda self, photos: []}, r"compose gave \[\]"),
+        ({"compose": lambda self, images: [image.convert("L") for image in images]}, "not an RGB picture"),
+        ({"compose": lambda self, images: []}, r"compose gave \[\]"),
         (
-            {"compose": lambda self, photos: [Image.effect_noise((32, 32), 60).convert("RGB")]},
+            {"compose": lambda self, images: [Image.effect_noise((32, 32), 60).convert("RGB")]},
             "compose makes other pictures of the same photos",
         ),
     ],

@@ -8,8 +8,8 @@ from fgvr.labelers.tasks.describe_group import DescribeGroupTask
 COLOURS = [(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0), (250, 0, 250)]
 
 
-def collage(photos):
-    (picture,) = DescribeGroupTask().compose(photos)
+def collage(images):
+    (picture,) = DescribeGroupTask().compose(images)
     assert (picture.mode, picture.size) == ("RGB", (672, 672))
     return picture
 
@@ -47,9 +47,9 @@ def test_there_are_as_many_rows_as_columns(count, side):
 
 
 def test_order_counts_and_chance_does_not():
-    photos = [Image.effect_noise((60, 40), 60).convert("RGB") for _ in range(3)]
-    assert collage(photos).tobytes() == collage(photos).tobytes()
-    assert collage(photos).tobytes() != collage(photos[::-1]).tobytes()
+    images = [Image.effect_noise((60, 40), 60).convert("RGB") for _ in range(3)]
+    assert collage(images).tobytes() == collage(images).tobytes()
+    assert collage(images).tobytes() != collage(images[::-1]).tobytes()
 
 
 def test_a_sliver_is_one_pixel_wide():

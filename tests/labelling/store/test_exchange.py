@@ -18,10 +18,10 @@ RAW = 'The dog is a **Beagle**,\r\nor a "Pug"\x00 \x1b[2J 犬\u2028 end\r'
 
 
 def ask(name, others=(), answer=0):
-    photos = [
+    images = [
         ImageRecord(f"dogs/{each}.jpg", Path(each), "support", digest=f"digest-{each}") for each in (name, *others)
     ]
-    return LabelRequest(photos[0], "=What\nis it?", answer, tuple(photos[1:]))
+    return LabelRequest(images[0], "=What\nis it?", answer, tuple(images[1:]))
 
 
 REPLIES = [

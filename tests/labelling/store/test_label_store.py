@@ -127,10 +127,10 @@ def test_a_success_is_never_overwritten_and_what_came_later_was_paid_too(store, 
 
 def test_the_row_can_be_read_by_other_tools(store, path):
     store.put(IDENTITY, Reply(ask(), raw="Beagle"))
-    [(key, photo, index, identity, prompt, created_at)] = row(
+    [(key, image, index, identity, prompt, created_at)] = row(
         path, "key, photo, sample_index, identity, prompt, created_at"
     )
-    assert (key, photo, index, prompt) == (request_key(IDENTITY, ask()), "digest-a", 0, "What is it?")
+    assert (key, image, index, prompt) == (request_key(IDENTITY, ask()), "digest-a", 0, "What is it?")
     assert json.loads(identity) == IDENTITY
     assert datetime.fromisoformat(created_at).utcoffset().total_seconds() == 0
 
@@ -191,8 +191,8 @@ def test_an_error_while_writing_names_the_file(path):
 
 
 def group(*names):
-    photos = tuple(ImageRecord(f"{name}.jpg", Path(name), "support", digest=f"digest-{name}") for name in names)
-    return LabelRequest(photos[0], "What are they?", 0, photos[1:])
+    images = tuple(ImageRecord(f"{name}.jpg", Path(name), "support", digest=f"digest-{name}") for name in names)
+    return LabelRequest(images[0], "What are they?", 0, images[1:])
 
 
 def test_the_others_of_a_group_are_in_the_key_and_in_the_row(store, path):
@@ -270,16 +270,16 @@ def test_rows_are_filtered(store, path):
     store.put({"labeler": "two"}, Reply(ask("terns/b"), error="timeout"))
     store.put({"labeler": "two"}, Reply(ask("terns/c"), raw="Pug", names=("Pug",), usage={"tokens": 3}))
 
-    def photos(**filters):
+    def images(**filters):
         return [row.sample_id for row in store.rows(**filters)]
 
-    assert photos() == ["herons/a.jpg", "terns/b.jpg", "terns/c.jpg"]
-    assert photos(newest_first=True) == ["terns/c.jpg", "terns/b.jpg", "herons/a.jpg"]
-    assert photos(labeler="TWO", failed=False) == ["terns/c.jpg"]
-    assert photos(failed=True) == ["terns/b.jpg"]
-    assert photos(model="GPT-4o") == photos(model="2024-08") == photos(photo="HERONS") == ["herons/a.jpg"]
-    assert photos(photo="digest-terns/c") == ["terns/c.jpg"]
-    assert photos(photo="est-terns") == []
+    assert images() == ["herons/a.jpg", "terns/b.jpg", "terns/c.jpg"]
+    assert images(newest_first=True) == ["terns/c.jpg", "terns/b.jpg", "herons/a.jpg"]
+    assert images(labeler="TWO", failed=False) == ["terns/c.jpg"]
+    assert images(failed=True) == ["terns/b.jpg"]
+    assert images(model="GPT-4o") == images(model="2024-08") == images(image="HERONS") == ["herons/a.jpg"]
+    assert images(image="digest-terns/c") == ["terns/c.jpg"]
+    assert images(image="est-terns") == []
     last = next(store.rows(newest_first=True))
     assert (last.names, last.usage, last.identity, last.others) == (("Pug",), {"tokens": 3}, '{"labeler":"two"}', ())
 
@@ -316,7 +316,7 @@ def test_a_batch_outlives_its_process(path):
         assert (batch.nonce, batch.server, batch.state, batch.remote_id) == (nonce, "api.example", "submitting", "")
         assert (batch.identity, batch.reserved_usd, batch.open) == (IDENTITY, 1.25, True)
         assert request_keys(IDENTITY, batch.requests) == request_keys(IDENTITY, requests)
-        assert [photo.sample_id for photo in batch.requests[1].images] == ["b.jpg", "c.jpg"]
+        assert [image.sample_id for image in batch.requests[1].images] == ["b.jpg", "c.jpg"]
         store.batches.update(nonce, "submitted", remote_id="batch_7")
         store.batches.update(other, "failed")
         assert [(batch.remote_id, batch.state) for batch in store.batches.find()] == [
@@ -452,7 +452,7 @@ def test_nothing_yielded_is_lost_by_kill_9(path, tmp_path):
 
         yielded = journal.read_text().split("\n")[:-1]
         with LabelStore(path):  # opening it repairs what the killed process left
-            in_store = {photo for (photo,) in row(path, "photo")}
+            in_store = {image for (image,) in row(path, "photo")}
         assert set(yielded) <= in_store
         assert len(in_store) > stored
         stored = len(in_store)

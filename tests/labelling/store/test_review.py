@@ -97,7 +97,7 @@ def test_decisions_become_aliases_and_corrections_and_can_be_taken_back(store, p
     changes = apply_review(store, path)
     assert changes.aliases == {"Yorkshire Terier": (None, "Yorkshire Terrier")}
     assert changes.corrections == {key("f"): (None, ("Siamese", "Balinese")), key("g"): (None, ())}
-    assert changes.photos[key("f")] == "f.jpg"
+    assert changes.images[key("f")] == "f.jpg"
     assert store.written_aliases() == {"Yorkshire Terier": "Yorkshire Terrier"}
     assert store.corrections() == {key("f"): ("Siamese", "Balinese"), key("g"): ()}
     again = apply_review(store, path)

@@ -28,8 +28,8 @@ class HueLabeler(Labeler):
         """One reply per request; a photo that cannot be read fails by itself."""
         for request in requests:
             try:
-                with Image.open(request.image.path) as photo:
-                    mean = photo.convert("RGB").resize((1, 1)).convert("HSV").tobytes()[0]
+                with Image.open(request.image.path) as image:
+                    mean = image.convert("RGB").resize((1, 1)).convert("HSV").tobytes()[0]
             except OSError as error:
                 yield Reply(request, error=f"the photo cannot be read: {error}")
                 continue

@@ -8,7 +8,7 @@ from PIL import Image
 
 
 @pytest.fixture
-def photos(tmp_path):
+def images(tmp_path):
     records = []
     for name, colour in {"a.png": (210, 40, 40), "b.png": (50, 80, 200), "c.png": (70, 150, 60)}.items():
         path = tmp_path / name

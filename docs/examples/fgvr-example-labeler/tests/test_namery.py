@@ -58,9 +58,9 @@ def namery(monkeypatch):
         server.shutdown()
 
 
-def send(labeler, photo):
+def send(labeler, image):
     """One request, past the engine, which would wait and ask again."""
-    request = LabelRequest(photo, labeler.prompt)
+    request = LabelRequest(image, labeler.prompt)
     question = Question(request, encode_pictures(request, labeler.task, labeler.pictures))
 
     async def once():
@@ -70,14 +70,14 @@ def send(labeler, photo):
     return asyncio.run(once())
 
 
-def test_namery_keeps_the_contract(namery, photos):
-    check_labeler(NameryLabeler(base_url=namery.url, answers=2), photos)
+def test_namery_keeps_the_contract(namery, images):
+    check_labeler(NameryLabeler(base_url=namery.url, answers=2), images)
     assert len(namery.asked) == 6
 
 
-def test_what_is_sent_and_what_is_kept(namery, photos):
+def test_what_is_sent_and_what_is_kept(namery, images):
     labeler = NameryLabeler(base_url=f"{namery.url}/")
-    reply = send(labeler, photos[0])
+    reply = send(labeler, images[0])
     ((path, authorization, body),) = namery.asked
     assert (path, authorization) == ("/v1/name", f"Bearer {SECRET}")
     assert body["question"] == "Provide a best fine-grained class label for this image"
@@ -86,10 +86,10 @@ def test_what_is_sent_and_what_is_kept(namery, photos):
     assert labeler.read(reply).names == ("Scarlet Ibis",)
 
 
-def test_a_blocked_reply_is_a_refusal(namery, photos):
+def test_a_blocked_reply_is_a_refusal(namery, images):
     namery.content = json.dumps({**ANSWER, "text": "", "filtered": True})
     labeler = NameryLabeler(base_url=namery.url)
-    assert labeler.read(send(labeler, photos[0])).flag == "refusal"
+    assert labeler.read(send(labeler, images[0])).flag == "refusal"
 
 
 @pytest.mark.parametrize(
@@ -105,31 +105,31 @@ def test_a_blocked_reply_is_a_refusal(namery, photos):
         (200, {}, "[]", AttemptFailedError, "no reply of Namery"),
     ],
 )
-def test_what_errors_mean(namery, photos, status, headers, content, error, message):
+def test_what_errors_mean(namery, images, status, headers, content, error, message):
     namery.status, namery.headers, namery.content = status, headers, content
     with pytest.raises(error, match=message) as caught:
-        send(NameryLabeler(base_url=namery.url), photos[0])
+        send(NameryLabeler(base_url=namery.url), images[0])
     assert SECRET not in str(caught.value)
     if status == 429:
         assert caught.value.retry_after == 7
 
 
-def test_a_server_that_is_not_there(monkeypatch, photos):
+def test_a_server_that_is_not_there(monkeypatch, images):
     monkeypatch.setenv("NAMERY_API_KEY", SECRET)
     with Namery() as server:
         url = server.url
     with pytest.raises(ServerAbsentError, match="no connection to http://127"):
-        send(NameryLabeler(base_url=url), photos[0])
+        send(NameryLabeler(base_url=url), images[0])
 
 
-def test_a_line_break_behind_the_key_does_no_harm(namery, monkeypatch, photos):
+def test_a_line_break_behind_the_key_does_no_harm(namery, monkeypatch, images):
     monkeypatch.setenv("NAMERY_API_KEY", f"{SECRET}\n")
-    assert send(NameryLabeler(base_url=namery.url), photos[0]).raw == ANSWER["text"]
+    assert send(NameryLabeler(base_url=namery.url), images[0]).raw == ANSWER["text"]
 
 
-def test_a_missing_key_stops_at_once(namery, monkeypatch, photos):
+def test_a_missing_key_stops_at_once(namery, monkeypatch, images):
     monkeypatch.delenv("NAMERY_API_KEY")
     labeler = NameryLabeler(base_url=namery.url, limits=Limits(concurrency=1))
     with pytest.raises(FgvrError, match="NAMERY_API_KEY is not set"):
-        list(labeler.ask([LabelRequest(photos[0], labeler.prompt)]))
+        list(labeler.ask([LabelRequest(images[0], labeler.prompt)]))
     assert not namery.asked

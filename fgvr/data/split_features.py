@@ -21,7 +21,7 @@ TRAINING = "training"
 """The support photos that were drawn; the other groups of photos are named like their split."""
 
 
-class PhotoFeatures:
+class SplitFeatures:
     """Image features of groups of photos, from the feature store.
 
     Without ``augment``, training and evaluation share the plain view of each photo. With it, training has ``views``
@@ -30,7 +30,7 @@ class PhotoFeatures:
 
     Args:
         folder: Folder of the feature stores.
-        photos: Gives the photos of a group: ``TRAINING``, or the name of a split.
+        images: Gives the photos of a group: ``TRAINING``, or the name of a split.
         augment: Which random views training shows, if any; true is ``coop``.
         views: How many views of a photo are stored.
         num_workers: Loader processes, ``auto`` for as many as help.
@@ -43,7 +43,7 @@ class PhotoFeatures:
     def __init__(
         self,
         folder: Path,
-        photos: Callable[[str], Sequence[ImageRecord]],
+        images: Callable[[str], Sequence[ImageRecord]],
         augment: bool | AugmentKind = False,
         views: int | None = None,
         num_workers: LoaderProcesses = 0,
@@ -57,7 +57,7 @@ class PhotoFeatures:
                 "leave data.views out."
             )
         self.folder = folder
-        self.photos = photos
+        self.images = images
         self.augment: AugmentKind | None = "coop" if augment is True else (augment or None)
         self.views = views
         self.num_workers: LoaderProcesses = num_workers
@@ -89,7 +89,7 @@ class PhotoFeatures:
 
     def of(
         self,
-        photos: Sequence[ImageRecord],
+        images: Sequence[ImageRecord],
         backbone: Backbone,
         space: Space = "joint",
         device: torch.device | None = None,
@@ -101,7 +101,7 @@ class PhotoFeatures:
         tower = backbone.tower_of(space)
         stored = extract_features(
             tower,
-            photos,
+            images,
             self.folder,
             device,
             num_workers=self.num_workers,
@@ -135,7 +135,7 @@ class PhotoFeatures:
                     looked_at = judges_training or learner.looks_at_support
                     if learner.trains and looked_at and not learner.needs_pixels:
                         self.of_group(group, learner.backbone, device, space=space, processes=processes)
-                elif not learner.needs_pixels and self.photos(group):
+                elif not learner.needs_pixels and self.images(group):
                     self.of_group(group, learner.backbone, device, space=space, processes=processes)
 
     def of_group(
@@ -153,7 +153,7 @@ class PhotoFeatures:
             start = time.perf_counter()
             self._stored[group, views, id(tower)] = extract_features(
                 tower,
-                self.photos(group),
+                self.images(group),
                 self.folder,
                 device,
                 num_workers=self.num_workers,
@@ -177,13 +177,13 @@ class PhotoFeatures:
         if self.trains_on_stored(learner):
             return self._stored_batches(TRAINING, learner, self.views, rows, needs_views(learner))
         transform = learner.backbone.transform
-        records = self.photos(TRAINING)
+        records = self.images(TRAINING)
         view = transform if self.augment is None else Augmentation(transform, self.augment)
         return PixelBatches([records[row] for row in rows], view, seed)
 
     def evaluation_batches(self, group: str, learner: Learner) -> FeatureBatches | PixelBatches:
         """Batches of all photos of a group in their plain view, after ``prepare``."""
-        return self.plain_batches(group, range(len(self.photos(group))), learner)
+        return self.plain_batches(group, range(len(self.images(group))), learner)
 
     def plain_batches(self, group: str, rows: Sequence[int], learner: Learner) -> FeatureBatches | PixelBatches:
         """Batches of some photos of a group in their plain view, after ``prepare``.
@@ -194,7 +194,7 @@ class PhotoFeatures:
             learner: The method.
         """
         if learner.needs_pixels:
-            records = self.photos(group)
+            records = self.images(group)
             return PixelBatches([records[row] for row in rows], learner.backbone.transform)
         return self._stored_batches(group, learner, None, rows)
 

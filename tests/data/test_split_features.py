@@ -8,7 +8,7 @@ from tower_run import labelled_birds, trainer
 from fgvr.backbones.paired import PairedBackbone
 from fgvr.data.augmentation import Augmentation
 from fgvr.data.batches import BatchKey, FeatureBatches, PixelBatches
-from fgvr.data.photo_features import TRAINING, PhotoFeatures
+from fgvr.data.split_features import TRAINING, SplitFeatures
 from fgvr.datasets.folder import FolderDataset
 from fgvr.datasets.scan import scan
 from fgvr.errors import FgvrError
@@ -46,9 +46,9 @@ class Tuned(Frozen):
 def make(tmp_path, draw):
     for name, colour in {"a": "red", "b": "green", "c": "blue"}.items():
         draw(f"photos/{name}.png", colour)
-    photos = scan(FolderDataset(tmp_path / "photos").records(), tmp_path, progress=False).readable
-    groups = {TRAINING: photos, "val": photos[:1], "test": photos[1:]}
-    return lambda **options: PhotoFeatures(tmp_path / "features", lambda name: groups.get(name, ()), **options)
+    images = scan(FolderDataset(tmp_path / "photos").records(), tmp_path, progress=False).readable
+    groups = {TRAINING: images, "val": images[:1], "test": images[1:]}
+    return lambda **options: SplitFeatures(tmp_path / "features", lambda name: groups.get(name, ()), **options)
 
 
 def test_plain_features_serve_training_and_evaluation(make):
@@ -62,7 +62,7 @@ def test_plain_features_serve_training_and_evaluation(make):
     assert (len(training), len(evaluation)) == (2, 1)
     same = training[BatchKey(3, (1,))], evaluation[BatchKey(0, (0,))]
     torch.testing.assert_close(same[0].images, same[1].images, rtol=0, atol=0)
-    np.testing.assert_array_equal(features.of(features.photos("val"), learner.backbone).to_numpy(), same[1].images)
+    np.testing.assert_array_equal(features.of(features.images("val"), learner.backbone).to_numpy(), same[1].images)
 
 
 class Visual(Frozen):
@@ -87,13 +87,13 @@ def test_what_is_learned_without_batches_takes_the_plain_view_alone(make, caplog
     stepwise = make(augment=True)
     stepwise.prepare([TRAINING], learner, CPU)
     batch = stepwise.plain_batches(TRAINING, [1, 0], learner)[BatchKey(0, (0,))]
-    whole = stepwise.of(stepwise.photos(TRAINING), learner.backbone, "visual").to_numpy()
+    whole = stepwise.of(stepwise.images(TRAINING), learner.backbone, "visual").to_numpy()
     np.testing.assert_array_equal(batch.visual, whole[[1]])
 
 
 def test_photos_are_not_read_in_each_step_for_two_towers(make):
     paired = PairedBackbone(TinyBackbone(), TinyBackbone(seed=1))
-    with pytest.raises(FgvrError, match=r"PairedBackbone has two image towers.*data\.views 8"):
+    with pytest.raises(FgvrError, match=r"PairedBackbone has two image towers.*data\.views to 8"):
         make(augment=True).trains_on_stored(Visual(paired))
     assert make(augment=True, views=2).trains_on_stored(Visual(paired))
     assert not make(augment=True).trains_on_stored(Frozen(paired))
@@ -105,7 +105,7 @@ def test_both_spaces_are_read_where_they_are_asked_for(make):
     features.prepare([TRAINING, "val"], learner, CPU)
     batch = features.training_batches([2, 0], learner, 0)[BatchKey(0, (1, 0))]
     pixels = torch.stack(
-        [learner.backbone.transform(open_image(features.photos(TRAINING)[row].path)) for row in (0, 2)]
+        [learner.backbone.transform(open_image(features.images(TRAINING)[row].path)) for row in (0, 2)]
     )
     expected = learner.backbone.encode_spaces(pixels)
     torch.testing.assert_close(batch.images, expected.joint, atol=1e-3, rtol=0)
@@ -131,7 +131,7 @@ def test_the_visual_space_of_another_tower_is_an_entry_of_its_own(make, tmp_path
     assert (batch.images.shape, batch.visual.shape) == ((1, 16), (1, 7))
     assert len(list((tmp_path / "features").glob("*/vectors.f16"))) == 2
     alone = Frozen(TinyBackbone(seed=1, visual_width=7))
-    expected = features.of(features.photos(TRAINING), alone.backbone, "visual").to_numpy()
+    expected = features.of(features.images(TRAINING), alone.backbone, "visual").to_numpy()
     np.testing.assert_array_equal(expected[0], batch.visual[0])
     joint_only = make()
     joint_only.prepare([TRAINING], Frozen(paired), CPU)
@@ -164,9 +164,9 @@ def test_stored_views_are_for_training_and_evaluation_stays_plain(make):
     training, evaluation = features.training_batches([1, 2], learner, 0), features.evaluation_batches("test", learner)
     plain = features.of_group(TRAINING, learner.backbone, CPU).to_numpy()
     np.testing.assert_array_equal(evaluation[BatchKey(1, (0, 1))].images, plain[1:])
-    draw, photo = Augmentation(learner.backbone.transform), features.photos(TRAINING)[1]
+    draw, image = Augmentation(learner.backbone.transform), features.images(TRAINING)[1]
     for epoch in range(3):
-        pixels = draw.view(open_image(photo.path), photo.digest, epoch % 2)
+        pixels = draw.view(open_image(image.path), image.digest, epoch % 2)
         expected = learner.backbone.encode_image(pixels[None])
         torch.testing.assert_close(training[BatchKey(epoch, (0,))].images, expected, rtol=0, atol=1e-3)
 
@@ -184,7 +184,7 @@ def test_a_tower_that_changes_has_no_stored_features(make):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"views": 2}, r"data\.views is 2.*--data\.augment true"), ({"views": 0, "augment": True}, r"data\.views is 0")],
+    [({"views": 2}, r"data\.views is 2.*data\.augment to true"), ({"views": 0, "augment": True}, r"data\.views is 0")],
 )
 def test_options_that_make_no_sense(make, options, message):
     with pytest.raises(FgvrError, match=message):

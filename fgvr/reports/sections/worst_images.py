@@ -36,7 +36,7 @@ class ResultCard:
 
 
 @dataclass(frozen=True)
-class WorstPhotos:
+class WorstImages:
     """Evaluated photos that went wrong, or nearly so.
 
     Attributes:

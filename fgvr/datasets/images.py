@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Photos:
+class Images:
     """The photos of a run. No record in ``splits`` has a true name.
 
     Attributes:
@@ -58,7 +58,7 @@ class Photos:
         return tuple(replace(record, true_name=None) for record in drawn)
 
 
-def read_photos(dataset: ImageDataset, cache_dir: Path) -> Photos:
+def read_images(dataset: ImageDataset, cache_dir: Path) -> Images:
     """List the photos, check that each can be opened, and take the true names off.
 
     Args:
@@ -79,7 +79,7 @@ def read_photos(dataset: ImageDataset, cache_dir: Path) -> Photos:
         by_split.setdefault(record.split, []).append(replace(record, true_name=None))
         if record.true_name is not None:
             truth[record.sample_id] = record.true_name
-    return Photos(
+    return Images(
         splits={split: tuple(records) for split, records in by_split.items()},
         truth=truth,
         known_names=tuple(sorted(set(truth.values()))),

@@ -8,7 +8,7 @@ from torch import Tensor
 from fgvr.descriptions.texts import DescriptionTexts
 
 
-class PhotoTexts:
+class ImageTexts:
     """All texts of a training run as a list without repetitions, and by number which of them a photo gets.
 
     Everything is on the CPU, since a number becomes words next, and a tokenizer works there.
@@ -27,10 +27,10 @@ class PhotoTexts:
     Example:
         >>> from fgvr.records import Description
         >>> descriptions = DescriptionTexts([Description("image", "fur", sample_id="1.jpg")])
-        >>> texts = PhotoTexts(["cat", "dog"], ["a {}"], ["1.jpg"], torch.tensor([1]), descriptions, seed=0)
+        >>> texts = ImageTexts(["cat", "dog"], ["a {}"], ["1.jpg"], torch.tensor([1]), descriptions, seed=0)
         >>> [texts.words[number] for number in texts.of_classes(torch.tensor([1]))[0]]
         ['a dog']
-        >>> texts.of_photos(torch.tensor([0]), epoch=0).tolist()
+        >>> texts.of_images(torch.tensor([0]), epoch=0).tolist()
         [[2, -1]]
     """
 
@@ -70,7 +70,7 @@ class PhotoTexts:
         """Numbers of each class's texts, one a template: int64, ``(K,)`` -> ``(K, templates)``."""
         return self._classes[classes]
 
-    def of_photos(self, samples: Tensor, epoch: int) -> Tensor:
+    def of_images(self, samples: Tensor, epoch: int) -> Tensor:
         """Number of each photo's own description, and of one of its group descriptions; -1 where there is none.
 
         The group description is drawn anew in each epoch. The draw depends on seed, epoch and photo, so it is the same

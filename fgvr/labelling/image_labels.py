@@ -24,7 +24,7 @@ from fgvr.selections.base import Selection
 log = logging.getLogger(__name__)
 
 
-class PhotoLabels:
+class ImageLabels:
     """Labels of photos by one labeler.
 
     Args:
@@ -109,7 +109,7 @@ class PhotoLabels:
         """What asking about the photos of ``groups`` would ask and cost; asks nothing."""
         groups = self._grouped(groups)
         with LabelStore(self.store) as store:
-            plans = [plan(self.labeler, photos, store, self._for_labeler()) for photos in groups]
+            plans = [plan(self.labeler, images, store, self._for_labeler()) for images in groups]
         return add_plans(plans, sum(map(len, groups)))
 
     def ask(self, groups: Sequence[Sequence[ImageRecord]], asker: Asker | None = None) -> None:
@@ -125,57 +125,57 @@ class PhotoLabels:
         """
         left = self.max_cost_usd
         with LabelStore(self.store) as store:
-            for photos in self._grouped(groups):
-                run = label(self.labeler, photos, store, left, features=self._for_labeler(), asker=asker)
+            for images in self._grouped(groups):
+                run = label(self.labeler, images, store, left, features=self._for_labeler(), asker=asker)
                 left = None if left is None else left - run.cost_usd
                 if run.failed:
                     log.warning("%d of %d requests failed; the first: %s", run.failed, run.asked, run.first_error)
 
-    def ask_batch(self, photos: Sequence[ImageRecord], wait: bool = True) -> BatchRun:
+    def ask_batch(self, images: Sequence[ImageRecord], wait: bool = True) -> BatchRun:
         """Ask for what is missing by the batch API of the labeler's server, and collect what earlier calls have sent.
 
         Args:
-            photos: The photos to ask about.
+            images: The photos to ask about.
             wait: Whether to wait for the server.
 
         Raises:
             FgvrError: The labeler has no batch API, the server cannot be asked, or ``max_cost_usd`` is reached.
         """
         labeler = self._batch_labeler()
-        labeler.check_images([without_truth(photo) for photo in photos])
+        labeler.check_images([without_truth(image) for image in images])
         with LabelStore(self.store) as store:
-            requests = requests_for(labeler, photos)
+            requests = requests_for(labeler, images)
             return label_batch(labeler, requests, store, Budget(self.max_cost_usd), wait=wait, report=log.info)
 
-    def estimate_batch_usd(self, photos: Sequence[ImageRecord]) -> float | None:
+    def estimate_batch_usd(self, images: Sequence[ImageRecord]) -> float | None:
         """Expected cost of ``ask_batch``; ``None`` where it is not known.
 
         Raises:
             FgvrError: The labeler has no batch API.
         """
         labeler = self._batch_labeler()
-        requests = requests_for(labeler, photos)
+        requests = requests_for(labeler, images)
         with LabelStore(self.store) as store:
             missing = missing_requests(labeler, requests, store.get(labeler.identity(), requests))
         return labeler.estimate_batch_usd(missing) if missing else 0.0
 
-    def read(self, photos: Sequence[ImageRecord], groups: Sequence[Sequence[ImageRecord]] = ()) -> list[LabelRecord]:
-        """What the store has for each of ``photos``; ``flag`` is ``"failed"`` where it has nothing.
+    def read(self, images: Sequence[ImageRecord], groups: Sequence[Sequence[ImageRecord]] = ()) -> list[LabelRecord]:
+        """What the store has for each of ``images``; ``flag`` is ``"failed"`` where it has nothing.
 
         Args:
-            photos: The photos.
+            images: The photos.
             groups: As given to ``ask``, for labelers that look at neighbours.
         """
         if not self._uses_features:
-            groups = [photos]
+            groups = [images]
         known: dict[str, LabelRecord] = {}
         with LabelStore(self.store) as store:
-            wanted = {photo.sample_id for photo in photos}
-            for group in (*groups, photos):
-                if not wanted.isdisjoint(photo.sample_id for photo in group) and not wanted <= known.keys():
+            wanted = {image.sample_id for image in images}
+            for group in (*groups, images):
+                if not wanted.isdisjoint(image.sample_id for image in group) and not wanted <= known.keys():
                     for label_record in read_labels(self.labeler, group, store, self._for_labeler()):
                         known.setdefault(label_record.sample_id, label_record)
-        return [known[photo.sample_id] for photo in photos]
+        return [known[image.sample_id] for image in images]
 
     def read_support(
         self, support: Sequence[ImageRecord], groups: Sequence[Sequence[ImageRecord]] = ()
@@ -183,14 +183,14 @@ class PhotoLabels:
         """The same for the support photos; those that were not chosen have the flag ``"unasked"``."""
         labels = {record.sample_id: record for record in self.read(self.choose(support), groups)}
         return [
-            labels.get(photo.sample_id) or LabelRecord(photo.sample_id, names=(), flag="unasked") for photo in support
+            labels.get(image.sample_id) or LabelRecord(image.sample_id, names=(), flag="unasked") for image in support
         ]
 
     def _grouped(self, groups: Sequence[Sequence[ImageRecord]]) -> list[Sequence[ImageRecord]]:
         """The groups that are asked about on their own; a labeler that does not look at neighbours needs only one."""
         if self._uses_features:
             return [group for group in groups if group]
-        return [[photo for group in groups for photo in group]]
+        return [[image for group in groups for image in group]]
 
     def _batch_labeler(self) -> BatchLabeler:
         if not isinstance(self.labeler, BatchLabeler):

@@ -38,37 +38,37 @@ class TextFile:
         return cls(decode_utf8(content, path), hashlib.sha256(content).hexdigest())
 
 
-class PhotoTable(Generic[T]):
+class ImageTable(Generic[T]):
     """What a file says about photos, which it names by ``sample_id`` or by file name.
 
     Args:
         path: The file, for messages.
-        entries_per_photo: How many entries a photo may have.
+        entries_per_image: How many entries a photo may have.
         unit: What the file's numbers count, for messages: ``"line"``, or ``"row"`` for a table.
     """
 
-    def __init__(self, path: Path, entries_per_photo: int = 1, unit: str = "line") -> None:
+    def __init__(self, path: Path, entries_per_image: int = 1, unit: str = "line") -> None:
         self.path = path
-        self.entries_per_photo = entries_per_photo
+        self.entries_per_image = entries_per_image
         self.unit = unit
         self._entries: dict[str, list[T]] = {}
         self._numbers: dict[str, int] = {}
 
-    def add(self, photo: str, number: int, entry: T) -> None:
-        """Add what line or row ``number`` of the file says about ``photo``.
+    def add(self, image: str, number: int, entry: T) -> None:
+        """Add what line or row ``number`` of the file says about ``image``.
 
         Raises:
             FgvrError: It names no photo, or one that has all its entries already.
         """
-        if not photo.strip():
+        if not image.strip():
             raise FgvrError(f"{self.path}, {self.unit} {number}: the photo is empty; expected its path or file name.")
-        photo = posix_path(photo)
-        entries = self._entries.setdefault(photo, [])
-        first = self._numbers.setdefault(photo, number)
-        if len(entries) == self.entries_per_photo:
+        image = posix_path(image)
+        entries = self._entries.setdefault(image, [])
+        first = self._numbers.setdefault(image, number)
+        if len(entries) == self.entries_per_image:
             raise FgvrError(
-                f"{self.path}, {self.unit} {number}: {photo!r} is named in {self.unit} {first} already; expected at "
-                f"most {self.entries_per_photo} {self.unit}(s) per photo. Delete the surplus."
+                f"{self.path}, {self.unit} {number}: {image!r} is named in {self.unit} {first} already; expected at "
+                f"most {self.entries_per_image} {self.unit}(s) per photo. Delete the surplus."
             )
         entries.append(entry)
 

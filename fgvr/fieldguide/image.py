@@ -14,7 +14,7 @@ _CHUNK = "fgvr-fieldguide"
 
 
 @dataclass(frozen=True, slots=True)
-class DrawnPhoto:
+class DrawnImage:
     """What is on a drawn photo.
 
     Attributes:
@@ -35,23 +35,23 @@ class DrawnPhoto:
         return draw_guide(self.size, self.seed, self.part)
 
 
-def save_photo(image: Image.Image, photo: DrawnPhoto, path: Path) -> None:
+def save_image(picture: Image.Image, image: DrawnImage, path: Path) -> None:
     """Write a PNG, whole or not at all; the same one whichever process writes it first."""
     about = PngImagePlugin.PngInfo()
-    about.add_itxt(_CHUNK, json.dumps(asdict(photo)))
+    about.add_itxt(_CHUNK, json.dumps(asdict(image)))
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    image.save(temporary, "PNG", pnginfo=about)
+    picture.save(temporary, "PNG", pnginfo=about)
     temporary.replace(path)
 
 
-def read_photo(path: Path) -> DrawnPhoto | None:
+def read_image(path: Path) -> DrawnImage | None:
     """What is on the photo; ``None`` for a file that is not one of the drawn world's."""
     try:
-        with Image.open(path, formats=["PNG"]) as image:
-            image.load()
-            about = json.loads(image.info.get(_CHUNK, "null"))
-        photo = DrawnPhoto(**{**about, "species": Species(**about["species"])})
-        whole = type(photo.size) is int and type(photo.seed) is int
-        return photo if whole and photo.species in photo.guide else None
+        with Image.open(path, formats=["PNG"]) as picture:
+            picture.load()
+            about = json.loads(picture.info.get(_CHUNK, "null"))
+        image = DrawnImage(**{**about, "species": Species(**about["species"])})
+        whole = type(image.size) is int and type(image.seed) is int
+        return image if whole and image.species in image.guide else None
     except (OSError, ValueError, TypeError, KeyError, FgvrError):
         return None

@@ -10,14 +10,14 @@ from fgvr.labelers.base import LabelRequest, Reply
 from fgvr.labelers.cascade import CascadeLabeler
 from fgvr.labelers.openai.labeler import OpenAILabeler
 from fgvr.labelers.tasks.describe_image import DescribeImageTask
-from fgvr.labelling.photo_labels import PhotoLabels
+from fgvr.labelling.image_labels import ImageLabels
 from fgvr.labelling.store.keys import request_key
 from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord
 from fgvr.selections.base import Selection
 
 NAMES = [f"{number}.jpg" for number in range(6)]
-PHOTOS = [ImageRecord(name, Path(name), "support", digest=f"digest-{name}") for name in NAMES]
+IMAGES = [ImageRecord(name, Path(name), "support", digest=f"digest-{name}") for name in NAMES]
 
 
 class LastSelection(Selection):
@@ -31,23 +31,23 @@ class LastSelection(Selection):
 def labels_of(tmp_path, select=None, labeler=None):
     asked = []
 
-    def features(photos, space):
+    def features(images, space):
         assert space == "visual"
-        asked.append(len(photos))
-        return np.arange(len(photos), dtype=np.float32)[:, None]
+        asked.append(len(images))
+        return np.arange(len(images), dtype=np.float32)[:, None]
 
     labeler = labeler or TinyLabeler(dict.fromkeys(NAMES, "Beagle"))
-    return PhotoLabels(labeler, select, tmp_path / "labels.sqlite", None, features), labeler, asked
+    return ImageLabels(labeler, select, tmp_path / "labels.sqlite", None, features), labeler, asked
 
 
 def test_only_the_chosen_photos_are_asked_about_and_the_others_are_unasked(tmp_path):
     labels, labeler, computed = labels_of(tmp_path, LastSelection(n=2))
-    chosen = labels.choose(PHOTOS)
-    assert [photo.sample_id for photo in chosen] == ["4.jpg", "5.jpg"]
+    chosen = labels.choose(IMAGES)
+    assert [image.sample_id for image in chosen] == ["4.jpg", "5.jpg"]
     assert labels.needs_features
     labels.ask([chosen])
     assert [request.image.sample_id for request in labeler.asked] == ["4.jpg", "5.jpg"]
-    read = labels.read_support(PHOTOS)
+    read = labels.read_support(IMAGES)
     assert [record.sample_id for record in read] == NAMES
     assert [record.flag for record in read] == ["unasked"] * 4 + ["", ""]
     assert computed == [6], "the features of one support set are computed once"
@@ -56,9 +56,9 @@ def test_only_the_chosen_photos_are_asked_about_and_the_others_are_unasked(tmp_p
 def test_stored_replies_of_photos_that_were_not_chosen_are_left_out(tmp_path):
     everything, labeler, _ = labels_of(tmp_path)
     assert not everything.needs_features
-    everything.ask([PHOTOS])
+    everything.ask([IMAGES])
     few, _, _ = labels_of(tmp_path, LastSelection(n=1), labeler)
-    assert [record.flag for record in few.read_support(PHOTOS)] == ["unasked"] * 5 + [""]
+    assert [record.flag for record in few.read_support(IMAGES)] == ["unasked"] * 5 + [""]
 
 
 def test_another_asker_stores_the_same(tmp_path):
@@ -67,18 +67,18 @@ def test_another_asker_stores_the_same(tmp_path):
         yield [Reply(request, error="lost") for request in requests[3:]]
 
     labels, labeler, _ = labels_of(tmp_path)
-    labels.ask([PHOTOS[:2], PHOTOS[2:]], elsewhere)
-    read = labels.read(PHOTOS)
+    labels.ask([IMAGES[:2], IMAGES[2:]], elsewhere)
+    read = labels.read(IMAGES)
     assert not labeler.asked
     assert [record.names for record in read] == [("Pug",)] * 3 + [()] * 3
     assert sum(record.cost_usd for record in read) == 1.5
-    assert labels.plan([PHOTOS]).missing == 3
+    assert labels.plan([IMAGES]).missing == 3
 
 
 def test_without_a_labeler_the_error_says_what_to_set(tmp_path):
-    labels = PhotoLabels(None, None, tmp_path / "labels.sqlite", None, lambda photos, space: np.zeros((len(photos), 1)))
+    labels = ImageLabels(None, None, tmp_path / "labels.sqlite", None, lambda images, space: np.zeros((len(images), 1)))
     with pytest.raises(FgvrError, match=r"set data\.labeler"):
-        labels.plan([PHOTOS])
+        labels.plan([IMAGES])
     assert json.dumps(labels.needs_features) == "false"
 
 
@@ -90,15 +90,15 @@ def cascade():
     return CascadeLabeler(first, fallback, neighbours=2)
 
 
-def beside_the_first(photos, space):
+def beside_the_first(images, space):
     beside = {"0.jpg": [1, 0, 0, 0], "4.jpg": [0.99, 0.141, 0, 0], "5.jpg": [0.98, 0.199, 0, 0]}
     apart = {"1.jpg": [0, 1, 0, 0], "2.jpg": [0, 0, 1, 0], "3.jpg": [0, 0, 0, 1]}
-    return np.array([{**beside, **apart}[photo.sample_id] for photo in photos], dtype=np.float32)
+    return np.array([{**beside, **apart}[image.sample_id] for image in images], dtype=np.float32)
 
 
 def test_the_labels_of_support_photos_do_not_depend_on_evaluated_photos(tmp_path, cascade):
-    support, evaluated = PHOTOS[:4], PHOTOS[4:]
-    labels = PhotoLabels(cascade, None, tmp_path / "labels.sqlite", None, beside_the_first)
+    support, evaluated = IMAGES[:4], IMAGES[4:]
+    labels = ImageLabels(cascade, None, tmp_path / "labels.sqlite", None, beside_the_first)
     labels.ask([support])
     alone = labels.read_support(support, [support])
     assert {record.names for record in alone} == {("Boxer",)}, "no neighbour confirms a name"
@@ -109,12 +109,12 @@ def test_the_labels_of_support_photos_do_not_depend_on_evaluated_photos(tmp_path
 
 
 def test_what_a_person_said_of_a_part_is_not_put_to_the_vote(tmp_path, cascade):
-    labels = PhotoLabels(cascade, None, tmp_path / "labels.sqlite", None, beside_the_first)
-    labels.ask([PHOTOS[:4]])
+    labels = ImageLabels(cascade, None, tmp_path / "labels.sqlite", None, beside_the_first)
+    labels.ask([IMAGES[:4]])
     with LabelStore(tmp_path / "labels.sqlite") as store:
-        request = LabelRequest(PHOTOS[1], cascade.first.prompt)
+        request = LabelRequest(IMAGES[1], cascade.first.prompt)
         store.revise(corrections={request_key(cascade.first.identity(), request): ["Collie"]})
-    assert [record.names for record in labels.read(PHOTOS[:4], [PHOTOS[:4]])] == [
+    assert [record.names for record in labels.read(IMAGES[:4], [IMAGES[:4]])] == [
         *(("Boxer",), ("Collie",), ("Boxer",), ("Boxer",))
     ]
 
@@ -128,7 +128,7 @@ def test_a_describing_task_names_no_classes(tmp_path):
 
 def test_one_budget_for_all_groups(tmp_path, cascade):
     cascade.first.price_usd = cascade.first.estimated_price_usd = 1.0
-    labels = PhotoLabels(cascade, None, tmp_path / "labels.sqlite", 5.0, beside_the_first)
+    labels = ImageLabels(cascade, None, tmp_path / "labels.sqlite", 5.0, beside_the_first)
     with pytest.raises(FgvrError, match="stopped before it passes"):
-        labels.ask([PHOTOS[:4], PHOTOS[4:]])
+        labels.ask([IMAGES[:4], IMAGES[4:]])
     assert len(cascade.first.asked) == 5

@@ -8,7 +8,7 @@ from PIL import Image
 from fgvr.records import ImageRecord
 
 
-def save_photos(folder, pictures, **fields):
+def save_images(folder, pictures, **fields):
     """Support photos ``0.png``, ``1.png``, ...; ``fields`` are further ones of each record."""
     records = []
     for number, picture in enumerate(pictures):
