@@ -172,6 +172,23 @@ class Description:
             raise FgvrError(f"A description of the kind {self.kind!r} has no {needed}: {self.text[:60]!r}")
 
 
+@dataclass(frozen=True, slots=True)
+class Join:
+    """A class that was put into another one.
+
+    Attributes:
+        name: Its name.
+        into: Name of the class that it was put into; it may have been put into another one in turn.
+        rule: What has found it, such as ``"granularity"``.
+        why: The reason, for a person to read.
+    """
+
+    name: str
+    into: str
+    rule: str
+    why: str
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """The vocabulary: class names in class-index order, and the way back to the names as they were given.
@@ -181,12 +198,14 @@ class Vocabulary:
         members: Every spelling that was given -> class index. ``members[name] == names.index(name)`` for shown names.
         scientific_names: One entry per class: the Latin name most often given with it, else ``None``.
         counts: One entry per class: how many photos were given it as their first name.
+        joins: The classes that were put into others, beyond spellings and synonyms.
     """
 
     names: tuple[str, ...]
     members: Mapping[str, int] = field(default_factory=dict)
     scientific_names: tuple[str | None, ...] = ()
     counts: tuple[int, ...] = ()
+    joins: tuple[Join, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)

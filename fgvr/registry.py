@@ -234,6 +234,13 @@ SELECTIONS = Registry(
         "typical": "fgvr.selections.typical.TypicalSelection",
     },
 )
+VOCABULARIES = Registry(
+    "vocabulary",
+    {
+        "granularity": "fgvr.vocabulary.granularity.GranularityVocabulary",
+        "spelling": "fgvr.vocabulary.spelling.SpellingVocabulary",
+    },
+)
 CANDIDATES = Registry(
     "candidates",
     {
@@ -298,7 +305,7 @@ METHODS = Registry(
 
 KINDS: dict[str, Registry] = {
     registry.kind: registry
-    for registry in (DATASETS, LABELERS, TASKS, SELECTIONS, CANDIDATES, BACKBONES, HEADS, LOSSES, METHODS)
+    for registry in (DATASETS, LABELERS, TASKS, SELECTIONS, VOCABULARIES, CANDIDATES, BACKBONES, HEADS, LOSSES, METHODS)
 }
 
 SLOTS: dict[str, Registry] = {
@@ -310,6 +317,7 @@ SLOTS: dict[str, Registry] = {
     "fallback": LABELERS,
     "task": TASKS,
     "select": SELECTIONS,
+    "vocabulary": VOCABULARIES,
     "candidates": CANDIDATES,
     "strategies": CANDIDATES,
     "backbone": BACKBONES,

@@ -18,6 +18,7 @@ BASES = {
     "labelers": "fgvr.labelers.base.Labeler",
     "tasks": "fgvr.labelers.tasks.base.Task",
     "selections": "fgvr.selections.base.Selection",
+    "vocabulary": "fgvr.vocabulary.base.VocabularyStrategy",
     "candidates": "fgvr.candidates.base.CandidateStrategy",
     "backbones": "fgvr.backbones.base.Backbone",
     "heads": "fgvr.heads.base.Head",

@@ -30,9 +30,11 @@ from fgvr.labelling.requests import Asker
 from fgvr.records import ImageRecord, LabelRecord, Space, Vocabulary
 from fgvr.runs import RunFolder
 from fgvr.selections.base import Selection
+from fgvr.vocabulary.base import GivenNames, VocabularyStrategy
 from fgvr.vocabulary.build import build_vocabulary, labels_as_indices
 from fgvr.vocabulary.files import write_vocabulary
 from fgvr.vocabulary.given import given_vocabulary
+from fgvr.vocabulary.join import join_classes
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,8 @@ class LabelledDataModule(LightningDataModule, ABC):
         class_names: The vocabulary: ``labels`` (all names that the labeler gave), ``dataset`` (the true names, as a
             list: for the setting in which classes are known and photos are not), a list of names, or a file: an edited
             ``vocabulary.json`` of a run, or a text with one name per line.
+        vocabulary: Which names that the labeler gave are one class, beyond spellings and synonyms; ``spelling`` if not
+            given. Names that are not the labeler's are never joined.
         shots: Draw this many support photos per true class (m in the FGVR paper). All support photos if not given.
         support_size: Draw this many support photos in all, for photos without names.
         support_seed: Another one draws other support photos.
@@ -65,6 +69,7 @@ class LabelledDataModule(LightningDataModule, ABC):
         dataset: ImageDataset,
         labeler: Labeler | None = None,
         class_names: Literal["labels", "dataset"] | list[str] | Path = "labels",
+        vocabulary: VocabularyStrategy | None = None,
         shots: int | None = None,
         support_size: int | None = None,
         support_seed: int = 0,
@@ -79,6 +84,7 @@ class LabelledDataModule(LightningDataModule, ABC):
         self.dataset = dataset
         self.labeler = labeler
         self.class_names = class_names
+        self.joining = vocabulary
         self.shots = shots
         self.support_size = support_size
         self.support_seed = support_seed
@@ -222,7 +228,7 @@ class LabelledDataModule(LightningDataModule, ABC):
                 )
             labels = self.read_labels()
             log.info("%s", summary(labels, self.simulated))
-        vocabulary = build_vocabulary(labels) if self.class_names == "labels" else self._given_vocabulary()
+        vocabulary = self._join(labels) if self.class_names == "labels" else self._given_vocabulary()
         log.info("Vocabulary: %d classes", len(vocabulary))
         if len(vocabulary) == 1:
             log.warning("There is one class, so every photo will be given the name %r", vocabulary.names[0])
@@ -240,6 +246,22 @@ class LabelledDataModule(LightningDataModule, ABC):
             write_labels(labels, self._folder().labels)
         write_vocabulary(vocabulary, self._folder().vocabulary)
         return vocabulary
+
+    def _join(self, labels: Sequence[LabelRecord]) -> Vocabulary:
+        """The vocabulary of what was said: spellings and synonyms are one class, and what the strategy finds."""
+        vocabulary = build_vocabulary(labels)
+        if self.joining is None:
+            return vocabulary
+        given = GivenNames(labels, lambda space: self.image_features(self.support, space=space), self._text_features)
+        joined = join_classes(vocabulary, self.joining.joins(vocabulary, given))
+        if joined.joins:
+            log.info("%d classes, %d after joining (%s)", len(vocabulary), len(joined), type(self.joining).__name__)
+        return joined
+
+    def _text_features(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        backbone = self.state.backbone or self._learner().backbone
+        backbone.load()
+        return backbone.encode_text(texts).numpy(force=True)
 
     def _given_vocabulary(self) -> Vocabulary:
         assert self.class_names != "labels", "those are known only after all photos are labelled"

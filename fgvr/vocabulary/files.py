@@ -1,11 +1,13 @@
 """A vocabulary as a JSON file that a person can read and fix."""
 
 import json
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
-from fgvr.records import Vocabulary
+from fgvr.records import Join, Vocabulary
 from fgvr.text import encodable
 from fgvr.vocabulary.build import fold_name
 
@@ -31,7 +33,10 @@ def write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:
         }
         for index, name in enumerate(vocabulary.names)
     ]
-    text = json.dumps({"version": _VERSION, "classes": classes}, ensure_ascii=False, indent=2)
+    content: dict[str, Any] = {"version": _VERSION, "classes": classes}
+    if vocabulary.joins:
+        content["joins"] = [asdict(join) for join in vocabulary.joins]
+    text = json.dumps(content, ensure_ascii=False, indent=2)
     with replacing(path) as temporary:
         temporary.write_text(encodable(text) + "\n", encoding="utf-8")
 
@@ -75,7 +80,19 @@ def read_vocabulary(path: Path) -> Vocabulary:
         members=members,
         scientific_names=tuple(entry["scientific_name"] for entry in classes),
         counts=tuple(entry["count"] for entry in classes),
+        joins=_joins(path, content.get("joins", [])),
     )
+
+
+def _joins(path: Path, entries: object) -> tuple[Join, ...]:
+    keys = [field.name for field in fields(Join)]
+    valid = isinstance(entries, list) and all(
+        isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in keys) for entry in entries
+    )
+    if not valid:
+        raise _broken(path, f"'joins' is not a list of objects with the texts {', '.join(keys)}")
+    assert isinstance(entries, list), "that was checked"
+    return tuple(Join(**{key: entry[key] for key in keys}) for entry in entries)
 
 
 def _check(path: Path, index: int, entry: object) -> None:

@@ -3,7 +3,7 @@
 Other sections ask it which class a name belongs to.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +11,7 @@ from fgvr.reports import plots
 from fgvr.reports.sections.reported_run import ReportedRun
 from fgvr.reports.sections.sortable_table import Column, Table, table
 from fgvr.vocabulary.build import fold_name
+from fgvr.vocabulary.size import size_range
 
 
 @dataclass(frozen=True)
@@ -59,20 +60,25 @@ class ReportedVocabulary:
         vocabulary = self.run.files.vocabulary
         if vocabulary is None:
             return None
+        reasons: dict[int, list[str]] = defaultdict(list)
+        for join in vocabulary.joins:
+            reasons[vocabulary.members[join.name]].append(join.why)
         rows = [
             (
                 name,
                 len(self._members[index]),
                 " \u00b7 ".join(m for m in self._members[index] if m != name),
                 latin or "",
+                "; ".join(dict.fromkeys(reasons[index])),
             )
             for index, (name, latin) in enumerate(
                 zip(vocabulary.names, vocabulary.scientific_names or (None,) * len(vocabulary), strict=True)
             )
             if len(self._members[index]) > 1
         ]
-        columns = [Column("class"), Column("spellings", ",d"), Column("also spelled"), Column("scientific name")]
-        return table("Spellings that were joined", columns, sorted(rows, key=lambda row: (-row[1], row[0])))
+        columns = [Column("class"), Column("spellings", ",d"), Column("also called"), Column("scientific name")]
+        columns.append(Column("joined because"))
+        return table("Names that were joined", columns, sorted(rows, key=lambda row: (-row[1], row[0])))
 
     @cached_property
     def space_table(self) -> Table | None:
@@ -90,6 +96,12 @@ class ReportedVocabulary:
         """Classes that one photo was given."""
         counts = self.run.files.vocabulary.counts if self.run.files.vocabulary else ()
         return sum(count == 1 for count in counts)
+
+    @property
+    def size_range(self) -> tuple[int, int] | None:
+        """Between which numbers the true number of classes may be; nothing where the names were given."""
+        counts = self.run.files.vocabulary.counts if self.run.files.vocabulary else ()
+        return None if self.names_given or not any(counts) else size_range(counts)
 
     @cached_property
     def space_plot(self) -> str:

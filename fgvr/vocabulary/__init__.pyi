@@ -1,0 +1,3 @@
+from fgvr.vocabulary.base import VocabularyStrategy as VocabularyStrategy
+from fgvr.vocabulary.granularity import GranularityVocabulary as GranularityVocabulary
+from fgvr.vocabulary.spelling import SpellingVocabulary as SpellingVocabulary

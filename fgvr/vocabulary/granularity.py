@@ -1,0 +1,144 @@
+"""How fine classes are: with or without years, bodies, sizes and the like."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from fgvr.errors import FgvrError
+from fgvr.records import Join, LabelRecord, Vocabulary
+from fgvr.vocabulary.base import GivenNames, VocabularyStrategy
+from fgvr.vocabulary.build import fold_name
+
+WORD_LISTS = ("body", "size", "year")
+"""Lists that come with fgvr, in ``fgvr/vocabulary/words``."""
+AUTO = "auto"
+_RANGE = re.compile(r"(\d{1,9})\.\.(\d{1,9})")
+_MAX_RANGE = 10_000
+_SURE = 0.5
+"""Share of pairs of photos that must agree on a year, for years to tell classes apart; see ``agreement``."""
+
+
+class GranularityVocabulary(VocabularyStrategy):
+    """Joins names that differ in certain words only: "Audi R8" and "Audi R8 2007".
+
+    Replies are often finer than the labeler can see: 294 photos of 98 car models were given 222 names, most of them
+    once. Names are compared without the words of the lists, the first word of a name aside ("Mini Cooper" is not
+    "Cooper"); a name with nothing else stays as it is. The class shows the name that most of its photos were given.
+
+    With ``auto``, years are left out if the labeler is not sure of them: if, of the pairs of photos that have the same
+    name but for the year and are given one, at least one of the two, not more than half are given the same.
+
+    Args:
+        without: Which words do not count: names of lists that come with fgvr (``year``; ``body`` of cars; ``size`` of
+            breeds and packages), text files with a word or phrase a line (``1950..2049`` stands for the numbers), or
+            ``auto``.
+
+    Raises:
+        FgvrError: A list is not there, or is no list of words.
+    """
+
+    def __init__(self, without: Sequence[str | Path] = (AUTO,)) -> None:
+        self.without = tuple(str(each) for each in without)
+        self._words = {each: read_words(each) for each in self.without if each != AUTO}
+
+    def joins(self, vocabulary: Vocabulary, given: GivenNames) -> list[Join]:
+        """Names that are equal without the words of the lists, each into the one that most photos were given."""
+        lists = dict(self._words)
+        if AUTO in self.without:
+            years = read_words("year")
+            if agreement(given.labels, years) <= _SURE:
+                lists["year"] = years
+        words = frozenset().union(*lists.values())
+        why = f"the same without {' and '.join(sorted(lists))}"
+        counts = vocabulary.counts or (0,) * len(vocabulary)
+        groups: dict[str, list[int]] = defaultdict(list)
+        for index, name in enumerate(vocabulary.names):
+            groups[fold_name(bare(name, words))].append(index)
+        joins = []
+        for group in groups.values():
+            first, *others = sorted(group, key=lambda index: (-counts[index], vocabulary.names[index]))
+            into = vocabulary.names[first]
+            joins += [Join(vocabulary.names[other], into, "granularity", why) for other in others]
+        return joins
+
+
+def bare(name: str, words: Iterable[str]) -> str:
+    """A name without certain words, its first word aside.
+
+    Args:
+        name: A class name.
+        words: Casefolded words and phrases, single spaces between the words.
+
+    Example:
+        >>> bare("Dodge Ram Crew Cab (2010)", {"crew cab", "2010"}), bare("Mini Cooper", {"mini"})
+        ('Dodge Ram', 'Mini Cooper')
+    """
+    tokens = re.findall(r"[^\s,;/()\[\]]+", name)
+    kept, place, known = tokens[:1], 1, frozenset(words)
+    longest = max((phrase.count(" ") + 1 for phrase in known), default=0)
+    while place < len(tokens):
+        for width in range(min(longest, len(tokens) - place), 0, -1):
+            if " ".join(tokens[place : place + width]).casefold() in known:
+                place += width
+                break
+        else:
+            kept.append(tokens[place])
+            place += 1
+    return " ".join(kept) if len(kept) < len(tokens) else name
+
+
+def agreement(labels: Sequence[LabelRecord], words: frozenset[str]) -> float:
+    """How sure a labeler is of certain words, from 0 to 1.
+
+    Args:
+        labels: The first name of each counts.
+        words: See ``bare``.
+
+    Returns:
+        Of the pairs of photos whose names are equal but for these words, and which have one in at least one of the two
+        names, the share with the very same name; 1 where there is no such pair.
+    """
+    given: dict[str, Counter[str]] = defaultdict(Counter)
+    for label in labels:
+        if label.names:
+            given[fold_name(bare(label.names[0], words))][fold_name(label.names[0])] += 1
+    # pairs of names without such a word say nothing of them
+    pairs = sum(_pairs(counts.total()) - _pairs(counts[without]) for without, counts in given.items())
+    same = sum(_pairs(count) for without, counts in given.items() for key, count in counts.items() if key != without)
+    return same / pairs if pairs else 1.0
+
+
+def _pairs(count: int) -> int:
+    return count * (count - 1) // 2
+
+
+def read_words(name: str) -> frozenset[str]:
+    """The words of a list.
+
+    Args:
+        name: One of ``WORD_LISTS``, or a text file.
+
+    Raises:
+        FgvrError: There is no such list or file, it cannot be read, or a range is not one.
+    """
+    source = files("fgvr.vocabulary") / "words" / f"{name}.txt" if name in WORD_LISTS else Path(name)
+    try:
+        lines = source.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        known = ", ".join((AUTO, *WORD_LISTS))
+        raise FgvrError(
+            f"data.vocabulary.without: {name!r} is none of {known}, nor a readable text file in UTF-8 ({error})."
+        ) from None
+    words: set[str] = set()
+    for number, line in enumerate(lines, 1):
+        text = " ".join(line.split()).casefold()
+        if span := _RANGE.fullmatch(text):
+            first, last = int(span[1]), int(span[2])
+            if not first <= last < first + _MAX_RANGE:
+                raise FgvrError(f"{name}, line {number}: {text!r} is no range of at most {_MAX_RANGE} rising numbers.")
+            words |= {str(each) for each in range(first, last + 1)}
+        elif text and not text.startswith("#"):
+            words.add(text)
+    return frozenset(words)

@@ -1,0 +1,58 @@
+"""A vocabulary in which some classes were put into others."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from fgvr.errors import FgvrError
+from fgvr.records import Join, Vocabulary
+
+
+def join_classes(vocabulary: Vocabulary, joins: Sequence[Join]) -> Vocabulary:
+    """Put classes into others.
+
+    Classes that lead to one another are one class, which is shown under the name that most photos were given (the
+    shortest, then the first in the alphabet, among equals), whatever the order of the joins.
+
+    Args:
+        vocabulary: The classes so far.
+        joins: Which of them are put into which, under the names that ``vocabulary`` shows.
+
+    Returns:
+        The vocabulary, sorted by name, with all joins that led to it.
+
+    Raises:
+        FgvrError: A join names no class.
+    """
+    index_of = {name: index for index, name in enumerate(vocabulary.names)}
+    parent = list(range(len(vocabulary)))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = index = parent[parent[index]]
+        return index
+
+    for join in joins:
+        for name in (join.name, join.into):
+            if name not in index_of:
+                raise FgvrError(f"{name!r} was to be joined, but it is no class of the vocabulary.")
+        parent[root(index_of[join.name])] = root(index_of[join.into])
+    counts = vocabulary.counts or (0,) * len(vocabulary)
+    latin = vocabulary.scientific_names or (None,) * len(vocabulary)
+    groups: dict[int, list[int]] = defaultdict(list)
+    for index in range(len(vocabulary)):
+        groups[root(index)].append(index)
+    shown = {
+        min(group, key=lambda index: (-counts[index], len(vocabulary.names[index]), vocabulary.names[index])): group
+        for group in groups.values()
+    }
+    order = sorted(shown, key=lambda index: (vocabulary.names[index].casefold(), vocabulary.names[index]))
+    new_index = {old: new for new, first in enumerate(order) for old in shown[first]}
+    return Vocabulary(
+        names=tuple(vocabulary.names[index] for index in order),
+        members={spelling: new_index[index] for spelling, index in vocabulary.members.items()},
+        scientific_names=tuple(
+            latin[index] or next((latin[other] for other in shown[index] if latin[other]), None) for index in order
+        ),
+        counts=tuple(sum(counts[other] for other in shown[index]) for index in order),
+        joins=(*vocabulary.joins, *joins),
+    )

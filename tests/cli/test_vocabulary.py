@@ -1,0 +1,67 @@
+"""What data.vocabulary does to a run."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny_run import COLOURS, OPTIONS, SUPPORT
+
+import fgvr
+from fgvr.cli import main
+from fgvr.records import Join
+from fgvr.vocabulary.base import VocabularyStrategy
+
+CLASSES = len(COLOURS)
+
+
+@pytest.fixture
+def replies_with_years(tiny_run):
+    lines = [json.loads(line) for line in Path("replies.jsonl").read_text().splitlines()]
+    for number, line in enumerate(lines):
+        if number % SUPPORT == 3:
+            line["raw"] = line["raw"].replace("**.", f" {2000 + number}**.")
+    Path("replies.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_names_are_joined_and_the_files_say_why(replies_with_years, capsys):
+    assert main(["label", *OPTIONS]) == 0
+    assert main(["candidates", *OPTIONS]) == 0
+    spelled = json.loads((Path(capsys.readouterr().out.splitlines()[-1]) / "vocabulary.json").read_text())
+    assert len(spelled["classes"]) == 2 * CLASSES
+    assert "joins" not in spelled
+    assert main(["fit", *OPTIONS, "--trainer.max_epochs", "1", "--data.vocabulary", "granularity"]) == 0
+    folder = fgvr.open_run(max(Path("runs/run").iterdir())).folder
+    joined = json.loads(folder.vocabulary.read_text())
+    assert [entry["name"] for entry in joined["classes"]] == sorted(COLOURS)
+    assert {join["into"] for join in joined["joins"]} == set(COLOURS)
+    assert "the same without year" in folder.report.read_text()
+    # the checkpoint's own vocabulary is taken, and a file of it as it is
+    assert main(["test", "--config", str(folder.config), "--ckpt_path", str(folder.checkpoints / "last.ckpt")]) == 0
+    given = ["--data.class_names", str(folder.vocabulary), "--data.vocabulary", "granularity"]
+    assert main(["candidates", *OPTIONS, *given]) == 0
+
+
+class LooksVocabulary(VocabularyStrategy):
+    """Joins the two names whose photos and texts are there."""
+
+    def joins(self, vocabulary, given):
+        """See the base class."""
+        images, texts = given.image_features("visual"), given.text_features(vocabulary.names)
+        assert (len(images), len(texts)) == (len(given.labels), len(vocabulary))
+        assert all(label.sample_id for label in given.labels)
+        return [Join(vocabulary.names[0], vocabulary.names[1], "looks", "they look alike")]
+
+
+def test_a_strategy_looks_at_photos_and_texts(tiny_run):
+    options = {"dataset": {"class_path": "manifest", "init_args": {"root": "birds"}}}
+    options["labeler"] = {"class_path": "recorded", "init_args": {"path": "replies.jsonl"}}
+    model = {"class_path": "zero_shot", "init_args": {"backbone": "fgvr.testing.tiny.TinyBackbone"}}
+    run = fgvr.fit(data={**options, "vocabulary": LooksVocabulary()}, model=model)
+    assert len(run.vocabulary) == CLASSES - 1
+    assert [join.why for join in run.vocabulary.joins] == ["they look alike"]
+
+
+def test_a_list_that_is_not_there_stops_before_anything_is_asked(tiny_run, capsys):
+    assert main(["label", *OPTIONS, "--data.vocabulary", "granularity", "--data.vocabulary.without", "[yaer]"]) == 2
+    assert "'yaer' is none of auto, body, size, year" in capsys.readouterr().err
+    assert not Path("runs").exists()

@@ -1,0 +1,60 @@
+from itertools import permutations
+
+import pytest
+
+from fgvr.errors import FgvrError
+from fgvr.records import Join, Vocabulary
+from fgvr.vocabulary.files import read_vocabulary, write_vocabulary
+from fgvr.vocabulary.join import join_classes
+
+VOCABULARY = Vocabulary(
+    names=("Audi R8", "Audi R8 2007", "Audi R8 V10", "BMW M5"),
+    members={"Audi R8": 0, "audi r8": 0, "Audi R8 2007": 1, "Audi R8 V10": 2, "BMW M5": 3},
+    scientific_names=(None, "Audius", None, None),
+    counts=(2, 2, 1, 3),
+)
+JOINS = (
+    Join("Audi R8 V10", "Audi R8 2007", "granularity", "the same without trim"),
+    Join("Audi R8 2007", "Audi R8", "granularity", "the same without year"),
+)
+
+
+@pytest.mark.parametrize("joins", list(permutations(JOINS)))
+def test_classes_that_lead_to_one_another_are_one(joins):
+    joined = join_classes(VOCABULARY, joins)
+    assert joined.names == ("Audi R8", "BMW M5")
+    assert joined.members == {"Audi R8": 0, "audi r8": 0, "Audi R8 2007": 0, "Audi R8 V10": 0, "BMW M5": 1}
+    assert joined.scientific_names == ("Audius", None)
+    assert joined.counts == (5, 3)
+    assert joined.joins == joins
+
+
+def test_the_name_that_most_photos_were_given_is_shown_whatever_leads_where():
+    joined = join_classes(VOCABULARY, [Join("BMW M5", "Audi R8 V10", "test", "")])
+    assert joined.names == ("Audi R8", "Audi R8 2007", "BMW M5")
+
+
+def test_without_joins_nothing_changes():
+    assert join_classes(VOCABULARY, ()) == VOCABULARY
+
+
+def test_a_name_that_is_no_class_is_refused():
+    with pytest.raises(FgvrError, match="'Fiat' was to be joined, but it is no class"):
+        join_classes(VOCABULARY, [Join("Fiat", "BMW M5", "test", "")])
+
+
+def test_a_file_keeps_what_was_joined_and_why(tmp_path):
+    joined = join_classes(VOCABULARY, JOINS)
+    write_vocabulary(joined, tmp_path / "vocabulary.json")
+    assert read_vocabulary(tmp_path / "vocabulary.json") == joined
+
+
+@pytest.mark.parametrize(
+    "joins", ['{"name": "a"}', '[{"name": "a"}]', '[{"name": 1, "into": "", "rule": "", "why": ""}]']
+)
+def test_joins_that_are_none_are_named(tmp_path, joins):
+    path = tmp_path / "vocabulary.json"
+    write_vocabulary(VOCABULARY, path)
+    path.write_text(path.read_text().rstrip()[:-1] + f', "joins": {joins}}}')
+    with pytest.raises(FgvrError, match="'joins' is not a list of objects with the texts name, into, rule, why"):
+        read_vocabulary(path)
