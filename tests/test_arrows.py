@@ -10,6 +10,7 @@ import pytest
 
 import fgvr
 
+SCRIPT = "write_file_list"
 PACKAGE = Path(fgvr.__file__).parent
 # each part may import itself and what stands before it
 ORDER = (
@@ -85,3 +86,9 @@ def test_no_part_is_too_large():
         lines[part_of(module)] += len(path.read_text().splitlines())
     part, most = lines.most_common(1)[0]
     assert most < LARGEST_SHARE * lines.total(), f"{part} holds {most / lines.total():.0%} of the lines"
+
+
+def test_the_architecture_lists_every_file(script):
+    page = script.PAGE.read_text(encoding="utf-8")
+    assert script.with_list(page) == page, "run: python scripts/write_file_list.py"
+    assert all(script.summary(path) for path in FILES), "a file does not say what it is for"
