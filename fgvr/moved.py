@@ -39,6 +39,15 @@ MOVED = {
 }
 """Old name of a module -> its new one."""
 
+_NAMES = {
+    "fgvr.datasets.images": {"Photos": "Images", "read_photos": "read_images"},
+    "fgvr.datasets.split_file": {"ListedPhoto": "ListedImage"},
+    "fgvr.datasets.standard": {"Facts": "DatasetInfo"},
+    "fgvr.labelling.image_labels": {"PhotoLabels": "ImageLabels"},
+    "fgvr.vocabulary.given": {"stated_vocabulary": "given_vocabulary"},
+}
+"""Module that has moved -> what was renamed in it."""
+
 ARGUMENTS = {"cheap": "first", "dear": "fallback"}
 """Old name of an argument of the cascade -> its new one."""
 
@@ -58,6 +67,7 @@ class _MovedModules(MetaPathFinder, Loader):
         warnings.warn(f"{spec.name} is {new} now; {_GOES}", DeprecationWarning, stacklevel=2)
         module = importlib.import_module(new)
         spec.loader_state = module.__spec__
+        vars(module).update({old: getattr(module, name) for old, name in _NAMES.get(new, {}).items()})
         return module
 
     def exec_module(self, module: ModuleType) -> None:

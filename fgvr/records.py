@@ -125,7 +125,7 @@ class LabelRecord:
         seconds: How long the request took.
         confidence: How sure the model says it is, from 0 to 1; ``None`` where it does not say.
         alternatives: Names that the model gave beside its answer, where they are no candidates.
-        corrected: Whether a person put the names instead of the reply's.
+        corrected: Whether the names are a person's, and not the reply's.
     """
 
     sample_id: str

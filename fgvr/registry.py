@@ -313,11 +313,8 @@ SLOTS: dict[str, Registry] = {
     "labeler": LABELERS,
     "labelers": LABELERS,
     "group_labeler": LABELERS,
-    "first": LABELERS,
-    "fallback": LABELERS,
     "task": TASKS,
     "select": SELECTIONS,
-    "vocabulary": VOCABULARIES,
     "candidates": CANDIDATES,
     "strategies": CANDIDATES,
     "backbone": BACKBONES,
@@ -327,3 +324,9 @@ SLOTS: dict[str, Registry] = {
     "loss": LOSSES,
 }
 """Name of a constructor's argument -> registry whose short names it takes. The top-level ``model`` takes METHODS."""
+
+OWN_SLOTS: dict[str, dict[str, Registry]] = {
+    "data": {"vocabulary": VOCABULARIES},
+    LABELERS.builtins["cascade"]: {"first": LABELERS, "fallback": LABELERS},
+}
+"""The same for names that mean this in one place only: directly below a section, or in the arguments of a class."""

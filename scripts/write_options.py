@@ -19,7 +19,7 @@ from fgvr.cli.discover import add_images
 from fgvr.cli.option_table import TABLE
 from fgvr.cli.stages import add_asking_options
 from fgvr.config.cli import FgvrCLI
-from fgvr.registry import KINDS, SLOTS
+from fgvr.registry import KINDS, OWN_SLOTS, SLOTS
 
 COMMANDS = {
     **dict.fromkeys(("fit", "validate", "test", "predict", "candidates")),
@@ -78,8 +78,8 @@ def is_nested(hint: Any) -> bool:
 def default_of(action: Any) -> str:
     """A default as YAML would have it; "" where it is not to be said."""
     value = action.default
-    if value is None or isinstance(value, bool | int | float):
-        return json.dumps(value)
+    if value is None or isinstance(value, bool | int | float | list | tuple):
+        return json.dumps(value, default=str)
     return str(value) if isinstance(value, str | Path) and value != "==SUPPRESS==" else ""
 
 
@@ -93,9 +93,10 @@ def plugin_parsers() -> dict[str, ArgumentParser]:
     return parsers
 
 
-def options_of(parser: ArgumentParser) -> list[dict[str, Any]]:
-    """What a parser takes, in its order."""
+def options_of(parser: ArgumentParser, place: str) -> list[dict[str, Any]]:
+    """What a parser takes, in its order; ``place`` is a section or a class, whose arguments these are."""
     options = []
+    slots = {**SLOTS, **OWN_SLOTS.get(place, {})}
     for action in parser._actions:
         hint = getattr(action, "_typehint", None)
         flags = [flag for flag in action.option_strings if flag.startswith("--")]
@@ -103,8 +104,8 @@ def options_of(parser: ArgumentParser) -> list[dict[str, Any]]:
         option = {"flags": flags, "help": " ".join((action.help or "").split()), "default": default_of(action)}
         if flags[0] == "--model" and isinstance(parser, LightningArgumentParser):
             option["kind"] = "methods"
-        elif hint is not None and name in SLOTS:
-            option["kind"] = SLOTS[name].kind
+        elif hint is not None and name in slots:
+            option["kind"] = slots[name].kind
         elif (expected := words(hint)) and expected != ["null"]:
             option["expected"] = ", ".join(dict.fromkeys(expected))
         if hint is not None and is_nested(hint):
@@ -119,7 +120,7 @@ def table() -> dict[str, Any]:
     options: list[dict[str, Any]] = []
     takes: dict[str, list[int]] = {}
     for name, parser in parsers.items():
-        found = options_of(parser)
+        found = options_of(parser, "data" if name in COMMANDS else name)
         options += [option for option in found if option not in options]
         takes[name] = [options.index(option) for option in found]
     return {"options": options, "takes": takes}

@@ -54,7 +54,10 @@ def test_a_plugin_of_before_is_imported_in_a_fresh_process():
     code = (
         "from fgvr.data.base import ImageDataset; from fgvr.labelers.base import Labeler, LabelRequest, Reply;"
         "from fgvr.labelers.remote import Question, RemoteLabeler, ServerBusyError;"
-        "from fgvr.labelers.openai import OpenAILabeler; from fgvr.labelers.pictures import PictureOptions"
+        "from fgvr.labelers.openai import OpenAILabeler; from fgvr.labelers.pictures import PictureOptions;"
+        "from fgvr.data.photos import Photos, read_photos; from fgvr.data.labels import PhotoLabels;"
+        "from fgvr.data.standard import Facts, StandardDataset; from fgvr.data.split_file import ListedPhoto;"
+        "from fgvr.data.class_names import stated_vocabulary; from fgvr.metrics.protocol import ruler"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

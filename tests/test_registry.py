@@ -10,7 +10,7 @@ from jsonargparse import ArgumentParser
 
 from fgvr import registry as module
 from fgvr.errors import FgvrError
-from fgvr.registry import KINDS, SLOTS, Registry, option_names
+from fgvr.registry import KINDS, OWN_SLOTS, SLOTS, Registry, option_names
 
 ENTRIES = [(kind, name) for kind, registry in KINDS.items() for name in registry.builtins]
 BASES = {
@@ -122,7 +122,8 @@ def test_the_registry_and_list_import_no_torch(code):
 
 
 def test_slots_cover_every_kind():
-    assert {registry.kind for registry in SLOTS.values()} | {"methods"} == set(KINDS)
+    slots = [*SLOTS.values(), *(registry for own in OWN_SLOTS.values() for registry in own.values())]
+    assert {registry.kind for registry in slots} | {"methods"} == set(KINDS)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -13,21 +13,24 @@ import yaml
 from jsonargparse import get_loader, set_loader
 
 from fgvr.moved import ARGUMENTS
-from fgvr.registry import LABELERS, METHODS, SLOTS, Registry
+from fgvr.registry import LABELERS, METHODS, OWN_SLOTS, SLOTS, Registry
 
 PARSER_MODE = "fgvr"
 SECTIONS: dict[str, Registry | None] = {"data": None, "model": METHODS}
 """Top-level keys below which short names are looked up (a callback may own a key called ``loss``), with their own."""
 
 _SLOT_FLAG = re.compile(
-    rf"--(?:model|(?:{'|'.join(SECTIONS)})\.(?:[\w.]+\.)?(?P<slot>{'|'.join(SLOTS)}))"
+    rf"--(?:model|(?:{'|'.join(SECTIONS)})\.(?:[\w.]+\.)?(?P<slot>{'|'.join(SLOTS)})|data\.(?P<top>vocabulary)"
+    r"|data\.(?:[\w.]+\.)?\w*(?:labeler|first|fallback)\.(?:init_args\.)?(?P<part>first|fallback))"
     r"(?:\.class_path|\.help)?(?:=(?P<value>.*))?"
 )
 _OLD_FLAG = re.compile(
-    rf"(?P<path>--data\.(?:[\w.]+\.)?labeler\.(?:init_args\.)?)(?P<old>{'|'.join(ARGUMENTS)})(?=[.=]|$)"
+    r"(?P<path>--data\.(?:\w+\.)*?(?:\w*labeler|first|fallback)\.(?:init_args\.)?)"
+    rf"(?P<old>{'|'.join(ARGUMENTS)})(?=[.=]|$)"
 )
 _load_yaml = get_loader("yaml")
 log = logging.getLogger(__name__)
+_PARTS = {name: registry for slots in OWN_SLOTS.values() for name, registry in slots.items()}
 
 
 def expand_config(config: Any) -> Any:
@@ -40,7 +43,7 @@ def expand_config(config: Any) -> Any:
         return config
     # the base of a file stands before it on the command line
     return {
-        key: _expand(value, SECTIONS[key]) if key in SECTIONS else value
+        key: _expand(value, SECTIONS[key], key) if key in SECTIONS else value
         for key, value in config.items()
         if key != "base"
     }
@@ -61,13 +64,15 @@ def expand_argv(argv: list[str]) -> list[str]:
     expanded: list[str] = []
     registry: Registry | None = None
     for token in argv:
-        token = _OLD_FLAG.sub(lambda match: match["path"] + _new_name(match["old"]), token)
+        while old := _OLD_FLAG.match(token):
+            token = f"{old['path']}{_new_name(old['old'])}{token[old.end() :]}"
         if registry is not None:
             if not token.startswith("-"):
                 token = _expand_text(token, registry)
             registry = None
         elif match := _SLOT_FLAG.fullmatch(token):
-            slot = SLOTS[match["slot"]] if match["slot"] else METHODS
+            named = match["slot"] or match["top"] or match["part"]
+            slot = {**SLOTS, **_PARTS}[named] if named else METHODS
             if match["value"] is None:
                 registry = slot
             else:
@@ -96,7 +101,8 @@ def _expand_text(text: str, registry: Registry) -> str:
     return text if text in ("null", "") else registry.resolve(text)
 
 
-def _expand(node: Any, registry: Registry | None) -> Any:
+def _expand(node: Any, registry: Registry | None, place: str = "") -> Any:
+    """``node`` with short names replaced; ``place`` is the section or the class whose arguments stand in it."""
     if isinstance(node, str):
         return {"class_path": registry.resolve(node)} if registry and "/" not in node else node
     if isinstance(node, list):
@@ -107,7 +113,9 @@ def _expand(node: Any, registry: Registry | None) -> Any:
         node = {**node, "class_path": registry.resolve(node["class_path"])}
         if node["class_path"] == LABELERS.builtins["cascade"] and isinstance(node.get("init_args"), dict):
             node["init_args"] = {_new_name(key): value for key, value in node["init_args"].items()}
-    return {key: _expand(value, SLOTS.get(key)) for key, value in node.items()}
+    owner = str(node.get("class_path", place))
+    slots = {**SLOTS, **OWN_SLOTS.get(owner, {})}
+    return {key: _expand(value, slots.get(key), owner if key == "init_args" else "") for key, value in node.items()}
 
 
 def _new_name(argument: str) -> str:

@@ -81,6 +81,7 @@ class FgvrDataModule(LabelledDataModule):
         dataset: ImageDataset,
         labeler: Labeler | None = None,
         candidates: CandidateStrategy | None = None,
+        *,
         holdout: float = 0.0,
         batch_size: int = 32,
         augment: bool | AugmentKind = False,

@@ -68,6 +68,7 @@ class LabelledDataModule(LightningDataModule, ABC):
         self,
         dataset: ImageDataset,
         labeler: Labeler | None = None,
+        *,
         class_names: Literal["labels", "dataset"] | list[str] | Path = "labels",
         vocabulary: VocabularyStrategy | None = None,
         shots: int | None = None,

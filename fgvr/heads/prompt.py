@@ -17,7 +17,7 @@ class PromptHead(Head):
     Args:
         n_ctx: Context tokens per prompt. With ``init_words``, their number counts instead.
         position: Where the class name stands: behind the context, in the middle of it, or in front.
-        init_words: Words whose embeddings the context starts from (``"a image of a"``, underscores read as spaces);
+        init_words: Words whose embeddings the context starts from (``"a photo of a"``, underscores read as spaces);
             drawn from N(0, 0.02) if not given.
         class_specific: Whether every class has a context of its own.
     """

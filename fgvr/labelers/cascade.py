@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.combined import CombinedLabeler, first_classes
+from fgvr.moved import OldAttribute
 from fgvr.records import LabelRecord, Space, check_space
 
 _BLOCK_VALUES = 2**24
@@ -59,6 +60,9 @@ class CascadeLabeler(CombinedLabeler):
         self.space = check_space("data.labeler.space", space)
         self.needs_features = neighbours > 0
 
+    cheap = OldAttribute("first")
+    dear = OldAttribute("fallback")
+
     def identity(self) -> dict[str, Any]:
         """The parts, and when the second is asked."""
         rule = {"neighbours": self.neighbours, "min_confirmed": self.min_confirmed, "space": self.space}
@@ -70,7 +74,7 @@ class CascadeLabeler(CombinedLabeler):
         labels: Sequence[Sequence[LabelRecord | None]],
         features: NDArray[np.float32] | None = None,
     ) -> list[bool]:
-        """Photos without a usable first name and, where there are features, those whose name is not confirmed."""
+        """Photos without a usable name of the first labeler and, with features, those whose name is not confirmed."""
         names = first_classes(labels[:1])[0]
         trusted = names >= 0
         if features is not None and self.neighbours:

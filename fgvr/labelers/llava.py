@@ -23,8 +23,8 @@ class LlavaLabeler(ImageTextLabeler):
             a folder with the model, its tokenizer and its processor.
         quantize: ``4bit`` loads the weights as 4-bit NormalFloat (QLoRA, Dettmers et al. 2023): a quarter of the
             memory of half precision, for somewhat other replies.
-        engine: ``vllm`` runs the model in vLLM, which is faster, needs Ray (``engine=ray``) and a GPU, and whose
-            replies are somewhat other ones, too.
+        engine: ``vllm`` runs the model in vLLM, which is faster, needs a GPU and Ray (the label stage's own option
+            ``engine``), and whose replies are somewhat other ones, too.
         **kwargs: Arguments of ``ImageTextLabeler``.
 
     Raises:
@@ -68,7 +68,9 @@ class LlavaLabeler(ImageTextLabeler):
             FgvrError: It is vLLM that the model is to run in, which is not done here.
         """
         if self.engine == "vllm":
-            raise FgvrError("data.labeler.engine is vllm, which runs on Ray: give engine=ray as well.")
+            raise FgvrError(
+                "data.labeler.engine is vllm, which runs on Ray: set the label stage's own option engine to ray."
+            )
         return super().load(device)
 
     def quantization(self) -> Any:

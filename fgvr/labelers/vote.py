@@ -21,7 +21,7 @@ class VoteLabeler(CombinedLabeler):
     Among names of equal weight the one wins that the earlier labeler gave. It is shown as the first labeler that gave
     it spells it. ``confidence`` is the share of the weight that stands for it, ``raw`` has the replies of all.
 
-    Labelers that reply nothing usable vote at no cost, and their weight counts against every name.
+    Labelers that reply nothing usable vote for no name, and their weight counts against every name.
 
     Args:
         labelers: Two or more; replies that are stored already are not asked for again.

@@ -52,7 +52,7 @@ def ask_with_ray(
     if isinstance(labeler, RemoteLabeler | CombinedLabeler):
         raise FgvrError(
             f"{type(labeler).__name__} cannot be run on Ray: that is for one labeler whose model runs on this machine, "
-            "such as llava, blip2 or classifier. Leave out engine=ray."
+            "such as llava, blip2 or classifier. Leave out the label stage's option engine."
         )
     require("ray", extra="ray")
     if not requests:

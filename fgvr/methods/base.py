@@ -198,7 +198,8 @@ class Method(LightningModule, ABC):
         """Log what the candidate sets are worth, where true names are known."""
         quality = self.data.quality
         if quality is not None:
-            figures = {f"candidates/{name}": value for name, value in asdict(quality).items() if value is not None}
+            known = {"photos" if name == "images" else name: value for name, value in asdict(quality).items()}
+            figures = {f"candidates/{name}": value for name, value in known.items() if value is not None}
             for logger in self.loggers:
                 logger.log_metrics(figures)
 

@@ -48,7 +48,7 @@ class FineTuneMethod(Method):
 
     Args:
         backbone: Image and text tower.
-        templates: Text templates with ``{}`` for the class name; several are averaged. ``a image of a {}.`` if not
+        templates: Text templates with ``{}`` for the class name; several are averaged. ``a photo of a {}.`` if not
             given.
         lr: Peak learning rate of AdamW.
         weight_decay: Of AdamW, for weights of two dimensions or more: not for biases, norms and the logit scale.

@@ -41,7 +41,7 @@ class FlypMethod(FineTuneMethod):
             (LatteCLIP's paper; that the views are the augmented ones is assumed). ``epoch``: from plain views at the
             start of every epoch. ``never``: once, before training, zero-shot (LatteCLIP's released code).
         templates: Text templates with ``{}`` for the class name: one is drawn for each text of the loss, all are
-            averaged for pseudo-labels and evaluation. ``a image of a {}.`` if not given.
+            averaged for pseudo-labels and evaluation. ``a photo of a {}.`` if not given.
         warmup_steps: First steps, through which the rate rises linearly; a cosine to zero over all steps follows.
             FLYP: 500.
         **kwargs: Arguments of ``FineTuneMethod``.

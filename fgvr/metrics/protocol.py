@@ -12,10 +12,14 @@ from fgvr.metrics.cacc import ClusteringAccuracy
 from fgvr.metrics.sacc import SemanticAccuracy
 from fgvr.metrics.sentence_encoder import ENCODERS, available, slug, weights_sha256
 from fgvr.metrics.siou import Normalise, SemanticIoU
+from fgvr.moved import old_names
 from fgvr.text import encodable
 
 NORMALISATIONS: dict[str, Normalise] = {"siou": "cased", "siou_hyphen": "hyphen_split"}
 """Name of an sIOU figure -> normalisation of its names."""
+
+
+__getattr__ = old_names(__name__, ruler="scoring")
 
 
 def score(
@@ -71,7 +75,7 @@ def scoring(truth: Sequence[str], encoders: Sequence[str] | None = None, split: 
         split: The split that the photos belong to; ``None`` for all photos.
 
     Returns:
-        ``images`` and ``classes`` (how many), ``split``, ``encoders`` (figure -> name of the encoder and SHA-256 of its
+        ``photos`` and ``classes`` (how many), ``split``, ``encoders`` (figure -> name of the encoder and SHA-256 of its
         weights) and ``normalise`` (figure -> normalisation of names).
 
     Example:

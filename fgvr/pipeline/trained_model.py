@@ -26,7 +26,7 @@ class ImageNames:
     """What a model says of one photo.
 
     Attributes:
-        image: The file, or ``"image N"`` for the one that was given as number N without a file.
+        image: The file, or ``"photo N"`` for the one that was given as number N without a file.
         names: Class names, the likeliest first.
         scores: Their probabilities over the whole vocabulary, from 0 to 1.
     """

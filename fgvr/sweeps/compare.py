@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from fgvr.config.cli import ParsedCLI
+from fgvr.config.names import expand_config
 from fgvr.datasets.images import Images
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
@@ -60,8 +61,9 @@ class ComparedRows:
             )
         check_rows(self.entries, run.method.row_names())
         if run.parts.loaded is not None:
-            then = yaml.safe_load(run.folder.config.read_text(encoding="utf-8"))
-            now = yaml.safe_load(run.parts.config)
+            # a file of before lacks the options that have come since, and has old names
+            then = without_nulls(expand_config(yaml.safe_load(run.folder.config.read_text(encoding="utf-8"))))
+            now = without_nulls(yaml.safe_load(run.parts.config))
             changed = ", ".join(sorted(key for key in then | now if then.get(key) != now.get(key)))
             if changed:
                 raise FgvrError(
@@ -86,6 +88,13 @@ class ComparedRows:
         """
         output = None if self.main_guard else run.folder.path / "compare" / "output.log"
         return run_compared(run.folder, self.entries, run.data.images, fork and self.main_guard, output)
+
+
+def without_nulls(value: Any) -> Any:
+    """A configuration without the keys that are null."""
+    if not isinstance(value, dict):
+        return value
+    return {key: without_nulls(each) for key, each in value.items() if each is not None}
 
 
 def check_rows(entries: Mapping[str, Mapping[str, Any]], own: Collection[str]) -> None:

@@ -47,7 +47,7 @@ def check_candidates(strategy_factory: Callable[[], CandidateStrategy], draws: b
     shuffled = _build(strategy_factory, _reordered(images, np.random.default_rng(1).permutation(_IMAGES).tolist()))
     if draws:
         other = _build(strategy_factory, replace(images, seed=images.seed + 1))
-        assert _by_image(other) != _by_image(sets), "photos.seed makes no difference, although the strategy draws"
+        assert _by_image(other) != _by_image(sets), "images.seed makes no difference, although the strategy draws"
     else:
         _check_equal(shuffled, sets, "a photo's set depends on the order of the photos", tolerance=1e-4)
 

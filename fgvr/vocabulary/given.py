@@ -1,6 +1,7 @@
 """Vocabularies that are given and not asked for."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -28,7 +29,7 @@ def given_vocabulary(class_names: Literal["dataset"] | list[str] | Path, known_n
         return known_vocabulary(known_names)
     path = Path(class_names)
     if path.suffix == ".json":
-        return read_vocabulary(path)
+        return replace(read_vocabulary(path), joins=())  # what a person made of it counts, not how it came about
     if not path.is_file():
         raise FgvrError(
             f"data.class_names is {str(path)!r}, which is no file; expected 'labels', 'dataset', a list of names, a "

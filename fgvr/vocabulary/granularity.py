@@ -1,21 +1,27 @@
 """How fine classes are: with or without years, bodies, sizes and the like."""
 
+import logging
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
 from fgvr.errors import FgvrError
 from fgvr.records import Join, LabelRecord, Vocabulary
 from fgvr.vocabulary.base import GivenNames, VocabularyStrategy
-from fgvr.vocabulary.build import fold_name
+from fgvr.vocabulary.build import HYPHENS, fold_name
+from fgvr.vocabulary.join import shown_first
+
+log = logging.getLogger(__name__)
 
 WORD_LISTS = ("body", "size", "year")
 """Lists that come with fgvr, in ``fgvr/vocabulary/words``."""
 AUTO = "auto"
 _RANGE = re.compile(r"(\d{1,9})\.\.(\d{1,9})")
 _MAX_RANGE = 10_000
+_MAX_WORDS = 3
+"""Words in the longest phrase of a list."""
 _SURE = 0.5
 """Share of pairs of photos that must agree on a year, for years to tell classes apart; see ``agreement``."""
 
@@ -33,7 +39,7 @@ class GranularityVocabulary(VocabularyStrategy):
     Args:
         without: Which words do not count: names of lists that come with fgvr (``year``; ``body`` of cars; ``size`` of
             breeds and packages), text files with a word or phrase a line (``1950..2049`` stands for the numbers), or
-            ``auto``.
+            ``auto``. ``[auto]`` if not given.
 
     Raises:
         FgvrError: A list is not there, or is no list of words.
@@ -48,8 +54,14 @@ class GranularityVocabulary(VocabularyStrategy):
         lists = dict(self._words)
         if AUTO in self.without:
             years = read_words("year")
-            if agreement(given.labels, years) <= _SURE:
+            sure = agreement(given.labels, years)
+            if sure <= _SURE:
                 lists["year"] = years
+            log.info(
+                "Photos of one name agree on the year in %.0f %%: it is %s",
+                100 * sure,
+                "left out" if sure <= _SURE else "kept",
+            )
         words = frozenset().union(*lists.values())
         why = f"the same without {' and '.join(sorted(lists))}"
         counts = vocabulary.counts or (0,) * len(vocabulary)
@@ -58,35 +70,45 @@ class GranularityVocabulary(VocabularyStrategy):
             groups[fold_name(bare(name, words))].append(index)
         joins = []
         for group in groups.values():
-            first, *others = sorted(group, key=lambda index: (-counts[index], vocabulary.names[index]))
+            first, *others = sorted(group, key=lambda index: shown_first(vocabulary.names[index], counts[index]))
             into = vocabulary.names[first]
             joins += [Join(vocabulary.names[other], into, "granularity", why) for other in others]
         return joins
 
 
-def bare(name: str, words: Iterable[str]) -> str:
-    """A name without certain words, its first word aside.
+def bare(name: str, words: frozenset[str]) -> str:
+    """A name without certain words, for comparison: brackets and commas are gone, too.
+
+    The first word stays, unless it is a number; and of a name with two words, a number stays: "Peugeot 2008".
 
     Args:
         name: A class name.
-        words: Casefolded words and phrases, single spaces between the words.
+        words: Folded words and phrases, as ``read_words`` gives them.
 
     Example:
-        >>> bare("Dodge Ram Crew Cab (2010)", {"crew cab", "2010"}), bare("Mini Cooper", {"mini"})
-        ('Dodge Ram', 'Mini Cooper')
+        >>> words = read_words("year") | read_words("body")
+        >>> [bare(name, words) for name in ("Dodge Ram Crew-Cab (2007-2010)", "2007 Audi R8", "Peugeot 2008")]
+        ['Dodge Ram', 'Audi R8', 'Peugeot 2008']
     """
     tokens = re.findall(r"[^\s,;/()\[\]]+", name)
-    kept, place, known = tokens[:1], 1, frozenset(words)
-    longest = max((phrase.count(" ") + 1 for phrase in known), default=0)
-    while place < len(tokens):
-        for width in range(min(longest, len(tokens) - place), 0, -1):
-            if " ".join(tokens[place : place + width]).casefold() in known:
-                place += width
-                break
-        else:
-            kept.append(tokens[place])
-            place += 1
-    return " ".join(kept) if len(kept) < len(tokens) else name
+    listed = [False] * len(tokens)
+    for start in range(len(tokens)):
+        for end in range(start + 1, min(start + _MAX_WORDS, len(tokens)) + 1):
+            if _is_listed(" ".join(tokens[start:end]), words):
+                listed[start:end] = [True] * (end - start)
+    if tokens and not tokens[0].isdecimal():
+        listed[0] = False
+    if listed.count(False) == 1 and (numbers := [place for place, token in enumerate(tokens) if token.isdecimal()]):
+        listed[numbers[0]] = False
+    return " ".join(token for token, out in zip(tokens, listed, strict=True) if not out) or name
+
+
+def _is_listed(text: str, words: frozenset[str]) -> bool:
+    """Whether a word or phrase is in a list, or a span of such words, as in ``2007-2012`` and ``2010+``."""
+    if fold_name(text) in words:
+        return True
+    parts = re.split(rf"[{re.escape(HYPHENS)}]", text.rstrip("+"))
+    return bool(text) and all(fold_name(part) in words for part in parts)
 
 
 def agreement(labels: Sequence[LabelRecord], words: frozenset[str]) -> float:
@@ -103,7 +125,7 @@ def agreement(labels: Sequence[LabelRecord], words: frozenset[str]) -> float:
     given: dict[str, Counter[str]] = defaultdict(Counter)
     for label in labels:
         if label.names:
-            given[fold_name(bare(label.names[0], words))][fold_name(label.names[0])] += 1
+            given[fold_name(bare(label.names[0], words))][fold_name(bare(label.names[0], frozenset()))] += 1
     # pairs of names without such a word say nothing of them
     pairs = sum(_pairs(counts.total()) - _pairs(counts[without]) for without, counts in given.items())
     same = sum(_pairs(count) for without, counts in given.items() for key, count in counts.items() if key != without)
@@ -140,5 +162,5 @@ def read_words(name: str) -> frozenset[str]:
                 raise FgvrError(f"{name}, line {number}: {text!r} is no range of at most {_MAX_RANGE} rising numbers.")
             words |= {str(each) for each in range(first, last + 1)}
         elif text and not text.startswith("#"):
-            words.add(text)
+            words.add(fold_name(text))
     return frozenset(words)

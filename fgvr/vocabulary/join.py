@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fgvr.errors import FgvrError
 from fgvr.records import Join, Vocabulary
@@ -11,14 +12,15 @@ def join_classes(vocabulary: Vocabulary, joins: Sequence[Join]) -> Vocabulary:
     """Put classes into others.
 
     Classes that lead to one another are one class, which is shown under the name that most photos were given (the
-    shortest, then the first in the alphabet, among equals), whatever the order of the joins.
+    shortest, then the first in the alphabet, among equals), whatever the order of the joins. What is recorded leads
+    to the name that is shown.
 
     Args:
         vocabulary: The classes so far.
         joins: Which of them are put into which, under the names that ``vocabulary`` shows.
 
     Returns:
-        The vocabulary, sorted by name, with all joins that led to it.
+        The vocabulary, sorted by name, with the joins that led to it.
 
     Raises:
         FgvrError: A join names no class.
@@ -42,11 +44,18 @@ def join_classes(vocabulary: Vocabulary, joins: Sequence[Join]) -> Vocabulary:
     for index in range(len(vocabulary)):
         groups[root(index)].append(index)
     shown = {
-        min(group, key=lambda index: (-counts[index], len(vocabulary.names[index]), vocabulary.names[index])): group
+        min(group, key=lambda index: shown_first(vocabulary.names[index], counts[index])): group
         for group in groups.values()
     }
     order = sorted(shown, key=lambda index: (vocabulary.names[index].casefold(), vocabulary.names[index]))
     new_index = {old: new for new, first in enumerate(order) for old in shown[first]}
+    shown_name = {vocabulary.names[index]: vocabulary.names[first] for first in shown for index in shown[first]}
+    earlier = [replace(join, into=shown_name[join.into]) for join in vocabulary.joins]
+    now = {
+        lost: replace(join, name=lost, into=shown_name[join.name])
+        for join in joins
+        if (lost := join.into if join.name == shown_name[join.name] else join.name) != shown_name[join.name]
+    }
     return Vocabulary(
         names=tuple(vocabulary.names[index] for index in order),
         members={spelling: new_index[index] for spelling, index in vocabulary.members.items()},
@@ -54,5 +63,15 @@ def join_classes(vocabulary: Vocabulary, joins: Sequence[Join]) -> Vocabulary:
             latin[index] or next((latin[other] for other in shown[index] if latin[other]), None) for index in order
         ),
         counts=tuple(sum(counts[other] for other in shown[index]) for index in order),
-        joins=(*vocabulary.joins, *joins),
+        joins=(*earlier, *now.values()),
     )
+
+
+def shown_first(name: str, count: int) -> tuple[int, int, str]:
+    """The key by which names of one class are sorted: the one that is shown comes first.
+
+    Args:
+        name: A name.
+        count: How many photos were given it.
+    """
+    return -count, len(name), name

@@ -35,10 +35,16 @@ def test_names_are_joined_and_the_files_say_why(replies_with_years, capsys):
     assert [entry["name"] for entry in joined["classes"]] == sorted(COLOURS)
     assert {join["into"] for join in joined["joins"]} == set(COLOURS)
     assert "the same without year" in folder.report.read_text()
+    header = next(folder.path.glob("logs/version_0/metrics.csv")).read_text().partition("\n")[0]
+    assert {"candidates/photos", "candidates/coverage"} <= set(header.split(","))
     # the checkpoint's own vocabulary is taken, and a file of it as it is
     assert main(["test", "--config", str(folder.config), "--ckpt_path", str(folder.checkpoints / "last.ckpt")]) == 0
+    capsys.readouterr()
     given = ["--data.class_names", str(folder.vocabulary), "--data.vocabulary", "granularity"]
     assert main(["candidates", *OPTIONS, *given]) == 0
+    again = json.loads((Path(capsys.readouterr().out.splitlines()[-1]) / "vocabulary.json").read_text())
+    assert again["classes"] == joined["classes"]
+    assert "joins" not in again, "a person may have changed what was joined"
 
 
 class LooksVocabulary(VocabularyStrategy):

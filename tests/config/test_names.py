@@ -2,6 +2,7 @@ import pytest
 
 from fgvr.config.names import expand_argv, expand_config
 from fgvr.errors import FgvrError
+from fgvr.registry import VOCABULARIES
 
 PRODEN = "fgvr.losses.proden.ProdenLoss"
 RECORDED = "fgvr.labelers.recorded.RecordedLabeler"
@@ -61,6 +62,16 @@ def test_old_names_of_arguments_go_on_working(caplog):
         "first": {"class_path": RECORDED},
         "fallback": {"class_path": RECORDED},
         "neighbours": 0,
+    }
+    assert expand_argv(["--data.describe.group_labeler.cheap.path=x", "--data.labeler.dear.dear.path=y"]) == [
+        "--data.describe.group_labeler.first.path=x",
+        "--data.labeler.fallback.fallback.path=y",
+    ]
+    # other plugins may have arguments of these names
+    own = {"class_path": "my.Labeler", "init_args": {"first": "mean", "cheap": 1, "vocabulary": "birds.txt"}}
+    assert expand_config({"data": {"labeler": own, "vocabulary": "spelling"}})["data"] == {
+        "labeler": own,
+        "vocabulary": {"class_path": VOCABULARIES["spelling"]},
     }
     assert caplog.messages[0] == "The cascade's cheap is first now; the old name will go with fgvr 0.2."
 

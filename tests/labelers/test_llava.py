@@ -180,7 +180,7 @@ def test_replies_of_vllm_are_those_of_another_labeler(images):
     assert "engine" not in LlavaLabeler().identity()
     labeler = LlavaLabeler(engine="vllm")
     assert labeler.identity() == {**LlavaLabeler().identity(), "engine": "vllm"}
-    with pytest.raises(FgvrError, match="give engine=ray as well"):
+    with pytest.raises(FgvrError, match="set the label stage's own option engine to ray"):
         list(labeler.ask(requests(images)))
 
 

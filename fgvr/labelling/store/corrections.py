@@ -1,4 +1,4 @@
-"""What a person says of replies, put instead of what was parsed."""
+"""What a person says of replies, which counts instead of what was parsed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ from fgvr.vocabulary.build import fold_name
 
 
 def correct(labels: Sequence[LabelRecord], keys: Sequence[str], store: LabelStore) -> list[LabelRecord]:
-    """The labels with a person's names instead of corrected ones, and with aliases put in for all names.
+    """The labels with a person's names where one corrected them, and with aliases put in for all names.
 
     Args:
         labels: What the replies say.
@@ -44,7 +44,7 @@ def correct(labels: Sequence[LabelRecord], keys: Sequence[str], store: LabelStor
 
 
 class Renaming:
-    """Puts the name that a person chose instead of others.
+    """Gives the name that a person chose for others.
 
     Args:
         aliases: Folded name -> name in its place. One that leads to another is followed to the end.

@@ -214,7 +214,7 @@ class LabelStore:
             rows: Any number of them; a thousand at a time are on the disk together.
 
         Returns:
-            How many were taken, and instead of how many this store's own stayed.
+            How many were taken, and for how many this store's own stayed.
 
         Raises:
             FgvrError: The file cannot be written.

@@ -49,7 +49,7 @@ class Review:
 
 @dataclass(frozen=True)
 class Changes:
-    """What an edited review file changed: before and after, ``None`` at no cost.
+    """What an edited review file changed: before and after, ``None`` where there was or is nothing.
 
     Attributes:
         aliases: Name -> the name in its place.
@@ -324,7 +324,7 @@ def _decisions(pairs: Sequence[tuple[Row, str, str, str]]) -> dict[str, tuple[st
 
 
 def _goes_round(key: str, aliases: Mapping[str, tuple[str, str]]) -> bool:
-    """Whether the names instead of a name lead back to one of them."""
+    """Whether the names that stand for a name lead back to one of them."""
     passed = {key}
     while key in aliases:
         key = fold_name(aliases[key][1])

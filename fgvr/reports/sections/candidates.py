@@ -75,7 +75,7 @@ class Candidates:
 
     Attributes:
         run: The run.
-        vocabulary: Its class names, in class-index order.
+        vocabulary: The section on its classes.
     """
 
     run: ReportedRun

@@ -24,7 +24,7 @@ class Classes:
 
     Attributes:
         run: The run.
-        vocabulary: Its class names, in class-index order.
+        vocabulary: The section on its classes.
     """
 
     run: ReportedRun

@@ -30,7 +30,7 @@ class Labels:
 
     @cached_property
     def corrected(self) -> int:
-        """Labels that a person put instead of a reply's own."""
+        """Labels with a person's names, and not the reply's."""
         return sum(label.corrected for label in self.asked)
 
     @cached_property

@@ -62,7 +62,8 @@ class ReportedVocabulary:
             return None
         reasons: dict[int, list[str]] = defaultdict(list)
         for join in vocabulary.joins:
-            reasons[vocabulary.members[join.name]].append(join.why)
+            if join.name in vocabulary.members:
+                reasons[vocabulary.members[join.name]].append(join.why)
         rows = [
             (
                 name,
@@ -98,8 +99,8 @@ class ReportedVocabulary:
         return sum(count == 1 for count in counts)
 
     @property
-    def size_range(self) -> tuple[int, int] | None:
-        """Between which numbers the true number of classes may be; nothing where the names were given."""
+    def size_range(self) -> tuple[int, int | None] | None:
+        """How many classes there may be, in two readings; nothing where the names were given."""
         counts = self.run.files.vocabulary.counts if self.run.files.vocabulary else ()
         return None if self.names_given or not any(counts) else size_range(counts)
 

@@ -185,7 +185,7 @@ def test_few_encoded_pictures_are_alive(requests, monkeypatch):
             most.append(len(alive))
             wait_until(lambda: len(alive) <= 5)  # what was sent is not kept while the replies wait for the store
     assert max(most) <= 9
-    assert not alive
+    wait_until(lambda: not alive)  # the thread of the engine may be about to end
 
 
 def test_one_client_of_one_event_loop(requests):
