@@ -1,4 +1,4 @@
-"""Batches: drawn the same way on any number of processes, and after any restart."""
+"""What a step gets (``Batch``), and how batches are drawn: alike on any number of processes, and after any restart."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

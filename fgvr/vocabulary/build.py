@@ -1,4 +1,4 @@
-"""The vocabulary of a run: which of the names that were given are the same class, and in which order classes stand."""
+"""Which spellings and synonyms are one class: the vocabulary of what a labeler said, before anything else is joined."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""Names are one class where they are spelled alike, or are synonyms."""
+"""No further joins: the vocabulary as ``build.py`` makes it."""
 
 from fgvr.records import Join, Vocabulary
 from fgvr.vocabulary.base import GivenNames, VocabularyStrategy

@@ -88,7 +88,7 @@ class FirstImageCandidates(CandidateStrategy):
         (RestlessCandidates, True, "other sets for the same photos"),
         (FirstImageCandidates, False, "depends on the order"),
         (UnevenCandidates, False, "depends on the order"),
-        (SingleCandidates, True, "photos.seed"),
+        (SingleCandidates, True, "images.seed"),
     ],
 )
 def test_a_strategy_that_breaks_the_contract_is_caught(strategy, draws, message):
