@@ -74,9 +74,14 @@ def extract_features(
         tower has one only.
 
     Raises:
-        FgvrError: The store is damaged, something is missing and it cannot be written, a photo cannot be read any more,
-            or the backbone gives a photo features that are not finite.
+        FgvrError: A photo has no digest, the store is damaged, something is missing and it cannot be written, a photo
+            cannot be read any more, or the backbone gives a photo features that are not finite.
     """
+    if without := next((record for record in records if not record.digest), None):
+        raise FgvrError(
+            f"{without.sample_id!r} has no digest, by which features are stored: take photos from the data module "
+            "(data.support, data.images.splits), or what fgvr.datasets.scan.scan returns for those of a data set."
+        )
     device = device or backbone.device
     augmentation = None if views is None else Augmentation(backbone.transform, augment)
     half = precision == "float16" or (precision == "auto" and device.type == "cuda")

@@ -142,6 +142,12 @@ def test_other_weights_have_other_features(images, backbone, tmp_path):
     assert not np.allclose(first, second)
 
 
+def test_photos_without_a_digest_would_share_their_features(images, backbone, tmp_path):
+    with pytest.raises(FgvrError, match="'1.png' has no digest.*data.support"):
+        extract_features(backbone, [images[0], replace(images[1], digest="")], tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
 def test_no_photos(backbone, tmp_path):
     assert plain(backbone, [], tmp_path).shape == (0, backbone.embed_dim)
     assert all_views(joint(backbone, [], tmp_path, views=2)).shape == (2, 0, backbone.embed_dim)
