@@ -19,6 +19,7 @@ from fgvr.reports.table import COLUMNS
 KEYS = ("base", "seeds", "seeded", "set", "vary")
 _TABLE_COLUMNS = {"seed", "row", "run", "simulated", "oracle", "coverage", "purity", "mean_size", "classes", *COLUMNS}
 _TABLE_COLUMNS -= {"candidates"}  # no figure: the column is the sweep's to give
+_SEED = "{seed}"
 _SLUG_LENGTH = 60
 _UNSAFE = re.compile(r"[^A-Za-z0-9.]+")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
@@ -62,18 +63,20 @@ class Grid:
         seeds: Seeds; every variant runs once with each.
         columns: What is varied: the columns of the result.
         variants: In the order of the file.
-        seeded: Options that take the seed too, beside ``seed_everything``: the draw of the support photos, say.
+        seeded: Options that depend on the seed, beside ``seed_everything``, and their values, in which ``{seed}``
+            stands for it: the draw of the support photos, say, or a file for each draw.
     """
 
     base: Path
     seeds: tuple[int, ...]
     columns: tuple[str, ...]
     variants: tuple[Variant, ...]
-    seeded: tuple[str, ...] = ()
+    seeded: Options = ()
 
     def options(self, variant: Variant, seed: int) -> list[str]:
         """Arguments of ``fit`` for a variant and a seed, besides the base configuration."""
-        return [*variant.tokens, *(f"--{key}={seed}" for key in (*self.seeded, "seed_everything"))]
+        seeded = (*self.seeded, ("seed_everything", _SEED))
+        return [*variant.tokens, *(f"--{key}={value.replace(_SEED, str(seed))}" for key, value in seeded)]
 
     def base_digest(self) -> str:
         """SHA-256 of the base configuration's text, in hex, and of what that is based on."""
@@ -229,15 +232,20 @@ def _seeds(seeds: Any, path: Path) -> tuple[int, ...]:
     return tuple(seeds)
 
 
-def _seeded(keys: Any, variants: Iterable[Options], path: Path) -> tuple[str, ...]:
-    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-        raise FgvrError(f"{path}: 'seeded' is {keys!r}; expected a list of options, as in [data.support_seed].")
+def _seeded(found: Any, variants: Iterable[Options], path: Path) -> Options:
+    values = dict.fromkeys(found, _SEED) if isinstance(found, list) else found
+    texts = isinstance(values, dict) and all(isinstance(text, str) for option in values.items() for text in option)
+    if not texts or any(_SEED not in value for value in values.values()):
+        raise FgvrError(
+            f"{path}: 'seeded' is {found!r}; expected a list of options, as in [data.support_seed], or options with "
+            f"values in which {_SEED} stands for the seed, as in {{data.labeler.path: names_{_SEED}.csv}}."
+        )
     given = {key for options in variants for key, _ in options}
-    for key in keys:
+    for key in values:
         _check_option(key, f"{path}: 'seeded'", _GIVEN_BY_THE_SWEEP)
         if key in given:
             raise FgvrError(f"{path}: 'seeded' gives {key!r} the seed, but it has a value of its own already.")
-    return tuple(keys)
+    return tuple(values.items())
 
 
 def _columns(keys: Sequence[str], path: Path) -> dict[str, str]:

@@ -57,6 +57,14 @@ def test_options_that_are_seeded_take_the_seed_after_the_class_that_they_belong_
         read_grid(write(seeded=["data.candidates"]))
     with pytest.raises(FgvrError, match=r"'seeded' is 'data.shots'; expected a list of options"):
         read_grid(write(seeded="data.shots"))
+    for wrong in ({"data.labeler.path": "names.csv"}, {"data.shots": 3}, [1]):
+        with pytest.raises(FgvrError, match=r"'seeded' is .*\{seed\} stands for the seed"):
+            read_grid(write(seeded=wrong))
+
+
+def test_an_option_may_name_a_file_for_each_seed(write):
+    grid = read_grid(write(seeded={"data.labeler.path": "draws/{seed}/names.csv"}))
+    assert "--data.labeler.path=draws/7/names.csv" in grid.options(grid.variants[0], 7)
 
 
 def test_the_command_line_wins_over_the_file(write):
