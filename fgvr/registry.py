@@ -253,6 +253,14 @@ CANDIDATES = Registry(
         "union": "fgvr.candidates.union.UnionCandidates",
     },
 )
+RELABELLINGS = Registry(
+    "relabelling",
+    {
+        "em": "fgvr.relabelling.em.EmRelabelling",
+        "partial_label_graph": "fgvr.relabelling.partial_label_graph.PartialLabelGraphRelabelling",
+        "propagation": "fgvr.relabelling.propagation.PropagationRelabelling",
+    },
+)
 BACKBONES = Registry(
     "backbones",
     {
@@ -305,7 +313,10 @@ METHODS = Registry(
 
 KINDS: dict[str, Registry] = {
     registry.kind: registry
-    for registry in (DATASETS, LABELERS, TASKS, SELECTIONS, VOCABULARIES, CANDIDATES, BACKBONES, HEADS, LOSSES, METHODS)
+    for registry in (
+        *(DATASETS, LABELERS, TASKS, SELECTIONS, VOCABULARIES, CANDIDATES, RELABELLINGS),
+        *(BACKBONES, HEADS, LOSSES, METHODS),
+    )
 }
 
 SLOTS: dict[str, Registry] = {
@@ -326,7 +337,7 @@ SLOTS: dict[str, Registry] = {
 """Name of a constructor's argument -> registry whose short names it takes. The top-level ``model`` takes METHODS."""
 
 OWN_SLOTS: dict[str, dict[str, Registry]] = {
-    "data": {"vocabulary": VOCABULARIES},
+    "data": {"vocabulary": VOCABULARIES, "relabelling": RELABELLINGS},
     LABELERS.builtins["cascade"]: {"first": LABELERS, "fallback": LABELERS},
 }
 """The same for names that mean this in one place only: directly below a section, or in the arguments of a class."""

@@ -35,6 +35,8 @@ class RunFolder:
     """The vocabulary, and the names that went into it."""
     candidates = _Place("candidates.parquet")
     """The candidate set of each support photo."""
+    relabelling = _Place("relabelling.parquet")
+    """What each support photo was said to show, and is after relabelling."""
     neighbours = _Place("neighbours.parquet")
     """The support photos that look most like each support photo."""
     descriptions = _Place("descriptions.parquet")

@@ -17,7 +17,7 @@ ORDER = (
     "moved",
     *("errors", "text", "files", "images", "tables", "registry", "packaged", "runs", "cache", "records", "fieldguide"),
     *("vocabulary", "datasets", "metrics", "selections", "labelers", "labelling", "descriptions"),
-    *("backbones", "classifiers", "heads", "losses", "candidates"),
+    *("backbones", "candidates", "classifiers", "heads", "losses", "relabelling"),
     *("data", "methods", "checkpoints", "reports", "pipeline", "config", "sweeps", "api", "cli", "testing"),
 )
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -20,6 +20,7 @@ BASES = {
     "selections": "fgvr.selections.base.Selection",
     "vocabulary": "fgvr.vocabulary.base.VocabularyStrategy",
     "candidates": "fgvr.candidates.base.CandidateStrategy",
+    "relabelling": "fgvr.relabelling.base.Relabelling",
     "backbones": "fgvr.backbones.base.Backbone",
     "heads": "fgvr.heads.base.Head",
     "losses": "fgvr.losses.base.Loss",

@@ -26,7 +26,8 @@ def features_of(
     Raises:
         FgvrError: The features are not there, or not of unit length.
     """
-    if backbone is None and images.space in (None, space):
+    given = len(images.features) > 0 or images.features_in is None
+    if backbone is None and images.space in (None, space) and given:
         features = images.features
     elif images.features_in is None:
         whose = "the run's backbone" if backbone is None else type(backbone).__name__

@@ -2,13 +2,13 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fgvr.candidates.base import CandidateStrategy, NamedImages
+from fgvr.candidates.base import NamedImages
 from fgvr.records import CandidateSets
 
 log = logging.getLogger(__name__)
@@ -17,7 +17,7 @@ FOLDS = 10
 
 
 def honest_folds(
-    strategy: CandidateStrategy, images: NamedImages, count: int = FOLDS
+    build: Callable[[NamedImages], CandidateSets], images: NamedImages, count: int = FOLDS
 ) -> list[tuple[NDArray[np.int64], CandidateSets]]:
     """For each fold of the named photos: their rows, and all candidate sets as they are without the fold's names.
 
@@ -25,7 +25,7 @@ def honest_folds(
     has seen its name, and agrees with it more than with a name that it has not seen.
 
     Args:
-        strategy: How names become candidate sets; built ``count`` times.
+        build: How names become candidate sets, called ``count`` times.
         images: The support photos.
         count: How many folds, where there are as many named photos. The smallest fold differs from the largest by one.
 
@@ -42,5 +42,5 @@ def honest_folds(
     for rows in np.array_split(np.array(order, dtype=np.int64), min(count, len(order))):
         hidden = set(rows.tolist())
         labels: Sequence[tuple[int, ...]] = [() if row in hidden else names for row, names in enumerate(images.labels)]
-        folds.append((np.sort(rows), strategy.build(replace(images, labels=labels))))
+        folds.append((np.sort(rows), build(replace(images, labels=labels))))
     return folds

@@ -1,28 +1,17 @@
 """Names that reach a photo through its neighbours' neighbours: label propagation on the nearest-neighbour graph."""
 
-import logging
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
 from fgvr.candidates.base import CandidateStrategy, FeatureSpace, NamedImages
 from fgvr.candidates.features import features_of
-from fgvr.candidates.propagation import conjugate_gradients, normalised_graph
-from fgvr.candidates.search import EXACT_BELOW, search
+from fgvr.candidates.propagation import check_propagation, neighbour_graph, propagate
+from fgvr.candidates.search import EXACT_BELOW
 from fgvr.candidates.sets import sets_from_names
 from fgvr.candidates.single import own_names
 from fgvr.errors import FgvrError
 from fgvr.records import CandidateSets, Space, check_space
 
-log = logging.getLogger(__name__)
-
-_BLOCK_VALUES = 2**24
-"""Photos times classes that are solved for at a time: five float32 arrays of 64 MB each."""
-_MAX_CLASSES = 256
-_TOLERANCE = 1e-5
-"""Of the residual, relative to the right side: what float32 reaches."""
-_MAX_STEPS = 300
 _MIN_SHARE = 1e-3
 """A smaller share is not a candidate: it would be of the size of the solution's error."""
 
@@ -82,13 +71,9 @@ class LabelPropagationCandidates(CandidateStrategy):
         exact_below: int = EXACT_BELOW,
         space: Space = "visual",
     ) -> None:
-        for name, value in (("m", m), ("k", k)):
-            if value < 1:
-                raise FgvrError(f"candidates.{name} is {value}: it must be at least 1.")
-        if not 0 < alpha < 1:
-            raise FgvrError(f"candidates.alpha is {alpha}: it must be above 0 and below 1; 0.99 is usual.")
-        if not gamma >= 0:
-            raise FgvrError(f"candidates.gamma is {gamma}: it must be at least 0; 3 is usual.")
+        if m < 1:
+            raise FgvrError(f"candidates.m is {m}: it must be at least 1.")
+        check_propagation("candidates", k, alpha, gamma)
         self.m = m
         self.k = k
         self.alpha = alpha
@@ -105,53 +90,11 @@ class LabelPropagationCandidates(CandidateStrategy):
             FgvrError: No photo has a name, or the features are not there or not of unit length.
         """
         own = own_names(images)
-        everyone = np.arange(len(own))
-        found = search(features_of(images, self.backbone, self.space), everyone, self.k + 1, self.exact_below)
-        neighbours, similarity = found.images[:, 1:], found.similarity[:, 1:]  # each photo itself comes first
-        # a similarity of 0 is no edge, whatever the exponent
-        affinities = np.where(similarity > 0, np.maximum(similarity, 0) ** self.gamma, 0)
-        graph = normalised_graph(neighbours, affinities)
-        names, shares = _strongest(graph, own, self.alpha, self.m)
+        named = np.flatnonzero(own >= 0)
+        given = sparse.csr_matrix(
+            (np.ones(len(named), dtype=np.float32), (named, own[named])), shape=(len(own), images.num_classes)
+        )
+        graph = neighbour_graph(features_of(images, self.backbone, self.space), self.k, self.gamma, self.exact_below)
+        names, shares = propagate(graph, given, self.alpha, self.m)
         shares /= np.maximum(shares.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
         return sets_from_names(images.sample_ids, np.where(shares >= _MIN_SHARE, names, -1), shares)
-
-
-def _strongest(
-    graph: sparse.csr_matrix, own: NDArray[np.int64], alpha: float, m: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The m classes of the largest Z, largest first, and Z; -1 and 0 where there are fewer. Both ``(N, m)``."""
-    count = len(own)
-    named = np.flatnonzero(own >= 0)
-    classes, column = np.unique(own[named], return_inverse=True)
-    width = max(min(_BLOCK_VALUES // count, _MAX_CLASSES), 1)
-    names = np.full((count, m), -1, dtype=np.int64)
-    best = np.zeros((count, m), dtype=np.float32)
-    steps = 0
-    for start in range(0, len(classes), width):
-        stop = min(start + width, len(classes))
-        here = (column >= start) & (column < stop)
-        given = np.zeros((count, stop - start), dtype=np.float32)
-        given[named[here], column[here] - start] = 1
-        # from Y, which is the solution of alpha = 0, and of a photo without neighbours
-        solution, taken = conjugate_gradients(graph, given, alpha, _MAX_STEPS, _TOLERANCE, start=given)
-        steps = max(steps, taken)
-        names, best = _merge(names, best, classes[start:stop], solution)
-    log.info("Label propagation: %d photos, %d classes, at most %d steps", count, len(classes), steps)
-    return names, best.astype(np.float64)
-
-
-def _merge(
-    names: NDArray[np.int64], best: NDArray[np.float32], classes: NDArray[np.int64], solution: NDArray[np.float32]
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The m best of what is best so far and of a block of classes; of equal ones the class of the lower index."""
-    rows = np.arange(len(names))
-    m = names.shape[1]
-    block_names, block_best = np.full_like(names, -1), np.zeros_like(best)
-    for place in range(min(m, len(classes))):
-        top = solution.argmax(axis=1)
-        block_best[:, place] = np.maximum(solution[rows, top], 0)
-        block_names[:, place] = np.where(block_best[:, place] > 0, classes[top], -1)
-        solution[rows, top] = -np.inf
-    both_names, both = np.hstack([names, block_names]), np.hstack([best, block_best])
-    order = np.argsort(-both, axis=1, kind="stable")[:, :m]
-    return np.take_along_axis(both_names, order, axis=1), np.take_along_axis(both, order, axis=1)

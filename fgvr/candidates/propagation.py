@@ -1,19 +1,77 @@
 """Label propagation on the graph of nearest neighbours (Zhou et al. 2004), sparse and without an inverse matrix."""
 
+import logging
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from fgvr.candidates.search import search
+from fgvr.errors import FgvrError
 
-def normalised_graph(neighbours: NDArray[np.int64], affinities: NDArray[np.float64]) -> sparse.csr_matrix:
+Values = NDArray[np.floating[Any]]
+
+log = logging.getLogger(__name__)
+
+_BLOCK_VALUES = 2**24
+"""Photos times classes that are solved for at a time: five float32 arrays of 64 MB each."""
+_MAX_CLASSES = 256
+_TOLERANCE = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-10}
+"""Of the residual, relative to the right side: what the numbers reach."""
+_MAX_STEPS = 300
+
+
+def check_propagation(where: str, k: int, alpha: float, gamma: float) -> None:
+    """Refuse options that cannot be.
+
+    Args:
+        where: The section that they are in, for the message.
+        k: Neighbours of each photo in the graph.
+        alpha: How far names travel.
+        gamma: Exponent of the similarities.
+
+    Raises:
+        FgvrError: An option is out of its range.
+    """
+    if k < 1:
+        raise FgvrError(f"{where}.k is {k}: it must be at least 1.")
+    if not 0 < alpha < 1:
+        raise FgvrError(f"{where}.alpha is {alpha}: it must be above 0 and below 1.")
+    if not gamma >= 0:
+        raise FgvrError(f"{where}.gamma is {gamma}: it must be at least 0; 3 is usual.")
+
+
+def neighbour_graph(
+    features: NDArray[np.float32], k: int, gamma: float, exact_below: int, dtype: type[np.floating[Any]] = np.float32
+) -> sparse.csr_matrix:
+    """The graph of the k nearest photos of each photo, by powers of their similarities, symmetric and normalised.
+
+    Args:
+        features: L2-normalised, shape ``(N, D)``.
+        k: The photo itself not counted.
+        gamma: Exponent; a similarity of 0 or less is no edge.
+        exact_below: See :func:`fgvr.candidates.search.search`.
+        dtype: Of the numbers in it.
+    """
+    found = search(features, np.arange(len(features)), k + 1, exact_below)
+    neighbours, similarity = found.images[:, 1:], found.similarity[:, 1:]  # each photo itself comes first
+    affinities = np.where(similarity > 0, np.maximum(similarity, 0) ** gamma, 0)
+    return normalised_graph(neighbours, affinities, dtype)
+
+
+def normalised_graph(
+    neighbours: NDArray[np.int64], affinities: NDArray[np.float64], dtype: type[np.floating[Any]] = np.float32
+) -> sparse.csr_matrix:
     r"""The symmetric, normalised affinities :math:`S = D^{-1/2} (A + A^\top) D^{-1/2}`, D the row sums between.
 
     Args:
         neighbours: Of each of N nodes, itself not among them, shape ``(N, k)``.
         affinities: Their A, not negative, of the same shape; 0 is no edge.
+        dtype: Of the numbers in it.
 
     Returns:
-        float32, shape ``(N, N)``. The row of a node without edges is zero.
+        Shape ``(N, N)``. The row of a node without edges is zero.
 
     Example:
         >>> normalised_graph(np.array([[1], [0], [1]]), np.ones((3, 1))).toarray().round(3).tolist()
@@ -21,24 +79,24 @@ def normalised_graph(neighbours: NDArray[np.int64], affinities: NDArray[np.float
     """
     count, k = neighbours.shape
     edges = sparse.csr_matrix(
-        (affinities.astype(np.float32).ravel(), neighbours.ravel(), np.arange(count + 1) * k),
+        (affinities.astype(dtype).ravel(), neighbours.ravel(), np.arange(count + 1) * k),
         shape=(count, count),
-        dtype=np.float32,
+        dtype=dtype,
     )
     edges = edges + edges.T
     degrees = np.asarray(edges.sum(axis=1)).ravel()
-    scale = sparse.diags(np.where(degrees > 0, 1 / np.sqrt(np.where(degrees > 0, degrees, 1)), 0).astype(np.float32))
-    return sparse.csr_matrix(scale @ edges @ scale, dtype=np.float32)
+    scale = sparse.diags(np.where(degrees > 0, 1 / np.sqrt(np.where(degrees > 0, degrees, 1)), 0).astype(dtype))
+    return sparse.csr_matrix(scale @ edges @ scale, dtype=dtype)
 
 
 def conjugate_gradients(
     graph: sparse.csr_matrix,
-    given: NDArray[np.float32],
+    given: Values,
     alpha: float,
     most_steps: int,
     tolerance: float,
-    start: NDArray[np.float32] | None = None,
-) -> tuple[NDArray[np.float32], int]:
+    start: Values | None = None,
+) -> tuple[Values, int]:
     r"""The solution Z of :math:`(I - \alpha S) Z = Y`, all columns at once.
 
     The matrix is symmetric and positive definite, since the eigenvalues of S are in [-1, 1].
@@ -73,6 +131,55 @@ def conjugate_gradients(
     return solution, steps
 
 
-def _squares(columns: NDArray[np.float32]) -> NDArray[np.float32]:
-    squares: NDArray[np.float32] = np.einsum("nc,nc->c", columns, columns)
+def propagate(
+    graph: sparse.csr_matrix, given: sparse.csr_matrix, alpha: float, m: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    r"""The m classes of each photo with the largest Z of :math:`(I - \alpha S) Z = Y`, largest first, and Z.
+
+    Args:
+        graph: S, shape ``(N, N)``.
+        given: Y, float32 or float64 like S, shape ``(N, C)``.
+        alpha: Above 0 and below 1.
+        m: How many classes.
+
+    Returns:
+        Both of shape ``(N, m)``; -1 and 0 where there are fewer.
+    """
+    count = graph.shape[0]
+    columns = given.tocsc()
+    classes = np.flatnonzero(np.diff(columns.indptr))
+    width = max(min(_BLOCK_VALUES // count, _MAX_CLASSES), 1)
+    names = np.full((count, m), -1, dtype=np.int64)
+    best = np.zeros((count, m), dtype=given.dtype)
+    steps = 0
+    for start in range(0, len(classes), width):
+        stop = min(start + width, len(classes))
+        seeds = columns[:, classes[start:stop]].toarray()
+        # from Y, which is the solution of alpha = 0, and of a photo without neighbours
+        solution, taken = conjugate_gradients(graph, seeds, alpha, _MAX_STEPS, _TOLERANCE[given.dtype], start=seeds)
+        steps = max(steps, taken)
+        names, best = _merge(names, best, classes[start:stop], solution)
+    log.info("Label propagation: %d photos, %d classes, at most %d steps", count, len(classes), steps)
+    return names, best.astype(np.float64)
+
+
+def _merge(
+    names: NDArray[np.int64], best: Values, classes: NDArray[np.int64], solution: Values
+) -> tuple[NDArray[np.int64], Values]:
+    """The m best of what is best so far and of a block of classes; of equal ones the class of the lower index."""
+    rows = np.arange(len(names))
+    m = names.shape[1]
+    block_names, block_best = np.full_like(names, -1), np.zeros_like(best)
+    for place in range(min(m, len(classes))):
+        top = solution.argmax(axis=1)
+        block_best[:, place] = np.maximum(solution[rows, top], 0)
+        block_names[:, place] = np.where(block_best[:, place] > 0, classes[top], -1)
+        solution[rows, top] = -np.inf
+    both_names, both = np.hstack([names, block_names]), np.hstack([best, block_best])
+    order = np.argsort(-both, axis=1, kind="stable")[:, :m]
+    return np.take_along_axis(both_names, order, axis=1), np.take_along_axis(both, order, axis=1)
+
+
+def _squares(columns: Values) -> Values:
+    squares: Values = np.einsum("nc,nc->c", columns, columns)
     return squares

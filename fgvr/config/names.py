@@ -20,7 +20,8 @@ SECTIONS: dict[str, Registry | None] = {"data": None, "model": METHODS}
 """Top-level keys below which short names are looked up (a callback may own a key called ``loss``), with their own."""
 
 _SLOT_FLAG = re.compile(
-    rf"--(?:model|(?:{'|'.join(SECTIONS)})\.(?:[\w.]+\.)?(?P<slot>{'|'.join(SLOTS)})|data\.(?P<top>vocabulary)"
+    rf"--(?:model|(?:{'|'.join(SECTIONS)})\.(?:[\w.]+\.)?(?P<slot>{'|'.join(SLOTS)})"
+    rf"|data\.(?P<top>{'|'.join(OWN_SLOTS['data'])})"
     r"|data\.(?:[\w.]+\.)?\w*(?:labeler|first|fallback)\.(?:init_args\.)?(?P<part>first|fallback))"
     r"(?:\.class_path|\.help)?(?:=(?P<value>.*))?"
 )

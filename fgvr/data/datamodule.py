@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from fgvr.backbones.base import Backbone
 from fgvr.candidates.base import CandidateStrategy, FeatureSpace, NamedImages
 from fgvr.candidates.files import read_candidates, write_candidates
+from fgvr.candidates.honest_folds import honest_folds
 from fgvr.candidates.neighbours import find_neighbours, write_neighbours
 from fgvr.candidates.quality import CandidateQuality, measure
 from fgvr.data.augmentation import AugmentKind
@@ -28,7 +29,6 @@ from fgvr.data.holdout import (
     held_out_digest,
     split_held_out,
 )
-from fgvr.data.honest_folds import honest_folds
 from fgvr.data.labelled import LabelledDataModule, needs_sets
 from fgvr.data.learner import Learner
 from fgvr.data.loader_processes import LoaderProcesses, loader_processes
@@ -39,6 +39,9 @@ from fgvr.datasets.base import ImageDataset
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import Labeler
 from fgvr.records import CandidateSets, ImageRecord, LabelRecord, Space, Vocabulary
+from fgvr.relabelling.base import Relabelling
+from fgvr.relabelling.files import read_verdict, write_relabelling
+from fgvr.relabelling.gate import judge, relabel_sets, support_features
 from fgvr.runs import RunFolder
 from fgvr.vocabulary.build import labels_as_indices
 from fgvr.vocabulary.files import read_vocabulary
@@ -59,6 +62,8 @@ class FgvrDataModule(LabelledDataModule):
         labeler: Who names the support photos. Not needed where the class names are known and nothing is trained.
         candidates: How names become candidate sets. If not given, what the method is best with: ``knn`` with k = 3, as
             in the FGVR paper, for prompts, and ``single`` for visual classifiers.
+        relabelling: How candidate sets are said anew by what photos look like, where that can be expected to help;
+            they stay as they are if not given.
         holdout: Share of the support photos, from 0 to below 1, that are labelled and get candidate sets but are not
             trained on: figures that need no true names are computed on them, and may choose the checkpoint
             (``checkpoint.select``). 0 is the FGVR paper's setting.
@@ -82,6 +87,7 @@ class FgvrDataModule(LabelledDataModule):
         labeler: Labeler | None = None,
         candidates: CandidateStrategy | None = None,
         *,
+        relabelling: Relabelling | None = None,
         holdout: float = 0.0,
         batch_size: int = 32,
         augment: bool | AugmentKind = False,
@@ -92,6 +98,7 @@ class FgvrDataModule(LabelledDataModule):
     ) -> None:
         super().__init__(dataset, labeler, **kwargs)
         self.candidates = candidates
+        self.relabelling = relabelling
         self.holdout = check_holdout(holdout)
         if batch_size < 1:
             raise FgvrError(f"data.batch_size is {batch_size}; expected 1 or more.")
@@ -148,15 +155,33 @@ class FgvrDataModule(LabelledDataModule):
             features = self.features.of_group(TRAINING, learner.backbone, device, space=strategy.space).to_numpy()
             write_neighbours(find_neighbours(images.sample_ids, features), self._folder().neighbours)
         sets = strategy.build(images)
+        if self.relabelling is not None:
+            sets = self._relabel(self.relabelling, sets, images, vocabulary, strategy)
         write_candidates(sets, vocabulary.names, self._folder().candidates)
         self.quality = measure(sets, vocabulary, self.images.truth)
         log.info("Candidate sets (%s): %s", type(strategy).__name__, self.quality)
         return sets
 
+    def _relabel(
+        self,
+        relabelling: Relabelling,
+        sets: CandidateSets,
+        images: NamedImages,
+        vocabulary: Vocabulary,
+        strategy: CandidateStrategy,
+    ) -> CandidateSets:
+        """The sets after relabelling, where the gate lets it, and the file that says what it did."""
+        features, name = support_features(relabelling, images), type(relabelling).__name__
+        verdict = judge(relabelling, strategy.build, images, features)
+        after = relabel_sets(relabelling, sets, images, features) if verdict.applied else sets
+        log.info("Relabelling (%s) %s: %s", name, "done" if verdict.applied else "not done", verdict.reason)
+        write_relabelling(name, verdict, sets, after, vocabulary.names, self._folder().relabelling)
+        return after
+
     def _compares_support(self, learner: Learner) -> bool:
         """Whether plain features of the support photos are there anyway, or candidate sets need them."""
         stored = self.trainer is not None and (learner.looks_at_support or self.features.trains_on_stored(learner))
-        return stored or self.strategy(learner).needs_features
+        return stored or self.strategy(learner).needs_features or self.relabelling is not None
 
     def _named_images(
         self, labels: Sequence[LabelRecord], vocabulary: Vocabulary, learner: Learner, device: torch.device
@@ -178,15 +203,26 @@ class FgvrDataModule(LabelledDataModule):
     def honest_folds(self) -> list[tuple[NDArray[np.int64], CandidateSets]] | None:
         """Candidate sets without the names of some photos; ``None`` where leaving out a photo's own set is the same.
 
-        See :func:`fgvr.data.honest_folds.honest_folds`.
+        See :func:`fgvr.candidates.honest_folds.honest_folds`.
         """
         assert self.vocabulary is not None, "training comes after setup"
         learner = self._learner()
         strategy = self.strategy(learner)
-        if strategy.own_names_alone:
+        relabelling = self.relabelling if (self.relabelled or {}).get("applied") else None
+        if strategy.own_names_alone and relabelling is None:
             return None
         device = self._trainer().strategy.root_device
-        return honest_folds(strategy, self._named_images(self._labels_of_the_run(), self.vocabulary, learner, device))
+        images = self._named_images(self._labels_of_the_run(), self.vocabulary, learner, device)
+        if relabelling is None:
+            return honest_folds(strategy.build, images)
+        features = support_features(relabelling, images)
+        return honest_folds(lambda given: relabel_sets(relabelling, strategy.build(given), given, features), images)
+
+    @property
+    def relabelled(self) -> dict[str, Any] | None:
+        """What the gate of the relabelling found, once there are candidate sets; ``None`` in a run without."""
+        file = self._folder().relabelling
+        return read_verdict(file) if self.relabelling is not None and file.is_file() else None
 
     def support_features(self, space: Space) -> NDArray[np.float32]:
         """Plain image features of the support photos, L2-normalised, shape ``(N, D)``: while there is a trainer."""

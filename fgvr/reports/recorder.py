@@ -138,6 +138,8 @@ class RunRecorder(Callback):
             figures.update(_paid(method, labels))
             if row == method.row and method.data.candidate_sets is not None:
                 figures["candidates"] = _short_name(type(method.data.strategy(method)))
+                if method.data.relabelled is not None:
+                    figures["relabelling"] = method.data.relabelled
             if row == method.row:
                 figures.update(({"oracle": True} if method.oracle else {}) | method.selection)
             if method.data.simulated and (method.data.needs_labels(method) or method.description_kinds):

@@ -21,6 +21,7 @@ from fgvr.errors import FgvrError
 from fgvr.labelling.files import read_labels_file
 from fgvr.metrics.files import read_metrics
 from fgvr.records import CandidateSets, LabelRecord, Vocabulary
+from fgvr.relabelling.files import Relabelled, read_relabelling
 from fgvr.runs import RunFolder
 from fgvr.vocabulary.files import read_vocabulary
 
@@ -84,6 +85,7 @@ class RunFiles:
         labels: What the labeler said of each support photo.
         vocabulary: The class names, in class-index order.
         candidates: The candidate sets over ``vocabulary``.
+        relabelling: What relabelling found and changed; ``None`` in a run without.
         neighbours: Sample id -> the photos that look most like it.
         predictions: What each row of the table says of each evaluated photo.
         metrics: The result table.
@@ -96,6 +98,7 @@ class RunFiles:
     labels: tuple[LabelRecord, ...]
     vocabulary: Vocabulary | None
     candidates: CandidateSets | None
+    relabelling: Relabelled | None
     neighbours: Mapping[str, Neighbours]
     predictions: Predictions | None
     metrics: Mapping[str, Mapping[str, Any]]
@@ -140,6 +143,7 @@ def read_run(folder: RunFolder) -> RunFiles:
         labels=tuple(read_labels_file(folder.labels)) if folder.labels.is_file() else (),
         vocabulary=vocabulary,
         candidates=sets,
+        relabelling=read_relabelling(folder.relabelling) if folder.relabelling.is_file() else None,
         neighbours={row.sample_id: row for row in neighbours},
         predictions=predictions,
         metrics=metrics,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from candidates.drawn import random_images
 
-from fgvr.candidates import label_propagation as module
+from fgvr.candidates import propagation as module
 from fgvr.candidates.base import NamedImages
 from fgvr.candidates.label_propagation import LabelPropagationCandidates
 from fgvr.errors import FgvrError

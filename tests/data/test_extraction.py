@@ -143,7 +143,7 @@ def test_other_weights_have_other_features(images, backbone, tmp_path):
 
 
 def test_photos_without_a_digest_would_share_their_features(images, backbone, tmp_path):
-    with pytest.raises(FgvrError, match="'1.png' has no digest.*data.support"):
+    with pytest.raises(FgvrError, match=r"'1.png' has no digest.*data\.support"):
         extract_features(backbone, [images[0], replace(images[1], digest="")], tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
 

@@ -49,11 +49,25 @@ class ClassMeans(ClosedForm):
 
     def leave_one_out(self, rows: Tensor) -> Tensor:
         """See the base class."""
-        images, weights = self.features[rows].double(), self.names.dense(rows)
-        products = images @ self.sums.T
-        squares = images.square().sum(1, keepdim=True)
-        left = (self.sums.square().sum(1) - 2 * weights * products + weights.square() * squares).clamp(min=0)
-        scores = (products - weights * squares) / left.sqrt().clamp(min=_TINY)
+        weights = self.names.dense(rows)
+        scores = leave_one_out_scores(self.features[rows].double(), self.sums, weights)
         if self.anchored:
             return scores
         return scores.masked_fill(self.counts - weights <= ALONE, -torch.inf)
+
+
+def leave_one_out_scores(images: Tensor, sums: Tensor, weights: Tensor) -> Tensor:
+    """Cosines of photos with class means that each of them is left out of; see :class:`ClassMeans`.
+
+    Args:
+        images: Features, float64, shape ``(B, D)``.
+        sums: The sum of each class, these photos in it, shape ``(C, D)``.
+        weights: How far each photo counts in each class, shape ``(B, C)``.
+
+    Returns:
+        Shape ``(B, C)``; of no meaning for a class that no other photo has.
+    """
+    products = images @ sums.T
+    squares = images.square().sum(1, keepdim=True)
+    left = (sums.square().sum(1) - 2 * weights * products + weights.square() * squares).clamp(min=0)
+    return (products - weights * squares) / left.sqrt().clamp(min=_TINY)

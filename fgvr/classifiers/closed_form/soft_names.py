@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
 
+from fgvr.candidates.sets import sets_from_names
 from fgvr.records import CandidateSets
 
 
@@ -45,8 +47,41 @@ class SoftNames:
         sums = weights.sum(1, keepdim=True)
         return cls(indices, weights / sums.masked_fill(sums == 0, 1), num_classes)
 
+    @classmethod
+    def from_shares(cls, indices: Tensor, shares: Tensor, num_classes: int) -> "SoftNames":
+        """Weights in proportion to shares; what is below 0.1 % of its photo's is left out.
+
+        Args:
+            indices: Class indices, shape ``(N, K)``, none twice in a row where its share is above 0.
+            shares: At least 0, shape ``(N, K)``; a row of zeros is a photo that is not learned from.
+            num_classes: C.
+        """
+        for least in (0.0, _LEAST_SHARE):
+            sums = shares.double().sum(1, keepdim=True)
+            shares = shares.double() / sums.masked_fill(sums == 0, 1)
+            shares = shares.masked_fill(shares < least, 0)
+        sums = shares.sum(1, keepdim=True)
+        return cls(indices, shares / sums.masked_fill(sums == 0, 1), num_classes)
+
     def __len__(self) -> int:
         return len(self.indices)
+
+    def to_sets(self, sample_ids: Sequence[str]) -> CandidateSets:
+        """Candidate sets of the photos that have any, the heaviest classes first.
+
+        Args:
+            sample_ids: The N photos.
+        """
+        names = torch.where(self.weights > 0, self.indices, -1)
+        order = torch.argsort(-self.weights, dim=1, stable=True)
+        return sets_from_names(sample_ids, names.gather(1, order).numpy(), self.weights.gather(1, order).numpy())
+
+    def matrix(self) -> sparse.csr_matrix:
+        """Weights as a sparse float64 matrix, shape ``(N, C)``."""
+        rows, places = (self.weights > 0).nonzero(as_tuple=True)
+        values = self.weights[rows, places].numpy()
+        shape = (len(self), self.num_classes)
+        return sparse.csr_matrix((values, (rows.numpy(), self.indices[rows, places].numpy())), shape=shape)
 
     def without(self, rows: Tensor) -> "SoftNames":
         """The same, but that nothing is learned from the photos ``rows``."""
@@ -59,6 +94,17 @@ class SoftNames:
         indices = self.indices[rows]
         zeros = torch.zeros((len(indices), self.num_classes), dtype=torch.float64)
         return zeros.scatter_add_(1, indices, self.weights[rows])
+
+    @property
+    def present(self) -> Tensor:
+        """Classes that any photo has, rising."""
+        return (self.counts > 0).nonzero().squeeze(1)
+
+    def among(self, classes: Tensor) -> "SoftNames":
+        """The same with places in ``classes`` instead of class indices; ``classes`` holds all that are present."""
+        place = torch.zeros(self.num_classes, dtype=torch.int64)
+        place[classes] = torch.arange(len(classes))
+        return SoftNames(place[self.indices], self.weights, len(classes))
 
     @property
     def counts(self) -> Tensor:
@@ -84,5 +130,6 @@ class SoftNames:
         return sums
 
 
+_LEAST_SHARE = 1e-3
 _ROWS = 8192
 """Photos whose features are float64 at a time."""

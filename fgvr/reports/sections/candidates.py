@@ -12,6 +12,7 @@ from fgvr.candidates.neighbours import MAX_IMAGES, spread
 from fgvr.candidates.quality import CandidateQuality, measure
 from fgvr.reports import plots
 from fgvr.reports.sections.reported_run import ReportedRun
+from fgvr.reports.sections.sortable_table import Column, Table, table
 from fgvr.reports.sections.vocabulary import ReportedVocabulary
 from fgvr.vocabulary.build import fold_name
 
@@ -104,6 +105,35 @@ class Candidates:
                 for i, weight in sorted(zip(indices.tolist(), weights.tolist(), strict=True), key=lambda pair: -pair[1])
             )
         return found
+
+    @cached_property
+    def relabelled(self) -> str:
+        """A sentence on relabelling; ``""`` in a run without."""
+        found = self.run.files.relabelling
+        if found is None:
+            return ""
+        by = f"by what photos look like ({found.name}): {found.verdict.reason}."
+        if not found.verdict.applied:
+            return f"Names were not said anew {by}"
+        new = sum(not before for before, _ in found.changed.values())
+        return (
+            f"Names were said anew {by} Of {found.images:,} photos {len(found.changed) - new:,} have another first "
+            f"name than before, and {new:,} that had none have one."
+        )
+
+    @cached_property
+    def relabelled_table(self) -> Table | None:
+        """The photos whose first name is another one."""
+        found = self.run.files.relabelling
+        if found is None or not found.changed:
+            return None
+        truth = self.run.images.truth
+        rows = [
+            (sample_id, before, after, *([truth.get(sample_id, "")] if truth else []))
+            for sample_id, (before, after) in found.changed.items()
+        ]
+        columns = [Column("photo"), Column("before"), Column("after"), *([Column("true name")] if truth else [])]
+        return table("Names that were said anew", columns, rows)
 
     @cached_property
     def size_plot(self) -> str:

@@ -1,0 +1,4 @@
+from fgvr.relabelling.base import Relabelling as Relabelling
+from fgvr.relabelling.em import EmRelabelling as EmRelabelling
+from fgvr.relabelling.partial_label_graph import PartialLabelGraphRelabelling as PartialLabelGraphRelabelling
+from fgvr.relabelling.propagation import PropagationRelabelling as PropagationRelabelling
