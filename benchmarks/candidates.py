@@ -31,24 +31,30 @@ TARGETS = {"recall": 0.98, "seconds": 900.0, "peak_gb": 6.0}
 BLOCK = 2**15
 
 
-def mixture(images: int, dim: int, classes: int, noise: float) -> NDArray[np.float32]:
-    """Unit vectors, block by block: the direction of a class plus noise of length ``noise`` on average, normalised."""
+def mixture(images: int, dim: int, classes: int, noise: float) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Unit vectors, block by block: the direction of a class plus noise of length ``noise`` on average, normalised.
+
+    Returns:
+        The vectors, and the class of each.
+    """
     generator = np.random.default_rng(0)
     centres = generator.standard_normal((classes, dim), dtype=np.float32)
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
     features = np.empty((images, dim), dtype=np.float32)
+    true = np.empty(images, dtype=np.int64)
     for start in range(0, images, BLOCK):
         block = features[start : start + BLOCK]
         generator.standard_normal(block.shape, dtype=np.float32, out=block)
         block *= noise / dim**0.5
-        block += centres[generator.integers(classes, size=len(block))]
+        true[start : start + BLOCK] = generator.integers(classes, size=len(block))
+        block += centres[true[start : start + BLOCK]]
         block /= np.linalg.norm(block, axis=1, keepdims=True)
-    return features
+    return features, true
 
 
 def measure(options: argparse.Namespace) -> dict[str, float]:
     """Build the sets, and compare a sample with the exact search."""
-    features = mixture(options.photos, options.dim, options.classes, options.noise)
+    features, _ = mixture(options.photos, options.dim, options.classes, options.noise)
     images = NamedImages(
         sample_ids=tuple(f"{number}.jpg" for number in range(options.photos)),
         labels=[(number,) for number in range(options.photos)],

@@ -238,6 +238,7 @@ VOCABULARIES = Registry(
     "vocabulary",
     {
         "granularity": "fgvr.vocabulary.granularity.GranularityVocabulary",
+        "looks": "fgvr.vocabulary.looks.LooksVocabulary",
         "spelling": "fgvr.vocabulary.spelling.SpellingVocabulary",
     },
 )

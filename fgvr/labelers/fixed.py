@@ -32,7 +32,7 @@ class FixedLabeler(Labeler):
         super().__init__()
         if separator == "":
             raise FgvrError("separator is empty: give the text between two names, such as ';', or leave it out.")
-        self.path = path
+        self.path = Path(path)
         self.image_column = image_column
         self.name_column = name_column
         self.separator = separator

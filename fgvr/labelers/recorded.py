@@ -45,7 +45,7 @@ class RecordedLabeler(Labeler):
         answers: int = 1,
     ) -> None:
         super().__init__(prompt, answers)
-        self.path = path
+        self.path = Path(path)
         self.image_key = image_key
         self.reply_key = reply_key
 

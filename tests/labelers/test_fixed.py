@@ -30,6 +30,11 @@ def test_names_are_taken_as_they_are(write):
     assert {(reply.raw, reply.error) for reply in replies} == {("", "")}
 
 
+def test_the_path_may_be_text(write):
+    path = write("file,name\n1.jpg,Beagle\n")
+    assert ask(FixedLabeler(str(path)), "1.jpg")[0].names == ("Beagle",)
+
+
 def test_several_names_in_a_cell(write):
     path = write("file,name\n1.jpg,Beagle; Poodle;\n")
     assert ask(FixedLabeler(path, separator=";"), "1.jpg")[0].names == ("Beagle", "Poodle")

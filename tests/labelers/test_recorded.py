@@ -50,6 +50,11 @@ def test_other_keys(write):
     assert ask(RecordedLabeler(path, image_key="file", reply_key="text"), "1.jpg")[0].raw == "Beagle"
 
 
+def test_the_path_may_be_text(write):
+    path = write({"image": "1.jpg", "raw": "Beagle"})
+    assert ask(RecordedLabeler(str(path)), "1.jpg")[0].raw == "Beagle"
+
+
 def test_a_photo_without_reply_is_a_failed_reply(write):
     path = write({"image": "1.jpg", "raw": "Beagle"})
     found, failed = ask(RecordedLabeler(path), "1.jpg", "x/2.jpg")
