@@ -42,6 +42,12 @@ class ImageFeatures:
             )
         return self.visual
 
+    @classmethod
+    def cat(cls, batches: Sequence["ImageFeatures"]) -> "ImageFeatures":
+        """Those of several batches, one after the other; at least one."""
+        visual = [batch.visual for batch in batches if batch.visual is not None]
+        return cls(torch.cat([batch.joint for batch in batches]), torch.cat(visual) if visual else None)
+
     def __len__(self) -> int:
         return len(self.joint)
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from fgvr.backbones.base import Backbone
+from fgvr.backbones.base import Backbone, ImageFeatures
 from fgvr.candidates.base import CandidateStrategy, FeatureSpace, NamedImages
 from fgvr.candidates.files import read_candidates, write_candidates
 from fgvr.candidates.honest_folds import honest_folds
@@ -40,8 +40,8 @@ from fgvr.errors import FgvrError
 from fgvr.labelers.base import Labeler
 from fgvr.records import CandidateSets, ImageRecord, LabelRecord, Space, Vocabulary
 from fgvr.relabelling.base import Relabelling
-from fgvr.relabelling.files import read_verdict, write_relabelling
-from fgvr.relabelling.gate import judge, relabel_sets, support_features
+from fgvr.relabelling.files import read_verdict
+from fgvr.relabelling.stage import relabelled_folds, run_relabelling
 from fgvr.runs import RunFolder
 from fgvr.vocabulary.build import labels_as_indices
 from fgvr.vocabulary.files import read_vocabulary
@@ -156,27 +156,12 @@ class FgvrDataModule(LabelledDataModule):
             write_neighbours(find_neighbours(images.sample_ids, features), self._folder().neighbours)
         sets = strategy.build(images)
         if self.relabelling is not None:
-            sets = self._relabel(self.relabelling, sets, images, vocabulary, strategy)
+            path = self._folder().relabelling
+            sets = run_relabelling(self.relabelling, strategy.build, sets, images, vocabulary.names, path)
         write_candidates(sets, vocabulary.names, self._folder().candidates)
         self.quality = measure(sets, vocabulary, self.images.truth)
         log.info("Candidate sets (%s): %s", type(strategy).__name__, self.quality)
         return sets
-
-    def _relabel(
-        self,
-        relabelling: Relabelling,
-        sets: CandidateSets,
-        images: NamedImages,
-        vocabulary: Vocabulary,
-        strategy: CandidateStrategy,
-    ) -> CandidateSets:
-        """The sets after relabelling, where the gate lets it, and the file that says what it did."""
-        features, name = support_features(relabelling, images), type(relabelling).__name__
-        verdict = judge(relabelling, strategy.build, images, features)
-        after = relabel_sets(relabelling, sets, images, features) if verdict.applied else sets
-        log.info("Relabelling (%s) %s: %s", name, "done" if verdict.applied else "not done", verdict.reason)
-        write_relabelling(name, verdict, sets, after, vocabulary.names, self._folder().relabelling)
-        return after
 
     def _compares_support(self, learner: Learner) -> bool:
         """Whether plain features of the support photos are there anyway, or candidate sets need them."""
@@ -215,8 +200,7 @@ class FgvrDataModule(LabelledDataModule):
         images = self._named_images(self._labels_of_the_run(), self.vocabulary, learner, device)
         if relabelling is None:
             return honest_folds(strategy.build, images)
-        features = support_features(relabelling, images)
-        return honest_folds(lambda given: relabel_sets(relabelling, strategy.build(given), given, features), images)
+        return relabelled_folds(relabelling, strategy.build, images)
 
     @property
     def relabelled(self) -> dict[str, Any] | None:
@@ -233,6 +217,16 @@ class FgvrDataModule(LabelledDataModule):
         """The same of the photos of the evaluated split."""
         device, split = self._trainer().strategy.root_device, self.images.evaluated_split
         return self.features.of_group(split, self._learner().backbone, device, space=space).to_numpy()
+
+    def stage_features(self, stage: str) -> ImageFeatures:
+        """Plain image features of all photos of a ``"validate"``, ``"test"`` or ``"predict"`` pass, on the CPU."""
+        split = "val" if stage == "validate" else self.images.evaluated_split
+        device, learner = self._trainer().strategy.root_device, self._learner()
+        joint, visual = (
+            torch.from_numpy(self.features.of_group(split, learner.backbone, device, space=space).to_numpy())
+            for space in ("joint", "visual")
+        )
+        return ImageFeatures(joint, visual)
 
     def _features_in(self, backbone: FeatureSpace | None, space: Space) -> NDArray[np.float32]:
         """Image features of the support photos, of the run's backbone or one that a candidate strategy brings along."""

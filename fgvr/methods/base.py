@@ -20,6 +20,7 @@ from fgvr.candidates.base import CandidateStrategy
 from fgvr.candidates.knn import KnnCandidates
 from fgvr.classifiers.base import Classifier
 from fgvr.classifiers.cosine import CosineClassifier
+from fgvr.classifiers.transductive import TransductiveClassifier
 from fgvr.data.batches import Batch
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.data.holdout import NOTHING_HELD_OUT
@@ -74,7 +75,8 @@ class Method(LightningModule, ABC):
         self.preparation_seconds = 0.0
         # what metrics.json says of how the parameters were chosen, beside the figures
         self.selection: dict[str, object] = {}
-        self._classifiers: Mapping[str, Classifier] = {}
+        self._classifiers: dict[str, Classifier] = {}
+        self._pass = "test"
         self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
         self.register_state_dict_post_hook(_drop_frozen_backbone)
 
@@ -204,10 +206,13 @@ class Method(LightningModule, ABC):
                 logger.log_metrics(figures)
 
     def begin_evaluation(self) -> None:
-        """Compute the classifiers, once for all batches."""
+        """Compute the classifiers, once for all batches; those that look at all photos of the pass do so."""
         self._outputs = []
         start = time.perf_counter()
         self._classifiers = self.as_classifiers()
+        for row, classifier in self._classifiers.items():
+            if isinstance(classifier, TransductiveClassifier):
+                self._classifiers[row] = classifier.adapted(self.data.stage_features(self._pass))
         self.preparation_seconds = time.perf_counter() - start
 
     def evaluation_step(self, batch: Batch) -> None:
@@ -241,6 +246,7 @@ class Method(LightningModule, ABC):
 
     def on_validation_epoch_start(self) -> None:
         """See ``begin_evaluation``."""
+        self._pass = "validate"
         self.begin_evaluation()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -259,6 +265,7 @@ class Method(LightningModule, ABC):
 
     def on_test_epoch_start(self) -> None:
         """See ``begin_evaluation``."""
+        self._pass = "test"
         self.begin_evaluation()
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
@@ -271,6 +278,7 @@ class Method(LightningModule, ABC):
 
     def on_predict_epoch_start(self) -> None:
         """See ``begin_evaluation``."""
+        self._pass = "predict"
         self.begin_evaluation()
 
     def predict_step(self, batch: Batch, batch_idx: int) -> None:

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, get_args
 
@@ -174,7 +174,7 @@ class VisualFit:
         weight_by: What the weight of the text is by: ``leave-one-out``, ``option``, or ``nothing`` that could judge.
     """
 
-    means: ClosedForm
+    means: ClassMeans
     chosen: ClosedForm
     kind: str
     fusion: Fusion
@@ -182,6 +182,20 @@ class VisualFit:
     support: SupportNames
     agreements: Mapping[str, float]
     weight_by: Literal["leave-one-out", "option", "nothing"]
+
+    def of_means(self, text: Unseen, text_weight: float | None = None) -> "VisualFit":
+        """The same with class means as the visual classifier that is fused.
+
+        Args:
+            text: Scores of the text classifier.
+            text_weight: Take this one.
+        """
+        if self.kind == "class_means":
+            return self
+        means = self.unseen["class_means"]
+        fusion = choose_fusion(means, text, self.support.own, text_weight)
+        unseen = {"class_means": means, "visual": means, "fused": fuse_unseen(means, text, fusion)}
+        return replace(self, chosen=self.means, kind="class_means", fusion=fusion, unseen=unseen)
 
     def classifier(self, form: ClosedForm, space: Space) -> CentredClassifier:
         """One of the two as a classifier whose softmax fits the labeler's names."""
@@ -262,6 +276,7 @@ def fit_visual(
         tried = [_fitted(support, make) for make in makes]
         fitted[name] = max(tried, key=lambda one: one.agreement)
     means = fitted["class_means"]
+    assert isinstance(means.form, ClassMeans), "it was made above"
     chosen_kind = choose_form({name: one.hits for name, one in fitted.items()}) if kind == "auto" else kind
     chosen = fitted[chosen_kind]
     fusion = choose_fusion(chosen.unseen, text, support.own, text_weight)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fgvr.backbones.base import Backbone, ImageFeatures
+from fgvr.classifiers.base import Classifier
+from fgvr.classifiers.transductive import TransductiveClassifier
 from fgvr.data.batches import Batch
 from fgvr.errors import FgvrError
 from fgvr.images import UnreadableImageError, open_image, photo_formats, upright_rgb
@@ -72,7 +75,7 @@ class TrainedModel:
     def predict(
         self, images: Given | Iterable[Given], top_k: int = 1, batch_size: int = 32, skip_unreadable: bool = False
     ) -> list[ImageNames]:
-        """Name photos.
+        """Name photos. A transductive row looks at all of them before it names one.
 
         Args:
             images: One or several: files, folders (all photos below them, in the order of their paths), pictures, or
@@ -89,27 +92,36 @@ class TrainedModel:
         """
         if top_k < 1 or batch_size < 1:
             raise FgvrError(f"top_k is {top_k} and batch_size is {batch_size}; expected 1 or more.")
-        found: list[ImageNames] = []
-        waiting: list[tuple[str, Image.Image]] = []
-        for label, picture in _pictures(images, skip_unreadable):
-            waiting.append((label, picture))
-            if len(waiting) == batch_size:
-                found += self._named(waiting, top_k)
-                waiting = []
-        found += self._named(waiting, top_k) if waiting else []
+        batches = self._encoded_batches(images, batch_size, skip_unreadable)
+        classifier = self.classifier
+        if isinstance(classifier, TransductiveClassifier):
+            batches = list(batches)
+            if batches:
+                classifier = classifier.adapted(ImageFeatures.cat([features for _, features in batches]))
+        found = [names for batch in batches for names in self._named(classifier, *batch, top_k)]
         if not found:
             raise FgvrError("There is no photo to name: give files, folders, pictures or arrays.")
         return found
 
+    def _encoded_batches(
+        self, images: Given | Iterable[Given], batch_size: int, skip_unreadable: bool
+    ) -> Iterable[tuple[list[str], ImageFeatures]]:
+        """What photos are called, and their features, batch by batch."""
+        pictures = _pictures(images, skip_unreadable)
+        while batch := list(islice(pictures, batch_size)):
+            yield [label for label, _ in batch], self._features([picture for _, picture in batch])
+
     @torch.inference_mode()
-    def _named(self, images: Sequence[tuple[str, Image.Image]], top_k: int) -> list[ImageNames]:
-        features = self._features([picture for _, picture in images])
-        scores, classes = self.classifier(features).float().softmax(-1).topk(min(top_k, len(self.names)))
+    def _named(
+        self, classifier: Classifier, labels: Sequence[str], features: ImageFeatures, top_k: int
+    ) -> list[ImageNames]:
+        scores, classes = classifier(features).float().softmax(-1).topk(min(top_k, len(self.names)))
         return [
             ImageNames(label, tuple(self.names[c] for c in row), tuple(values))
-            for (label, _), row, values in zip(images, classes.tolist(), scores.tolist(), strict=True)
+            for label, row, values in zip(labels, classes.tolist(), scores.tolist(), strict=True)
         ]
 
+    @torch.inference_mode()
     def _features(self, pictures: Sequence[Image.Image]) -> ImageFeatures:
         """As the method sees photos or, for one that reads the visual space too, by one pass of each tower."""
         if "visual" not in self.method.spaces:

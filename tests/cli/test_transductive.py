@@ -1,0 +1,94 @@
+"""What model.transductive does to a run."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from tiny_run import COLOURS, OPTIONS, TEST, fit_in_two_processes
+
+import fgvr
+from fgvr.cli import main
+
+OWN = "class_means_fused_transductive"
+ROWS = ["zero_shot", "class_means", "class_means_fused", "class_means_transductive", OWN]
+PLAIN = [*OPTIONS[: OPTIONS.index("--model")], "--model", "class_means", "--compare", "null"]
+PLAIN += ["--model.backbone", "fgvr.testing.tiny.TinyBackbone", "--trainer.accelerator", "cpu"]
+MOVED = [*PLAIN, "--model.transductive", "true"]
+
+
+def last_folder():
+    return fgvr.open_run(max(Path("runs/run").iterdir(), key=lambda folder: int(folder.name))).folder
+
+
+def predictions_of(folder):
+    return pq.read_table(folder.predictions).to_pandas()
+
+
+def test_rows_and_files_say_it_and_other_rows_are_as_without(tiny_run, capsys):
+    assert main(["fit", *PLAIN]) == 0
+    plain = last_folder()
+    assert main(["fit", *MOVED]) == 0
+    printed = capsys.readouterr().out
+    moved = last_folder()
+    metrics = json.loads(moved.metrics.read_text())
+    assert list(metrics) == ROWS
+    assert OWN in printed
+    assert OWN in moved.report.read_text()
+    before, after = predictions_of(plain), predictions_of(moved)
+    assert [f"{row}_name" in after for row in ROWS] == [True] * len(ROWS)
+    shared = list(before.columns)
+    assert before.equals(after[shared])
+    for row, same in (("class_means_transductive", "class_means"), (OWN, "class_means_fused")):
+        # the support photos are judged by what has not looked at the evaluated ones
+        assert metrics[row]["agreement"] == metrics[same]["agreement"]
+        assert not np.allclose(after[f"{row}_score"], after[f"{same}_score"], atol=1e-6)
+
+
+def test_a_checkpoint_and_a_loaded_model_look_at_the_photos_that_they_name(tiny_run):
+    assert main(["fit", *MOVED]) == 0
+    folder = last_folder()
+    fitted = predictions_of(folder)
+    checkpoint = ["--config", str(folder.config), "--ckpt_path", str(folder.checkpoints / "last.ckpt")]
+    assert main(["test", *checkpoint]) == 0
+    assert predictions_of(last_folder()).equals(fitted)
+    model = fgvr.load(folder)
+    files = [Path("birds") / sample_id for sample_id in fitted["sample_id"]]
+    together = model.predict(files, batch_size=5)
+    assert [said.name for said in together] == list(fitted[f"{OWN}_name"])
+    np.testing.assert_allclose([said.scores[0] for said in together], fitted[f"{OWN}_score"], atol=1e-3)
+    alone = fgvr.load(folder, row="class_means_fused").predict(files)
+    np.testing.assert_allclose([said.scores[0] for said in alone], fitted["class_means_fused_score"], atol=1e-3)
+
+
+def test_one_and_two_processes_agree(tiny_run):
+    assert main(["fit", *MOVED]) == 0
+    alone = predictions_of(last_folder())
+    fit_in_two_processes(MOVED)
+    both = predictions_of(last_folder())
+    scores = [column for column in alone if column.endswith("_score")]
+    np.testing.assert_allclose(alone[scores].to_numpy(float), both[scores].to_numpy(float), atol=1e-5)
+    assert alone.drop(columns=scores).equals(both.drop(columns=scores))
+    assert len(alone) == TEST * len(COLOURS)
+
+
+@pytest.mark.parametrize("classifier", ["gaussian", "ridge"])
+def test_the_means_move_whichever_classifier_is_fused_otherwise(tiny_run, classifier):
+    assert main(["fit", *MOVED, "--model.classifier", classifier, "--model.text_weight", "0"]) == 0
+    said = predictions_of(last_folder())
+    # without the text, the fused row is the means that moved, on another scale
+    assert said["class_means_transductive_name"].equals(said[f"{OWN}_name"])
+
+
+def test_support_photos_that_are_evaluated_are_refused(tiny_run, capsys):
+    manifest = Path("birds/manifest.csv")
+    manifest.write_text(manifest.read_text().replace(",test", ",support"))
+    for number, name in enumerate(COLOURS):
+        with Path("replies.jsonl").open("a") as stream:
+            for i in range(4, 7):
+                stream.write(
+                    json.dumps({"image": f"{number}_{i}.png", "model": "gpt-test", "raw": f"A **{name}**."}) + "\n"
+                )
+    assert main(["fit", *MOVED]) == 2
+    assert "the evaluated photos are the support photos themselves" in capsys.readouterr().err
