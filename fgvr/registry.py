@@ -211,6 +211,7 @@ LABELERS = Registry(
         "gemini": "fgvr.labelers.gemini.labeler.GeminiLabeler",
         "llava": "fgvr.labelers.llava.LlavaLabeler",
         "openai": "fgvr.labelers.openai.labeler.OpenAILabeler",
+        "reconsider": "fgvr.labelers.reconsider.ReconsiderLabeler",
         "recorded": "fgvr.labelers.recorded.RecordedLabeler",
         "vote": "fgvr.labelers.vote.VoteLabeler",
     },
@@ -340,5 +341,6 @@ SLOTS: dict[str, Registry] = {
 OWN_SLOTS: dict[str, dict[str, Registry]] = {
     "data": {"vocabulary": VOCABULARIES, "relabelling": RELABELLINGS},
     LABELERS.builtins["cascade"]: {"first": LABELERS, "fallback": LABELERS},
+    LABELERS.builtins["reconsider"]: {"chooser": LABELERS},
 }
 """The same for names that mean this in one place only: directly below a section, or in the arguments of a class."""

@@ -22,7 +22,7 @@ SECTIONS: dict[str, Registry | None] = {"data": None, "model": METHODS}
 _SLOT_FLAG = re.compile(
     rf"--(?:model|(?:{'|'.join(SECTIONS)})\.(?:[\w.]+\.)?(?P<slot>{'|'.join(SLOTS)})"
     rf"|data\.(?P<top>{'|'.join(OWN_SLOTS['data'])})"
-    r"|data\.(?:[\w.]+\.)?\w*(?:labeler|first|fallback)\.(?:init_args\.)?(?P<part>first|fallback))"
+    r"|data\.(?:[\w.]+\.)?\w*(?:labeler|first|fallback|chooser)\.(?:init_args\.)?(?P<part>first|fallback|chooser))"
     r"(?:\.class_path|\.help)?(?:=(?P<value>.*))?"
 )
 _OLD_FLAG = re.compile(

@@ -7,5 +7,6 @@ from fgvr.labelers.fixed import FixedLabeler as FixedLabeler
 from fgvr.labelers.gemini.labeler import GeminiLabeler as GeminiLabeler
 from fgvr.labelers.llava import LlavaLabeler as LlavaLabeler
 from fgvr.labelers.openai.labeler import OpenAILabeler as OpenAILabeler
+from fgvr.labelers.reconsider import ReconsiderLabeler as ReconsiderLabeler
 from fgvr.labelers.recorded import RecordedLabeler as RecordedLabeler
 from fgvr.labelers.vote import VoteLabeler as VoteLabeler

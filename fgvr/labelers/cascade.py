@@ -79,7 +79,7 @@ class CascadeLabeler(CombinedLabeler):
         trusted = names >= 0
         if features is not None and self.neighbours:
             named = np.flatnonzero(trusted)
-            confirmed = _confirmations(features[named], names[named], self.neighbours) >= self.min_confirmed
+            confirmed = confirmations(features[named], names[named], self.neighbours) >= self.min_confirmed
             trusted[named[~confirmed]] = False
         return [not trust for trust in trusted.tolist()]
 
@@ -100,7 +100,7 @@ def _chosen(first: LabelRecord | None, fallback: LabelRecord | None) -> LabelRec
     )
 
 
-def _confirmations(features: NDArray[np.float32], names: NDArray[np.int64], k: int) -> NDArray[np.intp]:
+def confirmations(features: NDArray[np.float32], names: NDArray[np.int64], k: int) -> NDArray[np.intp]:
     """How many of the k nearest photos have the same name as each photo, itself and its copies left out.
 
     Args:

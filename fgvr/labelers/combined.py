@@ -64,6 +64,15 @@ class CombinedLabeler(Labeler):
             total += estimate
         return total
 
+    def part(self, number: int, labels: Sequence[Sequence[LabelRecord | None]]) -> Labeler:
+        """The labeler that is asked as ``self.parts[number]``: that one, unless what it is asked depends on replies.
+
+        Args:
+            number: From 0.
+            labels: What the earlier parts said, as for ``wanted``; not yet of all photos while a plan is made.
+        """
+        return self.parts[number]
+
     def wanted(
         self,
         part: int,
@@ -98,7 +107,8 @@ class CombinedLabeler(Labeler):
         """Ask the parts in turn, each for one answer, and yield the combined replies; nothing is stored."""
         labels: list[list[LabelRecord | None]] = []
         failures: dict[int, str] = {}
-        for number, part in enumerate(self.parts):
+        for number in range(len(self.parts)):
+            part = self.part(number, labels)
             wanted = self.wanted(number, labels) if number else [True] * len(requests)
             rows = [row for row in range(len(requests)) if wanted[row]]
             mine = {replace(requests[row], prompt=part.prompt): row for row in rows}

@@ -104,8 +104,8 @@ def read_labels(
     """
     if isinstance(labeler, CombinedLabeler):
         columns: list[list[LabelRecord | None]] = []
-        for number, part in enumerate(labeler.parts):
-            rows = _wanted_rows(labeler, number, columns, images, features)
+        for number in range(len(labeler.parts)):
+            rows, part = _wanted_rows(labeler, number, columns, images, features), labeler.part(number, columns)
             columns.append(_column(rows, read_labels(part, [images[row] for row in rows], store, features), images))
         combined = labeler.combine(columns) if images else []
         return [_as_corrected(record, parts) for record, *parts in zip(combined, *columns, strict=True)]
@@ -142,8 +142,8 @@ def _label(
         return ask_requests(labeler, requests_for(labeler, images), store, budget, progress, asker)
     runs: list[LabelRun] = []
     columns: list[list[LabelRecord | None]] = []
-    for number, part in enumerate(labeler.parts):
-        rows = _wanted_rows(labeler, number, columns, images, features)
+    for number in range(len(labeler.parts)):
+        rows, part = _wanted_rows(labeler, number, columns, images, features), labeler.part(number, columns)
         mine = [images[row] for row in rows]
         runs.append(_label(part, mine, store, budget, progress, features, asker))
         columns.append(_column(rows, read_labels(part, mine, store, features), images))
@@ -165,16 +165,17 @@ def _plan_parts(
     """
     plans: list[LabelPlan] = []
     columns: list[list[LabelRecord | None]] = []
-    for number, part in enumerate(labeler.parts):
+    for number in range(len(labeler.parts)):
         if any(earlier.unasked for earlier in plans) and type(labeler).wanted is not CombinedLabeler.wanted:
-            later = [_plan(part, images, store, features) for part in labeler.parts[number:]]
+            parts = (labeler.part(each, columns) for each in range(number, len(labeler.parts)))
+            later = [_plan(part, images, store, features) for part in parts]
             follow_ups = sum(each.missing for each in later)
             return replace(
                 add_plans(plans, len(images)),
                 follow_ups=follow_ups,
                 follow_ups_usd=add_dollars(p.estimate_usd for p in later),
             )
-        rows = _wanted_rows(labeler, number, columns, images, features)
+        rows, part = _wanted_rows(labeler, number, columns, images, features), labeler.part(number, columns)
         mine = [images[row] for row in rows]
         plans.append(_plan(part, mine, store, features))
         columns.append(_column(rows, read_labels(part, mine, store, features), images))

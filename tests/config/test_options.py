@@ -7,7 +7,7 @@ import pytest
 
 from fgvr.config.options import as_config
 from fgvr.datasets import FolderDataset
-from fgvr.labelers import FieldguideLabeler, FixedLabeler, VoteLabeler
+from fgvr.labelers import FieldguideLabeler, FixedLabeler, OpenAILabeler, VoteLabeler
 from fgvr.labelers.tasks import NameTask
 from fgvr.registry import KINDS, option_names
 from fgvr.testing.tiny import TinyBackbone
@@ -21,6 +21,7 @@ SAMPLES = {
     "labelers": [FieldguideLabeler(), FixedLabeler(Path("names.csv")), FieldguideLabeler(seed=1)],
     "first": FieldguideLabeler(),
     "fallback": FieldguideLabeler(seed=1),
+    "labeler": OpenAILabeler("gpt-test"),
     "strategies": ["knn", "single"],
     "n": 5,
 }
