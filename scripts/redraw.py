@@ -10,8 +10,8 @@ photos with other ones for support, as many of each class as before, and with co
 lookalike  Wrong for the share ``--wrong`` of the draws, towards a class of the same ``group``, where the manifest has
            that column (a group of one class stays right), or else one of the three nearest by text.
 uniform    Wrong for the same share, towards any other class.
-replies    With ``--replies``: what the labeler said of another photo of the same class, so that mistakes are real, and
-           do not depend on how a photo looks.
+replies    With ``--replies``: what the labeler said of the photos of the same class, in another order, so that mistakes
+           are real, and hardly depend on how a photo looks.
 
 ``--empty`` is the share of photos without a name in the first two. All of it is simulated; say so beside every figure.
 """

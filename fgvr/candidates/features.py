@@ -14,7 +14,7 @@ _UNIT = 1e-5
 
 
 def features_of(
-    images: NamedImages, backbone: FeatureSpace | None = None, space: Space = "visual"
+    images: NamedImages, backbone: FeatureSpace | None = None, space: Space = "visual", section: str = "candidates"
 ) -> NDArray[np.float32]:
     """L2-normalised image features of ``images``, shape ``(N, D)``.
 
@@ -22,6 +22,7 @@ def features_of(
         images: The support photos.
         backbone: Whose features; those of the run's backbone if not given.
         space: Its joint or its visual space.
+        section: Whose options these are, for messages.
 
     Raises:
         FgvrError: The features are not there, or not of unit length.
@@ -32,15 +33,15 @@ def features_of(
     elif images.features_in is None:
         whose = "the run's backbone" if backbone is None else type(backbone).__name__
         raise FgvrError(
-            f"Candidates need features of {whose} in its {space} space, but only others are at hand here: leave "
-            "candidates.backbone and candidates.space out, or give NamedPhotos a features_in."
+            f"{section} needs features of {whose} in its {space} space, but only others are at hand here: leave "
+            f"{section}.backbone and {section}.space out, or give NamedImages a features_in."
         )
     else:
         features = images.features_in(backbone, space)
     count = len(images.sample_ids)
     if len(features) != count or not (np.abs(lengths_of(features) - 1) < _FAR_FROM_UNIT).all():  # also refuses NaN
         raise FgvrError(
-            f"candidates needs finite, L2-normalised image features of all {count} photos, but those of shape "
+            f"{section} needs finite, L2-normalised image features of all {count} photos, but those of shape "
             f"{features.shape} are not: normalise them in the backbone's encode_image."
         )
     return unit(features)

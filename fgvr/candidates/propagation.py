@@ -15,7 +15,7 @@ Values = NDArray[np.floating[Any]]
 log = logging.getLogger(__name__)
 
 _BLOCK_VALUES = 2**24
-"""Photos times classes that are solved for at a time: five float32 arrays of 64 MB each."""
+"""Photos times classes that are solved for at a time: five arrays of 64 MB each in float32, of 128 MB in float64."""
 _MAX_CLASSES = 256
 _TOLERANCE = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-10}
 """Of the residual, relative to the right side: what the numbers reach."""
@@ -159,7 +159,7 @@ def propagate(
         solution, taken = conjugate_gradients(graph, seeds, alpha, _MAX_STEPS, _TOLERANCE[given.dtype], start=seeds)
         steps = max(steps, taken)
         names, best = _merge(names, best, classes[start:stop], solution)
-    log.info("Label propagation: %d photos, %d classes, at most %d steps", count, len(classes), steps)
+    log.debug("Label propagation: %d photos, %d classes, at most %d steps", count, len(classes), steps)
     return names, best.astype(np.float64)
 
 

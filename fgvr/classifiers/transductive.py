@@ -34,7 +34,7 @@ class TransductiveClassifier(Classifier):
 
 
 class AnchoredMeansClassifier(TransductiveClassifier):
-    r"""Class means of the support photos, moved by the photos that are to be named; alone, or fused with the text.
+    r"""Class means of the support photos, moved by the photos that are to be named.
 
     With :math:`S_c` the sum of the :math:`n_c` support photos of a class, repeat
 
@@ -54,41 +54,57 @@ class AnchoredMeansClassifier(TransductiveClassifier):
         means: The class means.
         sums: :math:`S_c`, shape ``(C, D)``.
         counts: :math:`n_c`, shape ``(C,)``.
-        fused: What the means are fused with the text by; the means alone if not given.
     """
 
     sums: Tensor
     counts: Tensor
 
-    def __init__(
-        self, means: CentredClassifier, sums: Tensor, counts: Tensor, fused: FusedClassifier | None = None
-    ) -> None:
+    def __init__(self, means: CentredClassifier, sums: Tensor, counts: Tensor) -> None:
         super().__init__()
         self.means = means
-        self.fused = fused
         self.register_buffer("sums", sums.float())
         self.register_buffer("counts", counts.float())
-
-    @property
-    def space(self) -> str:
-        """Which image features."""
-        return self.means.space
+        self._last: tuple[ImageFeatures, CentredClassifier] | None = None
 
     def forward(self, features: ImageFeatures) -> Tensor:
         """Each photo by itself."""
-        classifier = self.means if self.fused is None else self.fused
-        logits: Tensor = classifier(features)
+        logits: Tensor = self.means(features)
         return logits
 
-    def adapted(self, features: ImageFeatures) -> Classifier:
-        """See the base class; computed on the CPU, in float64."""
-        images = features.of(self.means.space).float().cpu()
-        means = self.means
-        weight = anchored_means(self.sums.cpu(), self.counts.cpu(), centred(images, means.centre.cpu()))
-        moved = CentredClassifier(
-            means.centre, weight.to(means.weight.device), means.bias, means.missing, float(means.scale), means.space
-        ).to(means.weight.device)
-        return moved if self.fused is None else self.fused.with_part("visual", moved)
+    def adapted(self, features: ImageFeatures) -> CentredClassifier:
+        """See the base class; computed on the CPU, in float64, and once for the same features."""
+        if self._last is None or self._last[0] is not features:
+            means = self.means
+            images = features.of(means.space).float().cpu()
+            weight = anchored_means(self.sums.cpu(), self.counts.cpu(), centred(images, means.centre.cpu()))
+            moved = CentredClassifier(
+                means.centre, weight.to(means.weight.device), means.bias, means.missing, float(means.scale), means.space
+            )
+            self._last = features, moved.to(means.weight.device)
+        return self._last[1]
+
+
+class TransductiveFusion(TransductiveClassifier):
+    """Class means that may move, fused with the text.
+
+    Args:
+        means: The means.
+        fused: What they are fused with the text by.
+    """
+
+    def __init__(self, means: AnchoredMeansClassifier, fused: FusedClassifier) -> None:
+        super().__init__()
+        self.means = means
+        self.fused = fused
+
+    def forward(self, features: ImageFeatures) -> Tensor:
+        """Each photo by itself."""
+        logits: Tensor = self.fused(features)
+        return logits
+
+    def adapted(self, features: ImageFeatures) -> FusedClassifier:
+        """See the base class."""
+        return self.fused.with_part("visual", self.means.adapted(features))
 
 
 def anchored_means(

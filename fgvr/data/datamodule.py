@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from fgvr.backbones.base import Backbone, ImageFeatures
+from fgvr.backbones.base import Backbone
 from fgvr.candidates.base import CandidateStrategy, FeatureSpace, NamedImages
 from fgvr.candidates.files import read_candidates, write_candidates
 from fgvr.candidates.honest_folds import honest_folds
@@ -193,14 +193,22 @@ class FgvrDataModule(LabelledDataModule):
         assert self.vocabulary is not None, "training comes after setup"
         learner = self._learner()
         strategy = self.strategy(learner)
-        relabelling = self.relabelling if (self.relabelled or {}).get("applied") else None
-        if strategy.own_names_alone and relabelling is None:
+        if self.own_names_alone:
             return None
         device = self._trainer().strategy.root_device
         images = self._named_images(self._labels_of_the_run(), self.vocabulary, learner, device)
-        if relabelling is None:
+        if self.relabelling is None or not self._is_relabelled:
             return honest_folds(strategy.build, images)
-        return relabelled_folds(relabelling, strategy.build, images)
+        return relabelled_folds(self.relabelling, strategy.build, images)
+
+    @property
+    def own_names_alone(self) -> bool:
+        """Whether a photo's candidate set depends on its own names and on no other photo's."""
+        return self.strategy(self._learner()).own_names_alone and not self._is_relabelled
+
+    @property
+    def _is_relabelled(self) -> bool:
+        return bool((self.relabelled or {}).get("applied"))
 
     @property
     def relabelled(self) -> dict[str, Any] | None:
@@ -213,20 +221,11 @@ class FgvrDataModule(LabelledDataModule):
         device = self._trainer().strategy.root_device
         return self.features.of_group(TRAINING, self._learner().backbone, device, space=space).to_numpy()
 
-    def evaluated_features(self, space: Space) -> NDArray[np.float32]:
-        """The same of the photos of the evaluated split."""
-        device, split = self._trainer().strategy.root_device, self.images.evaluated_split
-        return self.features.of_group(split, self._learner().backbone, device, space=space).to_numpy()
-
-    def stage_features(self, stage: str) -> ImageFeatures:
-        """Plain image features of all photos of a ``"validate"``, ``"test"`` or ``"predict"`` pass, on the CPU."""
+    def evaluated_features(self, space: Space, stage: str = "test") -> NDArray[np.float32]:
+        """The same of the photos of the evaluated split, or of ``val`` for the stage ``"validate"``."""
         split = "val" if stage == "validate" else self.images.evaluated_split
-        device, learner = self._trainer().strategy.root_device, self._learner()
-        joint, visual = (
-            torch.from_numpy(self.features.of_group(split, learner.backbone, device, space=space).to_numpy())
-            for space in ("joint", "visual")
-        )
-        return ImageFeatures(joint, visual)
+        device = self._trainer().strategy.root_device
+        return self.features.of_group(split, self._learner().backbone, device, space=space).to_numpy()
 
     def _features_in(self, backbone: FeatureSpace | None, space: Space) -> NDArray[np.float32]:
         """Image features of the support photos, of the run's backbone or one that a candidate strategy brings along."""

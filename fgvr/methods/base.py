@@ -210,9 +210,21 @@ class Method(LightningModule, ABC):
         self._outputs = []
         start = time.perf_counter()
         self._classifiers = self.as_classifiers()
-        for row, classifier in self._classifiers.items():
-            if isinstance(classifier, TransductiveClassifier):
-                self._classifiers[row] = classifier.adapted(self.data.stage_features(self._pass))
+        moving = {row: one for row, one in self._classifiers.items() if isinstance(one, TransductiveClassifier)}
+        if moving and self._pass != "validate" and self.data.images.evaluated_split == "support":
+            log.warning(
+                "The photos that are named are the support photos themselves, which have moved the means already: %s "
+                "name each by itself. To have looks mend the names of these photos, set data.relabelling to em",
+                " and ".join(moving),
+            )
+        elif moving:
+            joint, visual = (
+                torch.from_numpy(self.data.evaluated_features(space, self._pass)) if space in self.spaces else None
+                for space in ("joint", "visual")
+            )
+            assert joint is not None, "every method reads the joint space"
+            features = ImageFeatures(joint, visual)
+            self._classifiers |= {row: classifier.adapted(features) for row, classifier in moving.items()}
         self.preparation_seconds = time.perf_counter() - start
 
     def evaluation_step(self, batch: Batch) -> None:

@@ -14,7 +14,7 @@ from fgvr.classifiers.base import Classifier
 from fgvr.classifiers.centred import CentredClassifier, centred
 from fgvr.classifiers.cosine import CosineClassifier
 from fgvr.classifiers.fused import FusedClassifier
-from fgvr.classifiers.transductive import AnchoredMeansClassifier
+from fgvr.classifiers.transductive import AnchoredMeansClassifier, TransductiveFusion
 from fgvr.errors import FgvrError
 from fgvr.methods.closed_form import ClosedFormMethod
 from fgvr.methods.visual import SupportNames, VisualFit, VisualKind, check_visual, fit_visual, text_scores
@@ -47,8 +47,9 @@ class ClassMeansMethod(ClosedFormMethod):
         space: Space of the image features: ``visual``, or ``joint``, which images share with texts.
         anchor: In the joint space, how many photos the text of a class counts as when its mean is taken.
         transductive: Whether the photos that are evaluated or named together move the class means, in the further rows
-            ``class_means_transductive`` and ``class_means_fused_transductive``, which is then the method's own. No
-            figure without true names was found that says where it helps: see docs/results.md.
+            ``class_means_transductive`` and ``class_means_fused_transductive``, which is then the method's own; it is
+            always means that are fused there. No figure without true names was found that says where it helps: see
+            docs/results.md.
 
     Raises:
         FgvrError: An option is out of its range.
@@ -74,6 +75,7 @@ class ClassMeansMethod(ClosedFormMethod):
         self.space = space
         self.anchor = anchor
         self.transductive = transductive
+        self.fused_row = self.row
         if transductive:
             self.row = f"{self.row}_transductive"
         self.spaces = frozenset({"joint", space})
@@ -82,7 +84,7 @@ class ClassMeansMethod(ClosedFormMethod):
 
     def row_names(self) -> tuple[str, ...]:
         """See the base class."""
-        rows = ("zero_shot", "class_means", "class_means_fused")
+        rows = ("zero_shot", "class_means", self.fused_row)
         return (*rows, "class_means_transductive", self.row) if self.transductive else rows
 
     def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:
@@ -97,8 +99,8 @@ class ClassMeansMethod(ClosedFormMethod):
         self.fused = FusedClassifier(self.visual, self.zero_shot)
         if self.transductive:
             sums, counts = torch.zeros(len(vocabulary), dim), torch.zeros(len(vocabulary))
-            means = FusedClassifier(self.means, self.zero_shot)
-            self.moved, self.moved_fused = self._anchored(sums, counts, means)
+            self.moved = AnchoredMeansClassifier(self.means, sums, counts)
+            self.moved_fused = TransductiveFusion(self.moved, FusedClassifier(self.means, self.zero_shot))
         if candidates is not None:
             self._learn(vocabulary, candidates, texts.cpu())
             self.classifier_seconds[self.row] = time.perf_counter() - start
@@ -115,26 +117,13 @@ class ClassMeansMethod(ClosedFormMethod):
             self.visual = fit.classifier(fit.chosen, self.space)
             self.fused = fit.fused(self.visual, self.zero_shot)
             if self.transductive:
-                if self.data.images.evaluated_split == "support":
-                    raise FgvrError(
-                        "model.transductive is true, but the evaluated photos are the support photos themselves: there "
-                        "are no others to look at. For these, set data.relabelling to em."
-                    )
                 # the means are what moves, whichever kind of classifier is fused otherwise
                 of_means = fit.of_means(text, self.text_weight)
                 self._fit_of_means = of_means
-                means = of_means.fused(self.means, self.zero_shot)
-                counts = fit.means.counts + self.anchor
-                self.moved, self.moved_fused = self._anchored(fit.means.sums, counts, means)
-        self.selection["fusion"] = fit.described()
+                self.moved = AnchoredMeansClassifier(self.means, fit.means.sums, fit.means.counts + self.anchor)
+                self.moved_fused = TransductiveFusion(self.moved, of_means.fused(self.means, self.zero_shot))
+        self.selection["fusion"] = (self._fit_of_means or fit).described()
         self._fit = fit
-
-    def _anchored(
-        self, sums: Tensor, counts: Tensor, fused: FusedClassifier
-    ) -> tuple[AnchoredMeansClassifier, AnchoredMeansClassifier]:
-        """The means that move, alone and fused."""
-        alone = AnchoredMeansClassifier(self.means, sums, counts)
-        return alone, AnchoredMeansClassifier(self.means, sums, counts, fused)
 
     def default_candidates(self) -> CandidateStrategy:
         """Own names alone: with names of neighbours, class means are worse (docs/results.md)."""
@@ -143,7 +132,7 @@ class ClassMeansMethod(ClosedFormMethod):
     def classifiers(self) -> Mapping[str, Classifier]:
         """The text, the class means, and both together."""
         rows: dict[str, Classifier] = {"zero_shot": self.zero_shot, "class_means": self.means}
-        rows["class_means_fused"] = self.fused
+        rows[self.fused_row] = self.fused
         if self.transductive:
             rows |= {"class_means_transductive": self.moved, self.row: self.moved_fused}
         return rows
@@ -153,7 +142,7 @@ class ClassMeansMethod(ClosedFormMethod):
         if self._fit is None:
             return {}
         means, fused = (self._fit.unseen_classes(row) for row in ("class_means", "fused"))
-        rows = {"class_means": means, "class_means_fused": fused}
+        rows = {"class_means": means, self.fused_row: fused}
         if self._fit_of_means is not None:
             rows |= {"class_means_transductive": means, self.row: self._fit_of_means.unseen_classes("fused")}
         return rows

@@ -62,7 +62,7 @@ def support_figures(method: Method) -> dict[str, dict[str, Any]]:
     unseen |= {row: seen[row] for row in method.untrained_rows if row in seen}
     held_out = named & torch.from_numpy(data.support_held_out())
     # names of neighbours are names of held-out photos, too
-    if not data.strategy(method).own_names_alone:
+    if not data.own_names_alone:
         held_out = torch.zeros_like(held_out)
     members = None if data.candidate_sets is None else _members(method, data.candidate_sets)
     nearest = _nearest_names(method, own)
@@ -102,7 +102,7 @@ def warn_of_disagreement(figures: Mapping[str, Mapping[str, Any]], row: str) -> 
     if mine is None or means is None or mine > min(0.75 * means, means - 5):
         return ""
     hint = (
-        "Leave out what you have set under model and data.candidates"
+        "Leave out what you have set under model, data.candidates and data.relabelling"
         if record.get("fusion")
         else "Try the method class_means, or coop with model.fuse=true"
     )

@@ -16,6 +16,7 @@ from fgvr.checkpoints.callbacks import checkpoint_callbacks, take_best
 from fgvr.checkpoints.files import read_checkpoint
 from fgvr.checkpoints.label_free_figures import LabelFreeFigures
 from fgvr.data.datamodule import FgvrDataModule
+from fgvr.data.labelled import needs_sets
 from fgvr.data.run_state import RunState
 from fgvr.datasets.images import Images
 from fgvr.descriptions.describe import Descriptions
@@ -342,6 +343,8 @@ class Run:
             data.features.trains_on_stored(method)  # refuses views before anything is paid for
             if method.closed_form and data.features.augment is not None:
                 log.warning("data.augment and data.views change nothing: %s learns from plain photos", method.row)
+        if fitting and data.relabelling is not None and not needs_sets(method):
+            log.warning("data.relabelling changes nothing: %s learns from no candidate sets", method.row)
         options = with_loggers(options, folder)
         ask_before_training(parts, folder, fitting)
         if not data.images.splits.get("val"):

@@ -17,7 +17,7 @@ class Relabelling(ABC):
 
     Where photos that look alike were not given the same name more often than by chance, looks cannot mend names. So it
     is done only where a photo's name is found among the other photos' names often enough, and where names that were
-    hidden are found no less often after it than before (:func:`fgvr.relabelling.gate.judge`).
+    hidden are found more often after it than before (:func:`fgvr.relabelling.gate.judge`).
 
     Args:
         m: Candidates of a photo, at most; at least 1. What is left out counted least.
@@ -37,6 +37,9 @@ class Relabelling(ABC):
         self.m = m
         self.min_agreement = min_agreement
         self.space = check_space("relabelling.space", space)
+
+    needs_several: bool = False
+    """Whether only sets of several names can be changed."""
 
     @abstractmethod
     def relabel(self, features: Tensor, names: SoftNames) -> SoftNames:

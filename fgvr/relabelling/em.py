@@ -12,6 +12,9 @@ from fgvr.classifiers.closed_form.soft_names import SoftNames
 from fgvr.errors import FgvrError
 from fgvr.relabelling.base import Relabelling
 
+_LEAST_OTHERS = 1e-6
+"""Photos (of weight 1) that others must amount to, for their mean to be more than rounding."""
+
 
 class EmRelabelling(Relabelling):
     r"""Names of photos by class means, and class means by names, in turn; a photo is left out of its own means.
@@ -22,8 +25,8 @@ class EmRelabelling(Relabelling):
     .. math:: q_{ic} \propto \left( b \, q^0_{ic} + \frac{1 - b}{C} \right) \exp(s_{ic} / \tau)
 
     A photo without a name starts with :math:`1 / C` in place of the bracket. Plain EM confirms itself, since a photo is
-    part of the mean that judges it. A class that no other photo has cannot be judged, and counts as the average of the
-    others do: such a name stays with weight b.
+    part of the mean that judges it. A class that no other photo was given cannot be judged, and counts as the average
+    of the others do: such a name stays with about weight b.
 
     Source: EM of a mixture of von Mises-Fisher distributions with a noisy-label prior; leaving photos out, the
     constants and the treatment of names that only one photo has are fgvr's own (docs/explanation/relabelling.md).
@@ -60,6 +63,8 @@ class EmRelabelling(Relabelling):
         """See the base class."""
         present = names.present
         given, classes = names.among(present), len(present)
+        # as names were given: later, photos that look like this one hold a little of its name, and would confirm it
+        counts_given = given.counts
         # float32: the one array of all photos by all classes
         soft = torch.zeros((len(given), classes), dtype=torch.float32)
         for rows in blocks(len(given), classes):
@@ -70,7 +75,10 @@ class EmRelabelling(Relabelling):
             for rows in blocks(len(given), max(classes, features.shape[1])):
                 sums += soft[rows].double().T @ features[rows].double()
             for rows in blocks(len(given), 4 * classes):
-                soft[rows] = self._step(features[rows], soft[rows].double(), sums, counts, given.dense(rows)).float()
+                own = given.dense(rows)
+                held = soft[rows].double()
+                alone = (counts_given - own <= ALONE) | (counts - held <= _LEAST_OTHERS)
+                soft[rows] = self._step(features[rows], held, sums, own, alone).float()
         return self._strongest(soft, present, names.num_classes)
 
     def _strongest(self, soft: Tensor, present: Tensor, num_classes: int) -> SoftNames:
@@ -83,9 +91,8 @@ class EmRelabelling(Relabelling):
             indices[rows], shares[rows] = present[order], soft[rows].gather(1, order).double()
         return SoftNames.from_shares(indices, shares, num_classes)
 
-    def _step(self, features: Tensor, soft: Tensor, sums: Tensor, counts: Tensor, given: Tensor) -> Tensor:
-        evidence = leave_one_out_scores(features.double(), sums, soft) / self.temperature
-        alone = counts - soft <= ALONE
+    def _step(self, features: Tensor, soft: Tensor, sums: Tensor, given: Tensor, alone: Tensor) -> Tensor:
+        evidence = leave_one_out_scores(features.double(), sums, soft).clamp(-1, 1) / self.temperature
         judged = evidence.masked_fill(alone, -torch.inf)
         average = judged.logsumexp(1, keepdim=True) - (~alone).sum(1, keepdim=True).clamp(min=1).log()
         evidence = torch.where(alone, average.nan_to_num(neginf=0.0), evidence)

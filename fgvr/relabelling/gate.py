@@ -41,7 +41,7 @@ class Verdict:
 
 def support_features(relabelling: Relabelling, images: NamedImages) -> Tensor:
     """Centred features of length 1 of the support photos, in the space of the relabelling, shape ``(N, D)``."""
-    features = torch.from_numpy(features_of(images, None, relabelling.space))
+    features = torch.from_numpy(features_of(images, None, relabelling.space, "relabelling"))
     return centred(features, features.double().mean(0).float())
 
 
@@ -79,6 +79,10 @@ def judge(
     first = SoftNames(own.clamp(min=0)[:, None], named[:, None].double(), images.num_classes)
     agreement = float(hits(ClassMeans(features, first).leave_one_out, own).double().mean())
     said = f"{agreement:.1%} of the photos are given the labeler's name by class means of the others"
+    if relabelling.needs_several and all(len(indices) == 1 for indices, _ in build(images)):
+        return Verdict(
+            False, agreement, None, None, f"{said}; every candidate set has one name alone: set data.candidates to knn"
+        )
     if relabelling.min_agreement == 0:
         return Verdict(True, agreement, None, None, f"{said}; relabelling.min_agreement is 0")
     if agreement < relabelling.min_agreement:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
 
 from fgvr.candidates.propagation import check_propagation, neighbour_graph, propagate
@@ -43,11 +44,15 @@ class PropagationRelabelling(Relabelling):
         self.alpha = alpha
         self.gamma = gamma
         self.exact_below = exact_below
+        self._graph: tuple[Tensor, sparse.csr_matrix] | None = None
 
     def relabel(self, features: Tensor, names: SoftNames) -> SoftNames:
         """See the base class."""
-        graph = neighbour_graph(features.numpy(), self.k, self.gamma, self.exact_below, np.float64)
-        indices, shares = propagate(graph, names.matrix(), self.alpha, self.m)
+        # the gate relabels the same photos with other names hidden, ten times
+        if self._graph is None or self._graph[0] is not features:
+            graph = neighbour_graph(features.numpy(), self.k, self.gamma, self.exact_below, np.float64)
+            self._graph = features, graph
+        indices, shares = propagate(self._graph[1], names.matrix(), self.alpha, self.m)
         return SoftNames.from_shares(
             torch.from_numpy(np.maximum(indices, 0)), torch.from_numpy(shares), names.num_classes
         )

@@ -233,7 +233,8 @@ def _seeds(seeds: Any, path: Path) -> tuple[int, ...]:
 
 
 def _seeded(found: Any, variants: Iterable[Options], path: Path) -> Options:
-    values = dict.fromkeys(found, _SEED) if isinstance(found, list) else found
+    listed = isinstance(found, list) and all(isinstance(key, str) for key in found)
+    values = dict.fromkeys(found, _SEED) if listed else found
     texts = isinstance(values, dict) and all(isinstance(text, str) for option in values.items() for text in option)
     if not texts or any(_SEED not in value for value in values.values()):
         raise FgvrError(

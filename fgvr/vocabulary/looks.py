@@ -51,7 +51,8 @@ class LooksVocabulary(VocabularyStrategy):
     def __init__(self, without: Sequence[str | Path] = (), top: int = 5, rare: bool = True) -> None:
         if top < 1:
             raise FgvrError(f"data.vocabulary.top is {top}: it must be at least 1.")
-        self.granularity = GranularityVocabulary(without) if without else None
+        self.without = tuple(str(each) for each in without)
+        self._granularity = GranularityVocabulary(self.without) if self.without else None
         self.top = top
         self.rare = rare
 
@@ -65,7 +66,7 @@ class LooksVocabulary(VocabularyStrategy):
         while True:
             # from the beginning each time, so that what is shown, and read, is what is shown in the end
             joined = join_classes(vocabulary, found)
-            new = self.granularity.joins(joined, given) if self.granularity else []
+            new = self._granularity.joins(joined, given) if self._granularity else []
             if not new and len(joined) > 1:
                 own = np.array([names[0] if names else -1 for names in labels_as_indices(given.labels, joined)])
                 new = self._alike(joined, own, np.stack([texts[name] for name in joined.names]), visual, joint)
@@ -108,7 +109,7 @@ class LooksVocabulary(VocabularyStrategy):
         if self.rare and several.any():
             least = float(np.quantile(to_own[several], _NEW))
             rare = np.flatnonzero(~several)
-            best, cosine = _most_like(images[rare], means, own[rare])
+            best, cosine = _most_like(images[rare], means, counts, own[rare])
             taken = (near[own[rare]] == best[:, None]).any(axis=1) & (cosine >= least)
             taken &= ~_singled_out(read, texts.astype(np.float64), own)[rare]
             joins += [
@@ -170,12 +171,18 @@ def _cosines_with(
 
 
 def _most_like(
-    images: NDArray[np.float64], means: NDArray[np.float64], own: NDArray[np.int64]
+    images: NDArray[np.float64], means: NDArray[np.float64], counts: NDArray[np.int64], own: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The class that each photo looks most like, but for its own, and the cosine with its mean, both ``(N,)``."""
-    cosines = images @ means.T
-    cosines[np.arange(len(images)), own] = -np.inf
-    return cosines.argmax(axis=1), cosines.max(axis=1, initial=-np.inf)
+    """Of the other classes that have photos, the one that each photo looks most like, and the cosine, both ``(N,)``."""
+    best, cosine = np.zeros(len(images), dtype=np.int64), np.full(len(images), -np.inf)
+    rows = max(_BLOCK_VALUES // len(means), 1)
+    for start in range(0, len(images), rows):
+        part = slice(start, start + rows)
+        cosines = images[part] @ means.T
+        cosines[:, counts == 0] = -np.inf
+        cosines[np.arange(len(cosines)), own[part]] = -np.inf
+        best[part], cosine[part] = cosines.argmax(axis=1), cosines.max(axis=1)
+    return best, cosine
 
 
 def _singled_out(joint: NDArray[np.float64], texts: NDArray[np.float64], own: NDArray[np.int64]) -> NDArray[np.bool_]:

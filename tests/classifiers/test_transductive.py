@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from fgvr.backbones.base import ImageFeatures
 from fgvr.classifiers.centred import CentredClassifier, centred
 from fgvr.classifiers.fused import FusedClassifier
-from fgvr.classifiers.transductive import AnchoredMeansClassifier, anchored_means
+from fgvr.classifiers.transductive import AnchoredMeansClassifier, TransductiveFusion, anchored_means
 
 CLASSES, DIM = 12, 32
 
@@ -113,12 +113,13 @@ def test_the_classifier_moves_its_means_and_leaves_the_rest():
     text = CentredClassifier(torch.zeros(DIM), F.normalize(sums, dim=1), space="joint")
     features = ImageFeatures(raw, raw)
     alone = AnchoredMeansClassifier(means, sums, counts)
-    fused = AnchoredMeansClassifier(means, sums, counts, FusedClassifier(means, text, weight=0.5))
+    fused = TransductiveFusion(alone, FusedClassifier(means, text, weight=0.5))
     assert torch.equal(alone(features), means(features))
     expected = anchored_means(sums, counts, centred(raw, centre)).float()
     moved = alone.adapted(features)
     assert torch.allclose(moved.weight, expected)
     assert (moved(features)[:, 3] == -torch.inf).all()
     assert float(moved.scale) == 7.0
-    assert torch.allclose(fused.adapted(features).visual.weight, expected)
+    assert fused.adapted(features).visual is moved, "the means move once for the same photos"
+    assert alone.adapted(ImageFeatures(raw[:5], raw[:5])) is not moved
     assert torch.equal(fused.adapted(features).text.weight, text.weight)

@@ -139,6 +139,24 @@ def test_a_file_that_does_not_say_is_refused(tiny_run):
         read_relabelling(path)
 
 
+def test_held_out_photos_that_lend_their_names_are_no_longer_unseen(tiny_run):
+    options = [*OPTIONS, "--data.candidates", "single", "--data.holdout", "0.25", "--compare", "null"]
+    assert main(["fit", *options]) == 0
+    assert json.loads(last_run().folder.metrics.read_text())["coop"]["agreement_of"] == "held out"
+    assert main(["fit", *options, *EM, *ALWAYS]) == 0
+    assert json.loads(last_run().folder.metrics.read_text())["coop"]["agreement_of"] == "seen"
+
+
+def test_what_cannot_do_anything_says_so(tiny_run, caplog):
+    caplog.set_level("INFO", logger="fgvr")
+    assert main(["fit", *MEANS, "--data.relabelling", "partial_label_graph", "--compare", "null"]) == 0
+    assert "every candidate set has one name alone: set data.candidates to knn" in caplog.text
+    zero_shot = [*MEANS[: MEANS.index("--model")], "--model", "zero_shot"]
+    zero_shot += ["--model.backbone", "fgvr.testing.tiny.TinyBackbone", "--trainer.accelerator", "cpu"]
+    assert main(["fit", *zero_shot, *EM, "--compare", "null"]) == 0
+    assert "data.relabelling changes nothing: zero_shot learns from no candidate sets" in caplog.text
+
+
 def test_a_mistyped_name_is_hinted_at(tiny_run, capsys):
     assert main(["fit", *MEANS, "--data.relabelling", "emm"]) != 0
     assert "Did you mean 'em'" in capsys.readouterr().err

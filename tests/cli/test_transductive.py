@@ -10,6 +10,8 @@ from tiny_run import COLOURS, OPTIONS, TEST, fit_in_two_processes
 
 import fgvr
 from fgvr.cli import main
+from fgvr.methods.class_means import ClassMeansMethod
+from fgvr.testing.tiny import TinyBackbone
 
 OWN = "class_means_fused_transductive"
 ROWS = ["zero_shot", "class_means", "class_means_fused", "class_means_transductive", OWN]
@@ -81,14 +83,29 @@ def test_the_means_move_whichever_classifier_is_fused_otherwise(tiny_run, classi
     assert said["class_means_transductive_name"].equals(said[f"{OWN}_name"])
 
 
-def test_support_photos_that_are_evaluated_are_refused(tiny_run, capsys):
+def test_a_folder_whose_photos_are_support_and_evaluated_is_named_photo_by_photo(tiny_run, caplog):
     manifest = Path("birds/manifest.csv")
-    manifest.write_text(manifest.read_text().replace(",test", ",support"))
-    for number, name in enumerate(COLOURS):
-        with Path("replies.jsonl").open("a") as stream:
-            for i in range(4, 7):
-                stream.write(
-                    json.dumps({"image": f"{number}_{i}.png", "model": "gpt-test", "raw": f"A **{name}**."}) + "\n"
-                )
-    assert main(["fit", *MOVED]) == 2
-    assert "the evaluated photos are the support photos themselves" in capsys.readouterr().err
+    kept = [line for line in manifest.read_text().splitlines() if not line.endswith(",test")]
+    manifest.write_text("\n".join(kept) + "\n")
+    assert main(["fit", *MOVED]) == 0
+    assert "The photos that are named are the support photos themselves" in caplog.text
+    folder = last_folder()
+    said = predictions_of(folder)
+    assert said["class_means_transductive_name"].equals(said["class_means_name"])
+    # other photos, named later and together, move the means
+    others = sorted(Path("birds/photos").glob("*_[456].png"))
+    together = fgvr.load(folder).predict(others)
+    alone = [fgvr.load(folder).predict(other)[0] for other in others[:1]]
+    assert together[0].scores != alone[0].scores
+
+
+def test_a_subclass_keeps_its_row_and_the_fusion_that_is_told_is_its_own(tiny_run):
+    assert main(["fit", *MOVED, "--model.classifier", "gaussian"]) == 0
+    metrics = json.loads(last_folder().metrics.read_text())
+    assert metrics[OWN]["fusion"]["visual"] == "class_means"
+
+    class MyMethod(ClassMeansMethod):
+        row = "mine"
+
+    assert MyMethod(TinyBackbone()).row_names() == ("zero_shot", "class_means", "mine")
+    assert MyMethod(TinyBackbone(), transductive=True).row == "mine_transductive"

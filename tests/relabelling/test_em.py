@@ -32,7 +32,8 @@ def reference(features, given, name_weight, temperature, steps):
             evidence = {}
             for c in present:
                 others = sum(soft[other, c] * features[other] for other in range(count) if other != image)
-                if sum(soft[other, c] for other in range(count) if other != image) > 1e-9:
+                held = sum(soft[other, c] for other in range(count) if other != image)
+                if held > 1e-6 and any(given[other, c] > 0 for other in range(count) if other != image):
                     evidence[c] = features[image] @ others / np.linalg.norm(others) / temperature
             average = np.log(np.mean([np.exp(value) for value in evidence.values()])) if evidence else 0.0
             for c in present:
@@ -66,6 +67,25 @@ def test_two_photos_by_hand():
     # looks say nothing of a class that has no other photo: it counts as the average of the others, here the other one
     said = EmRelabelling(name_weight=0.8, steps=1).relabel(features, names)
     assert torch.allclose(said.dense(torch.arange(2)), torch.tensor([[0.9, 0.1], [0.1, 0.9]]).double())
+
+
+def test_a_name_that_one_photo_has_is_not_confirmed_by_photos_that_look_alike():
+    features, names, _, _ = drawn(120, 20, 32, named=1.0)
+    rare = torch.arange(0, 120, 6)
+    indices = names.indices.clone()
+    indices[rare, 0] = 20 + torch.arange(20)
+    said = EmRelabelling(m=40).relabel(features, SoftNames(indices, names.weights, 40))
+    own = said.dense(rare)[torch.arange(20), 20 + torch.arange(20)]
+    assert ((own > 0.75) & (own < 0.85)).all()
+
+
+def test_a_low_temperature_is_the_definition_too():
+    features, names, _, _ = drawn(30, 6, 5)
+    given = names.dense(torch.arange(30)).numpy()
+    expected = reference(features.double().numpy(), given, 0.8, 0.01, 3)
+    said = EmRelabelling(temperature=0.01, steps=3, m=6).relabel(features, names).dense(torch.arange(30)).numpy()
+    assert (said.argmax(1) == expected.argmax(1)).all()
+    np.testing.assert_allclose(said, np.where(expected < 1e-3, 0, expected), atol=1e-3)
 
 
 def test_names_that_are_trusted_stay():

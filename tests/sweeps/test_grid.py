@@ -57,7 +57,12 @@ def test_options_that_are_seeded_take_the_seed_after_the_class_that_they_belong_
         read_grid(write(seeded=["data.candidates"]))
     with pytest.raises(FgvrError, match=r"'seeded' is 'data.shots'; expected a list of options"):
         read_grid(write(seeded="data.shots"))
-    for wrong in ({"data.labeler.path": "names.csv"}, {"data.shots": 3}, [1]):
+    for wrong in (
+        {"data.labeler.path": "names.csv"},
+        {"data.shots": 3},
+        [1],
+        [{"data.labeler.path": "names_{seed}.csv"}],
+    ):
         with pytest.raises(FgvrError, match=r"'seeded' is .*\{seed\} stands for the seed"):
             read_grid(write(seeded=wrong))
 

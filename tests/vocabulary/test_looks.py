@@ -84,6 +84,14 @@ def test_a_rare_name_goes_to_the_class_that_it_looks_and_reads_like():
     assert joined(labels, given, top=1).joins == ()
 
 
+def test_a_class_that_no_photo_has_first_is_nobodys_look():
+    names = ["finch"] * 8 + ["canary"] * 8 + ["siskin"] + ["jay"] * 8
+    looks = photos([0] * 8 + [1] * 8 + [9] + [2] * 8)
+    labels, given = given_of(names, looks, text_by_family([["finch"], ["siskin", "serin"], ["canary"], ["jay"]]))
+    labels[0] = LabelRecord("0.jpg", ("finch", "serin"))
+    assert joined(labels, given, top=1).joins == ()
+
+
 def test_something_new_keeps_its_name():
     names = ["finch"] * 8 + ["canary"] * 8 + ["siskin"] + ["jay"] * 8
     looks = photos([0] * 8 + [1] * 8 + [9] + [2] * 8)
