@@ -3,9 +3,9 @@
     python scripts/simulated_choices.py data/cars98 data/cars98/replies.jsonl choices
 
 Writes ``choices_0.5.csv``, ``choices_0.7.csv`` and ``choices_0.9.csv``, for the labeler ``fixed`` as the ``chooser`` of
-``reconsider``. With the probability in the file's name a photo gets the name that most photos of its true class were
-given, and otherwise the one, of all names that were given, whose text is nearest to that. Say that it is simulated
-beside every figure that rests on it.
+``reconsider``, and ``choices_1.0.csv``, a perfect join, for ``fixed`` alone. With the probability in the file's name a
+photo gets the name that most photos of its true class were given, and otherwise the one, of all names that were given,
+whose text is nearest to that. Say that it is simulated beside every figure that rests on it.
 """
 
 import csv
@@ -19,7 +19,7 @@ import numpy as np
 from fgvr.backbones.lite import LiteBackbone
 from fgvr.labelers.reading.replies import parse_reply
 
-RIGHT = (0.5, 0.7, 0.9)
+RIGHT = (0.5, 0.7, 0.9, 1.0)
 
 
 def main(folder: Path, replies: Path, out: str) -> None:
