@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=1280)
     parser.add_argument("--classes", type=int, default=200)
     parser.add_argument(
-        "--noise", type=float, default=2.0, help="length of the noise, against 1 of a class's direction"
+        "--noise", type=float, default=0.7, help="length of the noise, against 1 of a class's direction"
     )
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     options = parser.parse_args()

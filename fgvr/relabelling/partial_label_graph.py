@@ -9,10 +9,10 @@ from scipy import sparse
 from torch import Tensor
 
 from fgvr.candidates.nearest import in_blocks
-from fgvr.candidates.search import EXACT_BELOW, search
+from fgvr.candidates.search import search
 from fgvr.classifiers.closed_form.soft_names import SoftNames
 from fgvr.errors import FgvrError
-from fgvr.relabelling.base import Relabelling
+from fgvr.relabelling.base import EXACT_BELOW, Relabelling
 
 _SWEEPS = 2000
 _SETTLED = 1e-12

@@ -8,9 +8,8 @@ from scipy import sparse
 from torch import Tensor
 
 from fgvr.candidates.propagation import check_propagation, neighbour_graph, propagate
-from fgvr.candidates.search import EXACT_BELOW
 from fgvr.classifiers.closed_form.soft_names import SoftNames
-from fgvr.relabelling.base import Relabelling
+from fgvr.relabelling.base import EXACT_BELOW, Relabelling
 
 
 class PropagationRelabelling(Relabelling):
