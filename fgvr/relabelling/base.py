@@ -33,11 +33,11 @@ class Relabelling(ABC):
         FgvrError: An option is out of its range.
     """
 
-    def __init__(self, m: int = 5, min_agreement: float = 0.15, space: Space = "visual") -> None:
+    def __init__(self, m: int = 5, min_agreement: float = 0.2, space: Space = "visual") -> None:
         if m < 1:
             raise FgvrError(f"relabelling.m is {m}: it must be at least 1.")
         if not 0 <= min_agreement <= 1:
-            raise FgvrError(f"relabelling.min_agreement is {min_agreement}: it must be from 0 to 1; 0.15 is usual.")
+            raise FgvrError(f"relabelling.min_agreement is {min_agreement}: it must be from 0 to 1; 0.2 is usual.")
         self.m = m
         self.min_agreement = min_agreement
         self.space = check_space("relabelling.space", space)
