@@ -90,12 +90,16 @@ class TransductiveFusion(TransductiveClassifier):
     Args:
         means: The means.
         fused: What they are fused with the text by.
+        moves: Whether it is the means that are fused; another visual classifier stays as it is.
     """
 
-    def __init__(self, means: AnchoredMeansClassifier, fused: FusedClassifier) -> None:
+    moves: Tensor
+
+    def __init__(self, means: AnchoredMeansClassifier, fused: FusedClassifier, moves: bool = True) -> None:
         super().__init__()
         self.means = means
         self.fused = fused
+        self.register_buffer("moves", torch.tensor(moves))
 
     def forward(self, features: ImageFeatures) -> Tensor:
         """Each photo by itself."""
@@ -104,7 +108,7 @@ class TransductiveFusion(TransductiveClassifier):
 
     def adapted(self, features: ImageFeatures) -> FusedClassifier:
         """See the base class."""
-        return self.fused.with_part("visual", self.means.adapted(features))
+        return self.fused.with_part("visual", self.means.adapted(features)) if self.moves else self.fused
 
 
 def anchored_means(

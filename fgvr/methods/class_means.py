@@ -1,5 +1,6 @@
 """Class means of image features, fused with the text: fgvr's default."""
 
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -20,6 +21,8 @@ from fgvr.methods.closed_form import ClosedFormMethod
 from fgvr.methods.visual import SupportNames, VisualFit, VisualKind, check_visual, fit_visual, text_scores
 from fgvr.methods.zero_shot import template_features
 from fgvr.records import CandidateSets, Space, Vocabulary, check_space
+
+log = logging.getLogger(__name__)
 
 
 class ClassMeansMethod(ClosedFormMethod):
@@ -47,9 +50,9 @@ class ClassMeansMethod(ClosedFormMethod):
         space: Space of the image features: ``visual``, or ``joint``, which images share with texts.
         anchor: In the joint space, how many photos the text of a class counts as when its mean is taken.
         transductive: Whether the photos that are evaluated or named together move the class means, in the further rows
-            ``class_means_transductive`` and ``class_means_fused_transductive``, which is then the method's own; it is
-            always means that are fused there. No figure without true names was found that says where it helps: see
-            docs/results.md.
+            ``class_means_transductive`` and ``class_means_fused_transductive``, which is then the method's own. Ridge
+            regression and the discriminant do not move: where one is fused, the latter row is ``class_means_fused``. No
+            figure without true names was found that says where it helps: see docs/results.md.
 
     Raises:
         FgvrError: An option is out of its range.
@@ -80,7 +83,6 @@ class ClassMeansMethod(ClosedFormMethod):
             self.row = f"{self.row}_transductive"
         self.spaces = frozenset({"joint", space})
         self._fit: VisualFit | None = None
-        self._fit_of_means: VisualFit | None = None
 
     def row_names(self) -> tuple[str, ...]:
         """See the base class."""
@@ -100,7 +102,7 @@ class ClassMeansMethod(ClosedFormMethod):
         if self.transductive:
             sums, counts = torch.zeros(len(vocabulary), dim), torch.zeros(len(vocabulary))
             self.moved = AnchoredMeansClassifier(self.means, sums, counts)
-            self.moved_fused = TransductiveFusion(self.moved, FusedClassifier(self.means, self.zero_shot))
+            self.moved_fused = TransductiveFusion(self.moved, self.fused)
         if candidates is not None:
             self._learn(vocabulary, candidates, texts.cpu())
             self.classifier_seconds[self.row] = time.perf_counter() - start
@@ -117,12 +119,12 @@ class ClassMeansMethod(ClosedFormMethod):
             self.visual = fit.classifier(fit.chosen, self.space)
             self.fused = fit.fused(self.visual, self.zero_shot)
             if self.transductive:
-                # the means are what moves, whichever kind of classifier is fused otherwise
-                of_means = fit.of_means(text, self.text_weight)
-                self._fit_of_means = of_means
+                moves = fit.kind == "class_means"
+                if not moves:
+                    log.info("%s is fused and does not move: %s names each photo by itself", fit.kind, self.row)
                 self.moved = AnchoredMeansClassifier(self.means, fit.means.sums, fit.means.counts + self.anchor)
-                self.moved_fused = TransductiveFusion(self.moved, of_means.fused(self.means, self.zero_shot))
-        self.selection["fusion"] = (self._fit_of_means or fit).described()
+                self.moved_fused = TransductiveFusion(self.moved, self.fused, moves)
+        self.selection["fusion"] = fit.described()
         self._fit = fit
 
     def default_candidates(self) -> CandidateStrategy:
@@ -143,9 +145,7 @@ class ClassMeansMethod(ClosedFormMethod):
             return {}
         means, fused = (self._fit.unseen_classes(row) for row in ("class_means", "fused"))
         rows = {"class_means": means, self.fused_row: fused}
-        if self._fit_of_means is not None:
-            rows |= {"class_means_transductive": means, self.row: self._fit_of_means.unseen_classes("fused")}
-        return rows
+        return rows | {"class_means_transductive": means, self.row: fused} if self.transductive else rows
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Take a state back.

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, get_args
 
@@ -182,20 +182,6 @@ class VisualFit:
     support: SupportNames
     agreements: Mapping[str, float]
     weight_by: Literal["leave-one-out", "option", "nothing"]
-
-    def of_means(self, text: Unseen, text_weight: float | None = None) -> "VisualFit":
-        """The same with class means as the visual classifier that is fused.
-
-        Args:
-            text: Scores of the text classifier.
-            text_weight: Take this one.
-        """
-        if self.kind == "class_means":
-            return self
-        means = self.unseen["class_means"]
-        fusion = choose_fusion(means, text, self.support.own, text_weight)
-        unseen = {"class_means": means, "visual": means, "fused": fuse_unseen(means, text, fusion)}
-        return replace(self, chosen=self.means, kind="class_means", fusion=fusion, unseen=unseen)
 
     def classifier(self, form: ClosedForm, space: Space) -> CentredClassifier:
         """One of the two as a classifier whose softmax fits the labeler's names."""

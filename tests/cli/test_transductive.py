@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-import pytest
 from tiny_run import COLOURS, OPTIONS, TEST, fit_in_two_processes
 
 import fgvr
@@ -75,12 +74,19 @@ def test_one_and_two_processes_agree(tiny_run):
     assert len(alone) == TEST * len(COLOURS)
 
 
-@pytest.mark.parametrize("classifier", ["gaussian", "ridge"])
-def test_the_means_move_whichever_classifier_is_fused_otherwise(tiny_run, classifier):
-    assert main(["fit", *MOVED, "--model.classifier", classifier, "--model.text_weight", "0"]) == 0
+def test_fused_means_move_and_another_classifier_stays(tiny_run):
+    assert main(["fit", *MOVED, "--model.classifier", "class_means", "--model.text_weight", "0"]) == 0
     said = predictions_of(last_folder())
     # without the text, the fused row is the means that moved, on another scale
     assert said["class_means_transductive_name"].equals(said[f"{OWN}_name"])
+    assert not np.allclose(said[f"{OWN}_score"], said["class_means_fused_score"], atol=1e-6)
+    assert main(["fit", *MOVED, "--model.classifier", "gaussian"]) == 0
+    folder = last_folder()
+    said = predictions_of(folder)
+    assert said[f"{OWN}_score"].equals(said["class_means_fused_score"])
+    checkpoint = ["--config", str(folder.config), "--ckpt_path", str(folder.checkpoints / "last.ckpt")]
+    assert main(["test", *checkpoint]) == 0
+    assert predictions_of(last_folder()).equals(said)
 
 
 def test_a_folder_whose_photos_are_support_and_evaluated_is_named_photo_by_photo(tiny_run, caplog):
@@ -99,11 +105,7 @@ def test_a_folder_whose_photos_are_support_and_evaluated_is_named_photo_by_photo
     assert together[0].scores != alone[0].scores
 
 
-def test_a_subclass_keeps_its_row_and_the_fusion_that_is_told_is_its_own(tiny_run):
-    assert main(["fit", *MOVED, "--model.classifier", "gaussian"]) == 0
-    metrics = json.loads(last_folder().metrics.read_text())
-    assert metrics[OWN]["fusion"]["visual"] == "class_means"
-
+def test_a_subclass_keeps_its_row():
     class MyMethod(ClassMeansMethod):
         row = "mine"
 
