@@ -84,6 +84,11 @@ class Registry(Mapping[str, str]):
             )
         return paths[name]
 
+    def short_name(self, plugin: type[Any]) -> str:
+        """Short name of a plugin's class; the class's own name for one that is in no registry."""
+        path = f"{plugin.__module__}.{plugin.__qualname__}"
+        return next((name for name, listed in self.items() if listed == path), plugin.__name__)
+
     def _handed_out(self) -> dict[str, str]:
         """Class path of a built-in plugin as its package hands it out, ``fgvr.losses.ProdenLoss`` -> its own."""
         return {

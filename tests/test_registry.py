@@ -10,6 +10,7 @@ from jsonargparse import ArgumentParser
 
 from fgvr import registry as module
 from fgvr.errors import FgvrError
+from fgvr.losses.proden import ProdenLoss
 from fgvr.registry import KINDS, OWN_SLOTS, SLOTS, Registry, option_names
 
 ENTRIES = [(kind, name) for kind, registry in KINDS.items() for name in registry.builtins]
@@ -109,6 +110,19 @@ def test_two_packages_of_one_name_make_only_that_name_an_error(monkeypatch):
     assert registry.resolve("other") == "first.Other"
     with pytest.raises(FgvrError, match=r"first\.Mine and second\.Mine"):
         registry.resolve("mine")
+
+
+def test_a_class_has_its_short_name_and_another_one_its_own(monkeypatch):
+    class Own(ProdenLoss):
+        pass
+
+    monkeypatch.setattr(module, "entry_points", lambda group: [entry("mine", f"{__name__}:Listed")])
+    registry = Registry("losses", {"proden": "fgvr.losses.proden.ProdenLoss"})
+    assert [registry.short_name(loss) for loss in (ProdenLoss, Listed, Own)] == ["proden", "mine", "Own"]
+
+
+class Listed(ProdenLoss):
+    pass
 
 
 def test_a_path_without_its_class(monkeypatch):

@@ -32,7 +32,7 @@ class Relabelled:
     """What a run's relabelling did.
 
     Attributes:
-        name: Class name of the relabelling.
+        name: Short name of the relabelling, its class's in files of older versions.
         verdict: What the gate found.
         changed: Support photos whose first name is another one: sample id -> the name before (``""`` where there was
             none) and after.
@@ -51,7 +51,7 @@ def write_relabelling(
     """Write what was changed, in the order of the photos of ``after``.
 
     Args:
-        name: Class name of the relabelling.
+        name: Short name of the relabelling.
         verdict: What the gate found.
         before: Candidate sets before it.
         after: And after it: those of at least as many photos.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fgvr.candidates.base import NamedImages
 from fgvr.candidates.honest_folds import honest_folds
 from fgvr.records import CandidateSets
+from fgvr.registry import RELABELLINGS
 from fgvr.relabelling.base import Relabelling
 from fgvr.relabelling.files import write_relabelling
 from fgvr.relabelling.gate import judge, relabel_sets, support_features
@@ -38,7 +39,7 @@ def run_relabelling(
         class_names: The vocabulary.
         path: Where to leave what was changed and why.
     """
-    features, name = support_features(relabelling, images), type(relabelling).__name__
+    features, name = support_features(relabelling, images), RELABELLINGS.short_name(type(relabelling))
     verdict = judge(relabelling, build, images, features)
     after = relabel_sets(relabelling, sets, images, features) if verdict.applied else sets
     log.info("Relabelling (%s) %s: %s", name, "done" if verdict.applied else "not done", verdict.reason)

@@ -137,7 +137,7 @@ class RunRecorder(Callback):
             figures["seconds"] = round(shared + own, 2)
             figures.update(_paid(method, labels))
             if row == method.row and method.data.candidate_sets is not None:
-                figures["candidates"] = _short_name(type(method.data.strategy(method)))
+                figures["candidates"] = CANDIDATES.short_name(type(method.data.strategy(method)))
                 if method.data.relabelled is not None:
                     figures["relabelling"] = method.data.relabelled
             if row == method.row:
@@ -202,12 +202,6 @@ def _costs(labels: Sequence[LabelRecord]) -> dict[str, float]:
         "label_seconds": round(sum(label.seconds for label in labels), 2),
         "cost_usd": sum(label.cost_usd for label in labels),
     }
-
-
-def _short_name(kind: type) -> str:
-    """The registry's name of a strategy; the class's own for one that is in no registry."""
-    path = f"{kind.__module__}.{kind.__qualname__}"
-    return next((name for name in CANDIDATES if CANDIDATES[name] == path), kind.__name__)
 
 
 def _figures(rows: dict[str, dict[str, object]], own: str) -> dict[str, float]:
