@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
-from tiny_run import COLOURS, OPTIONS, SUPPORT
+from tiny_run import COLOURS, OPTIONS, SUPPORT, fit_in_two_processes
 
 import fgvr
 from fgvr.cli import main
@@ -12,6 +14,7 @@ from fgvr.records import Join
 from fgvr.vocabulary.base import VocabularyStrategy
 
 CLASSES = len(COLOURS)
+RULES = {"granularity": {"granularity"}, "looks": {"looks", "rare"}}
 
 
 @pytest.fixture
@@ -45,6 +48,25 @@ def test_names_are_joined_and_the_files_say_why(replies_with_years, capsys):
     again = json.loads((Path(capsys.readouterr().out.splitlines()[-1]) / "vocabulary.json").read_text())
     assert again["classes"] == joined["classes"]
     assert "joins" not in again, "a person may have changed what was joined"
+
+
+@pytest.mark.parametrize("strategy", ["granularity", "looks"])
+@pytest.mark.usefixtures("replies_with_years")
+def test_one_and_two_processes_agree(tiny_run, strategy):
+    options = [*OPTIONS, "--data.vocabulary", strategy, "--trainer.max_epochs", "2", "--compare", "null"]
+    assert main(["fit", *options, "--run.name", "one"]) == 0
+    # with features that they compute themselves
+    fit_in_two_processes([*options, "--run.name", "two"], FGVR_CACHE=str(tiny_run / "cache of two"))
+    one, two = (fgvr.open_run(Path("runs") / name / "0").folder for name in ("one", "two"))
+    rules = {join["rule"] for join in json.loads(one.vocabulary.read_text())["joins"]}
+    assert rules
+    assert rules <= RULES[strategy]
+    for file in ("labels", "vocabulary", "candidates", "neighbours"):
+        assert getattr(two, file).read_bytes() == getattr(one, file).read_bytes(), file
+    predictions = [pq.read_table(folder.predictions).to_pandas() for folder in (one, two)]
+    scores = [column for column in predictions[0] if column.endswith("_score")]
+    np.testing.assert_allclose(*(each[scores].to_numpy(float) for each in predictions), atol=1e-4)
+    assert predictions[0].drop(columns=scores).equals(predictions[1].drop(columns=scores))
 
 
 class LooksVocabulary(VocabularyStrategy):
