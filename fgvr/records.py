@@ -126,6 +126,11 @@ class LabelRecord:
         confidence: How sure the model says it is, from 0 to 1; ``None`` where it does not say.
         alternatives: Names that the model gave beside its answer, where they are no candidates.
         corrected: Whether the names are a person's, and not the reply's.
+        requests: How many requests were made about it, one for each answer; of equal photos the first one has them.
+        follow_ups: How many of these asked again, because of an earlier reply: a cascade's fallback, for one.
+        follow_ups_usd: What those cost; part of ``cost_usd``.
+        name_before: The first name before it was asked about again, ``""`` where it had none; ``None`` where it was
+            not.
     """
 
     sample_id: str
@@ -139,6 +144,10 @@ class LabelRecord:
     confidence: float | None = None
     alternatives: tuple[str, ...] = ()
     corrected: bool = False
+    requests: int = 0
+    follow_ups: int = 0
+    follow_ups_usd: float = 0.0
+    name_before: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +190,14 @@ class Join:
         into: Name of the class that it was put into; it may have been put into another one in turn.
         rule: What has found it, such as ``"granularity"``.
         why: The reason, for a person to read.
+        count: How many photos were given its name as their first one; ``None`` before it is done, and in older files.
     """
 
     name: str
     into: str
     rule: str
     why: str
+    count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -198,7 +209,7 @@ class Vocabulary:
         members: Every spelling that was given -> class index. ``members[name] == names.index(name)`` for shown names.
         scientific_names: One entry per class: the Latin name most often given with it, else ``None``.
         counts: One entry per class: how many photos were given it as their first name.
-        joins: The classes that were put into others, beyond spellings and synonyms.
+        joins: The classes that were put into others, beyond spellings and synonyms: one for each that is gone.
     """
 
     names: tuple[str, ...]

@@ -28,13 +28,14 @@ from fgvr.labelling.image_labels import ImageLabels
 from fgvr.labelling.plan import LabelPlan, summary
 from fgvr.labelling.requests import Asker
 from fgvr.records import ImageRecord, LabelRecord, Space, Vocabulary
+from fgvr.registry import VOCABULARIES
 from fgvr.runs import RunFolder
 from fgvr.selections.base import Selection
 from fgvr.vocabulary.base import GivenNames, VocabularyStrategy
 from fgvr.vocabulary.build import build_vocabulary, labels_as_indices
 from fgvr.vocabulary.files import write_vocabulary
 from fgvr.vocabulary.given import given_vocabulary
-from fgvr.vocabulary.join import join_classes
+from fgvr.vocabulary.join import join_classes, joined_images
 
 log = logging.getLogger(__name__)
 
@@ -256,7 +257,14 @@ class LabelledDataModule(LightningDataModule, ABC):
         given = GivenNames(labels, lambda space: self.image_features(self.support, space=space), self._text_features)
         joined = join_classes(vocabulary, self.joining.joins(vocabulary, given))
         if joined.joins:
-            log.info("%d classes, %d after joining (%s)", len(vocabulary), len(joined), type(self.joining).__name__)
+            name, changed = VOCABULARIES.short_name(type(self.joining)), joined_images(joined)
+            log.info(
+                "Joining (%s): %d of %d classes, %s photos have another one",
+                name,
+                len(joined),
+                len(vocabulary),
+                changed,
+            )
         return joined
 
     def _text_features(self, texts: Sequence[str]) -> NDArray[np.float32]:

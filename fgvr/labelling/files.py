@@ -12,7 +12,10 @@ from fgvr.errors import FgvrError
 from fgvr.files import replacing
 from fgvr.records import LabelRecord
 
-_SINCE_THEN = ("confidence", "alternatives", "corrected")
+_SINCE_THEN = (
+    *("confidence", "alternatives", "corrected"),
+    *("requests", "follow_ups", "follow_ups_usd", "name_before"),
+)
 """Columns that the files of older runs lack."""
 
 _SCHEMA = pa.schema(
@@ -28,6 +31,10 @@ _SCHEMA = pa.schema(
         ("confidence", pa.float64()),
         ("alternatives", pa.list_(pa.string())),
         ("corrected", pa.bool_()),
+        ("requests", pa.int64()),
+        ("follow_ups", pa.int64()),
+        ("follow_ups_usd", pa.float64()),
+        ("name_before", pa.string()),
     ]
 )
 

@@ -94,7 +94,7 @@ def read_labels(
 
     Several answers of one photo become one label: the names of all answers in their order, each once (letter case
     aside); cost and seconds are added up. A photo without any reply has the flag ``"failed"``. Of photos with equal
-    bytes, which are asked once, the first one carries the cost and the time.
+    bytes, which are asked once, the first one carries the requests, their cost and their time.
 
     Args:
         labeler: Who has named the photos.
@@ -108,7 +108,11 @@ def read_labels(
             rows, part = _wanted_rows(labeler, number, columns, images, features), labeler.part(number, columns)
             columns.append(_column(rows, read_labels(part, [images[row] for row in rows], store, features), images))
         combined = labeler.combine(columns) if images else []
-        return [_as_corrected(record, parts) for record, *parts in zip(combined, *columns, strict=True)]
+        chosen = _follows_up(labeler)
+        return [
+            _with_requests(_as_corrected(record, parts), parts, chosen)
+            for record, *parts in zip(combined, *columns, strict=True)
+        ]
     requests = [request for image in images for request in requests_about(labeler, image)]
     identity = labeler.identity()
     replies = iter(store.get(identity, requests))
@@ -117,7 +121,7 @@ def read_labels(
     for image in images:
         record = _label_record(labeler, image.sample_id, [next(replies) for _ in range(labeler.answers)])
         if image.digest in charged:
-            record = replace(record, cost_usd=0.0, seconds=0.0)
+            record = replace(record, cost_usd=0.0, seconds=0.0, requests=0)
         charged.add(image.digest)
         labels.append(record)
     return correct(labels, request_keys(identity, requests[:: labeler.answers]), store)
@@ -166,7 +170,7 @@ def _plan_parts(
     plans: list[LabelPlan] = []
     columns: list[list[LabelRecord | None]] = []
     for number in range(len(labeler.parts)):
-        if any(earlier.unasked for earlier in plans) and type(labeler).wanted is not CombinedLabeler.wanted:
+        if any(earlier.unasked for earlier in plans) and _follows_up(labeler):
             parts = (labeler.part(each, columns) for each in range(number, len(labeler.parts)))
             later = [_plan(part, images, store, features) for part in parts]
             follow_ups = sum(each.missing for each in later)
@@ -180,6 +184,11 @@ def _plan_parts(
         plans.append(_plan(part, mine, store, features))
         columns.append(_column(rows, read_labels(part, mine, store, features), images))
     return add_plans(plans, len(images))
+
+
+def _follows_up(labeler: CombinedLabeler) -> bool:
+    """Whether what earlier parts reply says which photos later ones are asked about."""
+    return type(labeler).wanted is not CombinedLabeler.wanted
 
 
 def _wanted_rows(
@@ -212,6 +221,23 @@ def _as_corrected(combined: LabelRecord, parts: Sequence[LabelRecord | None]) ->
     return combined if person is None else replace(person, cost_usd=combined.cost_usd, seconds=combined.seconds)
 
 
+def _with_requests(label: LabelRecord, parts: Sequence[LabelRecord | None], follows_up: bool) -> LabelRecord:
+    """The combined label with the requests of its parts; those of later ones are follow-ups, or one opinion of many."""
+    known = [part for part in parts if part is not None]
+    again = known[1:] if follows_up else []
+    before = known[0].name_before if follows_up else None
+    if again and before is None:
+        before = next(iter(known[0].names), "")
+    others = known[: len(known) - len(again)]
+    return replace(
+        label,
+        requests=sum(part.requests for part in known),
+        follow_ups=sum(part.follow_ups for part in others) + sum(part.requests for part in again),
+        follow_ups_usd=sum(part.follow_ups_usd for part in others) + sum(part.cost_usd for part in again),
+        name_before=before,
+    )
+
+
 def _label_record(labeler: Labeler, sample_id: str, replies: Sequence[Reply | None]) -> LabelRecord:
     """One label of all answers of one photo."""
     known = [reply for reply in replies if reply is not None]
@@ -233,6 +259,7 @@ def _label_record(labeler: Labeler, sample_id: str, replies: Sequence[Reply | No
         model=next((reply.model for reply in answers if reply.model), ""),
         cost_usd=sum(reply.cost_usd for reply in known),
         seconds=sum(reply.seconds for reply in known),
+        requests=len(known),
         confidence=next((answer.confidence for answer in parsed if answer.confidence is not None), None),
         alternatives=tuple(dict.fromkeys(name for answer in parsed for name in answer.alternatives)),
     )

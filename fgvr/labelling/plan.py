@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fgvr.records import LabelRecord
+from fgvr.vocabulary.build import fold_name
 
 _SIMULATED = " (simulated)"
 
@@ -74,6 +75,33 @@ class LabelRun:
 
 
 @dataclass(frozen=True)
+class FollowUps:
+    """What asking again came to.
+
+    Attributes:
+        images: Photos that were asked about again.
+        requests: Requests that this took.
+        cost_usd: What they cost, failures included.
+        renamed: Photos that have a new name; those that had none are among them.
+        names_before: How many different first names there were before; spellings of one name are one.
+        names: How many there are.
+    """
+
+    images: int
+    requests: int
+    cost_usd: float
+    renamed: int
+    names_before: int
+    names: int
+
+    def __str__(self) -> str:
+        return (
+            f"asked again about {self.images} photos: {self.requests} requests, ${self.cost_usd:.4f}; {self.renamed} "
+            f"have a new name, {self.names_before} different first names before and {self.names} after"
+        )
+
+
+@dataclass(frozen=True)
 class LabelSummary:
     """Labels in a few numbers.
 
@@ -83,6 +111,7 @@ class LabelSummary:
         cost_usd: What the labels cost, failures included.
         seconds: Time that the requests took, added up.
         simulated: Whether the replies, the dollars and the seconds are made up.
+        follow_ups: What asking again came to; ``None`` where no photo was asked about again.
     """
 
     flags: dict[str, int]
@@ -90,11 +119,13 @@ class LabelSummary:
     cost_usd: float
     seconds: float
     simulated: bool = False
+    follow_ups: FollowUps | None = None
 
     def __str__(self) -> str:
         flags = ", ".join(f"{count} {flag or 'usable'}" for flag, count in self.flags.items())
-        costs = f"${self.cost_usd:.4f}, {self.seconds:.0f} s{_SIMULATED * self.simulated}"
-        return f"{flags}; {self.unique_names} different names; {costs}"
+        costs = f"${self.cost_usd:.4f}, {self.seconds:.0f} s"
+        again = f"; {self.follow_ups}" if self.follow_ups else ""
+        return f"{flags}; {self.unique_names} different names; {costs}{again}{_SIMULATED * self.simulated}"
 
 
 def summary(labels: Sequence[LabelRecord], simulated: bool = False) -> LabelSummary:
@@ -105,6 +136,27 @@ def summary(labels: Sequence[LabelRecord], simulated: bool = False) -> LabelSumm
         cost_usd=sum(record.cost_usd for record in labels),
         seconds=sum(record.seconds for record in labels),
         simulated=simulated,
+        follow_ups=count_follow_ups(labels),
+    )
+
+
+def count_follow_ups(labels: Sequence[LabelRecord]) -> FollowUps | None:
+    """What asking again came to; ``None`` where no photo was asked about again."""
+    again = [label for label in labels if label.name_before is not None]
+    if not again:
+        return None
+    now = [fold_name(label.names[0]) if label.names else "" for label in labels]
+    before = [
+        name if label.name_before is None else fold_name(label.name_before)
+        for name, label in zip(now, labels, strict=True)
+    ]
+    return FollowUps(
+        images=len(again),
+        requests=sum(label.follow_ups for label in again),
+        cost_usd=sum(label.follow_ups_usd for label in again),
+        renamed=sum(a != b and not label.corrected for a, b, label in zip(before, now, labels, strict=True)),
+        names_before=len({*before} - {""}),
+        names=len({*now} - {""}),
     )
 
 

@@ -4,24 +4,26 @@ import logging
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 
 from fgvr.labelling.files import read_labels_file
+from fgvr.labelling.plan import count_follow_ups
 from fgvr.methods.base import Method
 from fgvr.methods.support_figures import support_figures, warn_of_disagreement
 from fgvr.metrics.files import write_metrics
 from fgvr.metrics.protocol import score, scoring
 from fgvr.records import LabelRecord, Prediction
-from fgvr.registry import CANDIDATES
+from fgvr.registry import CANDIDATES, VOCABULARIES
 from fgvr.reports.html import write_report
 from fgvr.reports.predictions import write_predictions
 from fgvr.reports.run_files import LABELER
 from fgvr.runs import RunFolder
 from fgvr.vocabulary.build import fold_name
+from fgvr.vocabulary.join import joined_images
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +143,7 @@ class RunRecorder(Callback):
                 if method.data.relabelled is not None:
                     figures["relabelling"] = method.data.relabelled
             if row == method.row:
+                figures.update(_naming(method, labels))
                 figures.update(({"oracle": True} if method.oracle else {}) | method.selection)
             if method.data.simulated and (method.data.needs_labels(method) or method.description_kinds):
                 figures["simulated"] = True
@@ -164,6 +167,23 @@ def _paid(method: Method, labels: Sequence[LabelRecord]) -> dict[str, float]:
         return _costs(labels)
     described = method.data.described
     return {} if described is None else {"cost_usd": _costs(labels)["cost_usd"] + described.cost_usd}
+
+
+def _naming(method: Method, labels: Sequence[LabelRecord]) -> dict[str, object]:
+    """What joining names and asking again did, where labels say so; a checkpoint has neither."""
+    found: dict[str, object] = {}
+    vocabulary, joining = method.data.vocabulary, method.data.joining
+    if labels and joining is not None and vocabulary is not None and method.data.class_names == "labels":
+        found["vocabulary"] = {
+            "name": VOCABULARIES.short_name(type(joining)),
+            "classes_before": len(vocabulary) + len(vocabulary.joins),
+            "classes": len(vocabulary),
+            "photos": joined_images(vocabulary),
+        }
+    if (again := count_follow_ups(labels)) is not None:
+        counted = asdict(again)
+        found["follow_ups"] = {"photos": counted.pop("images"), **counted}
+    return found
 
 
 def _labeler_row(method: Method, predictions: Sequence[Prediction], asked: Sequence[LabelRecord]) -> dict[str, object]:

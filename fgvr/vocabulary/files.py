@@ -85,14 +85,17 @@ def read_vocabulary(path: Path) -> Vocabulary:
 
 
 def _joins(path: Path, entries: object) -> tuple[Join, ...]:
-    keys = [field.name for field in fields(Join)]
+    keys = [field.name for field in fields(Join) if field.name != "count"]
     valid = isinstance(entries, list) and all(
-        isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in keys) for entry in entries
+        isinstance(entry, dict)
+        and all(isinstance(entry.get(key), str) for key in keys)
+        and (entry.get("count") is None or _is_count(entry["count"]))
+        for entry in entries
     )
     if not valid:
-        raise _broken(path, f"'joins' is not a list of objects with the texts {', '.join(keys)}")
+        raise _broken(path, f"'joins' is not a list of objects with the texts {', '.join(keys)} and the number count")
     assert isinstance(entries, list), "that was checked"
-    return tuple(Join(**{key: entry[key] for key in keys}) for entry in entries)
+    return tuple(Join(**{key: entry[key] for key in keys}, count=entry.get("count")) for entry in entries)
 
 
 def _check(path: Path, index: int, entry: object) -> None:
@@ -101,13 +104,17 @@ def _check(path: Path, index: int, entry: object) -> None:
     count, latin, spellings = entry.get("count"), entry.get("scientific_name", ""), entry.get("spellings")
     checks = (
         ("name", _is_name(entry.get("name")), "a text that is not blank"),
-        ("count", type(count) is int and count >= 0, "a whole number of 0 or more"),
+        ("count", _is_count(count), "a whole number of 0 or more"),
         ("scientific_name", latin is None or _is_name(latin), "a text or null"),
         ("spellings", isinstance(spellings, list) and all(map(_is_name, spellings)), "a list of texts"),
     )
     for key, holds, expected in checks:
         if not holds:
             raise _broken(path, f"{key!r} of class {index} is {entry.get(key, 'missing')!r}, expected {expected}")
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
 
 
 def _is_name(value: object) -> bool:

@@ -1,6 +1,6 @@
 """A vocabulary in which some classes were put into others."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ def join_classes(vocabulary: Vocabulary, joins: Sequence[Join]) -> Vocabulary:
         joins: Which of them are put into which, under the names that ``vocabulary`` shows.
 
     Returns:
-        The vocabulary, sorted by name, with the joins that led to it.
+        The vocabulary, sorted by name, with the joins that led to it: one for each class that is gone.
 
     Raises:
         FgvrError: A join names no class.
@@ -56,6 +56,13 @@ def join_classes(vocabulary: Vocabulary, joins: Sequence[Join]) -> Vocabulary:
         for join in joins
         if (lost := join.into if join.name == shown_name[join.name] else join.name) != shown_name[join.name]
     }
+    for join in joins:  # where both of its names are gone, it is about the second one too
+        if join.into != shown_name[join.into]:
+            now.setdefault(join.into, replace(join, name=join.into, into=shown_name[join.into]))
+    before: Counter[str] = Counter()
+    for join in vocabulary.joins:
+        before[join.into] += join.count or 0
+    done = [replace(join, count=counts[index_of[lost]] - before[lost]) for lost, join in now.items()]
     return Vocabulary(
         names=tuple(vocabulary.names[index] for index in order),
         members={spelling: new_index[index] for spelling, index in vocabulary.members.items()},
@@ -63,8 +70,14 @@ def join_classes(vocabulary: Vocabulary, joins: Sequence[Join]) -> Vocabulary:
             latin[index] or next((latin[other] for other in shown[index] if latin[other]), None) for index in order
         ),
         counts=tuple(sum(counts[other] for other in shown[index]) for index in order),
-        joins=(*earlier, *now.values()),
+        joins=(*earlier, *done),
     )
+
+
+def joined_images(vocabulary: Vocabulary) -> int | None:
+    """How many photos have another class because of joins; ``None`` where that is not known, as in older files."""
+    counts = [join.count for join in vocabulary.joins]
+    return None if None in counts else sum(count or 0 for count in counts)
 
 
 def shown_first(name: str, count: int) -> tuple[int, int, str]:

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from tiny.labeler import TinyLabeler
 from tiny_run import COLOURS, OPTIONS, SUPPORT, fit_in_two_processes
 
 import fgvr
 from fgvr.cli import main
+from fgvr.labelers.reconsider import ReconsiderLabeler
 from fgvr.records import Join
 from fgvr.vocabulary.base import VocabularyStrategy
 
@@ -37,7 +39,16 @@ def test_names_are_joined_and_the_files_say_why(replies_with_years, capsys):
     joined = json.loads(folder.vocabulary.read_text())
     assert [entry["name"] for entry in joined["classes"]] == sorted(COLOURS)
     assert {join["into"] for join in joined["joins"]} == set(COLOURS)
-    assert "the same without year" in folder.report.read_text()
+    report = folder.report.read_text()
+    assert "the same without year" in report
+    assert "8 different spellings became 8 classes" in report
+    assert "Joining made 4 classes of them, for the reasons below: 4 photos have another class than before." in report
+    assert [join["count"] for join in joined["joins"]] == [1] * CLASSES
+    metrics = json.loads(folder.metrics.read_text())
+    figures = {"name": "granularity", "classes_before": 2 * CLASSES, "classes": CLASSES, "photos": CLASSES}
+    assert metrics["coop"]["vocabulary"] == figures
+    assert "vocabulary" not in metrics["zero_shot"]
+    assert "follow_ups" not in metrics["coop"]
     header = next(folder.path.glob("logs/version_0/metrics.csv")).read_text().partition("\n")[0]
     assert {"candidates/photos", "candidates/coverage"} <= set(header.split(","))
     # the checkpoint's own vocabulary is taken, and a file of it as it is
@@ -87,6 +98,28 @@ def test_a_strategy_looks_at_photos_and_texts(tiny_run):
     run = fgvr.fit(data={**options, "vocabulary": LooksVocabulary()}, model=model)
     assert len(run.vocabulary) == CLASSES - 1
     assert [join.why for join in run.vocabulary.joins] == ["they look alike"]
+
+
+def test_a_run_says_what_asking_again_cost(tiny_run):
+    birds = list(COLOURS)
+    photos = {f"photos/{number}_{i}.png": name for number, name in enumerate(birds) for i in range(SUPPORT)}
+    rare = {photo: f"{name} 20{number:02}" for number, (photo, name) in enumerate(photos.items()) if photo[-5] == "3"}
+    chosen = {photo: photos[photo] for photo in rare} | {"photos/0_3.png": "I cannot tell."}
+    labeler = ReconsiderLabeler(
+        TinyLabeler(photos | rare, price_usd=0.01), TinyLabeler(chosen, price_usd=0.105, prompt="Which?")
+    )
+    data = {"dataset": {"class_path": "manifest", "init_args": {"root": "birds"}}, "labeler": labeler}
+    model = {"class_path": "class_means", "init_args": {"backbone": "fgvr.testing.tiny.TinyBackbone"}}
+    run = fgvr.fit(data=data, model=model)
+    metrics = json.loads(run.folder.metrics.read_text())
+    own = list(metrics)[-1]
+    again = {"photos": 4, "requests": 4, "cost_usd": pytest.approx(0.42), "renamed": 3}
+    assert metrics[own]["follow_ups"] == {**again, "names_before": 8, "names": 5}
+    assert metrics[own]["cost_usd"] == pytest.approx(16 * 0.01 + 0.42)
+    report = run.folder.report.read_text()
+    assert "Asking again about 4 photos is 4 requests and US$ 0.42 of it" in report
+    assert "3 photos have a new name, and there are 5 different first names where there were 8." in report
+    assert "vocabulary" not in metrics[own], "names were not joined"
 
 
 def test_a_list_that_is_not_there_stops_before_anything_is_asked(tiny_run, capsys):

@@ -10,6 +10,7 @@ LABELS = [
     LabelRecord("b.jpg", ("House Finch", "Heron, grey"), ("Haemorhous mexicanus", None), "", "raw", "m-1", 0.25, 1.5),
     LabelRecord("a.jpg", (), (), "refusal", '<b>I "cannot"</b>\n' * 1000),
     LabelRecord("c.jpg", ("Pug",), (None,), confidence=0.75, alternatives=("Boxer", "Bulldog"), corrected=True),
+    LabelRecord("d.jpg", ("Pug",), (None,), requests=2, follow_ups=1, follow_ups_usd=0.25, name_before=""),
 ]
 
 
@@ -26,13 +27,16 @@ def test_columns(tmp_path):
     assert pq.read_schema(tmp_path / "labels.parquet").names == [
         *("sample_id", "names", "scientific_names", "flag", "raw", "model", "cost_usd", "seconds"),
         *("confidence", "alternatives", "corrected"),
+        *("requests", "follow_ups", "follow_ups_usd", "name_before"),
     ]
 
 
-def test_files_of_older_runs_are_read(tmp_path):
+@pytest.mark.parametrize("first", ["confidence", "requests"])
+def test_files_of_older_runs_are_read(tmp_path, first):
     path = tmp_path / "labels.parquet"
     write_labels(LABELS[:2], path)
-    pq.write_table(pq.read_table(path).drop_columns(["confidence", "alternatives", "corrected"]), path)
+    table = pq.read_table(path)
+    pq.write_table(table.drop_columns(table.column_names[table.column_names.index(first) :]), path)
     assert read_labels_file(path) == LABELS[:2]
 
 

@@ -11,7 +11,7 @@ from fgvr.labelers.base import LabelRequest, Reply
 from fgvr.labelers.combined import CombinedLabeler
 from fgvr.labelers.fixed import FixedLabeler
 from fgvr.labelling.labelling import label, plan, read_labels
-from fgvr.labelling.plan import LabelPlan, summary
+from fgvr.labelling.plan import FollowUps, LabelPlan, count_follow_ups, summary
 from fgvr.labelling.store.keys import request_key
 from fgvr.records import ImageRecord, LabelRecord
 
@@ -295,9 +295,90 @@ def test_each_part_is_asked_what_it_is_wanted_for_and_stored_as_its_own(store):
     assert asked(labeler.parts[1]) == ["3.jpg", "7.jpg"]
     names = [record.names[0] for record in read_labels(labeler, records(), store)]
     assert Counter(names) == {"Beagle": 8, "Boxer": 2}
+    again = (
+        "asked again about 2 photos: 2 requests, $1.0000; 2 have a new name, 2 different first names before and 2 after"
+    )
+    assert str(summary(read_labels(labeler, records(), store))).endswith(f" s; {again}")
     after = plan(labeler, records(), store)
     assert (after.requests, after.stored, after.missing, after.follow_ups) == (12, 12, 0, 0)
     assert plan(labeler.parts[0], records(), store).missing == 0, "what a part has said is its own"
+
+
+class Vote(CombinedLabeler):
+    """The last one's label; all are asked about all photos."""
+
+    def combine(self, labels):
+        return list(labels[-1])
+
+
+def counts(label):
+    return label.requests, label.follow_ups, round(label.follow_ups_usd, 6), label.name_before
+
+
+def test_a_label_says_which_requests_asked_again(store):
+    labeler = second_opinion(price_usd=0.25)
+    copy = ImageRecord("copy.jpg", Path("copy.jpg"), "support", digest="digest-3.jpg")
+    images = [*records(), copy]
+    label(labeler, images, store, progress=False)
+    found = read_labels(labeler, images, store)
+    assert counts(found[0]) == (1, 0, 0.0, None)
+    assert counts(found[3]) == counts(found[7]) == (2, 1, 0.25, "Pug")
+    assert counts(found[10]) == (0, 0, 0.0, "Pug"), "a copy costs nothing, and has the other name too"
+    assert count_follow_ups(found) == FollowUps(3, 2, 0.5, renamed=3, names_before=2, names=2)
+    assert sum(record.requests for record in found) == 12
+    assert count_follow_ups(read_labels(labeler.parts[0], images, store)) is None
+
+
+def test_second_opinions_that_all_photos_get_are_no_follow_ups(store):
+    inner, other = second_opinion(price_usd=0.25), TinyLabeler(REPLIES, prompt="Third", price_usd=0.5)
+    vote = Vote([inner, other])
+    label(vote, records(), store, progress=False)
+    found = read_labels(vote, records(), store)
+    assert counts(found[0]) == (2, 0, 0.0, None)
+    assert counts(found[3]) == (3, 1, 0.25, None), "the vote's name is not one before that part asked again"
+
+
+def test_what_asks_again_of_what_asks_again_counts_both(store):
+    inner, other = (
+        second_opinion(price_usd=0.25),
+        TinyLabeler(dict.fromkeys(NAMES, "Corgi"), prompt="Third", price_usd=0.5),
+    )
+
+    class Doubting(SecondOpinion):
+        def wanted(self, part, labels, features=None):
+            return [label.sample_id in ("0.jpg", "3.jpg") for label in labels[0]]
+
+    outer = Doubting([inner, other])
+    label(outer, records(), store, progress=False)
+    found = read_labels(outer, records(), store)
+    assert [counts(found[number]) for number in (0, 3, 7, 8)] == [
+        (2, 1, 0.5, "Beagle"),
+        (3, 2, 0.75, "Pug"),
+        (2, 1, 0.25, "Pug"),
+        (1, 0, 0.0, None),
+    ]
+    assert count_follow_ups(found) == FollowUps(3, 4, 1.5, renamed=3, names_before=2, names=3)
+
+
+def test_failed_and_several_requests_count(store):
+    first = TinyLabeler({**REPLIES, "3.jpg": "Pug", "4.jpg": "Pug"}, prompt="First")
+    later = TinyLabeler({"3.jpg": ["Boxer", "Boxer"]}, prompt="Second", price_usd=0.25, answers=2)
+    labeler = SecondOpinion([first, later])
+    label(labeler, records(), store, progress=False)
+    found = read_labels(labeler, records(), store)
+    assert counts(found[3]) == counts(found[4]) == (3, 2, 0.5, "Pug")
+    assert [found[number].names for number in (3, 4)] == [("Boxer",), ("Pug",)]
+    assert count_follow_ups(found) == FollowUps(2, 4, 1.0, renamed=1, names_before=2, names=3)
+
+
+def test_what_a_person_renamed_was_not_renamed_by_asking_again(store):
+    labeler = second_opinion()
+    label(labeler, records(), store, progress=False)
+    part = labeler.parts[1]
+    store.revise({request_key(part.identity(), LabelRequest(records(["3.jpg"])[0], part.prompt)): ("Corgi",)})
+    found = read_labels(labeler, records(), store)
+    assert found[3].names == ("Corgi",)
+    assert count_follow_ups(found) == FollowUps(2, 2, 1.0, renamed=1, names_before=2, names=3)
 
 
 def test_one_budget_for_all_parts(store):

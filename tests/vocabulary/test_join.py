@@ -1,3 +1,4 @@
+import json
 from itertools import permutations
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from fgvr.errors import FgvrError
 from fgvr.records import Join, Vocabulary
 from fgvr.vocabulary.files import read_vocabulary, write_vocabulary
-from fgvr.vocabulary.join import join_classes
+from fgvr.vocabulary.join import join_classes, joined_images
 
 VOCABULARY = Vocabulary(
     names=("Audi R8", "Audi R8 2007", "Audi R8 V10", "BMW M5"),
@@ -33,9 +34,41 @@ def test_classes_that_lead_to_one_another_are_one(joins):
 def test_the_name_that_most_photos_were_given_is_shown_whatever_leads_where():
     joined = join_classes(VOCABULARY, [Join("BMW M5", "Audi R8 V10", "test", "")])
     assert joined.names == ("Audi R8", "Audi R8 2007", "BMW M5")
-    assert joined.joins == (Join("Audi R8 V10", "BMW M5", "test", ""),)
+    assert joined.joins == (Join("Audi R8 V10", "BMW M5", "test", "", count=1),)
     again = join_classes(joined, [Join("BMW M5", "Audi R8 2007", "more", "")])
     assert {(join.name, join.into) for join in again.joins} == {("Audi R8 V10", "BMW M5"), ("Audi R8 2007", "BMW M5")}
+
+    assert joined_images(again) == 3, "two of one name and one of the other"
+
+
+@pytest.mark.parametrize(
+    "joins",
+    [
+        [("Audi R8 V10", "Audi R8"), ("Audi R8 2007", "Audi R8")],
+        [("Audi R8 V10", "Audi R8 2007"), ("Audi R8 V10", "Audi R8")],
+        [("Audi R8", "Audi R8 V10"), ("Audi R8 2007", "Audi R8 V10")],
+        [("Audi R8 V10", "Audi R8 2007"), ("Audi R8 2007", "Audi R8"), ("Audi R8", "Audi R8 V10")],
+        [("Audi R8 2007", "BMW M5"), ("Audi R8 2007", "Audi R8 V10"), ("Audi R8 V10", "Audi R8")],
+    ],
+)
+def test_each_class_that_is_gone_is_recorded_once_with_its_photos(joins):
+    joined = join_classes(VOCABULARY, [Join(*pair, "test", "") for pair in joins])
+    gone = set(VOCABULARY.names) - set(joined.names)
+    assert sorted(join.name for join in joined.joins) == sorted(gone)
+    counts = dict(zip(VOCABULARY.names, VOCABULARY.counts, strict=True))
+    assert {join.name: join.count for join in joined.joins} == {name: counts[name] for name in gone}
+    assert joined_images(joined) == sum(counts[name] for name in gone)
+
+
+def test_of_older_files_it_is_not_known_how_many_photos_were_joined(tmp_path):
+    path = tmp_path / "vocabulary.json"
+    write_vocabulary(join_classes(VOCABULARY, JOINS), path)
+    content = json.loads(path.read_text())
+    for join in content["joins"]:
+        del join["count"]
+    path.write_text(json.dumps(content))
+    assert len(read_vocabulary(path).joins) == 2
+    assert joined_images(read_vocabulary(path)) is None
 
 
 def test_without_joins_nothing_changes():
@@ -54,7 +87,14 @@ def test_a_file_keeps_what_was_joined_and_why(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "joins", ['{"name": "a"}', '[{"name": "a"}]', '[{"name": 1, "into": "", "rule": "", "why": ""}]']
+    "joins",
+    [
+        '{"name": "a"}',
+        '[{"name": "a"}]',
+        '[{"name": 1, "into": "", "rule": "", "why": ""}]',
+        '[{"name": "a", "into": "", "rule": "", "why": "", "count": -1}]',
+        '[{"name": "a", "into": "", "rule": "", "why": "", "count": "3"}]',
+    ],
 )
 def test_joins_that_are_none_are_named(tmp_path, joins):
     path = tmp_path / "vocabulary.json"

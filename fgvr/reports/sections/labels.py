@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
+from fgvr.labelling.plan import FollowUps, count_follow_ups
 from fgvr.records import LabelRecord
 from fgvr.reports.analysis import LabelledAs, names_that_are_true, replies_by_flag
 from fgvr.reports.sections.reported_run import ReportedRun
@@ -47,6 +48,11 @@ class Labels:
     def label_seconds(self) -> float:
         """How long the requests took, added up."""
         return sum(label.seconds for label in self.run.files.labels)
+
+    @cached_property
+    def follow_ups(self) -> FollowUps | None:
+        """What asking again came to."""
+        return count_follow_ups(self.asked)
 
     @cached_property
     def models(self) -> list[tuple[str, int]]:

@@ -11,6 +11,7 @@ from fgvr.reports import plots
 from fgvr.reports.sections.reported_run import ReportedRun
 from fgvr.reports.sections.sortable_table import Column, Table, table
 from fgvr.vocabulary.build import fold_name
+from fgvr.vocabulary.join import joined_images
 from fgvr.vocabulary.size import size_range
 
 
@@ -91,6 +92,17 @@ class ReportedVocabulary:
         rows = [(name, counts[index], len(self._members[index])) for index, name in enumerate(vocabulary.names)]
         columns = [Column("class"), Column("photos", ",d"), Column("spellings", ",d")]
         return table("All classes", columns, sorted(rows, key=lambda row: (-row[1], row[0])))
+
+    @property
+    def classes_before(self) -> int:
+        """How many classes there were before any were joined."""
+        vocabulary = self.run.files.vocabulary
+        return len(vocabulary) + len(vocabulary.joins) if vocabulary else 0
+
+    @property
+    def joined_images(self) -> int | None:
+        """Photos that have another class because of it, where that is known."""
+        return joined_images(self.run.files.vocabulary) if self.run.files.vocabulary else None
 
     @cached_property
     def seen_once(self) -> int:
