@@ -27,28 +27,26 @@ _BLOCK_VALUES = 2**23
 class LooksVocabulary(VocabularyStrategy):
     """Joins names that read alike if their photos look alike too, and names of one photo that looks like another class.
 
-    Only names are joined of which each is among the ``top`` nearest of the other by text.
-
-    - *Swap test*, names of two photos or more: the photos of each look at least as much like the mean of the other
-      name's photos as like the mean of the others of their own name, on average, and not less so in clearly most photos
-      (sign test at 0.1).
-    - *Rare names*, of one photo: of all names, the photo looks most like one that is near by text; as much as nine in
-      ten photos look like the others of their name, for otherwise it may be something new; and its text does not
-      single it out, by more than the texts of half the photos do.
+    - *Swap test*, names of two photos or more, each of which is the nearest of the other by text: the photos of each
+      look at least as much like the mean of the other name's photos as like the mean of the others of their own name,
+      on average, and not less so in clearly most photos (sign test at 0.1).
+    - *Rare names*, of one photo: of all names, the photo looks most like one that is among the ``top`` nearest by text;
+      as much as nine in ten photos look like the others of their name, for otherwise it may be something new; and its
+      text does not single it out, by more than the texts of half the photos do.
 
     It goes on until nothing is left to join. Where a labeler's names are right, it joins classes that are hard to tell
     apart: docs/results.md says what it was worth.
 
     Args:
         without: Words that do not count, joined first; see ``granularity``. None if not given.
-        top: Names that count as near by text, at least 1.
+        top: Names that count as near a rare name by text, at least 1.
         rare: Whether names of one photo are joined.
 
     Raises:
         FgvrError: ``top`` is below 1, or a list of words is not there.
     """
 
-    def __init__(self, without: Sequence[str | Path] = (), top: int = 5, rare: bool = True) -> None:
+    def __init__(self, without: Sequence[str | Path] = (), top: int = 2, rare: bool = True) -> None:
         if top < 1:
             raise FgvrError(f"data.vocabulary.top is {top}: it must be at least 1.")
         self.without = tuple(str(each) for each in without)
@@ -101,7 +99,8 @@ class LooksVocabulary(VocabularyStrategy):
         means = _unit(sums)
         to_own = np.einsum("nd,nd->n", images, _unit(sums[own] - images))
         several = counts[own] > 1
-        pairs = _swapped(near, own, counts, several, _cosines_with(images, means, near[own]) - to_own[:, None])
+        nearest = near[:, :1]
+        pairs = _swapped(nearest, own, counts, several, _cosines_with(images, means, nearest[own]) - to_own[:, None])
         joins = [
             Join(vocabulary.names[a], vocabulary.names[b], "looks", "neither texts nor photos tell them apart")
             for a, b in pairs
