@@ -56,10 +56,11 @@ class ImageRecord:
 
 @dataclass(frozen=True, slots=True)
 class LabelRequest:
-    """One question about one photo, or about a group of photos.
+    """One question about one photo, about a group of photos, or about a text that belongs to a photo.
 
     Attributes:
-        image: The photo; ``image.true_name`` is always ``None`` and ``image.sample_id`` must not reach a model.
+        image: The photo; ``image.true_name`` is always ``None`` and ``image.sample_id`` must not reach a model. Where
+            the photo is not shown, ``image.digest`` is that of the text, which is asked about once.
         prompt: What is asked.
         answer: 0 for the first answer of this photo, 1 for the second, ... where several are wanted.
         others: The further photos of a group, in their order.

@@ -218,6 +218,7 @@ LABELERS = Registry(
         "openai": "fgvr.labelers.openai.labeler.OpenAILabeler",
         "reconsider": "fgvr.labelers.reconsider.ReconsiderLabeler",
         "recorded": "fgvr.labelers.recorded.RecordedLabeler",
+        "restate": "fgvr.labelers.restate.RestateLabeler",
         "vote": "fgvr.labelers.vote.VoteLabeler",
     },
 )
@@ -230,6 +231,8 @@ TASKS = Registry(
         "discover": "fgvr.labelers.tasks.discover.DiscoverTask",
         "name": "fgvr.labelers.tasks.name.NameTask",
         "names": "fgvr.labelers.tasks.names.NamesTask",
+        "restate": "fgvr.labelers.tasks.restate.RestateTask",
+        "same_class": "fgvr.labelers.tasks.same_class.SameClassTask",
     },
 )
 SELECTIONS = Registry(
@@ -347,5 +350,6 @@ OWN_SLOTS: dict[str, dict[str, Registry]] = {
     "data": {"vocabulary": VOCABULARIES, "relabelling": RELABELLINGS},
     LABELERS.builtins["cascade"]: {"first": LABELERS, "fallback": LABELERS},
     LABELERS.builtins["reconsider"]: {"chooser": LABELERS},
+    LABELERS.builtins["restate"]: {"reader": LABELERS},
 }
 """The same for names that mean this in one place only: directly below a section, or in the arguments of a class."""

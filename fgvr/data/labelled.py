@@ -149,6 +149,7 @@ class LabelledDataModule(LightningDataModule, ABC):
             self.max_cost_usd,
             lambda images, space: self.image_features(images, space=space),
             (lambda: (self.vocabulary or self._given_vocabulary()).names) if known else None,
+            self._text_features,
         )
 
     @property

@@ -9,4 +9,5 @@ from fgvr.labelers.llava import LlavaLabeler as LlavaLabeler
 from fgvr.labelers.openai.labeler import OpenAILabeler as OpenAILabeler
 from fgvr.labelers.reconsider import ReconsiderLabeler as ReconsiderLabeler
 from fgvr.labelers.recorded import RecordedLabeler as RecordedLabeler
+from fgvr.labelers.restate import RestateLabeler as RestateLabeler
 from fgvr.labelers.vote import VoteLabeler as VoteLabeler

@@ -32,6 +32,9 @@ class Labeler(ABC):
     of_groups: ClassVar[bool] = False
     """Whether it looks at all photos of a request; others are asked about single photos only."""
 
+    of_texts: ClassVar[bool] = False
+    """Whether it can be asked about a text alone, with no photo: its model then gets requests without pictures."""
+
     max_attempts: int | None = None
     """A request that failed so often, in this run and in earlier ones, is not asked again; ``None`` for no limit."""
 
@@ -56,6 +59,15 @@ class Labeler(ABC):
         A failure of one photo is a ``Reply`` with ``error``; a failure of all of them (bad key, no quota, missing file)
         raises ``FgvrError``.
         """
+
+    def request_about(self, image: ImageRecord, answer: int = 0) -> LabelRequest:
+        """What is asked about a photo: ``prompt``, unless overridden.
+
+        Args:
+            image: The photo, without its true name.
+            answer: Number of the answer.
+        """
+        return LabelRequest(image, self.prompt, answer)
 
     def check_images(self, images: Sequence[ImageRecord]) -> None:  # noqa: B027 - overriding it is optional
         """Raise ``FgvrError`` where these photos as a whole cannot be labelled, before any of them is asked.
@@ -85,7 +97,8 @@ class Labeler(ABC):
             prompt: Other words than the task's own.
 
         Returns:
-            ``None`` where the replies do not depend on a task, as those of a file. So it is unless overridden.
+            ``None`` where the replies do not depend on a task, as those of a file, or the task is about texts and the
+            labeler is not. So it is unless overridden.
         """
         return None
 

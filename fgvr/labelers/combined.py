@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from fgvr.labelers.base import Labeler
 from fgvr.records import ImageRecord, LabelRecord, LabelRequest, Reply, Space
 from fgvr.vocabulary.build import build_vocabulary, fold_name, labels_as_indices
+
+TextFeatures = Callable[[tuple[str, ...]], NDArray[np.float32]]
+"""L2-normalised features of texts, shape ``(M, D)``."""
 
 
 class CombinedLabeler(Labeler):
@@ -28,6 +32,10 @@ class CombinedLabeler(Labeler):
     """Whether ``wanted`` looks at image features."""
     space: Space = "visual"
     """Which image features these are."""
+    compares_names: bool = False
+    """Whether what a part is asked depends on the names of all photos that are asked about together."""
+    text_features: TextFeatures | None = None
+    """Gives text features to what is asked of a part; ``None`` where there are none."""
 
     def __init__(self, parts: Sequence[Labeler]) -> None:
         super().__init__()
@@ -47,6 +55,21 @@ class CombinedLabeler(Labeler):
         other = copy(self)
         other.parts = parts
         return other
+
+    def with_text_features(self, features: TextFeatures) -> Self:
+        """The labeler of a run that has text features: a copy that knows them, as its combined parts do."""
+        other = copy(self)
+        other.text_features = lru_cache(maxsize=1)(features)  # of the same names each time that labels are read
+        other.parts = tuple(
+            part.with_text_features(features) if isinstance(part, CombinedLabeler) else part for part in self.parts
+        )
+        return other
+
+    @property
+    def combined(self) -> tuple["CombinedLabeler", ...]:
+        """This labeler, and those of its parts, and of their parts, that are made of others."""
+        parts = (part for part in self.parts if isinstance(part, CombinedLabeler))
+        return (self, *(labeler for part in parts for labeler in part.combined))
 
     def check_images(self, images: Sequence[ImageRecord]) -> None:
         """Each part checks them, because each may be asked about all."""
@@ -111,7 +134,7 @@ class CombinedLabeler(Labeler):
             part = self.part(number, labels)
             wanted = self.wanted(number, labels) if number else [True] * len(requests)
             rows = [row for row in range(len(requests)) if wanted[row]]
-            mine = {replace(requests[row], prompt=part.prompt): row for row in rows}
+            mine = {part.request_about(requests[row].image, requests[row].answer): row for row in rows}
             column: list[LabelRecord | None] = [None] * len(requests)
             for reply in part.ask(list(mine)):
                 row = mine[reply.request]
@@ -143,7 +166,7 @@ def first_classes(labels: Sequence[Sequence[LabelRecord | None]]) -> NDArray[np.
     Returns:
         Shape ``(labelers, images)``; -1 where there is no name.
     """
-    firsts = [[_first_name(label) for label in column] for column in labels]
+    firsts = [[first_name(label) for label in column] for column in labels]
     named = [label for column in firsts for label in column if label is not None]
     numbers = np.full((len(labels), len(labels[0])), -1, dtype=np.int64)
     if named:
@@ -153,7 +176,7 @@ def first_classes(labels: Sequence[Sequence[LabelRecord | None]]) -> NDArray[np.
     return numbers
 
 
-def _first_name(label: LabelRecord | None) -> LabelRecord | None:
+def first_name(label: LabelRecord | None) -> LabelRecord | None:
     """The label with its first name alone; ``None`` where it has none."""
     if label is None or not label.names or not fold_name(label.names[0]):
         return None

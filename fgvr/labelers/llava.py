@@ -32,6 +32,7 @@ class LlavaLabeler(ImageTextLabeler):
     """
 
     extra: ClassVar[str] = "llava"
+    of_texts: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -1,15 +1,18 @@
 """Labelers that show photos to a model: what remote and local ones have in common."""
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
+from fgvr.errors import FgvrError
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.reading.replies import ParsedReply
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.name import NameTask
 from fgvr.labelers.tasks.pictures import PictureOptions
-from fgvr.records import Reply
+from fgvr.records import ImageRecord, LabelRequest, Reply
 
 
 class ModelLabeler(Labeler):
@@ -24,7 +27,7 @@ class ModelLabeler(Labeler):
         max_output_tokens: Longest reply; the task's own number if not given.
 
     Raises:
-        FgvrError: ``answers`` is below 1.
+        FgvrError: ``answers`` is below 1, or the task is about texts.
     """
 
     of_groups: ClassVar[bool] = True
@@ -40,6 +43,12 @@ class ModelLabeler(Labeler):
     ) -> None:
         self.model = model
         self.task = task or NameTask()
+        if not self.task.shows_photos:
+            raise FgvrError(
+                f"data.labeler.task is {self.task.registry_name!r}, which shows no photo; expected a task about "
+                "photos, such as name. `fgvr show task` says which labeler asks this one."
+            )
+        self._tasks: Mapping[str, Task] = {}
         super().__init__(prompt or self.task.prompt(), answers)
         self.pictures = pictures or PictureOptions()
         self.max_output_tokens = max_output_tokens or self.task.max_output_tokens
@@ -52,12 +61,14 @@ class ModelLabeler(Labeler):
             "task": self.task.registry_name,
             "schema": self.task.schema(),
             **({"reading": reading} if (reading := self.task.reading()) else {}),
-            "pictures": self.pictures.identity(),
+            **({"pictures": self.pictures.identity()} if self.task.shows_photos else {}),
             "max_output_tokens": self.max_output_tokens,
         }
 
     def for_task(self, task: Task, prompt: str | None = None) -> Self | None:
         """The same model and settings with another task; what was loaded or connected stays with this one."""
+        if not (task.shows_photos or self.of_texts):
+            return None
         other = copy(self)
         other.task = task
         other.prompt = prompt or task.prompt()
@@ -65,6 +76,28 @@ class ModelLabeler(Labeler):
         if not self._length_is_given:
             other.max_output_tokens += task.max_output_tokens - self.task.max_output_tokens
         return other
+
+    def for_texts(self, tasks: Mapping[str, Task]) -> Self:
+        """The same labeler with a task of its own for each photo, which is about a text that belongs to the photo.
+
+        Equal prompts are one request, whichever photos they are about.
+
+        Args:
+            tasks: ``sample_id`` -> a task like ``task``, with the same schema. Of a photo that is not here the text is
+                not known yet: ``task`` stands for its own.
+        """
+        other = copy(self)
+        other._tasks = tasks
+        return other
+
+    def request_about(self, image: ImageRecord, answer: int = 0) -> LabelRequest:
+        """See the base class; what the photo's own task asks, where it has one."""
+        task = self._tasks.get(image.sample_id)
+        if task is None:
+            return super().request_about(image, answer)
+        prompt = task.prompt()
+        digest = hashlib.sha256(prompt.encode(errors="replace")).hexdigest()
+        return LabelRequest(replace(image, digest=digest), prompt, answer)
 
     def with_classes(self, names: Callable[[], Sequence[str]]) -> Self:
         """See the base class; a prompt of the user's own words stays."""
@@ -81,4 +114,4 @@ class ModelLabeler(Labeler):
         """As the task reads it."""
         if reply.names is not None or (reply.usage and reply.usage.get("blocked")):
             return super().read(reply)
-        return self.task.read(reply.raw)
+        return self._tasks.get(reply.request.image.sample_id, self.task).read(reply.raw)

@@ -11,7 +11,7 @@ from fgvr.errors import FgvrError
 from fgvr.labelers.asking.budget import Budget
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.batch import BatchLabeler
-from fgvr.labelers.combined import CombinedLabeler
+from fgvr.labelers.combined import CombinedLabeler, TextFeatures
 from fgvr.labelers.model import ModelLabeler
 from fgvr.labelling.batch_run import BatchRun, label_batch
 from fgvr.labelling.labelling import Features, label, plan, read_labels
@@ -35,6 +35,7 @@ class ImageLabels:
         features: Gives image features, to a selection or a labeler that looks at them.
         class_names: Gives the vocabulary, to a task that chooses from it; ``None`` where it is made of labels. Called
             when the labeler is first needed, as it may have to be read from the data set.
+        text_features: Gives text features, to a labeler that looks at them.
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class ImageLabels:
         max_cost_usd: float | None,
         features: Features,
         class_names: Callable[[], Sequence[str]] | None = None,
+        text_features: TextFeatures | None = None,
     ) -> None:
         self._labeler = labeler
+        self._text_features = text_features
         self._class_names = class_names
         self.select = select
         self.store = store
@@ -66,7 +69,10 @@ class ImageLabels:
                 "No labeler is set, and this run needs names for its support photos: set data.labeler (the "
                 "command `fgvr list labelers` shows what there is), or give known names in data.class_names."
             )
-        return self._labeler if self._class_names is None else self._labeler.with_classes(self._class_names)
+        labeler = self._labeler if self._class_names is None else self._labeler.with_classes(self._class_names)
+        if self._text_features is not None and isinstance(labeler, CombinedLabeler):
+            labeler = labeler.with_text_features(self._text_features)
+        return labeler
 
     def require_names(self) -> None:
         """Refuse a labeler that describes photos where class names are needed.
@@ -116,8 +122,9 @@ class ImageLabels:
         """Ask for what is missing, and store every reply.
 
         Args:
-            groups: The photos to ask about, no photo twice. A labeler that looks at neighbours looks within a group, so
-                that the labels of support photos do not depend on which evaluated photos there are.
+            groups: The photos to ask about, no photo twice. A labeler that looks at neighbours, or at other photos'
+                names, looks within a group, so that the labels of support photos do not depend on which evaluated
+                photos there are.
             asker: Asks in another way than the labeler's own.
 
         Raises:
@@ -164,9 +171,9 @@ class ImageLabels:
 
         Args:
             images: The photos.
-            groups: As given to ``ask``, for labelers that look at neighbours.
+            groups: As given to ``ask``, for labelers that look at neighbours or at other photos' names.
         """
-        if not self._uses_features:
+        if not self._looks_at_others:
             groups = [images]
         known: dict[str, LabelRecord] = {}
         with LabelStore(self.store) as store:
@@ -187,8 +194,8 @@ class ImageLabels:
         ]
 
     def _grouped(self, groups: Sequence[Sequence[ImageRecord]]) -> list[Sequence[ImageRecord]]:
-        """The groups that are asked about on their own; a labeler that does not look at neighbours needs only one."""
-        if self._uses_features:
+        """The groups that are asked about on their own; a labeler that looks at each photo alone needs only one."""
+        if self._looks_at_others:
             return [group for group in groups if group]
         return [[image for group in groups for image in group]]
 
@@ -202,7 +209,15 @@ class ImageLabels:
 
     @property
     def _uses_features(self) -> bool:
-        return isinstance(self._labeler, CombinedLabeler) and self._labeler.needs_features
+        return any(labeler.needs_features for labeler in self._combined)
+
+    @property
+    def _looks_at_others(self) -> bool:
+        return self._uses_features or any(labeler.compares_names for labeler in self._combined)
+
+    @property
+    def _combined(self) -> tuple[CombinedLabeler, ...]:
+        return self._labeler.combined if isinstance(self._labeler, CombinedLabeler) else ()
 
     def _for_labeler(self) -> Features | None:
         return self._features if self._uses_features else None

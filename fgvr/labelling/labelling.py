@@ -94,7 +94,8 @@ def read_labels(
 
     Several answers of one photo become one label: the names of all answers in their order, each once (letter case
     aside); cost and seconds are added up. A photo without any reply has the flag ``"failed"``. Of photos with equal
-    bytes, which are asked once, the first one carries the requests, their cost and their time.
+    bytes, and of those with equal texts, which are asked once, the first one carries the requests, their cost and their
+    time.
 
     Args:
         labeler: Who has named the photos.
@@ -114,17 +115,19 @@ def read_labels(
             for record, *parts in zip(combined, *columns, strict=True)
         ]
     requests = [request for image in images for request in requests_about(labeler, image)]
+    firsts = requests[:: labeler.answers]
     identity = labeler.identity()
     replies = iter(store.get(identity, requests))
     labels: list[LabelRecord] = []
     charged: set[str] = set()
-    for image in images:
-        record = _label_record(labeler, image.sample_id, [next(replies) for _ in range(labeler.answers)])
-        if image.digest in charged:
+    for request in firsts:
+        asked = request.image
+        record = _label_record(labeler, asked.sample_id, [next(replies) for _ in range(labeler.answers)])
+        if asked.digest in charged:
             record = replace(record, cost_usd=0.0, seconds=0.0, requests=0)
-        charged.add(image.digest)
+        charged.add(asked.digest)
         labels.append(record)
-    return correct(labels, request_keys(identity, requests[:: labeler.answers]), store)
+    return correct(labels, request_keys(identity, firsts), store)
 
 
 def _plan(labeler: Labeler, images: Sequence[ImageRecord], store: LabelStore, features: Features | None) -> LabelPlan:

@@ -34,16 +34,20 @@ def without_truth(image: ImageRecord) -> ImageRecord:
 
 
 def requests_for(labeler: Labeler, images: Sequence[ImageRecord]) -> list[LabelRequest]:
-    """The requests that ``images`` need of a labeler that is no combined one: equal photos once, without true names."""
-    first_of_digest: dict[str, ImageRecord] = {}
+    """The requests that ``images`` need of a labeler that is no combined one, without true names.
+
+    Equal photos are asked about once, and so are equal texts.
+    """
+    first_of_digest: dict[tuple[str, int], LabelRequest] = {}
     for image in images:
-        first_of_digest.setdefault(image.digest, image)
-    return [request for image in first_of_digest.values() for request in requests_about(labeler, image)]
+        for request in requests_about(labeler, image):
+            first_of_digest.setdefault((request.image.digest, request.answer), request)
+    return list(first_of_digest.values())
 
 
 def requests_about(labeler: Labeler, image: ImageRecord) -> list[LabelRequest]:
     """The requests that one photo needs: one for each answer, without its true name."""
-    return [LabelRequest(without_truth(image), labeler.prompt, index) for index in range(labeler.answers)]
+    return [labeler.request_about(without_truth(image), index) for index in range(labeler.answers)]
 
 
 def plan_requests(labeler: Labeler, requests: Sequence[LabelRequest], store: LabelStore, images: int) -> LabelPlan:

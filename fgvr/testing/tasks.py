@@ -34,7 +34,7 @@ def check_task(task: Task) -> None:
     - The schema is JSON, describes an object, and is strict: no object in it admits further keys or lacks one.
     - ``read`` raises for no reply, however hostile; it gives names or a flag, and names hold no control characters.
     - What ``of_stored`` makes of prompt, schema and ``reading`` reads alike.
-    - ``compose`` makes RGB pictures, the same each time, and leaves the photos as they are.
+    - ``compose`` makes RGB pictures, the same each time, and leaves the photos as they are, if photos are shown.
     - A copy in another process asks and reads alike.
 
     Args:
@@ -56,7 +56,8 @@ def check_task(task: Task) -> None:
     _check_schema(task)
     for raw in HOSTILE_REPLIES:
         _check_reading(task, raw)
-    _check_pictures(task)
+    if task.shows_photos:
+        _check_pictures(task)
     stored = type(task).of_stored(task.prompt(), task.schema(), task.reading())
     if stored is not None:
         for raw in HOSTILE_REPLIES:

@@ -2,12 +2,14 @@ import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fgvr.cli import main
 from fgvr.labelers.base import LabelRequest, Reply
+from fgvr.labelers.tasks.restate import RestateTask
 from fgvr.labelling.store.keys import request_key
 from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord
@@ -120,6 +122,28 @@ def test_stats(store, run):
     assert "cost      $1.0000 (simulated)" in simulated
     assert batch.startswith("open batch fgvr-")
     assert "submitting, 2 requests to api.example gpt-4o, at most $1.25, since 20" in batch
+
+
+def test_replies_to_questions_about_texts(tmp_path, monkeypatch, run):
+    monkeypatch.chdir(tmp_path)
+    identity = {**IDENTITY, "task": "restate"}
+    with LabelStore(Path("runs/labels.sqlite")) as store:
+        for said, read in (
+            ("Ein Dackel.", "Dackel"),
+            ("Ein Mops.", "Mops"),
+            ("Ein Tier.", None),
+            ("Ein Hund.", "Mops"),
+        ):
+            request = replace(ask(f"{said}jpg"), prompt=RestateTask(said).prompt())
+            store.put(identity, Reply(request, raw=json.dumps({"name": read, "scientific_name": None}), cost_usd=0.25))
+    (block,) = run("stats").strip().split("\n\n")
+    assert "replies   4, and 0 failures" in block, "one block, and not one for each prompt"
+    assert "usable 2, empty 1, unparsed 1" in block
+    assert "names     2 different: Dackel 1, Mops 1" in block
+    assert "cost      $1.0000" in block
+    assert "names:  Mops" in run("show", "--photo", "Mops")
+    assert "flag:   unparsed" in run("show", "--photo", "Hund"), "the name does not stand in the text"
+    assert run("review", "review.csv").startswith("review.csv: 0 pairs of names and 0 replies")
 
 
 @pytest.mark.parametrize(

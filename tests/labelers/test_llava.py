@@ -1,6 +1,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -14,6 +15,8 @@ from tiny.mllm import copy_without, save_tiny_mllm
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import LabelRequest
 from fgvr.labelers.llava import LlavaLabeler
+from fgvr.labelers.tasks.restate import RestateTask
+from fgvr.records import ImageRecord
 from fgvr.testing.labelers import check_labeler
 
 # shapes for which LLaVA-NeXT takes different numbers of image tokens
@@ -226,3 +229,12 @@ def test_the_tiny_models_are_small(model):
 
     for kind in ("llava", "llava_next", "blip2", "blip2_t5"):
         assert sum(path.stat().st_size for path in Path(model(kind)).iterdir()) < 2_000_000
+
+
+def test_a_text_without_a_photo(model):
+    texts = {f"{number}.jpg": RestateTask(f"the {bird} is a bird") for number, bird in enumerate(("tern", "royal auk"))}
+    nowhere = [ImageRecord(name, Path("none") / name, "support", digest=name) for name in texts]
+    labeler = LlavaLabeler(model(), max_output_tokens=8).for_task(RestateTask()).for_texts(texts)
+    replies = ask(labeler, [labeler.request_about(image) for image in nowhere])
+    assert [reply.error for reply in replies] == ["", ""]
+    assert all(reply.raw and reply.usage["input_tokens"] > 50 for reply in replies)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from fgvr.labelers.tasks.describe_image import DescribeImageTask
 from fgvr.labelers.tasks.name import NameTask
 from fgvr.labelers.tasks.names import NamesTask
 from fgvr.labelers.tasks.pictures import PictureOptions
+from fgvr.labelers.tasks.restate import RestateTask
 from fgvr.labelers.vote import VoteLabeler
 from fgvr.labelling.store.keys import request_key
 from fgvr.records import ImageRecord
@@ -130,3 +132,38 @@ def test_the_length_of_replies_is_the_new_tasks_unless_one_was_given(monkeypatch
     labeler = Model("m")
     labeler.max_output_tokens += 1000  # room for thoughts
     assert labeler.for_task(DescribeImageTask()).max_output_tokens == 1077
+
+
+class TextModel(Model):
+    of_texts = True
+
+
+def test_what_is_asked_about_texts_is_no_task_of_photos():
+    with pytest.raises(FgvrError, match=r"data\.labeler\.task is 'restate', which shows no photo; expected .* name"):
+        Model("m", RestateTask("A Pug."))
+    assert Model("m").for_task(RestateTask("A Pug.")) is None, "unless a labeler says that it can"
+    assert TextModel("m").for_task(RestateTask("A Pug.")).task.text == "A Pug."
+
+
+def test_pictures_are_part_of_no_question_about_a_text():
+    large, small = (TextModel("m", pictures=PictureOptions(max_side=side)) for side in (1024, 512))
+    assert large.identity() != small.identity()
+    assert large.for_task(RestateTask()).identity() == small.for_task(RestateTask()).identity()
+
+
+def test_each_photo_has_its_own_text_and_equal_texts_are_one_request():
+    same, other, unknown = (replace(IMAGE, sample_id=name, digest=name) for name in ("b.jpg", "c.jpg", "d.jpg"))
+    texts = {"a.jpg": "A Pug.", "b.jpg": "A Pug.", "c.jpg": "A Boxer."}
+    labeler = TextModel("m").for_task(RestateTask())
+    asked = labeler.for_texts({name: RestateTask(text) for name, text in texts.items()})
+    first, second, third, stand_in = map(asked.request_about, (IMAGE, same, other, unknown))
+    assert (first.prompt, third.prompt) == (RestateTask("A Pug.").prompt(), RestateTask("A Boxer.").prompt())
+    assert [request.image.sample_id for request in (first, second)] == ["a.jpg", "b.jpg"]
+    keys = [request_key(asked.identity(), request) for request in (first, second, third, stand_in)]
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 3
+    assert stand_in == LabelRequest(unknown, labeler.prompt)
+    assert asked.identity() == labeler.identity(), "the texts are in the prompts"
+    said = '{"name": "Boxer"}'
+    assert [asked.read(Reply(request, raw=said)).names for request in (first, third)] == [(), ("Boxer",)]
+    assert labeler.request_about(IMAGE) == LabelRequest(IMAGE, labeler.prompt)

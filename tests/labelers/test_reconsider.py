@@ -1,7 +1,9 @@
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from labelers.hosted import Gemini, OpenAI
 from tiny.labeler import TinyLabeler
 from tiny.remote import TinyRemoteLabeler
 from tiny.server import TinyAnswer, TinyServer
@@ -9,7 +11,11 @@ from tiny.server import TinyAnswer, TinyServer
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.fixed import FixedLabeler
+from fgvr.labelers.hosts.prices import Price
 from fgvr.labelers.reconsider import ReconsiderLabeler
+from fgvr.labelers.recorded import RecordedLabeler
+from fgvr.labelers.tasks.same_class import SameClassTask
+from fgvr.labelling.image_labels import ImageLabels
 from fgvr.labelling.labelling import label, plan, read_labels
 from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord, LabelRecord
@@ -26,9 +32,9 @@ IMAGES = [ImageRecord(name, Path(name), "support", digest=f"digest-{name}") for 
 CHOICES = {"c.jpg": "Audi R8", "d.jpg": "BMW M5", "e.jpg": "Audi R8"}
 
 
-def record(name, **fields):
+def record(name, sample_id="a.jpg", **fields):
     return LabelRecord(
-        "a.jpg", (name,) if name else (), (None,) if name else (), flag="" if name else "refusal", **fields
+        sample_id, (name,) if name else (), (None,) if name else (), flag="" if name else "refusal", **fields
     )
 
 
@@ -128,9 +134,147 @@ def test_a_labeler_without_tasks_needs_a_chooser(tmp_path):
         reconsider(shared=0)
     with pytest.raises(FgvrError, match=r"data\.labeler\.neighbours is -1"):
         reconsider(neighbours=-1)
+    with pytest.raises(FgvrError, match=r"data\.labeler\.near is -1"):
+        reconsider(near=-1)
+    named = FixedLabeler(tmp_path / "names.csv")
+    for options in ({}, {"chooser": TinyLabeler(CHOICES)}):
+        kind = "TinyLabeler" if options else "FixedLabeler"
+        with pytest.raises(FgvrError, match=rf"{kind} cannot be asked about texts: .* such as openai"):
+            ReconsiderLabeler(named, show_photo=False, **options)
 
 
 def test_when_it_asks_again_is_part_of_what_it_is():
     identities = [reconsider(**options).identity() for options in ({}, {"shared": 3}, {"neighbours": 2})]
     assert identities[0] == reconsider().identity()
-    assert identities[0] != identities[1] != identities[2] != identities[0]
+    identities += [by_text(**options).identity() for options in ({}, {"near": 3})]
+    assert all(one != other for number, one in enumerate(identities) for other in identities[:number])
+
+
+CATS = {
+    "a.jpg": "Cougar",
+    "b.jpg": "cougar",
+    "c.jpg": "Puma",
+    "d.jpg": "Lynx",
+    "e.jpg": "I cannot tell.",
+}
+SAME = {"Puma": "Cougar", "Lynx": None, "Mountain lion": "puma"}
+
+
+def by_text(url="http://127.0.0.1:1", names=CATS, **options):
+    chooser = TinyRemoteLabeler(base_url=url, price_usd=0.2, limits=Limits(concurrency=1))
+    return ReconsiderLabeler(TinyLabeler(names, price_usd=0.1), chooser, show_photo=False, **options)
+
+
+async def same(body):
+    """What ``SAME`` says of the name that is asked about."""
+    task = SameClassTask.of_stored(body["prompt"], None, {})
+    return TinyAnswer({"raw": json.dumps({"name": SAME[task.name]})})
+
+
+def images_of(names):
+    return [ImageRecord(name, Path(name), "support", digest=f"digest-{name}") for name in names]
+
+
+def test_without_the_photo_names_alone_are_sent(store):
+    images = images_of(CATS)  # there are no such files
+    with TinyServer(same) as server:
+        labeler = by_text(server.url)
+        assert (plan(labeler, images, store).missing, plan(labeler, images, store).follow_ups) == (5, 5)
+        run = label(labeler, images, store, progress=False)
+        assert label(labeler, images, store, progress=False).asked == 0
+        found = read_labels(labeler, images, store)
+    assert run.cost_usd == pytest.approx(5 * 0.1 + 2 * 0.2)
+    assert [body["pictures"] for body in server.asked] == [[], []], "neither of the photo without a name nor of Cougar"
+    assert not any(name in body["prompt"] for body in server.asked for name in CATS)
+    asked = [SameClassTask.of_stored(body["prompt"], None, {}) for body in server.asked]
+    assert {task.name: task.others for task in asked} == {"Puma": ["Cougar", "Lynx"], "Lynx": ["Cougar", "Puma"]}
+    assert [record.names for record in found] == [("Cougar",), ("cougar",), ("Cougar",), ("Lynx",), ()]
+    assert (found[2].alternatives, found[4].flag) == (("Puma",), "refusal")
+    assert sum(record.cost_usd for record in found) == pytest.approx(run.cost_usd)
+
+
+def test_a_name_is_asked_about_once_within_the_budget(store):
+    names = {**CATS, "f.jpg": "puma", "g.jpg": "Mountain lion"}
+    with TinyServer(same) as server:
+        labeler = by_text(server.url, {**names, "h.jpg": "Cougar"}, shared=3)
+        images = images_of([*names, "h.jpg"])
+        with pytest.raises(FgvrError, match="max_cost_usd"):
+            label(labeler, images, store, max_cost_usd=8 * 0.1 + 0.5, progress=False)
+        assert len(server.asked) == 2
+        run = label(labeler, images, store, max_cost_usd=0.2, progress=False)
+        assert (run.asked, run.cost_usd) == (1, pytest.approx(0.2))
+        found = read_labels(labeler, images, store)
+    assert len(server.asked) == 3, "Puma, Lynx, Mountain lion"
+    named = [record.names[0].casefold() for record in found if record.names]
+    assert sorted(named) == ["cougar"] * 6 + ["lynx"], "what means Puma means Cougar"
+    assert sum(record.cost_usd for record in found) == pytest.approx(8 * 0.1 + 3 * 0.2)
+
+
+def test_two_names_that_each_mean_the_other_become_one():
+    choices = [record("Puma"), record("Cougar"), None, None]
+    first, second, third, fourth = by_text().combine(
+        [[record("Cougar"), record("Puma"), record("Lynx"), record(None)], choices]
+    )
+    assert (first.names, second.names) == (("Cougar",), ("Cougar",))
+    assert second.alternatives == ("Puma",)
+    assert (third.names, fourth.names) == (("Lynx",), ())
+
+
+@pytest.mark.parametrize("said", ["Puma", "puma", "PUMA"])
+def test_what_a_name_means_holds_for_all_photos_that_have_it(said):
+    # one of them was doubted because of its looks
+    firsts = [record("Cougar"), record("Cougar"), record("Puma"), record("Puma"), record("Puma")]
+    combined = by_text(neighbours=1).combine([firsts, [None, record(said), None, None, None]])
+    assert [label.names for label in combined] == [("Puma",)] * 5
+
+
+def test_without_the_photo_only_names_are_doubted():
+    features = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1], [0.5, 1]], dtype=np.float32)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    labels = [record(name) for name in ("Pug", "Pug", "Boxer", "Boxer", None)]
+    assert by_text().wanted(1, [labels]) == [False] * 5
+    labels[4] = record("Pug")
+    assert by_text(neighbours=1).wanted(1, [labels], features) == [False, False, False, False, True]
+
+
+def test_the_names_that_are_near_by_text_are_listed(tmp_path):
+    angles = {"Cougar": 0.0, "Puma": 0.1, "Lynx": 0.5, "Ocelot": 0.6, "Tiger": 1.5}
+    encoded = []
+
+    def text_features(names):
+        encoded.append(names)
+        return np.array([[np.cos(angles[name]), np.sin(angles[name])] for name in names], dtype=np.float32)
+
+    names = {f"{number}.jpg": name for number, name in enumerate(angles)}
+    images = images_of(names)
+    for near, listed in ((1, [["Puma"], ["Cougar"], ["Ocelot"], ["Lynx"], ["Ocelot"]]), (0, None), (4, None)):
+        labeler = by_text(names=names, near=near)
+        labels = ImageLabels(labeler, None, tmp_path / "labels.sqlite", None, None, None, text_features).labeler
+        for _ in range(2):
+            part = labels.part(1, [[record(None, sample_id=name) for name in names]])
+            assert part.request_about(images[0]).image == images[0], "no name is known yet"
+            part = labels.part(1, [[record(name, sample_id=image) for image, name in names.items()]])
+        tasks = [SameClassTask.of_stored(part.request_about(image).prompt, None, {}) for image in images]
+        assert [task.name for task in tasks] == list(angles)
+        assert [task.others for task in tasks] == (listed or [sorted({*angles} - {name}) for name in angles])
+    assert encoded == [tuple(sorted(angles))], "once, and only where not all are listed"
+
+
+@pytest.mark.parametrize("host", [OpenAI, Gemini])
+def test_a_hosted_model_is_sent_and_billed_for_no_picture(httpserver, host, keys, tmp_path, store):
+    lines = [json.dumps({"image": name, "raw": raw}) for name, raw in CATS.items()]
+    (tmp_path / "replies.jsonl").write_text("\n".join(lines))
+    httpserver.expect_request(host.path).respond_with_json(host.reply('{"name": "Cougar"}'))
+    chooser = host.make(httpserver, price=Price(2.0, 8.0), max_output_tokens=100)
+    labeler = ReconsiderLabeler(RecordedLabeler(tmp_path / "replies.jsonl"), chooser, show_photo=False)
+    images = images_of(CATS)
+    estimate = plan(labeler, images, store).follow_ups_usd / 5
+    # 1 token is 4 letters of the prompt; a picture would be 500 or more
+    assert 60 * 8e-6 < estimate < (100 * 8 + 400 * 2) * 1e-6
+    label(labeler, images, store, max_cost_usd=1, progress=False)
+    sent = [request.get_data(as_text=True) for request, _ in httpserver.log]
+    assert len(sent) == 2
+    for body in sent:
+        assert "Other photos were given these names" in body
+        assert not any(word in body for word in ("image_url", "inlineData", "inline_data", "base64"))
+    assert [record.names for record in read_labels(labeler, images, store)][2:4] == [("Cougar",), ("Cougar",)]

@@ -8,7 +8,9 @@ from tiny.labeler import TinyLabeler
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import LabelRequest, Reply
 from fgvr.labelers.cascade import CascadeLabeler
+from fgvr.labelers.combined import CombinedLabeler
 from fgvr.labelers.openai.labeler import OpenAILabeler
+from fgvr.labelers.reconsider import ReconsiderLabeler
 from fgvr.labelers.tasks.describe_image import DescribeImageTask
 from fgvr.labelling.image_labels import ImageLabels
 from fgvr.labelling.store.keys import request_key
@@ -26,6 +28,16 @@ class LastSelection(Selection):
     def choose(self, sample_ids, features):
         assert len(sample_ids) == len(features)
         return np.sort(np.argsort(-features[:, 0])[: self.n])
+
+
+class Outer(CombinedLabeler):
+    """What its only part says."""
+
+    def __init__(self, labeler):
+        super().__init__([labeler])
+
+    def combine(self, labels):
+        return list(labels[0])
 
 
 def labels_of(tmp_path, select=None, labeler=None):
@@ -106,6 +118,34 @@ def test_the_labels_of_support_photos_do_not_depend_on_evaluated_photos(tmp_path
     assert labels.read_support(support, [support, evaluated]) == alone
     assert [record.names for record in labels.read(evaluated, [support, evaluated])] == [("Pug",), ("Pug",)]
     assert labels.plan([support, evaluated]).missing == 0
+
+
+def test_names_are_chosen_among_those_of_the_group(tmp_path):
+    said = {"0.jpg": "Puma", "1.jpg": "Cougar", "2.jpg": "Cougar", "3.jpg": "Lynx"}
+    support, evaluated = IMAGES[:3], IMAGES[3:4]
+    names_of = []
+
+    class Chooser(TinyLabeler):
+        def with_classes(self, names):
+            names_of.append(tuple(names()))
+            return Chooser(self.replies, prompt=f"One of {names_of[-1]}?")
+
+    chooser = Chooser(dict.fromkeys(NAMES, "Cougar"))
+    labels = ImageLabels(ReconsiderLabeler(TinyLabeler(said), chooser), None, tmp_path / "labels.sqlite", None, None)
+    groups = [support, evaluated]
+    labels.ask(groups)
+    assert [record.names for record in labels.read_support(support, groups)] == [("Cougar",)] * 3
+    assert [record.names for record in labels.read(evaluated, groups)] == [("Lynx",)], "it has nothing to choose from"
+    assert [record.names for record in labels.read(IMAGES[:4], groups)] == [*[("Cougar",)] * 3, ("Lynx",)]
+    assert labels.plan(groups).missing == 0
+    assert not any("Lynx" in names and "Cougar" in names for names in names_of)
+
+
+def test_a_labeler_within_another_one_looks_at_neighbours_too(tmp_path, cascade):
+    labels = ImageLabels(Outer(cascade), None, tmp_path / "labels.sqlite", None, beside_the_first)
+    assert labels.needs_features
+    labels.ask([IMAGES[:4], IMAGES[4:]])
+    assert {record.names for record in labels.read_support(IMAGES[:4], [IMAGES[:4], IMAGES[4:]])} == {("Boxer",)}
 
 
 def test_what_a_person_said_of_a_part_is_not_put_to_the_vote(tmp_path, cascade):

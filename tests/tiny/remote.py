@@ -41,6 +41,8 @@ class TinyRemoteLabeler(RemoteLabeler):
         '127.0.0.1:8000 tiny'
     """
 
+    of_texts = True
+
     def __init__(
         self,
         base_url: str,

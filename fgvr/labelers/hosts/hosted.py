@@ -61,6 +61,8 @@ class HostedLabeler(BatchLabeler):
         FgvrError: ``base_url`` is no address, or ``answers`` is below 1.
     """
 
+    of_texts: ClassVar[bool] = True
+
     own_server: ClassVar[str]
     """Address of the provider's own server."""
 
@@ -226,6 +228,8 @@ class HostedLabeler(BatchLabeler):
 
     def _sizes(self, request: LabelRequest) -> list[tuple[int, int]]:
         """Sizes of the pictures as they would be sent, in pixels; photos are not decoded."""
+        if not self.task.shows_photos:
+            return []
         longest = self.pictures.max_side
         blanks = []
         for image in request.images:

@@ -5,3 +5,5 @@ from fgvr.labelers.tasks.describe_image import DescribeImageTask as DescribeImag
 from fgvr.labelers.tasks.discover import DiscoverTask as DiscoverTask
 from fgvr.labelers.tasks.name import NameTask as NameTask
 from fgvr.labelers.tasks.names import NamesTask as NamesTask
+from fgvr.labelers.tasks.restate import RestateTask as RestateTask
+from fgvr.labelers.tasks.same_class import SameClassTask as SameClassTask

@@ -25,6 +25,9 @@ class Task(ABC):
     of_groups: ClassVar[bool] = False
     """Whether it is about several photos at once."""
 
+    shows_photos: ClassVar[bool] = True
+    """Whether photos are shown; else it is about a text alone. Labelers that are made of others ask such tasks."""
+
     max_output_tokens: ClassVar[int] = 300
     """More than a useful reply has: what a server may bill at most, unless the labeler is given another number."""
 

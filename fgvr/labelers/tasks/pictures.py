@@ -58,11 +58,14 @@ class Picture:
 def open_pictures(request: LabelRequest, task: Task, options: PictureOptions) -> list[Image.Image]:
     """The pictures that ``task`` shows for ``request``: upright, RGB, at most ``options.max_side`` pixels long.
 
-    Transparent parts are white, 16-bit grey is scaled to 8 bits, and there is no metadata.
+    Transparent parts are white, 16-bit grey is scaled to 8 bits, and there is no metadata. A task about a text shows
+    none, and no photo is opened for it.
 
     Raises:
         OSError: A photo cannot be read, or is larger than what Pillow takes for a photo (179 million pixels).
     """
+    if not task.shows_photos:
+        return []
     pictures = task.compose([open_image(image.path, options.max_side) for image in request.images])
     for picture in pictures:
         picture.thumbnail((options.max_side, options.max_side), Image.Resampling.LANCZOS)

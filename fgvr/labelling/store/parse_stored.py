@@ -26,10 +26,16 @@ def read_stored(row: StoredReply) -> ParsedReply:
 
 
 def gives_names(row: StoredReply) -> bool:
-    """Whether the labeler was asked what a photo shows, and not for a description."""
+    """Whether the labeler was asked for class names, and not for a description."""
     name = identity_of(row).get("task")
     task = _task(name)
     return not row.others and (name is None or (task is not None and task.names_classes))
+
+
+def is_about_text(row: StoredReply) -> bool:
+    """Whether the labeler was shown no photo, but a text that is in the prompt."""
+    task = _task(identity_of(row).get("task"))
+    return task is not None and not task.shows_photos
 
 
 def identity_of(row: StoredReply) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from fgvr.labelling.store.corrections import Renaming
 from fgvr.labelling.store.exchange import escape_formula, unescape_formula
 from fgvr.labelling.store.keys import canonical, question_key
 from fgvr.labelling.store.label_store import LabelStore
-from fgvr.labelling.store.parse_stored import gives_names, read_stored
+from fgvr.labelling.store.parse_stored import gives_names, is_about_text, read_stored
 from fgvr.labelling.store.rows import StoredReply
 from fgvr.labelling.store.synonyms import Suggestion, suggest_synonyms
 from fgvr.tables import Row, Table, read_csv
@@ -209,6 +209,8 @@ def _flagged(
             continue
         parsed = read_stored(row)
         names.add(parsed.names, parsed.scientific_names)
+        if is_about_text(row):  # a person is asked about the photo's own reply
+            continue
         # a label is made of all answers of a photo, and corrected as one
         key = row.key if row.answer == 0 else question_key(row.identity, canonical(row.prompt), row.image, (), 0)
         if key in corrected or not parsed.names:

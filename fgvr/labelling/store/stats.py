@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from fgvr.labelers.hosts.model_names import is_same_model
 from fgvr.labelling.store.corrections import Renaming
-from fgvr.labelling.store.parse_stored import identity_of, read_stored
+from fgvr.labelling.store.parse_stored import identity_of, is_about_text, read_stored
 from fgvr.labelling.store.rows import StoredReply
 
 _NUMBER = re.compile(r"\d+")
@@ -15,11 +15,11 @@ _NUMBER = re.compile(r"\d+")
 
 @dataclass
 class LabelerStats:
-    """The rows of one labeler and one prompt.
+    """The rows of one labeler and one prompt, or of all its prompts where each has another text in it.
 
     Attributes:
         identity: The labeler, as canonical JSON.
-        prompt: What it was asked.
+        prompt: What it was asked first.
         asked_model: The model that was asked; ``""`` for labelers without one.
         replies: Successes.
         failures: Rows without a reply.
@@ -66,11 +66,12 @@ def count_rows(rows: Iterable[StoredReply], aliases: Renaming) -> list[LabelerSt
     """
     found: dict[tuple[str, str], LabelerStats] = {}
     for row in rows:
-        stats = found.get((row.identity, row.prompt))
+        key = row.identity, "" if is_about_text(row) else row.prompt
+        stats = found.get(key)
         if stats is None:
             asked = identity_of(row).get("model")
             stats = LabelerStats(row.identity, row.prompt, asked if isinstance(asked, str) else "")
-            found[row.identity, row.prompt] = stats
+            found[key] = stats
         _count(stats, row, aliases)
     return list(found.values())
 

@@ -11,6 +11,7 @@ from fgvr.labelers.base import LabelRequest
 from fgvr.labelers.tasks.describe_group import DescribeGroupTask
 from fgvr.labelers.tasks.name import NameTask
 from fgvr.labelers.tasks.pictures import PictureOptions, encode_pictures, open_pictures
+from fgvr.labelers.tasks.restate import RestateTask
 from fgvr.records import ImageRecord
 
 
@@ -212,3 +213,7 @@ def test_options_out_of_range_are_refused():
 def test_other_pictures_are_other_questions():
     assert PictureOptions(max_side=512).identity() != PictureOptions().identity()
     assert PictureOptions(quality=50).identity() != PictureOptions().identity()
+
+
+def test_no_photo_is_opened_for_a_task_about_a_text(tmp_path):
+    assert encode_pictures(request(tmp_path / "none.jpg"), RestateTask("A Pug."), PictureOptions()) == ()
