@@ -117,9 +117,9 @@ class LabelRecord:
         sample_id: The photo.
         names: Fine-grained class names as parsed from the reply, best first; empty where the reply has none.
         scientific_names: One entry per name: the Latin name given beside it, else ``None``.
-        flag: ``""`` for a usable reply, else why it gives no name: ``"empty"``, ``"refusal"``, ``"generic"``,
-            ``"unparsed"``, ``"failed"`` (no reply at all), ``"unasked"`` (left out by the selection), ``"unsure"``
-            (labelers disagree).
+        flag: ``""`` for a usable reply, else why it gives no name: ``"empty"``, ``"refusal"``, ``"error"`` (what a
+            server or a program wrote in place of a reply), ``"generic"``, ``"unparsed"``, ``"failed"`` (no reply at
+            all), ``"unasked"`` (left out by the selection), ``"unsure"`` (labelers disagree).
         raw: The reply as it came; untrusted text.
         model: Model id that answered, as the server stated it.
         cost_usd: What the request cost.
@@ -132,6 +132,9 @@ class LabelRecord:
         follow_ups_usd: What those cost; part of ``cost_usd``.
         name_before: The first name before it was asked about again, ``""`` where it had none; ``None`` where it was
             not.
+        genus: Genus of the first name, where the reply gives one: alone, or in the Latin name.
+        individual: What the reply says of this one individual beside the first name: ``"adult male"``.
+        doubtful: Whether the first name was found by rules that are right less often than others.
     """
 
     sample_id: str
@@ -149,6 +152,9 @@ class LabelRecord:
     follow_ups: int = 0
     follow_ups_usd: float = 0.0
     name_before: str | None = None
+    genus: str | None = None
+    individual: str = ""
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,19 +152,26 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="FILE_OR_FOLDER")
     parser.add_argument("--vehicles", nargs="*", default=["cars"], help="how names of files of vehicles begin")
     parser.add_argument("--differences", action="store_true", help="list the even rows that do not agree")
+    parser.add_argument(
+        "--names", type=Path, help="write what is read of each row to this file, to compare two versions"
+    )
     args = parser.parse_args(argv)
     vehicles = tuple(args.vehicles)
     measured: dict[str, dict[str, float]] = {}
+    read: list[str] = []
     try:
         for path in files(args.paths):
             found = list(rows(path, path.name.startswith(vehicles)))
             measured[path.stem] = figures(found)
+            read += [f"{path.stem} {row.line} {', '.join(row.ours.names) or row.ours.flag}" for row in found]
             for row in found:
                 if args.differences and row.line % 2 == 0 and not row.normalised:
                     ours = next(iter(row.ours.names), f"({row.ours.flag})")
                     print(f"{path.stem}, line {row.line}: {ours!r}, extracted {row.theirs!r}")
     except FgvrError as error:
         sys.exit(f"reply_agreement: {error}")
+    if args.names:
+        args.names.write_text("\n".join(read) + "\n", encoding="utf-8")
     print("\n".join(table(measured, vehicles)))
     print(json.dumps(measured))
 

@@ -30,7 +30,7 @@ def show(
     model: str = "",
     labeler: str = "",
     failed: bool = False,
-    flag: Literal["empty", "refusal", "generic", "unparsed"] | None = None,
+    flag: Literal["empty", "refusal", "error", "generic", "unparsed"] | None = None,
     limit: int = 20,
     full: bool = False,
     store: Path = STORE,

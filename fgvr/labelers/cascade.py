@@ -20,9 +20,9 @@ _BLOCK_VALUES = 2**24
 class CascadeLabeler(CombinedLabeler):
     """Asks a first labeler about every photo, and a fallback where the first answer is not to be trusted.
 
-    That is where it has no name (failed, refused, generic, empty, unparsed), and where its name is not confirmed: too
-    few of the photos that look most like this one were given the same name. Names are the same where the vocabulary
-    would join them. Photos without a name, and copies of the photo (equal image features), confirm nothing.
+    That is where it has no name (failed, refused, error, generic, empty, unparsed), and where its name is not
+    confirmed: too few of the photos that look most like this one were given the same name. Names are the same where the
+    vocabulary would join them. Photos without a name, and copies of the photo (equal image features), confirm nothing.
 
     The fallback's label counts where it has a name, the first one's elsewhere. Cost and seconds are the sums of both.
 

@@ -203,4 +203,7 @@ def _label_of(part: Labeler, reply: Reply) -> LabelRecord:
         flag=parsed.flag,
         confidence=parsed.confidence,
         alternatives=parsed.alternatives,
+        genus=parsed.genus,
+        individual=parsed.individual,
+        doubtful=parsed.doubtful,
     )

@@ -86,12 +86,12 @@ class RestateLabeler(CombinedLabeler):
 
 def is_doubtful(label: LabelRecord) -> bool:
     """Whether the rules are not sure what a reply names."""
-    return label.flag in ("unparsed", "generic")
+    return label.flag in ("unparsed", "generic") or label.doubtful
 
 
 def _combined(first: LabelRecord, second: LabelRecord | None) -> LabelRecord:
     if second is None:
         return first
     if second.names:
-        first = replace(first, names=second.names, scientific_names=second.scientific_names, flag="")
+        first = replace(first, names=second.names, scientific_names=second.scientific_names, flag="", doubtful=False)
     return replace(first, cost_usd=first.cost_usd + second.cost_usd, seconds=first.seconds + second.seconds)

@@ -109,6 +109,7 @@ class VoteLabeler(CombinedLabeler):
             seconds=sum(label.seconds for label in replies),
             confidence=min(agreement, 1.0) if names else None,
             alternatives=names[kept:],
+            genus=next((label.genus for number in ranked[:kept] for label in voters[number] if label.genus), None),
         )
 
     def _shares(self) -> list[float]:

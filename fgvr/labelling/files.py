@@ -15,6 +15,7 @@ from fgvr.records import LabelRecord
 _SINCE_THEN = (
     *("confidence", "alternatives", "corrected"),
     *("requests", "follow_ups", "follow_ups_usd", "name_before"),
+    *("genus", "individual", "doubtful"),
 )
 """Columns that the files of older runs lack."""
 
@@ -35,6 +36,9 @@ _SCHEMA = pa.schema(
         ("follow_ups", pa.int64()),
         ("follow_ups_usd", pa.float64()),
         ("name_before", pa.string()),
+        ("genus", pa.string()),
+        ("individual", pa.string()),
+        ("doubtful", pa.bool_()),
     ]
 )
 

@@ -265,4 +265,7 @@ def _label_record(labeler: Labeler, sample_id: str, replies: Sequence[Reply | No
         requests=len(known),
         confidence=next((answer.confidence for answer in parsed if answer.confidence is not None), None),
         alternatives=tuple(dict.fromkeys(name for answer in parsed for name in answer.alternatives)),
+        genus=next((answer.genus for answer in parsed if answer.names), None),
+        individual=next((answer.individual for answer in parsed if answer.names), ""),
+        doubtful=next((answer.doubtful for answer in parsed if answer.names), False),
     )

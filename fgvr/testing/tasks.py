@@ -10,7 +10,7 @@ from PIL import Image
 from fgvr.labelers.reading.replies import ParsedReply
 from fgvr.labelers.tasks.base import Task
 
-_FLAGS = {"", "empty", "refusal", "generic", "unparsed"}
+_FLAGS = {"", "empty", "refusal", "error", "generic", "unparsed"}
 
 HOSTILE_REPLIES = (
     *("", " ", "\n\n\t", "\x00", "\ufeff", "\u202e\u200b", "\ud83d", "}", "{", "[", "]", '"', "```", "```json\n```"),

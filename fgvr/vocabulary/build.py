@@ -3,11 +3,12 @@
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from fgvr.errors import FgvrError
 from fgvr.records import LabelRecord, Vocabulary
 from fgvr.text import encodable
+from fgvr.vocabulary.individuals import without_individual
 
 APOSTROPHES = "'`\u00b4\u02bc\u2018\u2019\u201b\u2032"
 """Characters that stand for an apostrophe: typewriter, backtick, acute accent, modifier letter, quotes, prime."""
@@ -47,7 +48,8 @@ def build_vocabulary(labels: Sequence[LabelRecord]) -> Vocabulary:
     All names of a record enter, not only the first. Names are one class where they fold to the same key, or where a
     scientific name says that they are synonyms: of each name the scientific name most often given with it counts, if
     there is exactly one, and a scientific name that more than three names carry joins none (all dogs are *Canis lupus
-    familiaris*). A scientific name given as a name joins the class that carries it. The class shows the commonest of
+    familiaris*). A scientific name given as a name joins the class that carries it, and a name with words for sex, age
+    or plumage ("Male Mallard") that without them is another name of this run. The class shows the commonest of
     its names in the commonest spelling, a scientific one only where it has no other. The result does not depend on the
     order of the records.
 
@@ -76,8 +78,9 @@ def build_vocabulary(labels: Sequence[LabelRecord]) -> Vocabulary:
         raise _no_names(labels)
 
     classes: dict[str, list[str]] = {}
-    for shared, group in _join_by_latin(spellings, latin).items():
-        shown = min(group, key=lambda key: (key == shared, -spellings[key].total(), key))
+    individuals = _individuals(spellings)
+    for shared, group in _join_by_latin(spellings, latin, individuals).items():
+        shown = min(group, key=lambda key: (key in individuals, key == shared, -spellings[key].total(), key))
         classes[_commonest(spellings[shown])] = group
     names = tuple(sorted(classes, key=lambda name: (name.casefold(), name)))
     members = {
@@ -145,14 +148,29 @@ def labels_as_indices(labels: Sequence[LabelRecord], vocabulary: Vocabulary) -> 
     ]
 
 
-def _join_by_latin(spellings: Iterable[str], latin: dict[str, Counter[str]]) -> dict[str, list[str]]:
+def _individuals(spellings: Mapping[str, Counter[str]]) -> dict[str, str]:
+    """Folded names with words for sex, age or plumage -> the same without them, where that is a name of this run."""
+    found = {}
+    for key, given in spellings.items():
+        plain = fold_name(without_individual(_commonest(given)))
+        if plain != key and plain in spellings:
+            found[key] = plain
+    return found
+
+
+def _join_by_latin(
+    spellings: Iterable[str], latin: dict[str, Counter[str]], individuals: Mapping[str, str]
+) -> dict[str, list[str]]:
     """Groups of folded names by what they share: a folded scientific name, else the one name itself."""
     carried = {key: scientific for key, given in latin.items() if (scientific := _main_latin(given))}
-    carriers = Counter(scientific for key, scientific in carried.items() if key != scientific)
+    carriers = Counter(
+        scientific for key, scientific in carried.items() if key != scientific and key not in individuals
+    )
     groups: dict[str, list[str]] = defaultdict(list)
     for key in spellings:
-        shared = carried.get(key, key)
-        groups[shared if carriers[shared] <= _MAX_SYNONYMS else key].append(key)
+        plain = individuals.get(key, key)
+        shared = carried.get(plain, plain)
+        groups[shared if carriers[shared] <= _MAX_SYNONYMS else plain].append(key)
     return dict(groups)
 
 

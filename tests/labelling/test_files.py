@@ -11,6 +11,7 @@ LABELS = [
     LabelRecord("a.jpg", (), (), "refusal", '<b>I "cannot"</b>\n' * 1000),
     LabelRecord("c.jpg", ("Pug",), (None,), confidence=0.75, alternatives=("Boxer", "Bulldog"), corrected=True),
     LabelRecord("d.jpg", ("Pug",), (None,), requests=2, follow_ups=1, follow_ups_usd=0.25, name_before=""),
+    LabelRecord("e.jpg", ("Mallard",), ("Anas platyrhynchos",), genus="Anas", individual="adult male", doubtful=True),
 ]
 
 
@@ -28,10 +29,11 @@ def test_columns(tmp_path):
         *("sample_id", "names", "scientific_names", "flag", "raw", "model", "cost_usd", "seconds"),
         *("confidence", "alternatives", "corrected"),
         *("requests", "follow_ups", "follow_ups_usd", "name_before"),
+        *("genus", "individual", "doubtful"),
     ]
 
 
-@pytest.mark.parametrize("first", ["confidence", "requests"])
+@pytest.mark.parametrize("first", ["confidence", "requests", "genus"])
 def test_files_of_older_runs_are_read(tmp_path, first):
     path = tmp_path / "labels.parquet"
     write_labels(LABELS[:2], path)

@@ -123,6 +123,7 @@ def test_a_scientific_name_as_name_joins_the_class_that_carries_it():
             "cub200",
             {
                 ("Bohemian Waxwing", "Eurasian Waxwing"),
+                ("Common Nightjar", "European Nightjar"),
                 ("Dickcissel", "Dicksissel"),
                 ("Eurasian Wren", "Winter Wren"),
             },

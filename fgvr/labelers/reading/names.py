@@ -1,26 +1,28 @@
 """From one span of a reply ("a **House Finch** (*Haemorhous mexicanus*)") to a class name and its Latin name."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
+
+from fgvr.labelers.reading.words import words_of
+from fgvr.vocabulary.individuals import FIRST, INDIVIDUALS, LAST
 
 MAX_CHARACTERS = 60
 MAX_WORDS = 8
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
+_MAX_SPAN = 400
 
 # "close-up photo of", "rear view of"; "View of" alone may open the name of a painting
 _VIEW_OF = (
     r"(?:(?:(?:close-?up|front|rear|side|back|partial|black-and-white|colou?r)\s+)?"
-    r"(?:view|shot|photo|photograph|image|picture|portrait)|close-?up)\s+of(?=\s+(?:an?|the)\b)"
+    r"(?:view|shot|photo|photograph|image|picture|portrait)|close-?up)\s+of(?=\s+(?:(?:an?|the)\b|[*\"]))"
 )
 LEADING = re.compile(
-    rf"(?:[\s,:]|(?:{_VIEW_OF}|an?|the|this|that|it|some|either|another|of|to|be|most|very|more|likely|probably|"
-    r"possibly|perhaps|maybe|potentially|indeed|clearly|definitely|actually|specifically|best|also|called|named|"
-    r"young|adult|juvenile|immature|male|female|pure-?bred|such\s+as|member\s+of|closely\s+related|"
+    rf"(?:[\s,:]|(?:{_VIEW_OF}|without\s+(?:a\s+|any\s+)?doubt|beyond\s+doubt|i\s+(?:think|believe)|two|three|four|five|several|an?|the|this|that|it|some|either|another|of|to|be|most|very|more|likely|probably|"
+    r"possibly|perhaps|maybe|potentially|indeed|clearly|definitely|definitively|undoubtedly|unmistakably|certainly|"
+    r"almost|evidently|obviously|actually|specifically|best|also|called|named|"
+    r"(?-i:classic|typical|delicious|beautiful|lovely|cute|gorgeous|stunning|adorable|majestic)|pure-?bred|such\s+as|member\s+of|closely\s+related|"
     r"(?:type|kind|sort|species|breed|variety|form|example|pair|group|couple|flock|herd|bunch|plate|bowl|"
     r"serving|portion|slice|cup|glass)s?\s+of)(?![\w'-]))*",
     re.IGNORECASE,
@@ -32,34 +34,16 @@ It matches everywhere, if need be the empty string.
 # "a type of" in "a type of warbler"
 KIND_OF = re.compile(r"\s*(?:(?:an?|the|some)\s+)?(?:type|kind|sort|species|variety|member)s?\s+of\b", re.IGNORECASE)
 
-KINDS = _words(
-    "dog puppy pup cat kitten bird animal pet mammal fish insect reptile butterfly moth flower plant tree mushroom "
-    "fungus car vehicle automobile truck pickup van minivan sedan suv coupe hatchback convertible wagon aircraft "
-    "airplane plane food fruit vegetable product object item breed species class label type kind image photo picture "
-    "tabby calico tortoiseshell tuxedo feline canine songbird seabird shorebird waterfowl raptor crossbreed mutt "
-    "mongrel hybrid"
-)
+KINDS = words_of("kinds")
 """Words for a thing so general that no fine-grained class has such a word for its name, whatever its colour or size."""
-_GROUPS = _words(
-    "terrier hound spaniel retriever sheepdog shepherd sighthound warbler sparrow finch gull seagull tern duck goose "
-    "hawk owl eagle wren flycatcher woodpecker hummingbird swallow nightjar"
-)
-_QUALIFIERS = _words(
-    "small medium large big tiny sized domestic domesticated mixed unknown unidentified unspecified "
-    "generic young adult male female juvenile of a an the this other some various similar specific possible"
-)
-_LOOKS = _words(
-    "black white brown gray grey tan orange yellow red blue green cream silver ginger dark light colored coloured "
-    "common striped spotted fluffy furry haired coated hair coat short long longhair shorthair cute friendly sporting "
-    "sports luxury modern vintage classic wild and or"
-)
+_GROUPS = words_of("groups")
+_QUALIFIERS = words_of("qualifiers")
+_LOOKS = words_of("looks")
 _UNKNOWN = frozenset(("unknown", "unidentified", "uncertain", "unclear", "other", "unsure"))
 _ABSTAINED = frozenset(("none", "null", "n/a", "na", "nan"))
-_NO_NAME_ENDINGS = _words(
-    "breeds generation model version variant trim edition features feature family genus order group category "
-    "coloration color plumage characteristics appearance traits type lineage varieties variety subspecies "
-    "ancestry origin body build related like markings pattern patterns"
-)
+_NO_NAME_ENDINGS = words_of("no_name_endings")
+_NO_NAMES = words_of("no_names")
+_ASIDES = words_of("asides")
 # "late 1990s", "model year 2012", "image contains a Pug", "Final Answer", "www.example.org"
 _NO_NAME = re.compile(
     r"^(?:final\s+)?(?:answer|label|identification|prediction|output|result|response)$|"
@@ -81,6 +65,7 @@ _TRAILING_KIND = re.compile(
     r"\b(?!(?:Hot|Corn|Prairie|Raccoon|Bush|Wild|Sand|Jungle|Fishing|Sports|Race|Racing)\b)"
     r"([^\W\d_a-z][\w'.-]*)\s+(?:dogs?|cats?|cars?|vehicles?)$"
     r"|(?<=\s)([^\W\d_a-z][\w'.-]*)\s+(?:birds?|flowers?|plants?)$"
+    r"|(?<![\w-])([\w-]*\d[\w-]*)\s+(?:aircraft|airplanes?|aeroplanes?|planes?|airliners?|jets?|locomotives?|vehicles?)$"
 )
 # " from the ..." in "Boxer from the 1990s", " sitting on ..." in "Pug sitting on a sofa", " - ..." in "House Finch - a
 # small bird", ": ..." in "Pug: a small dog"
@@ -90,29 +75,67 @@ _AFTERWARDS = re.compile(
     r"\s+(?:on|in|at|near|by|over|under|through|against|along|next|from|to|an?|the|its)\s).*"
 )
 
+_PLUMAGE = re.compile(r"[\s,]+in\s+(?:[a-z-]+\s+){0,3}(?:plumage|flight|dress)$", re.IGNORECASE)
+# " on a leaf" of "insect on a leaf"
+_PLACE = re.compile(r"\s(?:on|at|in|near|against|beside|under|with|from)\s.*")
+
 # "(Carlin)" in "Pug (Carlin)", also where the reply was cut off: "Pug (Carl"
 _BRACKETS = re.compile(r"[(\[]([^()\[\]]{0,200})[)\]]?")
 # "Larus argentatus", "Salix x sepulcralis", "Canis lupus dingo"; "Larus sp." is no species, and birds that share it
 # are not one class
 _LATIN = re.compile(r"[A-Z][a-zë-]{2,}(?: x)? [a-z][a-zë-]{2,}(?: [a-z][a-z-]{2,})?")
-_LATIN_OPENINGS = _words(
-    "also often formerly commonly sometimes male female adult juvenile note such more previously usually either "
-    "possibly probably likely and the now known here based not unknown unidentified unspecified undetermined "
-    "uncertain unclear unable cannot none various multiple"
-)
+_LATIN_OPENINGS = frozenset((
+    "also", "often", "formerly", "commonly", "sometimes", "male", "female", "adult", "juvenile", "note", "such", "more",
+    "previously", "usually", "either", "possibly", "probably", "likely", "and", "the", "now", "known", "here", "based",
+    "not", "unknown", "unidentified", "unspecified", "undetermined", "uncertain", "unclear", "unable", "cannot", "none",
+    "various", "multiple",
+))  # fmt: skip
 _NO_LATIN_ENDING = re.compile(r"\s(?:species|spp|hybrid|unknown|unidentified)$")  # "Larus species"
-LATIN_ENDING = re.compile(r"(?:us|um|is|ii|ae|ans|ens|a|i|os|on|ix|ea)$")
+LATIN_ENDING = re.compile(r"(?:us|um|is|ii|ae|ans|ens|a|i|os|on|ix|ea|as|es|ax|ur|or|ps)$")
 """How most Latin names end, and few English names of their shape ("House finch")."""
-_LATIN_GENUS = re.compile(r"(?:us|as|es|is|os|ys|a|o|er|um|ax|ix|yx|ps)$")  # "Larus", "Passer", not "American", "Great"
+_LATIN_GENUS = re.compile(
+    r"(?:us|as|es|is|os|ys|a|o|er|um|[aeioy]x|ps|or)$"
+)  # "Larus", "Passer", not "American", "Great"
 _ITALIC = re.compile(r"\s*(?:\*(?!\*)|_)")  # "*Larus argentatus*", "_Larus argentatus_", not "**Herring Gull**"
-_KNOWN_AS = re.compile(r".*\b(?:known\s+as|called)\s+")  # of "(commonly known as the House Finch)"
+_KNOWN_AS = re.compile(r".*\b(?:known\s+as|called|common\s+name:?)\s+")  # of "(commonly known as the House Finch)"
 _AUTHOR = re.compile(r"\bLinnaeus\b|\b1[789]\d\d\b")  # of "Passer domesticus (Linnaeus, 1758)"
 # "**Pug**", "`Pug`", "'Pug'", but not the apostrophe in "Anna's"
-_MARKUP = re.compile(r"[*`\"#|~\\]+|(?<!\w)'|'(?!\w)")
+_MARKUP = re.compile(r"[*`\"#|~\\\u00ab\u00bb\u2039\u203a\u201e\u3008-\u3011]+|(?<!\w)'|'(?!\w)")
 _EDGES = " ,.;:?-。"
-_CLEAN = re.compile(r"[^\W_][\w\s'.&/+-]*!?")  # "St. Bernard", "Land Rover/Range Rover", "Volkswagen up!"
+_SIGNS = " '.&/+-\u00b7\u30fb\u200c\u200d\u0f0b"  # "St. Bernard", "Land Rover/Range Rover", joiners within a word
+# "A320", "C-130", "747-400", "M8", "F/A-18", "Q400", not "2009", "10-20", "3D"
+_CODE = re.compile(
+    r"(?=[^\d]*\d)(?:[A-Za-z]{1,4}(?:[./-]?[A-Za-z\d]{1,4}){0,4}\.?|[A-Za-z]{1,4}[ -]\d{1,4}[A-Za-z]{0,3}|\d{3}-\d{1,4}[A-Z]{0,3}"
+    r"|\d{3} [A-Z]{1,2}|\d{1,4}[A-Z]{1,3}\d{1,4})"
+)
+_YEARS = re.compile(r"(?:19|20)\d\d-(?:19|20)?\d\d")
+# "L." and "Huds." of "Ophrys apifera Huds."
+_AUTHORED = re.compile(
+    r"([A-Z][a-z\u00eb-]{2,} [a-z\u00eb-]{2,}(?:us|um|is|ii|ae|ns|a|i|os|on|ix))[*_]*,? "
+    r"(?:\([^()]{1,40}\) ?)?[A-Z][\w'-]{0,12}\.(?: ?(?:&|ex|et) ?[A-Z][\w.'-]{0,20})?$"
+)
+# "(L.) Scop." of "Chamaenerion angustifolium (L.) Scop. (fireweed)"
+_AUTHORS = re.compile(
+    r"([A-Z][a-z\u00eb-]{2,} [a-z\u00eb-]{2,}(?:us|um|is|ii|ae|ns|a|i|os|on|ix|e)[*_]{0,3})\s*\([A-Z][^()]{0,30}\)\s*[A-Z][\w'-]{0,12}\.(?=\s*(?:\(|-\s|$))"
+)
+_DASHED_LATIN = re.compile(
+    r"(.{2,60}?) - ([A-Z][a-z\u00eb-]{2,} [a-z\u00eb-]{2,}(?:us|um|is|ii|ae|ans|ens|a|i|os|on|ix|ea))"
+)  # "Sessile Oak - Quercus petraea"
+# "var. guessowii" of "Amanita muscaria var. guessowii", "Italica" of "Populus nigra 'Italica'"
+_RANKED = re.compile(
+    r"^([A-Z][a-z\u00eb-]{2,} [a-z\u00eb-]{2,})(?: (?:var|subsp|ssp|f)\.? ([a-z-]{3,})| '?[A-Z][a-z]+'?)$"
+)
+_SHARE = re.compile(
+    r"^\s*~?\d{1,3}(?:\.\d+)?\s?%\s+|\s*[~(]{0,2}\d{1,3}(?:\.\d+)?\s?%\)?$"
+)  # "80% " of "80% Curve-billed Thrasher"
+_SOME_SPECIES = re.compile(r"(?<=[a-z]) (?:sp|spp|species)$")  # of "Ophrys sp."
 _YEAR_BEHIND = re.compile(r",(?=\s?(?:19|20)\d\d\b)")  # "," in "Acura RL, 2009"
 _YEAR_FIRST = re.compile(r"((?:19|20)\d\d)\s+(\D.*)")  # "2009 Acura RL"
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_YEARS_FIRST = re.compile(
+    r"^(?:19|20)\d\d(?:-|\s*(?:or|and|to|/)\s*)(?:19|20)?\d\d\s+(?=\D)"
+)  # "1995 or 1996 Dodge Neon"
+_FROM_YEAR = re.compile(r"\s+(?:from|of\s+the\s+year|model\s+year)\s+(?=(?:19|20)\d\d$)")  # "Acura Integra from 1998"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +145,20 @@ class Reading:
     Attributes:
         name: The class name; ``""`` where the span has none.
         scientific: Latin name given beside it.
-        flag: ``""`` for a name, else ``"generic"``, ``"refusal"`` or ``"unparsed"``.
+        flag: ``""`` for a name, else ``"generic"``, ``"refusal"``, ``"error"`` or ``"unparsed"``.
         confidence: How sure the reply says it is of the name, in [0, 1].
+        genus: The genus, where one is stated apart from the Latin name.
+        individual: Sex, age and plumage that stood in the name: "adult male".
+        doubtful: Whether no more than the look of a text says that this is its answer.
     """
 
     name: str
     scientific: str | None = None
     flag: str = ""
     confidence: float | None = None
+    genus: str | None = None
+    individual: str = ""
+    doubtful: bool = False
 
 
 def read_name(span: str) -> Reading:
@@ -141,20 +170,35 @@ def read_name(span: str) -> Reading:
     Returns:
         The bare name of at most 60 characters and 8 words, or the flag that says why there is none.
     """
-    outside = _bare(_BRACKETS.sub(" ", span))
-    inside = [_bare(part) for bracket in _BRACKETS.findall(span) for part in re.split("[,;]", bracket)]
+    span = _AUTHORS.sub(r"\1", _SHARE.sub(" ", span[:_MAX_SPAN]))
+    outside = _SOME_SPECIES.sub("", _bare(_AUTHORED.sub(r"\1", _BRACKETS.sub(" ", span).strip())))
+    inside = [_bare(part) for bracket in _BRACKETS.findall(span) for part in re.split("[,;/]|\\sor\\s", bracket)]
+    ranked = _RANKED.fullmatch(outside)
+    if ranked and (ranked[2] or "'" in span) and _has_latin_endings(ranked[1]):
+        outside = ranked[1]
     scientific = next(filter(None, map(latin_name, inside)), None)
+    if _has_latin_endings(outside) and not any(map(_has_latin_endings, inside)):
+        scientific = None  # "Death cap" of "Amanita phalloides (Death cap)" has the shape of a Latin name, too
     if latin_name(outside):
         italic = bool(_ITALIC.match(span)) and not scientific
         if italic or (_has_latin_endings(outside) and not any(map(_has_latin_endings, inside))):
             common = "" if _AUTHOR.search(span) else _common_name(inside, outside, any_case=italic)
             if italic or common:
                 scientific, outside = outside, common or outside
+    if joined := _DASHED_LATIN.fullmatch(outside):
+        scientific, outside = scientific or joined[2], joined[1]
     name = _finer(strip_words(outside), inside)
+    name, individual = _class_and_individual(name, bool(scientific))
+    name = _FROM_YEAR.sub(" ", _YEARS_FIRST.sub("", name))
+    if (built := next((part for part in inside if _YEAR.fullmatch(part)), "")) and not _YEAR.search(name):
+        name = f"{name} {built}"
     if year := _YEAR_FIRST.fullmatch(name):
         name = f"{year[2]} {year[1]}"
     flag = _flag(outside, name)
-    return Reading("", None, flag) if flag else Reading(name, scientific)
+    if flag:
+        return Reading("", None, flag)
+    asides = (part.lower() for part in inside if part.lower() in INDIVIDUALS)
+    return Reading(name, scientific, individual=" ".join((*individual.split(), *asides)))
 
 
 def latin_name(text: str) -> str | None:
@@ -170,14 +214,47 @@ def strip_words(name: str) -> str:
     name = _AFTERWARDS.sub("", LEADING.sub("", name, count=1))
     while (shorter := _TRAILING.sub("", name)) != name:
         name = shorter
-    name = _TRAILING_KIND.sub(r"\1\2", name)
+    name = _TRAILING_KIND.sub(r"\1\2\3", name)
     return name.strip(_EDGES)
 
 
+def _class_and_individual(name: str, sure: bool) -> tuple[str, str]:
+    """The name without sex, age and plumage, and these.
+
+    Args:
+        name: A name without articles.
+        sure: Whether a Latin name beside it says what is the name. Else words stay that may be a part of it ("Male
+            fern", "Adult Swim"): all but those in lower case before a capital ("male House Finch").
+    """
+    first, last = FIRST.match(name), _PLUMAGE.search(name)
+    if last is None and sure:
+        last = LAST.search(name)
+    end = last.start() if last else len(name)
+    if first and not sure and not (first[0].islower() and name[first.end()].isupper()):
+        first = None
+    if sure and last and (more := LAST.search(name, 0, end)):
+        end = more.start()
+    start = first.end() if first else 0
+    if start >= end or name[start:end].lower() in INDIVIDUALS:
+        return name, ""
+    aside = f"{name[:start]} {name[end:]}".replace(",", " ").split()
+    return name[start:end].strip(_EDGES), " ".join(aside).lower()
+
+
 def singular(name: str) -> str:
-    """The name with its last word in the singular: "Siberian Huskies" -> "Siberian Husky"."""
-    if re.search(r"(?:ss|us|ees)$", name) or not name.endswith("s"):
+    """The name with its last word in the singular: "Siberian Huskies" -> "Siberian Husky".
+
+    Latin, and words that end as Latin does, stay: "Solanum viridis", "Iris", "Cosmos".
+    """
+    if (
+        re.search(r"\b(?:des|les|los|las|dos|das)\s+\S+$", name)
+        or re.search(r"(?:ss|us|ees|(?<!a)[bdlnrtx]is|psis|chis|[Cc]osmos)$", name)
+        or not name.endswith("s")
+        or (latin_name(name) and re.search(r"(?:us|um|is|ii|ae|ens|os|on|ix)$", name))
+    ):
         return name
+    if re.search(r"[^aeou]ises$", name):  # "Irises", not "Tortoises"
+        return name[:-2]
     if name.endswith("ies"):
         return name[:-3] + "y"
     if re.search(r"(?:ch|sh|x|ss|us)es$", name):
@@ -190,7 +267,7 @@ def is_generic(name: str) -> bool:
     if _MIXED.search(name):
         return True
     words = [word for word in re.findall(r"[^\W_]+", name.lower()) if not word.isdigit()]
-    if not words:
+    if not words or re.fullmatch(r"(?:Class|Type) \d+", name):  # of locomotives and cars
         return False
     *rest, head = [word if word in KINDS else singular(word) for word in words]
     if head in _GROUPS:
@@ -217,9 +294,10 @@ def _common_name(parts: Iterable[str], latin: str, any_case: bool) -> str:
     for part in parts:
         part = _KNOWN_AS.sub("", part)
         name = strip_words(part)
-        shares_a_word = not set(name.lower().split()).isdisjoint(latin.lower().split())
-        if not _flag(part, name) and not shares_a_word and (any_case or name[0].isupper()):
-            return part
+        shares_a_word = not any_case and latin.lower().split()[1] in name.lower().split()
+        described = not _ASIDES.isdisjoint(name.lower().split()) or name.lower() in INDIVIDUALS
+        if not _flag(part, name) and not shares_a_word and (any_case or name[0].isupper() or not described):
+            return "" if described and name.lower() in INDIVIDUALS else part
     return ""
 
 
@@ -235,13 +313,37 @@ def _flag(outside: str, name: str) -> str:
     if outside.lower() in _ABSTAINED:
         return "refusal"
     unnamed = KIND_OF.match(outside) and not re.search(r"[A-Z]", name)
-    if unnamed or name.lower() in _UNKNOWN or is_generic(outside) or is_generic(name) or is_description(name):
+    placed = _PLACE.sub("", name)
+    if unnamed or name.lower() in _UNKNOWN or is_generic(outside) or is_generic(name) or is_generic(placed):
         return "generic"
-    if len(name) > MAX_CHARACTERS or len(name.split()) > MAX_WORDS or not _CLEAN.fullmatch(name):
+    if is_description(name) or name.lower() in INDIVIDUALS:
+        return "generic"
+    words = re.split(r"[\s/]", name.lower())
+    if len(name) > MAX_CHARACTERS or len(words) > MAX_WORDS or not _is_clean(name):
         return "unparsed"
-    if re.split(r"[\s-]", name)[-1] in _NO_NAME_ENDINGS or _NO_NAME.search(name) or not re.search(r"[^\W\d_]{2}", name):
+    if _NO_NAMES.issuperset(word for word in words if not word.isdigit()):
+        return "unparsed"
+    if re.split(r"[\s-]", name)[-1] in _NO_NAME_ENDINGS or _NO_NAME.search(name) or not _is_worded(name):
         return "unparsed"
     return ""
+
+
+def _is_clean(name: str) -> bool:
+    """Whether a name has nothing but letters of any script with their marks, digits and a few signs."""
+    bare = name.removesuffix("!")  # "Volkswagen up!"
+    return bare[:1].isalnum() and all(
+        char.isalnum() or char in _SIGNS or unicodedata.category(char)[0] == "M" for char in bare
+    )
+
+
+def _is_worded(name: str) -> bool:
+    """Whether a name has a word, a character that is a word of its own, or is a type code."""
+    if _CODE.fullmatch(name) and not _YEARS.fullmatch(name):
+        return True
+    letters = [char.isalpha() or unicodedata.category(char)[0] == "M" for char in name]
+    if any(first and second for first, second in pairwise(letters)):
+        return True
+    return any(unicodedata.category(char) == "Lo" for char in name)
 
 
 def _bare(text: str) -> str:

@@ -119,7 +119,7 @@ class ChooseTask(Task):
         # a further name may be one that is not in the list, but not the other way round
         if found and len(found[0]) == 1 and set().union(*found) == found[0]:
             return ParsedReply((*found[0],), (None,), "")
-        return ParsedReply((), (), parsed.flag if parsed.flag in ("empty", "refusal") else "unparsed")
+        return ParsedReply((), (), parsed.flag if parsed.flag in ("empty", "refusal", "error") else "unparsed")
 
     @cached_property
     def _by_key(self) -> dict[str, str]:

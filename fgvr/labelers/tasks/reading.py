@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fgvr.labelers.reading.replies import ParsedReply
+from fgvr.labelers.reading.thoughts import without_thoughts
 
 _MAX_REPLY = 10_000
 _MAX_DESCRIPTION = 1_000
@@ -45,7 +46,7 @@ def object_schema(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 def plain_text(raw: str) -> str:
     """The first 10,000 characters of a reply, without thoughts, and without what only controls the display."""
-    text = raw[:_MAX_REPLY].rpartition("</think>")[2]
+    text = without_thoughts(raw[:_MAX_REPLY])
     # category C is control and format characters, and halves of surrogate pairs
     return "".join(char for char in text if char == "\n" or unicodedata.category(char)[0] != "C" or char.isspace())
 

@@ -72,7 +72,7 @@ class RestateTask(Task):
         stated = read_object(raw)
         if stated is None:
             flag = parse_reply(raw).flag
-            return ParsedReply((), (), flag if flag in ("empty", "refusal") else "unparsed")
+            return ParsedReply((), (), flag if flag in ("empty", "refusal", "error") else "unparsed")
         said = {
             key: value for key in ("name", "scientific_name") if isinstance(value := stated.get(key), str) and value
         }

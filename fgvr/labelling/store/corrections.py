@@ -38,6 +38,9 @@ def correct(labels: Sequence[LabelRecord], keys: Sequence[str], store: LabelStor
                 confidence=None,
                 alternatives=(),
                 corrected=True,
+                genus=None,
+                individual="",
+                doubtful=False,
             )
         corrected.append(rename.label(label))
     return corrected

@@ -29,6 +29,12 @@ def test_names_of_a_person_take_the_place_of_the_reply(store):
     assert (third.names, third.scientific_names, third.flag) == ((), (), "empty")
 
 
+def test_nothing_else_of_a_reply_stays_beside_the_names_of_a_person(store):
+    read = LabelRecord("m.jpg", ("Gadwall",), ("Mareca strepera",), genus="Mareca", individual="male", doubtful=True)
+    store.revise(corrections={"key-m": ["Mallard"]})
+    assert correct([read], ["key-m"], store) == [LabelRecord("m.jpg", ("Mallard",), (None,), corrected=True)]
+
+
 def test_aliases_hold_for_all_names(store):
     store.revise(
         aliases={"siamese-CAT": "Siamese", "birman": "Siamese", "Boxer": "German Boxer"},
