@@ -325,7 +325,7 @@ class Descriptions:
     def _require_replies(self, part: DescriptionPart, store: LabelStore, first_error: str) -> None:
         plan = plan_requests(part.labeler, part.different, store, len(part.requests))
         if plan.requests and not plan.stored:
-            why = f" The first failure is {first_error}." if first_error else ""
+            why = f" The first failure is {first_error.rstrip('.')}." if first_error else ""
             again = " Let those that were given up be asked again with `fgvr store retry-failed`." * (
                 plan.exhausted > 0
             )

@@ -52,6 +52,14 @@ class Labeler(ABC):
         labelers of equal identity share stored replies. No secrets.
         """
 
+    def other_identities(self) -> Sequence[dict[str, Any]]:
+        """Identities of this labeler under which replies to the same question may be stored, too.
+
+        They are taken instead of asking: those of another form of reply that the user leaves open. None unless
+        overridden.
+        """
+        return ()
+
     @abstractmethod
     def ask(self, requests: Sequence[LabelRequest]) -> Iterator[Reply]:
         """Yield exactly one reply per request, in any order, each as soon as it is there.

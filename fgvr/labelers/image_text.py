@@ -139,15 +139,18 @@ class ImageTextLabeler(LocalLabeler):
         for row, question in enumerate(questions):
             tokens = output[row, skipped:].tolist()
             length = next((place + 1 for place, token in enumerate(tokens) if token in ends), len(tokens))
+            raw = tokenizer.decode(tokens[:length], skip_special_tokens=True)
+            ended = length > 0 and tokens[length - 1] in ends
             replies.append(
                 Reply(
                     question.request,
-                    raw=tokenizer.decode(tokens[:length], skip_special_tokens=True),
+                    raw=raw,
+                    error="" if ended else self.cut_off(raw),
                     model=loaded.name,
                     usage={
                         "input_tokens": int(inputs["attention_mask"][row].sum()),
                         "output_tokens": length,
-                        "finish_reason": "stop" if length and tokens[length - 1] in ends else "length",
+                        "finish_reason": "stop" if ended else "length",
                         "mean_logprob": chosen.mean(row, length),
                     },
                 )

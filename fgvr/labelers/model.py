@@ -1,6 +1,7 @@
 """Labelers that show photos to a model: what remote and local ones have in common."""
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -13,6 +14,12 @@ from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.name import NameTask
 from fgvr.labelers.tasks.pictures import PictureOptions
 from fgvr.records import ImageRecord, LabelRequest, Reply
+
+# an object whose first value is a name, and complete: what follows may be missing
+_NAMED = re.compile(
+    r'\s*(?:```\w*\s*)?\{\s*"\w*(?:name|label|class|category|breed|species)"\s*:\s*"(?:[^"\\]|\\.)+"\s*[,}]',
+    re.IGNORECASE,
+)
 
 
 class ModelLabeler(Labeler):
@@ -65,12 +72,17 @@ class ModelLabeler(Labeler):
             "max_output_tokens": self.max_output_tokens,
         }
 
+    def other_identities(self) -> Sequence[dict[str, Any]]:
+        """With a schema and without one, where the task leaves that open."""
+        schemas = [self.task.on_server(honours).schema() for honours in (True, False)]
+        return [{**self.identity(), "schema": schema} for schema in schemas if schema != self.task.schema()]
+
     def for_task(self, task: Task, prompt: str | None = None) -> Self | None:
         """The same model and settings with another task; what was loaded or connected stays with this one."""
         if not (task.shows_photos or self.of_texts):
             return None
         other = copy(self)
-        other.task = task
+        other.task = self._as_asked(task)
         other.prompt = prompt or task.prompt()
         other.answers = 1
         if not self._length_is_given:
@@ -109,6 +121,20 @@ class ModelLabeler(Labeler):
         if self.prompt == self.task.prompt():
             other.prompt = task.prompt()
         return other
+
+    def _as_asked(self, task: Task) -> Task:
+        """The task as the model is asked; in a subclass, where it is known what the server honours."""
+        return task
+
+    def cut_off(self, raw: str) -> str:
+        """Why a reply that ended at its longest is a failure; ``""`` where it is JSON that has its name complete.
+
+        The last word may be half a name, and nothing tells which one is.
+        """
+        if self.task.names_classes and _NAMED.match(raw):
+            return ""
+        longest = f"data.labeler.max_output_tokens, which is {self.max_output_tokens}"
+        return f"The reply was cut off before its end: raise {longest}."
 
     def read(self, reply: Reply) -> ParsedReply:
         """As the task reads it."""

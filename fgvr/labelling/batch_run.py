@@ -16,11 +16,13 @@ from fgvr.labelers.asking.budget import Budget
 from fgvr.labelers.asking.sender import AttemptFailedError, DayOverError, Question, ServerAbsentError, ServerBusyError
 from fgvr.labelers.batch import BatchLabeler, BatchStatus
 from fgvr.labelers.tasks.pictures import encode_pictures, why_unreadable
-from fgvr.labelling.requests import is_missing
+from fgvr.labelling.reply_watch import ReplyWatch
+from fgvr.labelling.requests import count_waiting, is_missing
 from fgvr.labelling.run_lock import RunLock
 from fgvr.labelling.store.keys import request_keys
 from fgvr.labelling.store.label_store import LabelStore
 from fgvr.labelling.store.rows import StoredBatch
+from fgvr.labelling.stored_replies import stored_replies
 from fgvr.records import LabelRequest, Reply
 
 _OPEN_STATES = ("submitting", "submitted")
@@ -126,11 +128,19 @@ class _Batches:
         self.first_error = ""
         self.refused = ""
         self.stopped = False
+        self.watch = ReplyWatch(labeler)
         self.lock = RunLock(store, self.identity, report)
 
     async def work(self, wait: bool, poll_seconds: float) -> BatchRun:
         if not self._missing() and not self.store.batches.find(self.identity, _OPEN_STATES):
             return self._done()
+        for other in self.labeler.other_identities():
+            if waiting := count_waiting(other, list(self.requests.values()), self.store):
+                form = "true" if other["schema"] else "false"
+                raise FgvrError(
+                    f"{waiting} of these requests were sent by batch for another form of reply, and are paid for when "
+                    f"the server answers them: collect them with data.labeler.task.structured set to {form}."
+                )
         self.pause = min(poll_seconds, _MAX_PAUSE)
         async with self.labeler.connect() as client:
             self.client = client
@@ -146,6 +156,7 @@ class _Batches:
 
     def _done(self) -> BatchRun:
         missing = len(self._missing())
+        self.watch.finish()
         if missing and not self.open:
             self._complain(missing)
         return BatchRun(
@@ -228,6 +239,7 @@ class _Batches:
         """Store all replies of a batch at once: what was collected halfway would be counted again the next time."""
         cost_usd = sum(reply.cost_usd for reply in replies)
         if self.store.batches.collect(batch.nonce, self.identity, replies):
+            self.watch.add(replies)
             failed = [reply for reply in replies if reply.error]
             self.collected += len(replies)
             self.failed += len(failed)
@@ -249,7 +261,7 @@ class _Batches:
     def _missing(self) -> list[str]:
         """Keys of the requests that have no reply and are in no batch."""
         waiting = {key for batch in self.open.values() for key in batch.requests}
-        found = self.store.get(self.identity, list(self.requests.values()))
+        found, _ = stored_replies(self.labeler, list(self.requests.values()), self.store)
         return [
             key
             for key, reply in zip(self.requests, found, strict=True)

@@ -18,6 +18,7 @@ from fgvr.labelling.labelling import Features, label, plan, read_labels
 from fgvr.labelling.plan import LabelPlan, add_plans
 from fgvr.labelling.requests import Asker, missing_requests, requests_for, without_truth
 from fgvr.labelling.store.label_store import LabelStore
+from fgvr.labelling.stored_replies import stored_replies
 from fgvr.records import ImageRecord, LabelRecord
 from fgvr.selections.base import Selection
 
@@ -163,7 +164,7 @@ class ImageLabels:
         labeler = self._batch_labeler()
         requests = requests_for(labeler, images)
         with LabelStore(self.store) as store:
-            missing = missing_requests(labeler, requests, store.get(labeler.identity(), requests))
+            missing = missing_requests(labeler, requests, stored_replies(labeler, requests, store)[0])
         return labeler.estimate_batch_usd(missing) if missing else 0.0
 
     def read(self, images: Sequence[ImageRecord], groups: Sequence[Sequence[ImageRecord]] = ()) -> list[LabelRecord]:

@@ -20,8 +20,8 @@ from fgvr.labelling.requests import (
     without_truth,
 )
 from fgvr.labelling.store.corrections import correct
-from fgvr.labelling.store.keys import request_keys
 from fgvr.labelling.store.label_store import LabelStore
+from fgvr.labelling.stored_replies import stored_replies
 from fgvr.records import ImageRecord, LabelRecord, Reply, Space
 
 Features = Callable[[Sequence[ImageRecord], Space], NDArray[np.float32]]
@@ -76,7 +76,7 @@ def label(
     run = _label(labeler, images, store, Budget(max_cost_usd), progress, features, asker)
     if images and run.failed == run.asked and not (now := _plan(labeler, images, store, None)).stored:
         exhausted = now.exhausted
-        why = f" The first failure is {run.first_error}." if run.failed else ""
+        why = f" The first failure is {run.first_error.rstrip('.')}." if run.failed else ""
         again = (
             f" {exhausted} were given up: let them be asked again with `fgvr store retry-failed`." if exhausted else ""
         )
@@ -116,8 +116,8 @@ def read_labels(
         ]
     requests = [request for image in images for request in requests_about(labeler, image)]
     firsts = requests[:: labeler.answers]
-    identity = labeler.identity()
-    replies = iter(store.get(identity, requests))
+    found, keys = stored_replies(labeler, requests, store)
+    replies = iter(found)
     labels: list[LabelRecord] = []
     charged: set[str] = set()
     for request in firsts:
@@ -127,7 +127,7 @@ def read_labels(
             record = replace(record, cost_usd=0.0, seconds=0.0, requests=0)
         charged.add(asked.digest)
         labels.append(record)
-    return correct(labels, request_keys(identity, firsts), store)
+    return correct(labels, keys[:: labeler.answers], store)
 
 
 def _plan(labeler: Labeler, images: Sequence[ImageRecord], store: LabelStore, features: Features | None) -> LabelPlan:

@@ -7,7 +7,7 @@ import os
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,7 +130,11 @@ def _ask_vllm(labeler: LocalLabeler, requests: Sequence[LabelRequest], workers: 
         for row, text, error in zip(batch["row"], batch.get("reply", ()), batch["__inference_error__"], strict=True):
             missing.discard(int(row))
             request = requests[int(row)]
-            replies.append(Reply(request, error=str(error)[:300]) if error else _as_reply(request, text))
+            reply = Reply(request, error=str(error)[:300]) if error else _as_reply(request, text)
+            # vLLM's processor does not hand on why a reply ended
+            if not error and (reply.usage or {}).get("output_tokens", 0) >= labeler.max_output_tokens:
+                reply = replace(reply, error=labeler.cut_off(reply.raw))
+            replies.append(reply)
         yield replies
     yield [Reply(requests[row], error="the photo cannot be read") for row in sorted(missing)]
 

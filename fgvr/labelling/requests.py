@@ -15,9 +15,11 @@ from fgvr.labelers.asking.engine import send_all
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.remote import RemoteLabeler
 from fgvr.labelling.plan import LabelPlan, LabelRun
+from fgvr.labelling.reply_watch import ReplyWatch
 from fgvr.labelling.run_lock import RunLock
 from fgvr.labelling.store.keys import request_key, request_keys
 from fgvr.labelling.store.label_store import LabelStore
+from fgvr.labelling.stored_replies import stored_replies
 from fgvr.records import ImageRecord, LabelRequest, Reply
 
 
@@ -59,7 +61,7 @@ def plan_requests(labeler: Labeler, requests: Sequence[LabelRequest], store: Lab
         store: Where replies are kept.
         images: How many photos they are about.
     """
-    found = store.get(labeler.identity(), requests)
+    found, _ = stored_replies(labeler, requests, store)
     missing = missing_requests(labeler, requests, found)
     failed = [reply for reply in found if reply is not None and reply.error]
     exhausted = sum(is_given_up(labeler, reply) for reply in failed)
@@ -103,19 +105,20 @@ def ask_requests(
     """
     budget = budget or Budget()
     identity = labeler.identity()
-    found = store.get(identity, requests)
+    found, _ = stored_replies(labeler, requests, store)
     missing = missing_requests(labeler, requests, found)
     stored = sum(reply is not None and not reply.error for reply in found)
     del found
     with RunLock(store, identity, _say).held() if missing else nullcontext():
         # another run may have asked since
-        found = store.get(identity, missing)
+        found, _ = stored_replies(labeler, missing, store)
         stored += sum(reply is not None and not reply.error for reply in found)
         missing = missing_requests(labeler, missing, found)
         if waiting := count_in_batches(labeler, missing, store):
             raise FgvrError(
                 f"{waiting} of these requests were sent by batch, and are paid for when the server answers them: "
-                "collect the replies with the same options and batch, in the stage that sent them: label or describe."
+                "collect the replies with the options that they were sent with and batch, in the stage that sent them: "
+                "label or describe."
             )
         failures = {reply.request: reply.attempts for reply in found if reply is not None and reply.error}
         del found
@@ -138,6 +141,7 @@ def _ask(
         server, days = labeler.server, DailyQuota(labeler.limits.requests_per_day, labeler.limits.day_starts_in)
         days.sync(days.today(), store.requests_on(server, days.today()))
     done, failed, first_error = 0, 0, ""
+    watch = ReplyWatch(labeler)
     bar: tqdm[Any] = tqdm(
         total=stored + len(missing), initial=stored, desc="Labelling", unit="photo", disable=not progress, leave=True
     )
@@ -151,6 +155,7 @@ def _ask(
                     if reply.error:
                         failed += 1
                         first_error = first_error or f"{reply.request.image.sample_id}: {reply.error}"
+                watch.add(replies)
                 done += len(replies)
                 spent = f"${budget.spent - before:.4f} of about ${(budget.spent - before) / done * len(missing):.4f}"
                 simulated = " (simulated)" if labeler.simulated else ""
@@ -160,6 +165,7 @@ def _ask(
         # also what the server was sent in vain
         if sent := days.drain():
             store.put_many(identity, [], server, sent)
+    watch.finish()
     return LabelRun(asked=len(missing), failed=failed, cost_usd=budget.spent - before, first_error=first_error)
 
 
@@ -182,10 +188,15 @@ def is_given_up(labeler: Labeler, reply: Reply) -> bool:
 
 def count_in_batches(labeler: Labeler, missing: Sequence[LabelRequest], store: LabelStore) -> int:
     """How many of ``missing`` are in a batch whose replies have not been collected."""
-    identity = labeler.identity()
+    identities = (labeler.identity(), *labeler.other_identities())
+    return sum(count_waiting(identity, missing, store) for identity in identities)
+
+
+def count_waiting(identity: Mapping[str, Any], requests: Sequence[LabelRequest], store: LabelStore) -> int:
+    """The same of the labeler with this ``identity``."""
     open_batches = store.batches.find(identity, states=("submitting", "submitted"))
     sent = {key for batch in open_batches for key in request_keys(identity, batch.requests)}
-    return sum(key in sent for key in request_keys(identity, missing)) if sent else 0
+    return sum(key in sent for key in request_keys(identity, requests)) if sent else 0
 
 
 def _conversation(

@@ -60,4 +60,4 @@ def test_other_values_than_the_defaults(tmp_path):
     assert second["init_args"]["path"] == str(tmp_path / "names.csv")
     assert as_config(FolderDataset(tmp_path))["init_args"]["root"] == str(tmp_path)
     task = as_config(NameTask(style="expert", category="bird", unit="species"))
-    assert task["init_args"] == {"style": "expert", "category": "bird", "unit": "species", "structured": False}
+    assert task["init_args"] == {"style": "expert", "category": "bird", "unit": "species", "structured": None}

@@ -1,6 +1,7 @@
 """The labelers of OpenAI and Google, and replies as their servers write them, for the tests that ask on loopback."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import ClassVar
 
@@ -74,6 +75,11 @@ class OpenAI(Host):
             },
         }
 
+    @classmethod
+    def call(cls, passed):
+        function = {"name": "classify", "arguments": json.dumps(passed)}
+        return cls.reply(None, "tool_calls", tool_calls=[{"id": "c1", "type": "function", "function": function}])
+
     @staticmethod
     def failure(message, code=None, param=None, kind="invalid_request_error"):
         return {"error": {"message": message, "type": kind, "param": param, "code": code}}
@@ -98,6 +104,12 @@ class Gemini(Host):
             "responseId": "r1",
             **more,
         }
+
+    @classmethod
+    def call(cls, passed):
+        reply = cls.reply("", "STOP")
+        reply["candidates"][0]["content"]["parts"] = [{"functionCall": {"name": "classify", "args": passed}}]
+        return reply
 
     @staticmethod
     def failure(code, message, status, *details):

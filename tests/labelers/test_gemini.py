@@ -6,11 +6,12 @@ import logging
 import pytest
 from labelers.hosted import COST, PICTURE, Gemini, question, send
 from tiny.images import coloured, save_images
+from werkzeug import Response
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.gemini.labeler import GeminiLabeler
-from fgvr.labelers.remote import AttemptFailedError, DayOverError
+from fgvr.labelers.remote import AttemptFailedError, DayOverError, ServerBusyError
 from fgvr.labelers.tasks.name import NameTask
 from fgvr.labelling.labelling import label, read_labels
 from fgvr.labelling.store.label_store import LabelStore
@@ -55,6 +56,47 @@ def test_what_is_sent_and_that_a_batch_asks_the_same(httpserver):
     assert [part.get("inlineData", part)["data"] for part in line["contents"][0]["parts"][:2]] == [data, data]
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "JSON mode is not enabled for models/gemma-3-27b-it",
+        "response_json_schema is not supported",
+        'Unknown name "responseJsonSchema"',
+        "The specified schema produces a constraint that has too many states",
+    ],
+)
+def test_a_model_that_refuses_a_schema_is_asked_for_text(httpserver, caplog, message):
+    labeler = make(httpserver)
+
+    def respond(request):
+        if "responseJsonSchema" in json.loads(request.get_data())["generationConfig"]:
+            return Response(json.dumps(failure(400, message, "INVALID_ARGUMENT")), 400)
+        return Response(json.dumps(response("A Beagle.")), content_type="application/json")
+
+    httpserver.expect_request(ASK).respond_with_handler(respond)
+    replies = send(labeler, question(labeler), question(labeler))
+    assert len(httpserver.log) == 3, "it was not remembered"
+    assert all(reply.usage["dropped"] == ["responseJsonSchema"] for reply in replies)
+    assert labeler.read(replies[0]).names == ("Beagle",)
+    assert "honours no JSON schema" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("url", "model", "direct", "batch"),
+    [
+        (None, "gemini-3.8-flash", True, True),
+        (None, "gemma-3-27b-it", False, False),
+        ("https://proxy.example.com", "gemini-3.8-flash", True, False),  # a batch has no second try
+    ],
+)
+def test_where_a_schema_is_sent(url, model, direct, batch):
+    labeler = GeminiLabeler(model, base_url=url)
+    asked = question(labeler)
+    assert ("responseJsonSchema" in labeler.body(asked)["generationConfig"]) == direct
+    line = labeler.batch_line("k", asked)["request"]["generationConfig"]
+    assert ("responseJsonSchema" in line, "responseMimeType" in line) == (batch, batch)
+
+
 def test_the_prices_are_googles_behind_a_proxy_too(httpserver):
     labeler = make(httpserver, price=None)
     httpserver.expect_request(ASK).respond_with_json(response())
@@ -93,18 +135,40 @@ def test_a_blocked_prompt(httpserver, labeler):
 
 
 @pytest.mark.parametrize("reason", ["SAFETY", "RECITATION", "SPII", "PROHIBITED_CONTENT"])
-def test_a_blocked_candidate(httpserver, labeler, reason):
-    httpserver.expect_request(ASK).respond_with_json(response("", reason))
+@pytest.mark.parametrize("raw", ["", "Golden Ret"])
+def test_a_blocked_candidate(httpserver, labeler, reason, raw):
+    httpserver.expect_request(ASK).respond_with_json(response(raw, reason))
     (reply,) = send(labeler)
     assert (reply.names, reply.error, reply.usage["blocked"]) == ((), "", reason)
     assert labeler.read(reply).flag == "refusal"
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "words"),
+    [
+        ({"message": "Endpoint is paused"}, AttemptFailedError, "Endpoint is paused"),
+        ({"detail": "Not authenticated"}, FgvrError, "GEMINI_API_KEY"),
+        ({"error": "model is overloaded"}, ServerBusyError, "overloaded"),
+        ([failure(503, "The model is overloaded", "UNAVAILABLE")], ServerBusyError, "overloaded"),
+        (failure(429, "Quota", "RESOURCE_EXHAUSTED", quota("RequestsPerDay")), DayOverError, "Quota"),
+        (failure(400, "User location is not supported", "FAILED_PRECONDITION"), FgvrError, "GEMINI_API_KEY"),
+        (failure(400, "API key not valid.", "INVALID_ARGUMENT", {"reason": "API_KEY_INVALID"}), FgvrError, "API_KEY"),
+        (failure(400, "Thinking level LOW is not supported", "INVALID_ARGUMENT"), FgvrError, "option"),
+    ],
+)
+def test_errors_inside_a_200(httpserver, labeler, content, error, words):
+    httpserver.expect_request(ASK).respond_with_json(content)
+    with pytest.raises(error, match=words):
+        send(labeler)
 
 
 def test_no_second_billed_request(httpserver, labeler):
     content = response("Bea", "CONTINUATION")
     content["candidates"][0]["continuationToken"] = base64.b64encode(b"more").decode()
     httpserver.expect_request(ASK).respond_with_json(content)
-    assert send(labeler)[0].raw == "Bea"
+    (reply,) = send(labeler)
+    assert reply.raw == "Bea"
+    assert "cut off" in reply.error
     assert len(httpserver.log) == 1
 
 

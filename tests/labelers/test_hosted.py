@@ -16,6 +16,8 @@ from fgvr.errors import FgvrError
 from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.hosts.prices import Price
 from fgvr.labelers.remote import AttemptFailedError, ServerAbsentError, ServerBusyError
+from fgvr.labelers.tasks.describe_image import DescribeImageTask
+from fgvr.labelers.tasks.discover import DiscoverTask
 from fgvr.labelers.tasks.name import NameTask
 from fgvr.testing.labelers import check_labeler
 
@@ -59,11 +61,96 @@ def test_a_truncated_reply_is_kept(httpserver, labeler, host):
     assert labeler.read(reply).names == ("Beagle",)
 
 
-def test_nothing_left_after_reasoning(httpserver, labeler, host):
-    httpserver.expect_request(host.path).respond_with_json(host.reply("", host.cut_off))
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "The dog in this photo is a Golden Ret",
+        "Golden Ret",
+        "The dog is a Beagle. It has",  # what is cut off may be the answer, and nothing tells
+        '{"common_name": "Golden Ret',
+        '```json\n{"common_name": "Golden Ret',
+        '{"scientific": "Canis", "common_name": "Golden Ret',
+        '["Beagle", "Golden Ret',
+        "<think>It could be a Beagle</think>Golden Ret",
+    ],
+)
+def test_half_a_reply_is_no_name(httpserver, labeler, host, raw):
+    httpserver.expect_request(host.path).respond_with_json(host.reply(raw, host.cut_off))
     (reply,) = send(labeler)
-    assert "raise data.labeler.max_output_tokens" in reply.error
+    longest = labeler.max_output_tokens
+    assert (
+        reply.error
+        == f"The reply was cut off before its end: raise data.labeler.max_output_tokens, which is {longest}."
+    )
+    assert (reply.raw, reply.cost_usd) == (raw, pytest.approx(COST))
+
+
+@pytest.mark.parametrize(
+    "raw", ["", "  \n", "<think>The user wants a breed. It could be a Beagle", "<thinking>Long ears"]
+)
+def test_nothing_left_after_reasoning(httpserver, labeler, host, raw):
+    httpserver.expect_request(host.path).respond_with_json(host.reply(raw, host.cut_off))
+    (reply,) = send(labeler)
+    assert "tokens before it replied: raise data.labeler.max_output_tokens, or lower" in reply.error
     assert reply.cost_usd > 0
+
+
+@pytest.mark.parametrize(
+    "raw",
+    ['{"species": "Beagle", "conf', '```json\n{ "label" : "Beagle", "alternatives": ["Bas', '{"breed": "Bea\\"gle"}'],
+)
+def test_a_name_that_is_complete_in_half_an_object_is_kept(httpserver, labeler, host, raw):
+    httpserver.expect_request(host.path).respond_with_json(host.reply(raw, host.cut_off))
+    assert send(labeler)[0].error == ""
+
+
+@pytest.mark.parametrize("task", [DiscoverTask(), DescribeImageTask()])
+def test_no_other_task_takes_half_an_object(httpserver, host, task):
+    raw = '{"super_category": "bird", "unit": "spec'
+    httpserver.expect_request(host.path).respond_with_json(host.reply(raw, host.cut_off))
+    assert "cut off" in send(host.make(httpserver, task=task))[0].error
+
+
+@pytest.mark.parametrize("reason", ["MALFORMED_FUNCTION_CALL", "network_error", "OTHER", "abort"])
+@pytest.mark.parametrize("raw", ["Golden Ret", ""])
+def test_a_reply_that_was_broken_off_is_asked_again_and_costs(httpserver, labeler, host, reason, raw):
+    httpserver.expect_request(host.path).respond_with_json(host.reply(raw, reason))
+    with pytest.raises(AttemptFailedError, match=reason) as caught:
+        send(labeler)
+    assert caught.value.cost_usd == pytest.approx(COST)
+
+
+@pytest.mark.parametrize(
+    ("passed", "names"),
+    [
+        ({"name": "Basset Hound"}, ("Basset Hound",)),
+        ({"common_name": "Basset Hound", "confidence": 0.8}, ("Basset Hound",)),
+        ({"label": "Basset Hound"}, ("Basset Hound",)),
+        ({"breed": "Basset Hound", "photo": "a dog on grass"}, ("Basset Hound",)),
+        ({}, None),
+    ],
+)
+def test_a_reply_that_is_a_tool_call(httpserver, labeler, host, passed, names):
+    httpserver.expect_request(host.path).respond_with_json(host.call(passed))
+    (reply,) = send(labeler)
+    if names is None:
+        assert "answered with a tool call (classify)" in reply.error
+        assert reply.raw == ""
+    else:
+        assert (reply.error, json.loads(reply.raw)) == ("", passed)
+        assert labeler.read(reply).names == names
+    assert reply.cost_usd == pytest.approx(COST)
+
+
+def test_a_call_that_was_cut_off(httpserver, labeler, host):
+    content = host.call({})
+    if host is OpenAI:
+        content["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] = '{"name": "Golden Ret'
+        content["choices"][0]["finish_reason"] = host.cut_off
+    else:
+        content["candidates"][0]["finishReason"] = host.cut_off
+    httpserver.expect_request(host.path).respond_with_json(content)
+    assert "raise data.labeler.max_output_tokens" in send(labeler)[0].error
 
 
 @pytest.mark.parametrize(
@@ -139,7 +226,69 @@ def test_what_stops_everything(httpserver, labeler, host, status, content, messa
     assert caught.value.__suppress_context__, "a traceback would show the server's words"
 
 
-@pytest.mark.parametrize(("status", "cost"), [(500, 0.0), (502, 0.0), (504, None), (408, None), (409, 0.0)])
+@pytest.mark.parametrize("inside", [False, True], ids=["status", "inside a 200"])
+@pytest.mark.parametrize(
+    ("code", "said", "error", "message"),
+    [
+        (
+            402,
+            "This request requires more credits",
+            FgvrError,
+            r"without credit \(This request requires more credits\)",
+        ),
+        (401, "User not found.", FgvrError, r"does not accept the key.*\(User not found\.\)"),
+        (
+            404,
+            "No endpoints found for m",
+            FgvrError,
+            r"does not know this model or address \(No endpoints found for m\)",
+        ),
+        (429, "Rate limit exceeded", ServerBusyError, "Rate limit exceeded"),
+        (502, "Provider returned error", ServerBusyError, "Provider returned error"),
+        (503, "No instances", ServerBusyError, "No instances"),
+        (529, "Try later", ServerBusyError, "Try later"),
+        (500, "It broke", AttemptFailedError, "500: It broke"),
+        (408, "Too slow", AttemptFailedError, "408: Too slow"),
+    ],
+)
+@pytest.mark.parametrize("shape", ["object", "list", "flat"])
+def test_an_error_inside_a_reply_is_the_same_error(
+    httpserver, labeler, host, inside, code, said, error, message, shape
+):
+    content = {"error": {"code": code, "message": said}}
+    if shape == "list":
+        content = [content]
+    elif shape == "flat":
+        content = {"code": code, "error": said}
+    answer = httpserver.expect_request(host.path)
+    answer.respond_with_json(content, status=200 if inside else code, headers={"Retry-After": "7"})
+    with pytest.raises(error, match=message) as caught:
+        send(labeler)
+    assert getattr(caught.value, "retry_after", 7.0) == 7.0
+    assert len(httpserver.log) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"error": "Model does not support images. Please use a model that does."}, "Model does not support images."),
+        ({"error": {"message": "Model does not support images."}}, "Model does not support images."),
+        ({"detail": "Only one image is allowed"}, "Only one image is allowed"),
+        ({"detail": [{"loc": ["body", "messages"], "msg": "too many images"}]}, "body.messages: too many images"),
+        ({"message": "image too large"}, "image too large"),
+        ("no images, please", "no images, please"),
+        ("<html><title>Request refused</title><p>image too large</p></html>", "Request refused image too large"),
+    ],
+)
+def test_the_words_of_a_refused_request(httpserver, labeler, host, content, words):
+    body = content if isinstance(content, str) else json.dumps(content)
+    httpserver.expect_request(host.path).respond_with_data(body, status=400, content_type="text/plain")
+    (reply,) = send(labeler)
+    assert words in reply.error
+    assert (reply.names, reply.cost_usd) == (None, 0)
+
+
+@pytest.mark.parametrize(("status", "cost"), [(500, 0.0), (504, None), (408, None), (409, 0.0)])
 @pytest.mark.parametrize("content", ["<html>{key}</html>", "", '{{"error": "x"}}', "[1]"])
 def test_server_errors_are_tried_again(httpserver, labeler, host, status, cost, content):
     httpserver.expect_request(host.path).respond_with_data(content.format(key=host.key), status=status)
@@ -267,7 +416,7 @@ def test_identity(host, same, others):
         {"temperature": 0},
         {"seed": 0},
         {"max_output_tokens": 10},
-        {"task": NameTask(structured=True)},
+        {"task": NameTask(structured=False)},
     ]
     assert len(set(map(identity, others))) == len(others)
 

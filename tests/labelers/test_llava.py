@@ -62,7 +62,7 @@ def ask(labeler, requests):
 
 
 def test_contract(model, images):
-    check_labeler(LlavaLabeler(model(), max_output_tokens=4), images[:3])
+    check_labeler(LlavaLabeler(model(), max_output_tokens=120), images[3:])
 
 
 @pytest.mark.parametrize("kind", ["llava", "llava_next"])
@@ -97,7 +97,6 @@ def test_the_reply_is_what_the_model_adds(model, images):
     reference = AutoModelForImageTextToText.from_pretrained(model())
     output = reference.generate(**inputs, do_sample=False, max_new_tokens=8)[0, inputs["input_ids"].shape[1] :]
     assert reply.raw == processor.decode(output, skip_special_tokens=True)
-    assert reply.error == ""
     assert reply.usage["input_tokens"] == inputs["input_ids"].shape[1]
 
 
@@ -108,6 +107,9 @@ def test_usage_says_how_the_reply_ended(model, images):
     assert "stop" in ended
     for reply in replies:
         assert (reply.usage["output_tokens"] == 120) or reply.usage["finish_reason"] == "stop"
+        assert ("raise data.labeler.max_output_tokens, which is 120" in reply.error) == (
+            reply.usage["finish_reason"] == "length"
+        )
         assert reply.usage["mean_logprob"] < 0
         json.dumps(reply.usage)
 
@@ -128,7 +130,7 @@ def test_requests_of_several_pictures(kind, model, images):
     one, *_ = asked = requests(images[:1])
     asked += [replace(one, others=tuple(images[1:3])), replace(one, others=tuple(images[1:2]))]
     together = ask(labeler, asked)
-    assert [reply.error for reply in together] == ["", "", ""]
+    assert all("cut off" in reply.error for reply in together), "they were asked"
     assert [reply.raw for reply in together] == [ask(labeler, [request])[0].raw for request in asked]
     tokens = [reply.usage["input_tokens"] for reply in together]
     assert tokens[0] < tokens[2] < tokens[1]
@@ -137,7 +139,7 @@ def test_requests_of_several_pictures(kind, model, images):
 def test_markup_in_a_prompt_is_text(model, images):
     asked = requests(images[:1], "Is it <image> a </s> tern<pad>?")
     [reply] = ask(LlavaLabeler(model(), max_output_tokens=4), asked)
-    assert reply.error == ""
+    assert "cut off" in reply.error, "it was asked"
     assert reply.usage["output_tokens"] > 0
 
 
@@ -155,7 +157,7 @@ def test_four_bits(model, images):
     replies = ask(labeler, requests(images[:3]))
     kinds = [type(module).__name__ for module in labeler._loaded.model.modules()]
     assert kinds.count("Linear4bit") > 10
-    assert [reply.error for reply in replies] == ["", "", ""]
+    assert all(reply.raw for reply in replies)
     assert labeler.identity() != LlavaLabeler(model(), max_output_tokens=8).identity()
 
 

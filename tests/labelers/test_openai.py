@@ -6,16 +6,17 @@ import logging
 import time
 
 import pytest
-from labelers.hosted import PICTURE, OpenAI, question, send
+from labelers.hosted import COST, PICTURE, OpenAI, question, send
 from PIL import Image
 from tiny.images import coloured, save_images
 from werkzeug import Response
 
 from fgvr.errors import FgvrError
+from fgvr.labelers.asking import pacing
 from fgvr.labelers.asking.limits import Limits
-from fgvr.labelers.base import LabelRequest
+from fgvr.labelers.base import PAPER_PROMPT, LabelRequest
 from fgvr.labelers.openai.labeler import Connection, OpenAILabeler
-from fgvr.labelers.remote import Question, ServerBusyError
+from fgvr.labelers.remote import AttemptFailedError, Question, ServerBusyError
 from fgvr.labelers.tasks.name import NameTask
 from fgvr.labelers.tasks.pictures import encode_pictures
 from fgvr.labelling.labelling import label, read_labels
@@ -38,7 +39,8 @@ def sent(httpserver):
 
 
 def test_what_is_sent(httpserver):
-    labeler = make(httpserver, detail="low", temperature=0, seed=3, max_output_tokens=77)
+    task = NameTask(structured=False)
+    labeler = make(httpserver, task=task, detail="low", temperature=0, seed=3, max_output_tokens=77)
     httpserver.expect_request(CHAT).respond_with_json(completion())
     send(labeler, question(labeler, (PICTURE, PICTURE)))
     url = f"data:image/jpeg;base64,{base64.b64encode(PICTURE.data).decode()}"
@@ -61,7 +63,7 @@ def test_openai_itself_is_told_the_length_by_its_new_name():
     body = OpenAILabeler(reasoning_effort="low").body(question(OpenAILabeler()))
     assert body["max_completion_tokens"] == 300
     assert body["reasoning_effort"] == "low"
-    assert not {"max_tokens", "temperature", "seed", "response_format"} & body.keys()
+    assert not {"max_tokens", "temperature", "seed"} & body.keys()
 
 
 def test_a_real_photo_leaves_without_its_metadata(httpserver, labeler, tmp_path):
@@ -89,6 +91,86 @@ def test_structured_replies(httpserver):
     assert wanted["json_schema"]["schema"] == labeler.task.schema()
 
 
+REFUSED = [
+    failure("Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model."),
+    failure("This response_format type is unavailable now"),
+    failure("response_format type must be one of 'text' or 'json_object'"),
+    {"error": "'response_format.type' must be 'text'"},
+    {"detail": [{"type": "extra_forbidden", "loc": ["body", "response_format"], "msg": "Extra inputs not permitted"}]},
+    {"error": {"message": "This model does not support structured outputs", "code": 400}},
+    {"message": "Guided decoding is switched off"},
+    "failed to parse grammar",
+]
+
+
+def refuse(content, status):
+    """A server that honours no schema."""
+
+    def respond(request):
+        if "response_format" in json.loads(request.get_data()):
+            return Response(content if isinstance(content, str) else json.dumps(content), status)
+        return Response(json.dumps(completion("It is a Beagle or a Harrier.")), content_type="application/json")
+
+    return respond
+
+
+@pytest.mark.parametrize("structured", [None, True])
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize("content", REFUSED)
+def test_a_server_that_refuses_a_schema_is_asked_for_text(httpserver, caplog, content, status, structured):
+    labeler = make(httpserver, task=NameTask(structured=structured))
+    httpserver.expect_request(CHAT).respond_with_handler(refuse(content, status))
+    replies = send(labeler, question(labeler), question(labeler))
+    assert ["response_format" in body for body in sent(httpserver)] == [True, False, False], "it was not remembered"
+    for reply in replies:
+        assert (reply.error, reply.usage["dropped"]) == ("", ["response_format"])
+        assert reply.cost_usd == pytest.approx(COST)
+        assert labeler.read(reply).names == ("Beagle", "Harrier")
+    assert len([record for record in caplog.records if "honours no JSON schema" in record.message]) == 1
+
+
+@pytest.mark.parametrize(
+    "content", [failure("Image too large"), failure("Unsupported image"), {"detail": "no images"}, {"error": "what?"}]
+)
+def test_another_error_is_not_the_schema_s(httpserver, content):
+    labeler = make(httpserver)
+    httpserver.expect_request(CHAT).respond_with_json(content, status=400)
+    assert send(labeler)[0].error
+    assert len(httpserver.log) == 1
+
+
+def test_one_refusal_a_run(httpserver, tmp_path, caplog):
+    labeler = make(httpserver, limits=Limits(concurrency=1, max_attempts=1))
+    httpserver.expect_request(CHAT).respond_with_handler(refuse(REFUSED[0], 400))
+    with LabelStore(tmp_path / "labels.sqlite") as store:
+        images = save_images(tmp_path, coloured(5))
+        run = label(labeler, images, store, max_cost_usd=1.0, progress=False)
+        assert label(labeler, images, store, progress=False).asked == 0
+    assert (run.failed, run.cost_usd) == (0, pytest.approx(5 * COST))
+    assert len(httpserver.log) == 5 + 1
+
+
+@pytest.mark.parametrize(
+    ("url", "model", "structured", "direct", "batch"),
+    [
+        (None, "gpt-4o-2024-11-20", None, True, True),
+        (None, "gpt-4o-2024-11-20", False, False, False),
+        (None, "gpt-4-turbo", None, False, False),
+        (None, "gpt-4-turbo", True, True, True),
+        ("https://api.deepseek.com/v1", "m", None, False, False),
+        ("http://localhost:8000/v1", "m", None, True, False),  # a batch has no second try
+        ("http://localhost:8000/v1", "m", True, True, True),
+        ("http://localhost:8000/v1", "m", False, False, False),
+    ],
+)
+def test_where_a_schema_is_sent(url, model, structured, direct, batch):
+    labeler = OpenAILabeler(model, base_url=url, task=NameTask(structured=structured))
+    asked = question(labeler)
+    assert asked.request.prompt == PAPER_PROMPT
+    assert ("response_format" in labeler.body(asked)) == direct
+    assert ("response_format" in labeler.batch_line("k", asked)["body"]) == batch
+
+
 def test_content_in_parts(httpserver, labeler):
     httpserver.expect_request(CHAT).respond_with_json(completion([{"type": "text", "text": "Beagle"}, {"type": "x"}]))
     assert send(labeler)[0].raw == "Beagle"
@@ -112,6 +194,90 @@ def test_a_blocked_prompt_is_no_failure(httpserver, labeler):
     httpserver.expect_request(CHAT).respond_with_json(failure("Filtered.", "content_filter"), status=400)
     (reply,) = send(labeler)
     assert (reply.error, reply.usage) == ("", {"blocked": "content_filter"})
+
+
+@pytest.mark.parametrize(
+    ("choice", "top", "error", "message"),
+    [
+        (
+            {"error": {"code": 502, "message": "Upstream error"}, "finish_reason": "error"},
+            {},
+            ServerBusyError,
+            "Upstream",
+        ),
+        ({"error": {"code": 429, "message": "Slow down"}, "finish_reason": None}, {}, ServerBusyError, "Slow down"),
+        ({"error": {"code": 402, "message": "No credits"}, "finish_reason": "stop"}, {}, FgvrError, "credit"),
+        ({"error": "It broke", "finish_reason": "error"}, {}, AttemptFailedError, "It broke"),
+        ({"finish_reason": "error"}, {}, AttemptFailedError, "ended the reply with an error"),
+        ({"finish_reason": "error", "native_finish_reason": "MALFORMED"}, {}, AttemptFailedError, "MALFORMED"),
+        ({"finish_reason": "error"}, {"error": {"code": 503, "message": "Gone"}}, ServerBusyError, "Gone"),
+        ({"finish_reason": None}, {"error": {"code": 503, "message": "Gone"}}, ServerBusyError, "Gone"),
+        ({"message": None}, {"error": {"code": 401, "message": "Who?"}}, FgvrError, "SERVER_KEY"),
+        (None, {"error": {"code": 429}}, ServerBusyError, "HTTP 429"),
+        (None, {"error": {"message": "insufficient balance"}}, FgvrError, "credit"),
+        (None, {"detail": "Not authenticated"}, FgvrError, "SERVER_KEY"),
+        (None, {"message": "The engine is overloaded"}, ServerBusyError, "overloaded"),
+        (None, {"error": "something broke"}, AttemptFailedError, "^something broke$"),
+    ],
+)
+def test_errors_beside_and_inside_a_choice(httpserver, labeler, choice, top, error, message):
+    content = completion("Golden Ret")
+    if choice is None:
+        content = {"id": "x", "choices": []}
+    else:
+        content["choices"][0].update(choice)
+    httpserver.expect_request(CHAT).respond_with_json({**content, **top})
+    with pytest.raises(error, match=message):
+        send(labeler)
+
+
+@pytest.mark.parametrize("nothing", [None, "", {}, False, {"code": 0, "message": "success"}])
+def test_a_reply_with_an_error_that_is_none(httpserver, labeler, nothing):
+    content = {**completion("A Beagle."), "error": nothing, "message": "ok"}
+    httpserver.expect_request(CHAT).respond_with_json(content)
+    (reply,) = send(labeler)
+    assert (reply.raw, reply.error) == ("A Beagle.", "")
+
+
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [
+        (200, failure("Filtered.", "content_filter")),
+        (200, {"error": {"code": 403, "message": "m requires moderation and your input was flagged"}}),
+        (403, {"error": {"code": 403, "message": "m requires moderation and your input was flagged"}}),
+        (400, failure("no", "content_policy_violation")),
+    ],
+)
+def test_a_photo_that_a_filter_refuses_stops_nothing(httpserver, labeler, status, content):
+    httpserver.expect_request(CHAT).respond_with_json(content, status=status)
+    (reply,) = send(labeler)
+    assert (reply.error, reply.raw) == ("", "")
+    assert labeler.read(reply).flag == "refusal"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"function_call": {"name": "classify", "arguments": '{"name": "Pug"}'}},
+        {"tool_calls": [{"function": {"name": "classify", "arguments": {"name": "Pug"}}}]},
+        {"tool_calls": {"name": "?"}, "function_call": {"arguments": '{"label": "Pug"}'}},
+        {"content": [{"type": "tool_use", "name": "classify", "input": {"name": "Pug"}}]},
+        {"content": "Let me see.", "tool_calls": [{"function": {"name": "classify", "arguments": '{"name": "Pug"}'}}]},
+    ],
+)
+def test_shapes_of_tool_calls(httpserver, labeler, message):
+    httpserver.expect_request(CHAT).respond_with_json(completion(**{"content": None, **message}, finish_reason=None))
+    (reply,) = send(labeler)
+    assert reply.error == ""
+    assert labeler.read(reply).names == ("Pug",)
+
+
+def test_a_page_of_text_in_the_place_of_a_reply(httpserver, labeler):
+    page = f"<html><title>Sign in</title><p>{KEY} is not known</p></html>"
+    httpserver.expect_request(CHAT).respond_with_data(page, content_type="text/html")
+    with pytest.raises(AttemptFailedError, match=r"no JSON: Sign in \[key\] is not known") as caught:
+        send(labeler)
+    assert caught.value.cost_usd is None
 
 
 def test_retry_after_as_a_date(httpserver, labeler):
@@ -145,6 +311,8 @@ def test_another_bad_request_fails_alone(httpserver, labeler):
         (failure("Unsupported value: 'temperature' does not support 0", "unsupported_value", "temperature"), 400, None),
         (failure("temperature is not supported by this model"), 400, None),
         ({"detail": [{"type": "extra_forbidden", "loc": ["body", "temperature"]}]}, 422, None),
+        ({"error": "temperature is not supported"}, 400, None),
+        ({"error": {"message": "temperature is not supported", "code": 400}}, 200, None),
         (
             failure(
                 "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead.",
@@ -305,6 +473,36 @@ def test_a_run_through_the_engine_and_the_store(httpserver, tmp_path):
     assert KEY.encode() not in written
     assert b"base64" not in written
     assert base64.b64encode(images[0].path.read_bytes())[:40] not in written
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"error": {"message": "This request requires more credits", "code": 402}}, "requires more credits"),
+        ({"error": {"message": "User not found.", "code": 401}}, "User not found"),
+        ({"error": "model 'm' not found, try pulling it first"}, "try pulling it first"),
+        ({"choices": [{"error": {"message": "Insufficient credits", "code": 402}}]}, "Insufficient credits"),
+    ],
+)
+def test_an_error_inside_a_200_stops_a_run_at_once(httpserver, tmp_path, content, words):
+    labeler = make(httpserver, limits=Limits(concurrency=2))
+    httpserver.expect_request(CHAT).respond_with_json(content)
+    with LabelStore(tmp_path / "labels.sqlite") as store:
+        with pytest.raises(FgvrError, match=words):
+            label(labeler, save_images(tmp_path, coloured(20)), store, progress=False)
+        assert not list(store.rows())
+    assert len(httpserver.log) <= 2
+
+
+def test_a_busy_server_inside_a_200_is_waited_for(httpserver, tmp_path, monkeypatch):
+    monkeypatch.setattr(pacing, "_FIRST_DELAY", 0.002)
+    labeler = make(httpserver, limits=Limits(concurrency=2, max_attempts=1))
+    for code in (429, 502, 503, 529):
+        httpserver.expect_oneshot_request(CHAT).respond_with_json({"error": {"message": "wait", "code": code}})
+    httpserver.expect_request(CHAT).respond_with_json(completion())
+    with LabelStore(tmp_path / "labels.sqlite") as store:
+        run = label(labeler, save_images(tmp_path, coloured(5)), store, progress=False)
+    assert (run.asked, run.failed, len(httpserver.log)) == (5, 0, 9)
 
 
 def test_a_bad_key_stops_a_run_at_once(httpserver, tmp_path):

@@ -89,7 +89,7 @@ def labeler_for(base_url, model, **options):
 def test_two_photos_get_the_names_that_the_model_gives_them(base_url, model, images):
     served = ask(labeler_for(base_url, model, max_output_tokens=8), images)
     local = ask(LlavaLabeler(model, max_output_tokens=8, device="cpu"), images)
-    assert [reply.error for reply in served] == ["", ""]
+    assert all("cut off" in reply.error for reply in served)
     assert [reply.raw for reply in served] == [reply.raw for reply in local]
     assert served[0].raw != served[1].raw
     for reply in served:
@@ -104,6 +104,6 @@ def test_a_server_that_knows_no_schema_is_read_nevertheless(base_url, model, ima
     assert task.schema() is not None
     labeler = labeler_for(base_url, model, task=task, max_output_tokens=24)
     for reply in ask(labeler, images):
-        assert reply.error == ""
+        assert "cut off" in reply.error
         parsed = labeler.read(reply)
         assert parsed.names or parsed.flag, "words without meaning are a name or flagged, and never an exception"

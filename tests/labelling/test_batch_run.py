@@ -1,5 +1,6 @@
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -8,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 from labelers.batch_servers import FakeGemini, FakeOpenAI
+from labelers.hosted import Gemini, OpenAI
 from tiny.images import coloured, save_images
 
 from fgvr.errors import FgvrError
@@ -274,6 +276,66 @@ def test_failed_requests_of_a_batch_are_failures(server, labeler, requests, stor
     assert (done.collected, done.failed) == (2, 2)
     assert "It broke" in replies(labeler, requests, store)[0].error
     assert len(server.lines) == 3 + 3, "all three are sent again"
+
+
+def wrong_line(server, key, code, content):
+    """A line of a batch in which one request got an error, as a status or inside a 200."""
+    if isinstance(server, FakeOpenAI):
+        return {"custom_id": key, "response": {"status_code": code, "body": content}}
+    return {"key": key, **({"response": content} if code == 200 else {"error": {**content["error"], "code": code}})}
+
+
+@pytest.mark.parametrize(
+    ("code", "content", "words", "attempts"),
+    [
+        (429, {"error": {"message": "Slow down"}}, "Slow down", 0),
+        (200, {"error": {"message": "Slow down", "code": 429}}, "Slow down", 0),
+        (402, {"error": {"message": "more credits"}}, r"without credit \(more credits\)", 0),
+        (200, {"error": {"message": "more credits", "code": 402}}, r"without credit \(more credits\)", 0),
+        (500, {"error": {"message": "It broke"}}, "500: It broke", 1),
+        (200, {"error": {"message": "It broke", "code": 500}}, "500: It broke", 1),
+        (400, {"error": {"message": "No images"}}, "No images", 1),
+        (200, {"error": "No images are supported: unsupported"}, "No images", 1),
+    ],
+)
+def test_errors_in_the_lines_of_a_batch(server, labeler, requests, store, code, content, words, attempts):
+    run(labeler, requests, store, wait=False)
+    server.finish()
+    (batch,) = server.batches.values()
+    lines = [wrong_line(server, key, code, content) for key in request_keys(labeler.identity(), requests)]
+    server.files[batch["output"]] = b"\n".join(json.dumps(line).encode() for line in lines) + b"\n"
+    done = run(labeler, requests, store, wait=False)
+    assert (done.collected, done.failed, done.submitted) == (3, 3, 3), "they are sent again"
+    for reply in replies(labeler, requests, store):
+        assert re.search(words, reply.error)
+        assert (reply.attempts, reply.cost_usd) == (attempts, 0)
+
+
+@pytest.mark.parametrize("raw", ["The dog is a Golden Ret", "Golden Ret", "<think>It is", ""])
+def test_replies_of_a_batch_that_were_cut_off(server, labeler, requests, store, raw):
+    host = OpenAI if isinstance(server, FakeOpenAI) else Gemini
+    run(labeler, requests, store, wait=False)
+    server.finish()
+    (batch,) = server.batches.values()
+    content = host.reply(raw, host.cut_off)
+    response = {"status_code": 200, "body": content} if host is OpenAI else content
+    lines = [{server.key_of: key, "response": response} for key in request_keys(labeler.identity(), requests)]
+    server.files[batch["output"]] = b"\n".join(json.dumps(line).encode() for line in lines) + b"\n"
+    assert run(labeler, requests, store, wait=False).failed == 3
+    assert all("raise data.labeler.max_output_tokens" in reply.error for reply in replies(labeler, requests, store))
+    assert all(reply.cost_usd == pytest.approx(COST) for reply in replies(labeler, requests, store))
+
+
+def test_a_batch_of_empty_replies_is_warned_of(server, labeler, requests, store, caplog):
+    host = OpenAI if isinstance(server, FakeOpenAI) else Gemini
+    run(labeler, requests, store, wait=False)
+    server.finish()
+    (batch,) = server.batches.values()
+    response = {"status_code": 200, "body": host.reply(" ")} if host is OpenAI else host.reply(" ")
+    lines = [{server.key_of: key, "response": response} for key in request_keys(labeler.identity(), requests)]
+    server.files[batch["output"]] = b"\n".join(json.dumps(line).encode() for line in lines) + b"\n"
+    run(labeler, requests, store, wait=False)
+    assert "3 are empty, of 3 replies" in caplog.text
 
 
 @pytest.mark.parametrize("step", ["upload_batch", "create_batch"])

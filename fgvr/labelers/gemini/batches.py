@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.asking.sender import AttemptFailedError
+from fgvr.labelers.asking.sender import AttemptFailedError, DayOverError, ServerBusyError
 from fgvr.labelers.batch import BatchStatus
-from fgvr.labelers.gemini.errors import raise_for
+from fgvr.labelers.gemini.errors import error_inside, error_of, raise_for
 from fgvr.labelers.hosts.hosted import Connection, HostedLabeler
-from fgvr.labelers.hosts.json_values import get_path
 from fgvr.labelers.hosts.server_errors import redacted, transport_failure
 from fgvr.records import LabelRequest, Reply
 
@@ -69,11 +68,15 @@ class GeminiBatches(HostedLabeler):
 
     def reply_of_entry(self, client: Connection, request: LabelRequest, entry: dict[str, Any]) -> Reply | None:
         """See the base class."""
-        if get_path(entry, "response") is None:
-            error = entry.get("error") or entry.get("status") or "no reply"
-            return Reply(request, error=redacted(get_path(error, "message") or error, client.key))
+        response = entry.get("response")
+        if response is None:
+            response = {"error": entry.get("error") or entry.get("status") or "no reply"}
         try:
-            return self.reply(request, entry["response"])
+            if wrong := error_inside(response, client):
+                return Reply(request, error=raise_for(wrong, self.server))
+            return self.reply(request, response)
+        except (ServerBusyError, DayOverError, FgvrError) as failure:
+            return Reply(request, error=str(failure), attempts=0)  # which is not the photo's fault
         except AttemptFailedError as failure:
             usage = {"unpriced": True} if failure.cost_usd is None else None
             return Reply(request, error=str(failure), cost_usd=failure.cost_usd or 0.0, usage=usage)
@@ -116,7 +119,7 @@ class GeminiBatches(HostedLabeler):
         try:
             yield
         except errors.APIError as error:
-            said = raise_for(error, self.server, client)
+            said = raise_for(error_of(error, client), self.server)
             raise FgvrError(f"{self.server} refuses the batch: {said}") from None
         except (FgvrError, KeyError, ValueError) as error:
             if isinstance(error, FgvrError):

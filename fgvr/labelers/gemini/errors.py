@@ -1,25 +1,52 @@
 """Errors of the Gemini API, as the exceptions that the engine knows."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.asking.sender import AttemptFailedError, DayOverError, ServerBusyError
+from fgvr.labelers.asking.sender import DayOverError
+from fgvr.labelers.hosts import error_bodies
+from fgvr.labelers.hosts.error_bodies import ServerError, server_error, words_of
 from fgvr.labelers.hosts.hosted import Connection
 from fgvr.labelers.hosts.json_values import get_path
-from fgvr.labelers.hosts.server_errors import redacted, retry_after
+from fgvr.labelers.hosts.server_errors import retry_after
 
 _OPTIONS = re.compile(r"thinking|media.?resolution|schema|seed|temperature|max.?output|mime.?type", re.IGNORECASE)
+_KEY_ADVICE = (
+    "does not accept the key or what it is used for ({said}). Check the environment variables GOOGLE_API_KEY, which "
+    "goes first, and GEMINI_API_KEY."
+)
 
 
-def raise_for(error: Any, server: str, client: Connection) -> str:
-    """Raise what a ``google.genai.errors.APIError`` means; return only where it is about this request alone.
+def error_of(error: Any, client: Connection) -> ServerError:
+    """What a ``google.genai.errors.APIError`` says."""
+    headers = getattr(error.response, "headers", None) or {}
+    return _with_delay(server_error(error.details, error.code, client.key, retry_after(headers)))
+
+
+def error_inside(content: Any, client: Connection, headers: Mapping[str, str] | None = None) -> ServerError | None:
+    """What a body says that came with status 200 and tells of an error; ``None`` for any other body.
+
+    Args:
+        content: The body, parsed JSON; untrusted.
+        client: What was asked with.
+        headers: Those of the response.
+    """
+    body = content[0] if isinstance(content, list) and len(content) == 1 else content
+    replied = get_path(body, "candidates") or get_path(body, "promptFeedback")
+    if replied or not (get_path(body, "error") or (isinstance(body, dict) and words_of(body))):
+        return None
+    return _with_delay(server_error(body, 200, client.key, retry_after(headers or {})))
+
+
+def raise_for(error: ServerError, server: str) -> str:
+    """Raise what an error means; return only where it is about this request alone.
 
     Args:
         error: The error.
         server: Who has answered, for the message.
-        client: What was asked with.
 
     Returns:
         Why the server finds this request wrong.
@@ -30,36 +57,28 @@ def raise_for(error: Any, server: str, client: Connection) -> str:
         AttemptFailedError: To be sent again.
         FgvrError: No request can succeed.
     """
-    status, said = error.code, redacted(error.message or error.status or error.code, client.key)
-    details = list(_details(error.details))
-    reasons = {detail.get("reason") for detail in details}
-    if status == 429:
-        if "credits are depleted" in said:
-            raise FgvrError(
-                f"{server} takes no requests without credit ({said}). Add credit to the account, and start the "
-                "same run again: every reply is stored."
-            ) from None
+    details = list(_details(error.body))
+    if error.status == 429 and error.kind == "busy":
         quotas = [str(get_path(violation, "quotaId") or "") for detail in details for violation in _violations(detail)]
         if any("PerDay" in quota for quota in quotas):
-            raise DayOverError(said) from None
-        raise ServerBusyError(said, _delay(details, error)) from None
-    if status == 503:
-        raise ServerBusyError(said, _delay(details, error)) from None
-    if status in (401, 403) or "API_KEY_INVALID" in reasons or error.status == "FAILED_PRECONDITION":
+            raise DayOverError(error.said) from None
+    if any(detail.get("reason") == "API_KEY_INVALID" for detail in details) or "FAILED_PRECONDITION" in error.names:
+        error = replace(error, status=403)
+    error_bodies.raise_for(error, server, _KEY_ADVICE)
+    if _OPTIONS.search(error.said):
         raise FgvrError(
-            f"{server} does not accept the key or what it is used for ({said}). Check the environment "
-            "variables GOOGLE_API_KEY, which goes first, and GEMINI_API_KEY."
+            f"{server} does not take an option: {error.said} Change it below data.labeler, or leave it out."
         ) from None
-    if status == 404:
-        raise FgvrError(f"{server} does not know this model ({said}). Set data.labeler.model to another one.") from None
-    if status >= 500 or status in (408, 409, 499):
-        # behind a gateway that gave up waiting, the model may have replied
-        raise AttemptFailedError(f"{status}: {said}", cost_usd=None if status in (408, 499, 504) else 0.0) from None
-    if _OPTIONS.search(said):
-        raise FgvrError(
-            f"{server} does not take an option: {said} Change it below data.labeler, or leave it out."
-        ) from None
-    return f"{status}: {said}"
+    return f"{error.status}: {error.said}" if error.status else error.said
+
+
+def _with_delay(error: ServerError) -> ServerError:
+    """With the seconds to wait of the error's RetryInfo, which goes before the header."""
+    for detail in _details(error.body):
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)s", str(detail.get("retryDelay", "")))
+        if match:
+            return replace(error, retry_after=float(match[1]))
+    return error
 
 
 def _details(body: Any) -> Iterator[dict[str, Any]]:
@@ -72,12 +91,3 @@ def _details(body: Any) -> Iterator[dict[str, Any]]:
 def _violations(detail: dict[str, Any]) -> list[Any]:
     found = detail.get("violations")
     return found if isinstance(found, list) else []
-
-
-def _delay(details: list[dict[str, Any]], error: Any) -> float | None:
-    """Seconds to wait: of the error's RetryInfo, else of the header."""
-    for detail in details:
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)s", str(detail.get("retryDelay", "")))
-        if match:
-            return float(match[1])
-    return retry_after(getattr(error.response, "headers", None) or {})

@@ -1,7 +1,6 @@
 """Names from Google's Gemini models."""
 
 import base64
-import json
 import re
 import time
 from collections.abc import AsyncIterator
@@ -11,20 +10,20 @@ from typing import Any, ClassVar, Literal
 from fgvr.errors import FgvrError
 from fgvr.labelers.asking.sender import AttemptFailedError, Question
 from fgvr.labelers.gemini.batches import GeminiBatches
-from fgvr.labelers.gemini.errors import raise_for
+from fgvr.labelers.gemini.errors import error_inside, error_of, raise_for
 from fgvr.labelers.hosts.api_keys import read_key
+from fgvr.labelers.hosts.error_bodies import read_json
 from fgvr.labelers.hosts.hosted import Connection
 from fgvr.labelers.hosts.image_tokens import gemini_image_tokens
 from fgvr.labelers.hosts.json_values import first_item, get_count, get_path, get_text
 from fgvr.labelers.hosts.prices import PriceList, Tokens
 from fgvr.labelers.hosts.server_errors import redacted, transport_failure
+from fgvr.labelers.hosts.stop_reasons import ending_of
+from fgvr.labelers.hosts.tool_calls import called_in_vain, read_calls
 from fgvr.records import LabelRequest, Reply
 
 _OWN_SERVER = "https://generativelanguage.googleapis.com/"
-_BLOCKED = {
-    "SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY",
-    "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "ESCALATION", "MODEL_ARMOR",
-}  # fmt: skip
+_SCHEMA_OPTION = "responseJsonSchema"
 
 
 class GeminiLabeler(GeminiBatches):
@@ -123,10 +122,10 @@ class GeminiLabeler(GeminiBatches):
                 yield Connection(sdk, key)
 
     async def send(self, client: Connection, question: Question) -> Reply:
-        """Send one request once.
+        """Send one request once; again where the model honours no schema.
 
         Raises:
-            ServerBusyError: 429 or 503.
+            ServerBusyError: 429, 502 or 503, be it inside a 200.
             ServerAbsentError: No connection.
             DayOverError: The day's quota is used up.
             AttemptFailedError: A time-out, a server error, or a reply that makes no sense.
@@ -134,29 +133,34 @@ class GeminiLabeler(GeminiBatches):
         """
         from google.genai import errors, types
 
-        config = types.GenerateContentConfig.model_validate(
-            # one call must be one request; the reply is read as it came, as in a batch
-            {**self._options(), "automatic_continuation": False, "should_return_http_response": True}
-        )
         parts: list[Any] = [types.Part.from_bytes(data=p.data, mime_type="image/jpeg") for p in question.pictures]
         begin = time.perf_counter()
-        try:
-            answer = await client.sdk.models.generate_content(
-                model=self.model, contents=[*parts, question.request.prompt], config=config
+        while True:
+            options = self._options(plain=_SCHEMA_OPTION in client.dropped)
+            config = types.GenerateContentConfig.model_validate(
+                # one call must be one request; the reply is read as it came, as in a batch
+                {**options, "automatic_continuation": False, "should_return_http_response": True}
             )
-        except errors.APIError as error:
-            said = raise_for(error, self.server, client)
-            return Reply(question.request, error=said, seconds=time.perf_counter() - begin)
-        except Exception as error:
-            failure = transport_failure(error)
-            if failure is None:
+            try:
+                answer = await client.sdk.models.generate_content(
+                    model=self.model, contents=[*parts, question.request.prompt], config=config
+                )
+                content = read_json(answer.sdk_http_response.body, client.key)
+                wrong = error_inside(content, client, answer.sdk_http_response.headers)
+            except errors.APIError as error:
+                wrong = error_of(error, client)
+            except AttemptFailedError:
                 raise
-            raise failure from None
-        try:
-            content = json.loads(answer.sdk_http_response.body)
-        except (ValueError, TypeError, RecursionError):
-            raise AttemptFailedError("the reply is no JSON", cost_usd=None) from None
-        return self.reply(question.request, content, time.perf_counter() - begin, question, client)
+            except Exception as error:
+                failure = transport_failure(error)
+                if failure is None:
+                    raise
+                raise failure from None
+            if wrong is None:
+                return self.reply(question.request, content, time.perf_counter() - begin, question, client)
+            if not (_SCHEMA_OPTION in options and client.drop_schema(wrong, _SCHEMA_OPTION)):
+                said = raise_for(wrong, self.server)
+                return Reply(question.request, error=said, seconds=time.perf_counter() - begin)
 
     def body(self, question: Question) -> dict[str, Any]:
         """The request, as the REST API documents it."""
@@ -189,32 +193,39 @@ class GeminiLabeler(GeminiBatches):
             reasoning_tokens=get_count(counts, "thoughtsTokenCount"),
             finish_reason=reason,
             response_id=get_text(content, "responseId"),
-            blocked=blocked or (reason if reason in _BLOCKED else None),
+            dropped=list(client.dropped) if client is not None and client.dropped else None,
+            blocked=blocked or (reason if ending_of(reason) == "blocked" else None),
         )
         if not isinstance(content, dict) or not (candidate or blocked):
             raise AttemptFailedError("the reply has no candidate", cost_usd=None)
         cost_usd = self._usd(question, model, tokens, usage, batch=client is None)
         self._warn_of_another(model, client)
-        raw = _text(get_path(candidate, "content", "parts"))
+        raw, called = _text(get_path(candidate, "content", "parts"))
         if "blocked" in usage:
             return Reply(request, raw, (), "", model, cost_usd, seconds, usage)
-        error = ""
-        if not raw.strip() and reason == "MAX_TOKENS":
-            error = self._spent_on_thoughts("thinking_level")
-        elif not raw and reason != "STOP":
-            raise AttemptFailedError(f"the reply is empty ({redacted(reason)})", cost_usd=cost_usd)
+        ending, error = ending_of(reason), ""
+        if ending == "cut":
+            error = self._cut_off(raw, "thinking_level")
+        elif called and not raw.strip():
+            error = called_in_vain(called)
+        elif ending == "broken" or (not raw and reason != "STOP"):
+            what = "the server broke the reply off" if raw else "the reply is empty"
+            raise AttemptFailedError(f"{what} ({redacted(reason)})", cost_usd=cost_usd)
         return Reply(request, raw, None, error, model, cost_usd, seconds, usage)
 
     def batch_line(self, key: str, question: Question) -> dict[str, Any]:
-        """As the Gemini Batch API wants it."""
-        return {"key": key, "request": self.body(question)}
+        """As the Gemini Batch API wants it; without a schema that might be refused, because there is no second try."""
+        request = self.body(question)
+        if self.tries_schema:
+            request["generationConfig"] = self._options(plain=True)
+        return {"key": key, "request": request}
 
-    def _options(self) -> dict[str, Any]:
-        """``generationConfig``, as the REST API documents it."""
+    def _options(self, plain: bool = False) -> dict[str, Any]:
+        """``generationConfig``, as the REST API documents it; ``plain`` is without a schema."""
         thinking = {"thinkingLevel": self.thinking_level, "thinkingBudget": self.thinking_budget}
         if thinking["thinkingLevel"]:
             thinking["thinkingLevel"] = str(thinking["thinkingLevel"]).upper()
-        schema = self.task.schema()
+        schema = None if plain else self.task.schema()
         options: dict[str, Any] = {
             "maxOutputTokens": self.max_output_tokens,
             "temperature": self.temperature,
@@ -222,17 +233,17 @@ class GeminiLabeler(GeminiBatches):
             "mediaResolution": self.media_resolution and f"MEDIA_RESOLUTION_{self.media_resolution.upper()}",
             "thinkingConfig": {name: value for name, value in thinking.items() if value is not None} or None,
             "responseMimeType": schema and "application/json",
-            "responseJsonSchema": schema,
+            _SCHEMA_OPTION: schema,
         }
         return {name: value for name, value in options.items() if value is not None}
 
 
-def _text(parts: Any) -> str:
-    """The reply without the model's thoughts."""
-    texts = (
-        [get_path(part, "text") for part in parts if not get_path(part, "thought")] if isinstance(parts, list) else []
-    )
-    return "".join(text for text in texts if isinstance(text, str))
+def _text(parts: Any) -> tuple[str, str]:
+    """The reply without the model's thoughts, in words or by calling a tool, and the tool's name."""
+    said = [part for part in parts if not get_path(part, "thought")] if isinstance(parts, list) else []
+    text = "".join(part["text"] for part in said if isinstance(get_path(part, "text"), str))
+    passed, called = read_calls(get_path(part, "functionCall") for part in said)
+    return (text if not passed else f"{text}\n{passed}".strip()), called
 
 
 def _tokens(counts: Any) -> Tokens | None:

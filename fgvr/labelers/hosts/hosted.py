@@ -2,10 +2,11 @@
 
 import json
 import logging
+import re
 import tempfile
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -15,15 +16,23 @@ from PIL import Image
 from fgvr.labelers.asking.sender import Question
 from fgvr.labelers.batch import BatchLabeler
 from fgvr.labelers.hosts.addresses import server_url
+from fgvr.labelers.hosts.error_bodies import ServerError
 from fgvr.labelers.hosts.model_names import is_same_model
 from fgvr.labelers.hosts.prices import Price, PriceList, Tokens
+from fgvr.labelers.hosts.schemas import honours_schemas
 from fgvr.labelers.hosts.server_errors import redacted
+from fgvr.labelers.tasks.base import Task
 from fgvr.records import LabelRequest, Reply
 
 _SAMPLED = 50
 _TYPICAL_OUTPUT = 60  # of a reply that names a class: the median of the recorded ones is shorter, JSON is longer
 _OVERHEAD = 100  # what a server puts around a prompt
 _THOUGHTS = 1000
+# "'response_format.type' must be 'text'", "json_schema is unavailable now", "Guided decoding is switched off"
+_SCHEMA = re.compile(
+    r"response.?(?:format|schema|mime.?type|json)|json.?(?:schema|mode)|structured.?output|guided|grammar|\bschema\b",
+    re.IGNORECASE,
+)
 _LOG = logging.getLogger(__name__)
 
 
@@ -36,12 +45,29 @@ class Connection:
         key: What was sent as the key, to be kept out of messages.
         key_variable: Environment variable that the key came from.
         warned: Whether it was said that another model answers.
+        dropped: Parameters that the server does not take.
     """
 
     sdk: Any
     key: str
     key_variable: str = ""
     warned: bool = False
+    dropped: list[str] = field(default_factory=list)
+
+    def drop_schema(self, error: ServerError, name: str) -> bool:
+        """Learn from an error that the server honours no schema; ``False`` if it is about something else.
+
+        Args:
+            error: What the server says to a request with a schema.
+            name: The parameter that held it.
+        """
+        text = " ".join((*error.names, error.said))
+        if error.kind not in ("request", "again") or not _SCHEMA.search(text):
+            return False
+        if name not in self.dropped:
+            self.dropped.append(name)
+            _LOG.warning("The server honours no JSON schema (%s): it is asked for text.", error.said)
+        return True
 
 
 class HostedLabeler(BatchLabeler):
@@ -85,6 +111,12 @@ class HostedLabeler(BatchLabeler):
         self.temperature = temperature
         self.seed = seed
         self.price = price
+        self.task = self._as_asked(self.task)
+
+    @property
+    def tries_schema(self) -> bool:
+        """Whether a schema is sent though nobody has asked for one, and it is not known if the server honours it."""
+        return self._honours_schemas is None and self.task.on_server(False).schema() != self.task.schema()
 
     @property
     @abstractmethod
@@ -207,6 +239,13 @@ class HostedLabeler(BatchLabeler):
             _LOG.warning("%s does not delete %s of batch %s.", self.server, what, redacted(remote_id, client.key))
             _LOG.debug("It says: %s", redacted(error, client.key))
 
+    @property
+    def _honours_schemas(self) -> bool | None:
+        return honours_schemas(urlsplit(self.base_url or self.own_server).hostname or "", self.model)
+
+    def _as_asked(self, task: Task) -> Task:
+        return task.on_server(self._honours_schemas is not False)
+
     def _leave_room_for_thoughts(self) -> None:
         """Where no length is given, let a model that thinks do so before it replies; called by constructors."""
         if not self._length_is_given and self.thinks:
@@ -269,8 +308,10 @@ class HostedLabeler(BatchLabeler):
             client.warned = True
             _LOG.warning("%s was asked for %s, and %r answers.", self.server, self.model, redacted(model))
 
-    def _spent_on_thoughts(self, option: str) -> str:
-        """The failure of a reply that has come to its end before it began."""
+    def _cut_off(self, raw: str, option: str) -> str:
+        """The same as ``cut_off``; of a reply that came to its end before it began, ``option`` is named too."""
+        if raw.strip() and ("<think" not in raw or "</think" in raw):
+            return self.cut_off(raw)
         return (
             f"The model spent all {self.max_output_tokens} tokens before it replied: raise "
             f"data.labeler.max_output_tokens, or lower data.labeler.{option}."

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.asking.sender import AttemptFailedError
+from fgvr.labelers.asking.sender import AttemptFailedError, ServerBusyError
 from fgvr.labelers.batch import BatchStatus
+from fgvr.labelers.hosts.error_bodies import ServerError, server_error, words_of
 from fgvr.labelers.hosts.hosted import Connection, HostedLabeler
 from fgvr.labelers.hosts.json_values import get_path, get_text
 from fgvr.labelers.hosts.server_errors import redacted, transport_failure
-from fgvr.labelers.openai.errors import error_text, raise_for
+from fgvr.labelers.openai.errors import error_inside, error_of, raise_for
 from fgvr.records import LabelRequest, Reply
 
 ENDPOINT = "/v1/chat/completions"
@@ -31,7 +32,7 @@ class OpenAIBatches(HostedLabeler):
         with self._explained(client):
             # an open file is sent piece by piece; of a path, the SDK reads all
             answer = await client.sdk.files.create(file=(f"{nonce}.jsonl", file), purpose="batch")
-        return _id(answer)
+        return _id(answer, client.key)
 
     async def create_batch(self, client: Connection, upload: str, nonce: str) -> str:
         """See the base class."""
@@ -39,7 +40,7 @@ class OpenAIBatches(HostedLabeler):
             answer = await client.sdk.batches.create(
                 input_file_id=upload, endpoint=ENDPOINT, completion_window="24h", metadata={_NONCE: nonce}
             )
-        return _id(answer)
+        return _id(answer, client.key)
 
     async def find_batch(self, client: Connection, nonce: str) -> str | None:
         """See the base class."""
@@ -58,7 +59,7 @@ class OpenAIBatches(HostedLabeler):
                 batch = await client.sdk.batches.retrieve(remote_id)
             except openai.NotFoundError:
                 return BatchStatus("unknown")
-        _id(batch)
+        _id(batch, client.key)
         counts = batch.request_counts
         done = (counts.completed + counts.failed) if counts else 0
         if batch.status in _ENDED:
@@ -83,16 +84,42 @@ class OpenAIBatches(HostedLabeler):
 
     def reply_of_entry(self, client: Connection, request: LabelRequest, entry: dict[str, Any]) -> Reply | None:
         """See the base class."""
-        status_code, body = get_path(entry, "response", "status_code"), get_path(entry, "response", "body")
-        if status_code == 200:
-            reply = self.reply(request, body)
-            return reply or Reply(request, error="the reply has no message", usage={"unpriced": True})
-        error = get_path(entry, "error") or get_path(body, "error")
-        code, said = (get_text(error, "code"), get_path(error, "message")) if isinstance(error, dict) else (None, error)
-        if code in _UNPROCESSED:
+        status, body = get_path(entry, "response", "status_code"), get_path(entry, "response", "body")
+        if get_text(entry, "error", "code") in _UNPROCESSED:
             return None
-        said = redacted(f"{status_code or ''} {code or ''} {said or ''}", client.key)
-        return Reply(request, error=said or "the batch's line makes no sense")
+        if status == 200:
+            wrong = error_inside(body, client.key)
+        else:
+            said = {"error": entry["error"]} if entry.get("error") else body
+            wrong = server_error(said, status if isinstance(status, int) else 0, client.key)
+        try:
+            reply = self.reply(request, body) if wrong is None else self.failed_reply(request, wrong, client)
+        except (ServerBusyError, FgvrError) as failure:
+            return Reply(request, error=str(failure), attempts=0)  # which is not the photo's fault
+        except AttemptFailedError as failure:
+            usage = {"unpriced": True} if failure.cost_usd is None else None
+            return Reply(request, error=str(failure), cost_usd=failure.cost_usd or 0.0, usage=usage)
+        return reply or Reply(request, error="the reply has no message", usage={"unpriced": True})
+
+    def failed_reply(
+        self, request: LabelRequest, error: ServerError, client: Connection, seconds: float = 0.0
+    ) -> Reply:
+        """The reply that an error amounts to: a refusal, or a failure of this request alone.
+
+        Args:
+            request: What was asked.
+            error: What the server says.
+            client: What was asked with.
+            seconds: How long it took.
+
+        Raises:
+            ServerBusyError: To be sent again later.
+            AttemptFailedError: To be sent again.
+            FgvrError: No request can succeed.
+        """
+        if blocked := raise_for(error, self.server, client):
+            return Reply(request, model=self.model, usage={"blocked": blocked}, seconds=seconds)
+        return Reply(request, error=error.said, seconds=seconds)
 
     async def batch_files(self, client: Connection, remote_id: str) -> list[str]:
         """What was sent, the replies, and the errors."""
@@ -117,15 +144,17 @@ class OpenAIBatches(HostedLabeler):
         except openai.APIStatusError as error:
             if self.base_url is not None and error.status_code in (404, 405, 501):
                 raise FgvrError(_NO_BATCHES) from None
-            raise_for(error, self.server, client)
-            raise FgvrError(f"{self.server} refuses the batch: {error_text(error, client.key)}") from None
+            wrong = error_of(error, client)
+            raise_for(wrong, self.server, client)
+            raise FgvrError(f"{self.server} refuses the batch: {wrong.said}") from None
         except openai.APIConnectionError as error:
             raise transport_failure(error) or AttemptFailedError(redacted(error, client.key), None) from None
 
 
-def _id(answer: Any) -> str:
-    """The id of what was made; a server without this API may answer with a page of text."""
+def _id(answer: Any, key: str) -> str:
+    """The id of what was made; a server without this API may answer with a page of text, or with an error."""
     found = getattr(answer, "id", None)
     if not isinstance(found, str) or not found:
-        raise FgvrError(_NO_BATCHES)
+        said = redacted(words_of(getattr(answer, "model_extra", None) or answer), key)
+        raise FgvrError(f"{_NO_BATCHES} It says: {said}" if said else _NO_BATCHES)
     return found

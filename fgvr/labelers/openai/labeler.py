@@ -1,13 +1,12 @@
 """Names from OpenAI's models, or from any server that speaks their protocol."""
 
 import base64
-import json
 import logging
 import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -15,12 +14,15 @@ from fgvr.errors import FgvrError
 from fgvr.labelers.asking.sender import AttemptFailedError, Question
 from fgvr.labelers.hosts import hosted
 from fgvr.labelers.hosts.api_keys import check_variable, read_key
+from fgvr.labelers.hosts.error_bodies import ServerError, read_json
 from fgvr.labelers.hosts.image_tokens import openai_image_tokens
 from fgvr.labelers.hosts.json_values import first_item, get_count, get_path, get_text
 from fgvr.labelers.hosts.prices import PriceList, Tokens
-from fgvr.labelers.hosts.server_errors import redacted, transport_failure
+from fgvr.labelers.hosts.server_errors import redacted, retry_after, transport_failure
+from fgvr.labelers.hosts.stop_reasons import ending_of
+from fgvr.labelers.hosts.tool_calls import called_in_vain, read_calls
 from fgvr.labelers.openai.batches import ENDPOINT, OpenAIBatches
-from fgvr.labelers.openai.errors import error_text, raise_for
+from fgvr.labelers.openai.errors import error_inside, error_of
 from fgvr.records import LabelRequest, Reply
 
 _OWN_SERVER = "https://api.openai.com/v1"
@@ -38,18 +40,13 @@ _BLAMED = (
     r"\b{name}\b['\"`\\]*(?: is unsupported| is not (?:supported|permitted|allowed)|: extra inputs)",
     r"'loc': [\[(]'body', '{name}'[\])]",
 )
+_MAX_TEXT = 10_000
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass
 class Connection(hosted.Connection):
-    """An open client, and what was learned of the server.
-
-    Attributes:
-        dropped: Parameters that the server does not take.
-    """
-
-    dropped: list[str] = field(default_factory=list)
+    """An open client, and what was learned of the server."""
 
     def adapt(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """``body`` without the parameters that the server does not take; the length of a reply is renamed."""
@@ -61,14 +58,17 @@ class Connection(hosted.Connection):
                     adapted[_LENGTHS[name]] = value
         return adapted
 
-    def drop(self, error: Any, sent: Mapping[str, Any]) -> bool:
+    def drop(self, error: ServerError, sent: Mapping[str, Any]) -> bool:
         """Learn from a 400 that the server does not take a parameter; ``False`` if it is about something else."""
-        text = f"{error.code} {error.message} {error.body}"
-        if not _UNSUPPORTED.search(text):
+        if "response_format" in sent and self.drop_schema(error, "response_format"):
+            return True
+        text = f"{error.names} {error.body}"[:_MAX_TEXT]
+        if error.status not in (400, 422) or not _UNSUPPORTED.search(text):
             return False
-        named = [name for name in _OPTIONAL if name in sent and (error.param == name or _is_blamed(name, text))]
+        param = get_text(error.body, "error", "param") or get_text(error.body, "param")
+        named = [name for name in _OPTIONAL if name in sent and (param == name or _is_blamed(name, text))]
         # "Unsupported parameter: 'max_tokens'": of several, the one that is called the parameter
-        named.sort(key=lambda name: error.param != name)
+        named.sort(key=lambda name: param != name)
         if not named or _LENGTHS.get(named[0]) in self.dropped:
             return False
         if named[0] not in self.dropped:
@@ -169,7 +169,7 @@ class OpenAILabeler(OpenAIBatches):
         """Send one request once; again where the server does not take one of its parameters.
 
         Raises:
-            ServerBusyError: 429, 503 or 529.
+            ServerBusyError: 429, 502, 503 or 529, be it inside a 200.
             ServerAbsentError: No connection.
             AttemptFailedError: A time-out, a server error, or a reply that makes no sense.
             FgvrError: A bad key, no credit, an unknown model.
@@ -182,21 +182,16 @@ class OpenAILabeler(OpenAIBatches):
             sent = client.adapt(body)
             try:
                 answer = await client.sdk.chat.completions.with_raw_response.create(**sent)
-                break
+                content = read_json(answer.http_response.content, client.key)
+                wrong = error_inside(content, client.key, retry_after(answer.http_response.headers))
             except openai.APIStatusError as error:
-                if error.status_code in (400, 422) and client.drop(error, sent):
-                    continue
-                blocked = raise_for(error, self.server, client)
-                seconds = time.perf_counter() - begin
-                if blocked:
-                    return Reply(question.request, model=self.model, usage={"blocked": blocked}, seconds=seconds)
-                return Reply(question.request, error=error_text(error, client.key), seconds=seconds)
+                wrong = error_of(error, client)
             except openai.APIConnectionError as error:
                 raise transport_failure(error) or AttemptFailedError(redacted(error, client.key), None) from None
-        try:
-            content = json.loads(answer.http_response.content)
-        except (ValueError, RecursionError):
-            raise AttemptFailedError("the reply is no JSON", cost_usd=None) from None
+            if wrong is None:
+                break
+            if not client.drop(wrong, sent):
+                return self.failed_reply(question.request, wrong, client, time.perf_counter() - begin)
         reply = self.reply(question.request, content, time.perf_counter() - begin, question, client)
         if reply is None:
             raise AttemptFailedError("the reply has no message", cost_usd=None)
@@ -236,7 +231,11 @@ class OpenAILabeler(OpenAIBatches):
         question: Question | None = None,
         client: hosted.Connection | None = None,
     ) -> Reply | None:
-        """The reply that a completion holds; see the base class."""
+        """The reply that a completion holds; see the base class.
+
+        Raises:
+            AttemptFailedError: The server broke the reply off.
+        """
         choice = first_item(get_path(content, "choices"))
         message = get_path(choice, "message")
         if not isinstance(message, dict):
@@ -249,20 +248,28 @@ class OpenAILabeler(OpenAIBatches):
             reasoning_tokens=get_count(content, "usage", "completion_tokens_details", "reasoning_tokens"),
             finish_reason=reason,
             system_fingerprint=get_text(content, "system_fingerprint"),
-            dropped=list(client.dropped) if isinstance(client, Connection) and client.dropped else None,
+            dropped=list(client.dropped) if client is not None and client.dropped else None,
         )
         cost_usd = self._usd(question, model, tokens, usage, batch=client is None)
-        if reason == "content_filter":
+        raw, called = _text(message)
+        ending, error = ending_of(reason), ""
+        if ending == "blocked":
             usage["blocked"] = reason
-        refusal = message.get("refusal")
-        raw = _text(message.get("content")) or (refusal if isinstance(refusal, str) else "")
-        error = self._spent_on_thoughts("reasoning_effort") if reason == "length" and not raw.strip() else ""
+        elif ending == "broken":
+            raise AttemptFailedError(f"the server broke the reply off ({redacted(reason)})", cost_usd=cost_usd)
+        elif ending == "cut":
+            error = self._cut_off(raw, "reasoning_effort")
+        elif called and not raw.strip():
+            error = called_in_vain(called)
         self._warn_of_another(model, client)
         return Reply(request, raw, None, error, model, cost_usd, seconds, usage)
 
     def batch_line(self, key: str, question: Question) -> dict[str, Any]:
-        """As OpenAI's Batch API wants it."""
-        return {"custom_id": key, "method": "POST", "url": ENDPOINT, "body": self.body(question)}
+        """As OpenAI's Batch API wants it; without a schema that might be refused, because there is no second try."""
+        body = self.body(question)
+        if self.tries_schema:
+            del body["response_format"]
+        return {"custom_id": key, "method": "POST", "url": ENDPOINT, "body": body}
 
     def _key(self) -> str:
         name = self.api_key_env or ("OPENAI_API_KEY" if _is_openai(self.base_url) else "")
@@ -284,10 +291,18 @@ def _is_blamed(name: str, text: str) -> bool:
     return re.search(pattern, text, re.IGNORECASE) is not None
 
 
-def _text(content: Any) -> str:
-    if isinstance(content, list):  # some servers answer in parts
-        return "".join(part["text"] for part in content if isinstance(get_path(part, "text"), str))
-    return content if isinstance(content, str) else ""
+def _text(message: Mapping[str, Any]) -> tuple[str, str]:
+    """What a message says, in words or by calling a tool, and the tool's name."""
+    content, refusal = message.get("content"), message.get("refusal")
+    parts = content if isinstance(content, list) else []  # some servers answer in parts
+    text = "".join(part["text"] for part in parts if isinstance(get_path(part, "text"), str))
+    text = content if isinstance(content, str) else text
+    calls = message.get("tool_calls")
+    listed = calls if isinstance(calls, list) else []
+    used = [part for part in parts if get_path(part, "type") == "tool_use"]
+    passed, called = read_calls([*listed, message.get("function_call"), *used])
+    said = "\n".join(each for each in (text, passed) if each.strip())
+    return said or (refusal if isinstance(refusal, str) else ""), called
 
 
 def _tokens(usage: Any) -> Tokens | None:

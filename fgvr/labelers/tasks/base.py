@@ -47,6 +47,14 @@ class Task(ABC):
         """JSON schema of the wanted reply, for servers that honour one; ``None`` asks for plain text."""
         return None
 
+    def on_server(self, honours_schemas: bool) -> "Task":
+        """The task as a server is asked that honours schemas or does not; itself where it leaves that open to nobody.
+
+        Args:
+            honours_schemas: Whether it does.
+        """
+        return self
+
     def compose(self, images: Sequence[Image.Image]) -> list[Image.Image]:
         """The pictures that are shown for the photos of one request: each photo by itself, unless overridden."""
         return list(images)

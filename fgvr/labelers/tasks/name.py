@@ -1,12 +1,13 @@
 """One class name a photo: the FGVR paper's question, or an expert's."""
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any, ClassVar, Literal
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.reading.replies import ParsedReply, parse_reply
 from fgvr.labelers.tasks.base import Task
-from fgvr.labelers.tasks.reading import object_schema
+from fgvr.labelers.tasks.reading import has_object, object_schema
 from fgvr.labelers.tasks.wording import PAPER_PROMPT, expert_question
 
 
@@ -19,8 +20,10 @@ class NameTask(Task):
             ``fgvr discover`` finds category and unit.
         category: What all photos show, in the singular, such as ``bird``. Said by ``expert`` alone, which needs it.
         unit: What tells the classes apart, such as ``species`` or ``make, model and year``, for ``expert``.
-        structured: Ask the server for JSON with common name, scientific name, alternatives and confidence. Alternatives
-            stay out of the vocabulary. Of a server that does not honour it the text is read.
+        structured: ``true`` has the server reply with JSON: common name, scientific name, alternatives and confidence.
+            Alternatives stay out of the vocabulary. ``false`` asks for text: the paper to the letter. If not given, the
+            plain question is asked and a schema sent beside it, unless the server is known to honour none; of one that
+            does not, the text is read.
 
     Raises:
         FgvrError: ``style`` is unknown, or is ``expert`` and there is no ``category``.
@@ -33,7 +36,7 @@ class NameTask(Task):
         style: Literal["paper", "expert"] = "paper",
         category: str | None = None,
         unit: str | None = None,
-        structured: bool = False,
+        structured: bool | None = None,
     ) -> None:
         if style not in ("paper", "expert"):
             raise FgvrError(f"data.labeler.task.style is {style!r}; expected 'paper' or 'expert'.")
@@ -43,6 +46,7 @@ class NameTask(Task):
         self.category = category
         self.unit = unit
         self.structured = structured
+        self._has_schema = bool(structured)
 
     def prompt(self, hint: str | None = None) -> str:
         """The question; a hint is not said."""
@@ -55,7 +59,7 @@ class NameTask(Task):
 
     def schema(self) -> dict[str, Any] | None:
         """Of the structured reply."""
-        if not self.structured:
+        if not self._has_schema:
             return None
         # no limits of numbers and lengths: not all servers that honour schemas know them
         properties = {
@@ -76,6 +80,14 @@ class NameTask(Task):
         }
         return object_schema(properties)
 
+    def on_server(self, honours_schemas: bool) -> "NameTask":
+        """See the base class."""
+        if self.structured is not None:
+            return self
+        other = copy(self)
+        other._has_schema = honours_schemas
+        return other
+
     @classmethod
     def of_stored(cls, prompt: str, schema: Mapping[str, Any] | None, reading: Mapping[str, Any]) -> "NameTask":
         """Structured where there was a schema."""
@@ -83,4 +95,4 @@ class NameTask(Task):
 
     def read(self, raw: str) -> ParsedReply:
         """The name; of a structured reply the answer alone is one, and the alternatives are kept beside it."""
-        return parse_reply(raw, first_only=True) if self.structured else parse_reply(raw)
+        return parse_reply(raw, first_only=self._has_schema and has_object(raw))

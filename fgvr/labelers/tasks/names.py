@@ -1,5 +1,6 @@
 """Several class names a photo, the best first: candidate sets from the model itself."""
 
+from copy import copy
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -21,7 +22,9 @@ class NamesTask(Task):
         k: Names, from 1 to 10.
         category: What all photos show, in the singular, such as ``bird``: asks an expert's question, as ``name`` does.
         unit: What tells the classes apart, such as ``species``; with ``category`` only.
-        structured: Ask the server for JSON. Of a server that does not honour it the text is read.
+        structured: ``true`` has the server reply with JSON, ``false`` with text. If not given, the plain question is
+            asked and a schema sent beside it, unless the server is known to honour none; of one that does not, the text
+            is read.
 
     Raises:
         FgvrError: ``k`` is out of range.
@@ -30,7 +33,7 @@ class NamesTask(Task):
     registry_name: ClassVar[str] = "names"
 
     def __init__(
-        self, k: int = 3, category: str | None = None, unit: str | None = None, structured: bool = False
+        self, k: int = 3, category: str | None = None, unit: str | None = None, structured: bool | None = None
     ) -> None:
         if not 1 <= k <= _MAX:
             raise FgvrError(f"data.labeler.task.k is {k}; expected 1 to {_MAX} names.")
@@ -40,6 +43,7 @@ class NamesTask(Task):
         self.category = category
         self.unit = unit
         self.structured = structured
+        self._has_schema = bool(structured)
 
     def prompt(self, hint: str | None = None) -> str:
         """The question; a hint is not said."""
@@ -56,7 +60,7 @@ class NamesTask(Task):
 
     def schema(self) -> dict[str, Any] | None:
         """Of the structured reply."""
-        if not self.structured:
+        if not self._has_schema:
             return None
         names = {
             "type": "array",
@@ -64,6 +68,14 @@ class NamesTask(Task):
             "description": f"The {self.k} likeliest names, each as specific as the photo allows, the best first.",
         }
         return object_schema({"names": names})
+
+    def on_server(self, honours_schemas: bool) -> "NamesTask":
+        """See the base class."""
+        if self.structured is not None:
+            return self
+        other = copy(self)
+        other._has_schema = honours_schemas
+        return other
 
     def read(self, raw: str) -> ParsedReply:
         """The first ``k`` names of the reply."""

@@ -14,6 +14,7 @@ _MAX_REPLY = 10_000
 _MAX_DESCRIPTION = 1_000
 _MAX_OBJECTS = 20
 
+_OBJECT = re.compile(r"\{\s*[\"']\w")
 _SCRIPT = re.compile(r"<(script|style)\b.*?(?:</\1[^<>]{0,20}>|\Z)", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z!][^<>]{0,300}>")
 _LINK = re.compile(r"!?\[([^\[\]\n]{1,300})\]\([^()\s]{0,300}\)")
@@ -67,6 +68,11 @@ def read_object(raw: str) -> dict[str, Any] | None:
         else:
             return dict(value)
     return None
+
+
+def has_object(raw: str) -> bool:
+    """Whether a JSON object begins somewhere in a reply, be it broken."""
+    return _OBJECT.search(raw[:_MAX_REPLY]) is not None
 
 
 def one_line(text: str) -> str:

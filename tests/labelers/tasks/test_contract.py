@@ -32,6 +32,8 @@ def test_every_task_keeps_the_contract(name, monkeypatch):
         DescribeGroupTask("flower"),
         DescribeImageTask("flower", with_hint=True),
         NameTask(structured=True),
+        NameTask().on_server(True),
+        NamesTask(3, "bird").on_server(True),
         NameTask("expert", "bird"),
         NameTask("expert", "car", "make, model and year", structured=True),
         NamesTask(10, structured=True),

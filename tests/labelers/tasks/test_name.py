@@ -55,5 +55,22 @@ def test_a_server_that_ignores_the_schema_is_read_all_the_same():
     assert NameTask(structured=True).read("The bird is a **House Finch**.").names == ("House Finch",)
 
 
+def test_what_is_left_open_is_decided_by_the_server():
+    task = NameTask("expert", "bird")
+    with_schema, without = task.on_server(True), task.on_server(False)
+    assert with_schema.prompt() == without.prompt() == task.prompt()
+    assert with_schema.schema() == NameTask(structured=True).schema()
+    assert without.schema() is task.schema() is None
+    for structured in (True, False):
+        given = NameTask(structured=structured)
+        assert given.on_server(True) is given.on_server(False) is given
+
+
+def test_a_reply_is_read_by_its_form_where_a_schema_was_sent():
+    task = NameTask().on_server(True)
+    assert task.read('{"common_name": "Pug", "alternatives": ["Boxer"]}').names == ("Pug",)
+    assert task.read("It is a Royal Tern or an Elegant Tern.").names == ("Royal Tern", "Elegant Tern")
+
+
 def test_all_names_of_an_unstructured_reply_count():
     assert NameTask().read("It is a Royal Tern or an Elegant Tern.").names == ("Royal Tern", "Elegant Tern")
