@@ -25,6 +25,8 @@ MOVED = {
     "fgvr.data.labels": "fgvr.labelling.image_labels",
     **{f"fgvr.data.{name}": f"fgvr.datasets.{name}" for name in _READERS},
     "fgvr.data.photos": "fgvr.datasets.images",
+    "fgvr.labelers.reading": "fgvr.reading",
+    **{f"fgvr.labelers.reading.{name}": f"fgvr.reading.{name}" for name in ("names", "prose", "replies")},
     "fgvr.labelers.run": "fgvr.labelling.labelling",
     "fgvr.labelers.files": "fgvr.labelling.files",
     "fgvr.labelers.pictures": "fgvr.labelers.tasks.pictures",

@@ -13,10 +13,10 @@ import random
 import time
 from collections import Counter
 
-from fgvr.labelers.reading.replies import ParsedReply, parse_reply
-from fgvr.labelers.reading.structures import STRUCTURES
-from fgvr.labelers.reading.texts import TEXTS
-from fgvr.labelers.reading.words import lines_of
+from fgvr.reading.replies import ParsedReply, parse_reply
+from fgvr.reading.structures import STRUCTURES
+from fgvr.reading.texts import TEXTS
+from fgvr.reading.words import lines_of
 
 FLAGS = ("empty", "refusal", "error", "generic", "unparsed")
 MARKS = (

@@ -2,7 +2,7 @@
 
     python scripts/invented_replies.py
 
-The files are in ``tests/labelers/reading/invented``: ``building.jsonl``, by which rules were made, and
+The files are in ``tests/reading/invented``: ``building.jsonl``, by which rules were made, and
 ``held_out.jsonl``, which was written by somebody who saw no rules, and looked at once. Nobody asked a model: the
 replies are in the manner of several, made up, so that this is no test of models. A reply is right where the first name
 is the expected one, but for spelling, or where there is none and none is expected. The last line is JSON with all
@@ -14,7 +14,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from fgvr.labelers.reading.replies import parse_reply
+from fgvr.reading.replies import parse_reply
 from fgvr.vocabulary.build import fold_name
 
 FOLDER = Path(__file__).parent.parent / "tests" / "labelers" / "reading" / "invented"

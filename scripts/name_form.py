@@ -15,8 +15,8 @@ import re
 import sys
 from pathlib import Path
 
-from fgvr.labelers.reading.replies import parse_reply
 from fgvr.metrics.protocol import score
+from fgvr.reading.replies import parse_reply
 
 ADDED = re.compile(r"(?:19|20)\d\d|sedan|suv|coupe|convertible|hatchback|wagon|van|minivan|truck|hybrid", re.IGNORECASE)
 ENCODERS = ["all-MiniLM-L6-v2"]

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgvr.backbones.lite import LiteBackbone
-from fgvr.labelers.reading.replies import parse_reply
+from fgvr.reading.replies import parse_reply
 
 LOOKALIKES = 3
 

@@ -8,7 +8,7 @@ it, as {"1": name, ...}. The first of them is compared with the first that fgvr 
 strict      Equal but for case, spaces, hyphens, underscores and apostrophes (`fgvr.vocabulary.build.fold_name`).
 normalised  Equal also but for accents and other punctuation, "&" and "and", "gray" and "grey", and words for a kind of
             thing at the end that only one of the two has ("Siamese", "Siamese Cat": KINDS in
-            `fgvr.labelers.reading.names`).
+            `fgvr.reading.names`).
             Where neither has a fine-grained name ("Domestic Cat", flag "generic"), that is agreement too.
 
 In files of vehicles "normalised" compares make and model: without years and words for a body ("sedan"), one name begins
@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.reading.names import KINDS, read_name
-from fgvr.labelers.reading.replies import ParsedReply, parse_reply
+from fgvr.reading.names import KINDS, read_name
+from fgvr.reading.replies import ParsedReply, parse_reply
 from fgvr.vocabulary.build import APOSTROPHES, fold_name
 
 # not "roadster" and "spyder", which are names of models too

@@ -3,8 +3,9 @@
     python scripts/run_cases.py ../shared/cases            # all that are known here
     python scripts/run_cases.py ../shared/cases 05 12      # some of them
 
-Each folder has ``cmd.sh``, which takes the executable from the environment (``FGVR``) and works in a copy, and ``expect.txt``. What
-is expected is written down here once more, as what must be in the output and what must not. The last line is JSON.
+Each folder has ``cmd.sh``, which takes the executable from the environment (``FGVR``) and works in a copy, and
+``expect.txt``. What is expected is written down here once more, as what must be in the output and what must not. The
+last line is JSON.
 """
 
 import argparse

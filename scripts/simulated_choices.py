@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from fgvr.backbones.lite import LiteBackbone
-from fgvr.labelers.reading.replies import parse_reply
+from fgvr.reading.replies import parse_reply
 
 RIGHT = (0.5, 0.7, 0.9, 1.0)
 

@@ -16,7 +16,7 @@ PACKAGE = Path(fgvr.__file__).parent
 ORDER = (
     "moved",
     *("errors", "text", "files", "images", "tables", "registry", "packaged", "runs", "cache", "records", "fieldguide"),
-    *("vocabulary", "datasets", "metrics", "selections", "labelers", "labelling", "descriptions"),
+    *("vocabulary", "datasets", "metrics", "selections", "reading", "labelers", "labelling", "descriptions"),
     *("backbones", "candidates", "classifiers", "heads", "losses", "relabelling"),
     *("data", "methods", "checkpoints", "reports", "pipeline", "config", "sweeps", "api", "cli", "testing"),
 )

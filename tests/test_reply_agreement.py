@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fgvr.labelers.reading.replies import parse_reply
+from fgvr.reading.replies import parse_reply
 from fgvr.vocabulary.build import fold_name
 
 SCRIPT = "reply_agreement"

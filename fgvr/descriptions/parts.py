@@ -5,9 +5,9 @@ from functools import cached_property
 from typing import Literal
 
 from fgvr.labelers.base import Labeler
-from fgvr.labelers.reading.replies import ParsedReply
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelling.store.keys import request_keys
+from fgvr.reading.replies import ParsedReply
 from fgvr.records import Description, LabelRequest, Reply
 
 Kind = Literal["image", "group"]

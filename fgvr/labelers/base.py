@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.reading.replies import ParsedReply, parse_reply
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.wording import PAPER_PROMPT
+from fgvr.reading.replies import ParsedReply, parse_reply
 from fgvr.records import ImageRecord, LabelRequest, Reply
 
 

@@ -10,9 +10,9 @@ from fgvr.fieldguide.image import DrawnImage, read_image
 from fgvr.fieldguide.species import Species
 from fgvr.fieldguide.words import in_common, noticed, words_for
 from fgvr.labelers.base import Labeler
-from fgvr.labelers.reading.replies import ParsedReply
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.wording import PAPER_PROMPT
+from fgvr.reading.replies import ParsedReply
 from fgvr.records import LabelRequest, Reply
 
 NOISE = 1

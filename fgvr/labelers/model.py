@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Self
 
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import Labeler
-from fgvr.labelers.reading.replies import ParsedReply
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.name import NameTask
 from fgvr.labelers.tasks.pictures import PictureOptions
+from fgvr.reading.replies import ParsedReply
 from fgvr.records import ImageRecord, LabelRequest, Reply
 
 # an object whose first value is a name, and complete: what follows may be missing

@@ -14,9 +14,9 @@ from unittest.mock import patch
 
 from fgvr.labelers.asking.sender import Question
 from fgvr.labelers.base import Labeler
-from fgvr.labelers.reading.replies import ParsedReply
 from fgvr.labelers.remote import RemoteLabeler
 from fgvr.labelers.tasks.pictures import encode_pictures
+from fgvr.reading.replies import ParsedReply
 from fgvr.records import ImageRecord, LabelRequest, Reply
 from fgvr.registry import option_names
 

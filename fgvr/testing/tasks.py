@@ -7,8 +7,8 @@ from typing import Any
 
 from PIL import Image
 
-from fgvr.labelers.reading.replies import ParsedReply
 from fgvr.labelers.tasks.base import Task
+from fgvr.reading.replies import ParsedReply
 
 _FLAGS = {"", "empty", "refusal", "error", "generic", "unparsed"}
 

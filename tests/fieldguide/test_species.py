@@ -5,8 +5,8 @@ import pytest
 
 from fgvr.errors import FgvrError
 from fgvr.fieldguide.species import ATTRIBUTES, Species, draw_guide, random_species
-from fgvr.labelers.reading.names import LATIN_ENDING
-from fgvr.labelers.reading.replies import parse_reply
+from fgvr.reading.names import LATIN_ENDING
+from fgvr.reading.replies import parse_reply
 
 PLAIN = Species("jay", "grey", "grey", "grey", "plain", "plain", "plain")
 

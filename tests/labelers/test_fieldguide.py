@@ -11,10 +11,10 @@ from fgvr.fieldguide.species import draw_guide
 from fgvr.fieldguide.words import in_common, words_for
 from fgvr.labelers.base import PAPER_PROMPT, LabelRequest
 from fgvr.labelers.fieldguide import FieldguideLabeler
-from fgvr.labelers.reading.replies import parse_reply
 from fgvr.labelers.tasks.describe_group import DescribeGroupTask
 from fgvr.labelers.tasks.describe_image import DescribeImageTask
 from fgvr.labelers.tasks.name import NameTask
+from fgvr.reading.replies import parse_reply
 from fgvr.testing.labelers import check_labeler
 
 SPECIES = 12

@@ -238,5 +238,5 @@ def test_a_text_without_a_photo(model):
     nowhere = [ImageRecord(name, Path("none") / name, "support", digest=name) for name in texts]
     labeler = LlavaLabeler(model(), max_output_tokens=8).for_task(RestateTask()).for_texts(texts)
     replies = ask(labeler, [labeler.request_about(image) for image in nowhere])
-    assert [reply.error for reply in replies] == ["", ""]
+    assert all("cut off" in reply.error for reply in replies), "they were asked, and stopped at 8 tokens"
     assert all(reply.raw and reply.usage["input_tokens"] > 50 for reply in replies)

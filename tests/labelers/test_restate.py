@@ -25,11 +25,11 @@ from fgvr.testing.labelers import check_labeler
 
 REPLIES = {
     "a.jpg": "It is a Beagle.",
-    "b.jpg": "Das Tier auf dem Foto, so wie es da liegt, ist wohl ein Dackel, wie man ihn kennt.",
+    "b.jpg": "Kuvassa makaa pitkä ja matala eläin, jota moni sanoo nimellä Dackel, ainakin täällä päin maata.",
     "c.jpg": "This is a dog.",
     "d.jpg": "I cannot tell which breed this is.",
-    "e.jpg": "Das Tier auf dem Foto, so wie es da liegt, ist wohl ein Dackel, wie man ihn kennt.",
-    "f.jpg": "Gezeigt wird hier eindeutig, ganz ohne Zweifel und ohne jede Frage, wieder der Mops.",
+    "e.jpg": "Kuvassa makaa pitkä ja matala eläin, jota moni sanoo nimellä Dackel, ainakin täällä päin maata.",
+    "f.jpg": "Tässä nähdään epäilemättä jälleen kerran se tuttu pieni eläin eli Mops, kuten niin usein ennenkin.",
 }
 # the last one is invented
 NAMES = {"Dackel": "Dackel", "dog": None, "Mops": "Boxer"}
@@ -62,6 +62,7 @@ def record(name, flag="", **fields):
     ],
 )
 def test_replies_that_the_rules_cannot_read_are_doubtful(flag, doubtful):
+    assert is_doubtful(record("Pug", doubtful=True))
     assert is_doubtful(record("" if flag else "Pug", flag)) is doubtful
     assert restate().wanted(1, [[record("Beagle"), record("", flag)]]) == [False, doubtful]
 

@@ -38,7 +38,7 @@ def watched(replies, folder=lambda number: "", at_end=True):
         ("", "20 are empty", "max_output_tokens"),
         ("I'm sorry, I can't help with that.", "20 refuse", "style expert"),
         ("A dog.", "20 name no fine-grained class", "Say what the photos show"),
-        ("Das ist ein Hund.", "20 have no name that can be read", "the name alone"),
+        ("one two three four five six seven eight nine", "20 have no name that can be read", "the name alone"),
         (ValueError("The reply was cut off before its end: raise it."), "20 failed", "error"),
     ],
 )

@@ -9,9 +9,9 @@ from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import Reply
 from fgvr.labelers.combined import CombinedLabeler
 from fgvr.labelers.model import ModelLabeler
-from fgvr.labelers.reading.replies import ParsedReply
 from fgvr.labelers.remote import RemoteLabeler
 from fgvr.labelers.tasks.pictures import open_pictures
+from fgvr.reading.replies import ParsedReply
 from fgvr.records import LabelRecord
 from fgvr.testing.labelers import check_labeler
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.reading.replies import parse_reply
+from fgvr.reading.replies import parse_reply
 from fgvr.records import LabelRecord
 from fgvr.vocabulary.build import build_vocabulary, fold_name, known_vocabulary, labels_as_indices
 

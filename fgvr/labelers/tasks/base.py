@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from PIL import Image
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.reading.replies import ParsedReply
+from fgvr.reading.replies import ParsedReply
 
 
 class Task(ABC):

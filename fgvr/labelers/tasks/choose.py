@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.reading.replies import ParsedReply, parse_reply
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.reading import object_schema, one_line, read_object
+from fgvr.reading.replies import ParsedReply, parse_reply
 from fgvr.vocabulary.build import APOSTROPHES, fold_name, known_vocabulary
 from fgvr.vocabulary.files import read_vocabulary
 

@@ -7,10 +7,10 @@ from typing import ClassVar
 from PIL import Image
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.reading.replies import ParsedReply
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.reading import read_description
 from fgvr.labelers.tasks.wording import phrase
+from fgvr.reading.replies import ParsedReply
 
 _MAX = 16
 _CANVAS = 672

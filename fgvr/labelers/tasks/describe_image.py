@@ -2,10 +2,10 @@
 
 from typing import ClassVar
 
-from fgvr.labelers.reading.replies import ParsedReply
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.reading import read_description
 from fgvr.labelers.tasks.wording import phrase
+from fgvr.reading.replies import ParsedReply
 
 
 class DescribeImageTask(Task):

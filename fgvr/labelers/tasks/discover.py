@@ -3,10 +3,10 @@
 import re
 from typing import Any, ClassVar
 
-from fgvr.labelers.reading.names import singular
-from fgvr.labelers.reading.replies import ParsedReply
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.reading import object_schema, one_line, plain_text, read_description, read_object
+from fgvr.reading.names import singular
+from fgvr.reading.replies import ParsedReply
 
 _MAX_CHARACTERS = 60
 _KEYS = ("super_category", "unit")

@@ -5,10 +5,10 @@ from copy import copy
 from typing import Any, ClassVar, Literal
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.reading.replies import ParsedReply, parse_reply
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.reading import has_object, object_schema
 from fgvr.labelers.tasks.wording import PAPER_PROMPT, expert_question
+from fgvr.reading.replies import ParsedReply, parse_reply
 
 
 class NameTask(Task):

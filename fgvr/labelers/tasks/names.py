@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.reading.replies import ParsedReply, parse_reply
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.reading import object_schema
 from fgvr.labelers.tasks.wording import expert_question
+from fgvr.reading.replies import ParsedReply, parse_reply
 
 _MAX = 10  # names that are read out of a reply
 

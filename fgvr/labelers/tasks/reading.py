@@ -7,8 +7,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from fgvr.labelers.reading.replies import ParsedReply
-from fgvr.labelers.reading.thoughts import without_thoughts
+from fgvr.reading.replies import ParsedReply
+from fgvr.reading.thoughts import without_thoughts
 
 _MAX_REPLY = 10_000
 _MAX_DESCRIPTION = 1_000

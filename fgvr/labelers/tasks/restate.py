@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any, ClassVar
 
-from fgvr.labelers.reading.replies import ParsedReply, parse_reply
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.reading import object_schema, plain_text, read_object
+from fgvr.reading.replies import ParsedReply, parse_reply
 from fgvr.vocabulary.build import APOSTROPHES
 
 _HALF = 1_000

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
-from fgvr.labelers.reading.replies import ParsedReply, parse_reply
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.reading import object_schema, one_line, read_object
+from fgvr.reading.replies import ParsedReply, parse_reply
 from fgvr.text import encodable
 from fgvr.vocabulary.build import fold_name
 

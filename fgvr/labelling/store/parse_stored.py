@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from fgvr.labelers.reading.replies import ParsedReply, parse_reply
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelling.store.rows import StoredReply
+from fgvr.reading.replies import ParsedReply, parse_reply
 from fgvr.registry import TASKS
 
 

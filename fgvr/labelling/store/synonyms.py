@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.reading.names import KINDS, singular
+from fgvr.reading.names import KINDS, singular
 from fgvr.vocabulary.build import fold_name
 
 _MAX_SYNONYMS = 3  # a Latin name that more names carry is of a rank above them, as all breeds of dogs have one

@@ -4,13 +4,13 @@ import socket
 import pytest
 from PIL import Image
 
-from fgvr.labelers.reading.replies import ParsedReply, parse_reply
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.choose import ChooseTask
 from fgvr.labelers.tasks.describe_group import DescribeGroupTask
 from fgvr.labelers.tasks.describe_image import DescribeImageTask
 from fgvr.labelers.tasks.name import NameTask
 from fgvr.labelers.tasks.names import NamesTask
+from fgvr.reading.replies import ParsedReply, parse_reply
 from fgvr.registry import TASKS
 from fgvr.testing.tasks import check_task
 

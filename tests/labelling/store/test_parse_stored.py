@@ -70,7 +70,7 @@ def test_what_is_not_parsed(tmp_path, fields, names, flag):
 
 def test_a_task_of_a_plugin_reads_its_replies(tmp_path, monkeypatch):
     (tmp_path / "colour_task.py").write_text(
-        "from fgvr.labelers.reading.replies import ParsedReply\n"
+        "from fgvr.reading.replies import ParsedReply\n"
         "from fgvr.labelers.tasks.base import Task\n"
         "class ColourTask(Task):\n"
         "    registry_name = 'colour'\n"

@@ -10,7 +10,7 @@ _SOME = r"[^.!?\u3002\n]{0,60}?"
 @cache
 def lines_of(name: str) -> tuple[str, ...]:
     """The lines of ``words/NAME.txt`` without blank ones and comments."""
-    text = (files("fgvr.labelers.reading") / "words" / f"{name}.txt").read_text(encoding="utf-8")
+    text = (files("fgvr.reading") / "words" / f"{name}.txt").read_text(encoding="utf-8")
     return tuple(line for line in text.splitlines() if line.strip() and not line.startswith("#"))
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
-from fgvr.labelers.reading.words import words_of
+from fgvr.reading.words import words_of
 from fgvr.vocabulary.build import fold_name
 
 _NAME_KEYS = (
@@ -13,22 +13,25 @@ _NAME_KEYS = (
     "cultivar", "entity", "title", "category", "verdict", "conclusion", "match",
 )  # fmt: skip
 _MORE_NAME_KEYS = (
-    "vernacular", "subcategory", "subclass", "subtype", "subspecies", "taxon", "finalanswer", "identifiedas", "recognizedas",
-    "recognisedas", "classifiedas", "identity", "ypred", "pred", "cls", "mostlikely", "bestmatch", "winner", "hypothesis",
-    "decision", "finaldecision", "selection", "choice", "correction", "correctanswer", "possibility", "fine", "finegrained",
+    "vernacular", "subcategory", "subclass", "subtype", "subspecies", "taxon", "finalanswer", "identifiedas",
+    "recognizedas", "recognisedas", "classifiedas", "identity", "ypred", "pred", "cls", "mostlikely", "bestmatch",
+    "winner", "hypothesis", "decision", "finaldecision", "selection", "choice", "correction", "correctanswer",
+    "possibility", "fine", "finegrained",
 )  # fmt: skip
 LATIN_KEYS = ("scientificname", "latinname", "binomialname", "binomial", "scientific", "latin", "botanicalname")
 _LATIN_ENDS = LATIN_KEYS[:3]
 _LIST_KEYS = ("candidates", "names", "labels", "predictions", "answers", "results", "classes", "guesses", "breeds",
               "hypotheses", "options", "choices")  # fmt: skip
 _OTHERS = (
-    "alternat", "otherpossib", "runnerup", "secondchoice", "possible", "lesslikely", "notselected", "secondary", "unlikely",
-    "unselected", "nextbest",
+    "alternat", "otherpossib", "runnerup", "secondchoice", "possible", "lesslikely", "notselected", "secondary",
+    "unlikely", "unselected", "nextbest",
 )  # fmt: skip
 """How keys of further possibilities begin: "alternatives", "alternative_names", "alternates"."""
-_NO_NAME_KEYS = ("filename", "functionname", "toolname", "familyname", "ordername", "username", "hostname", "groupname",
-                 "superclass", "superclassname", "coarseclass", "coarselabel", "coarsecategory", "supercategory", "modelname",
-                 "modelid", "classid", "labelid")  # fmt: skip
+_NO_NAME_KEYS = (
+    "filename", "functionname", "toolname", "familyname", "ordername", "username", "hostname", "groupname",
+    "superclass", "superclassname", "coarseclass", "coarselabel", "coarsecategory", "supercategory", "modelname",
+    "modelid", "classid", "labelid",
+)  # fmt: skip
 _CONFIDENCE = ("confidence", "probability", "certainty", "likelihood", "score", "prob")
 # keys of what is no answer: "reasoning", "draft", "ruled_out"
 ASIDE = re.compile(
@@ -63,7 +66,8 @@ _PLACE = re.compile(
 _PLACE_WORDS = {
     "first": 1, "primary": 1, "top": 1, "best": 1, "main": 1, "mostlikely": 1, "second": 2, "secondary": 2, "third": 3,
     "tertiary": 3, "fourth": 4, "fifth": 5, "firstchoice": 1, "secondchoice": 2, "thirdchoice": 3, "firstguess": 1,
-    "secondguess": 2, "thirdguess": 3, "bestguess": 1, "topguess": 1, "topchoice": 1, "topprediction": 1, "bestmatch": 1,
+    "secondguess": 2, "thirdguess": 3, "bestguess": 1, "topguess": 1, "topchoice": 1, "topprediction": 1,
+    "bestmatch": 1,
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from fgvr.labelers.reading.words import words_of
+from fgvr.reading.words import words_of
 from fgvr.vocabulary.individuals import FIRST, INDIVIDUALS, LAST
 
 MAX_CHARACTERS = 60
@@ -105,8 +105,8 @@ _EDGES = " ,.;:?-。"
 _SIGNS = " '.&/+-\u00b7\u30fb\u200c\u200d\u0f0b"  # "St. Bernard", "Land Rover/Range Rover", joiners within a word
 # "A320", "C-130", "747-400", "M8", "F/A-18", "Q400", not "2009", "10-20", "3D"
 _CODE = re.compile(
-    r"(?=[^\d]*\d)(?:[A-Za-z]{1,4}(?:[./-]?[A-Za-z\d]{1,4}){0,4}\.?|[A-Za-z]{1,4}[ -]\d{1,4}[A-Za-z]{0,3}|\d{3}-\d{1,4}[A-Z]{0,3}"
-    r"|\d{3} [A-Z]{1,2}|\d{1,4}[A-Z]{1,3}\d{1,4})"
+    r"(?=[^\d]*\d)(?:[A-Za-z]{1,4}(?:[./-]?[A-Za-z\d]{1,4}){0,4}\.?|[A-Za-z]{1,4}[ -]\d{1,4}[A-Za-z]{0,3}"
+    r"|\d{3}-\d{1,4}[A-Z]{0,3}|\d{3} [A-Z]{1,2}|\d{1,4}[A-Z]{1,3}\d{1,4})"
 )
 _YEARS = re.compile(r"(?:19|20)\d\d-(?:19|20)?\d\d")
 # "L." and "Huds." of "Ophrys apifera Huds."
@@ -116,7 +116,8 @@ _AUTHORED = re.compile(
 )
 # "(L.) Scop." of "Chamaenerion angustifolium (L.) Scop. (fireweed)"
 _AUTHORS = re.compile(
-    r"([A-Z][a-z\u00eb-]{2,} [a-z\u00eb-]{2,}(?:us|um|is|ii|ae|ns|a|i|os|on|ix|e)[*_]{0,3})\s*\([A-Z][^()]{0,30}\)\s*[A-Z][\w'-]{0,12}\.(?=\s*(?:\(|-\s|$))"
+    r"([A-Z][a-z\u00eb-]{2,} [a-z\u00eb-]{2,}(?:us|um|is|ii|ae|ns|a|i|os|on|ix|e)[*_]{0,3})\s*"
+    r"\([A-Z][^()]{0,30}\)\s*[A-Z][\w'-]{0,12}\.(?=\s*(?:\(|-\s|$))"
 )
 _DASHED_LATIN = re.compile(
     r"(.{2,60}?) - ([A-Z][a-z\u00eb-]{2,} [a-z\u00eb-]{2,}(?:us|um|is|ii|ae|ans|ens|a|i|os|on|ix|ea))"

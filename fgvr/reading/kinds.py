@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from fgvr.labelers.reading.names import Reading
+from fgvr.reading.names import Reading
 
 
 class ReplyKind(ABC):

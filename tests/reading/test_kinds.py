@@ -3,16 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from fgvr.labelers.reading.plain import decoded, plain
-from fgvr.labelers.reading.replies import parse_reply
-from fgvr.labelers.reading.structures import STRUCTURES
-from fgvr.labelers.reading.texts import TEXTS
-from fgvr.labelers.reading.words import lines_of, pattern_of
+from fgvr.reading.plain import decoded, plain
+from fgvr.reading.replies import parse_reply
+from fgvr.reading.structures import STRUCTURES
+from fgvr.reading.texts import TEXTS
+from fgvr.reading.words import lines_of, pattern_of
 from fgvr.vocabulary.build import fold_name
 
-WORDS = sorted(
-    path.stem for path in Path(pytest.importorskip("fgvr").__file__).parent.glob("labelers/reading/words/*.txt")
-)
+WORDS = sorted(path.stem for path in Path(pytest.importorskip("fgvr").__file__).parent.glob("reading/words/*.txt"))
 INVENTED = Path(__file__).parent / "invented"
 EXAMPLES = [(kind, raw, name) for kind in (*STRUCTURES, *TEXTS) for raw, name in kind.examples]
 

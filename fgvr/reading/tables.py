@@ -2,12 +2,12 @@
 
 import re
 
-from fgvr.labelers.reading.fields import is_confidence, is_field, is_name_field
-from fgvr.labelers.reading.kinds import ReplyKind
-from fgvr.labelers.reading.names import Reading, read_name
-from fgvr.labelers.reading.plain import plain
-from fgvr.labelers.reading.scores import confidence_of, grade_of
-from fgvr.labelers.reading.values import readings_of
+from fgvr.reading.fields import is_confidence, is_field, is_name_field
+from fgvr.reading.kinds import ReplyKind
+from fgvr.reading.names import Reading, read_name
+from fgvr.reading.plain import plain
+from fgvr.reading.scores import confidence_of, grade_of
+from fgvr.reading.values import readings_of
 
 _CELL = re.compile(r"\s*</?(?:t[hd]|d[td])\b[^<>]{0,100}>\s*", re.IGNORECASE)
 _TABLE_ROW = re.compile(r"\s*</(?:tr|dd)\s*>\s*", re.IGNORECASE)

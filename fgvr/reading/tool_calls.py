@@ -2,11 +2,11 @@
 
 import re
 
-from fgvr.labelers.reading.fields import is_name_field
-from fgvr.labelers.reading.json_values import json_values
-from fgvr.labelers.reading.kinds import ReplyKind
-from fgvr.labelers.reading.names import Reading
-from fgvr.labelers.reading.values import readings_of
+from fgvr.reading.fields import is_name_field
+from fgvr.reading.json_values import json_values
+from fgvr.reading.kinds import ReplyKind
+from fgvr.reading.names import Reading
+from fgvr.reading.values import readings_of
 
 # 'classify_image(label="Pug", confidence=0.9)', "[classify(label='Pug')]"
 _CALL = re.compile(
@@ -24,7 +24,10 @@ _ARG_KEY = re.compile(
     re.IGNORECASE,
 )
 # "classify('Pug', 0.9)", 'final_answer("Pug")', 'return "Pug"', but not 'search("Pug")'
-_ANSWERS = r"(?:\w{0,40}(?:classif|report|answer|submit|identif|label|predict|respon|result|record|finish|output|name)\w{0,40}|print|return|set_class|done)"
+_ANSWERS = (
+    r"(?:\w{0,40}(?:classif|report|answer|submit|identif|label|predict|respon|result|record|finish|output|name)\w{0,40}"
+    r"|print|return|set_class|done)"
+)
 _POSITIONAL = re.compile(
     rf"(?<![\w.])(?:\w{{1,30}}\.)?{_ANSWERS}(?:\(\s{{0,5}}|\s(?=[\"']))(?:\"([^\"\n]{{1,100}})\"|"
     rf"'([^'\n]{{1,100}}?)'(?!\w))"

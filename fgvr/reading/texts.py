@@ -3,15 +3,15 @@
 import re
 from dataclasses import replace
 
-from fgvr.labelers.reading.conclusions import conclude, lower_case_name
-from fgvr.labelers.reading.kinds import ReplyKind
-from fgvr.labelers.reading.marked_names import HEADING, names_beside_latin
-from fgvr.labelers.reading.names import Reading, read_name
-from fgvr.labelers.reading.no_answers import flag_of, refuses
-from fgvr.labelers.reading.phrases import from_phrase, is_short, named_first, without_bullet, without_key
-from fgvr.labelers.reading.prose import SENTENCE_END, names_in_prose
-from fgvr.labelers.reading.sentences import names_in_sentences
-from fgvr.labelers.reading.words import words_of
+from fgvr.reading.conclusions import conclude, lower_case_name
+from fgvr.reading.kinds import ReplyKind
+from fgvr.reading.marked_names import HEADING, names_beside_latin
+from fgvr.reading.names import Reading, read_name
+from fgvr.reading.no_answers import flag_of, refuses
+from fgvr.reading.phrases import from_phrase, is_short, named_first, without_bullet, without_key
+from fgvr.reading.prose import SENTENCE_END, names_in_prose
+from fgvr.reading.sentences import names_in_sentences
+from fgvr.reading.words import words_of
 from fgvr.vocabulary.build import fold_name
 
 # the beginning of "The mineral in the photo is malachite."
@@ -23,10 +23,13 @@ _NAMED = re.compile(
 _NO_OPENING = re.compile(
     r"[\s*_]*(?:not|no|neither|what|wait|these|those|sure|possibilities|confidence)\b", re.IGNORECASE
 )
-# "Horned Puffin" of "Horned Puffin is the species shown here", "A white Tesla Model 3" of "A white Tesla Model 3 is parked"
+# "Horned Puffin" of "Horned Puffin is the species shown here",
+# "A white Tesla Model 3" of "A white Tesla Model 3 is parked"
 _SUBJECT = re.compile(
-    r"(?:[Aa]n?\s+|[Tt]he\s+)?(?:[a-z-]+\s){0,2}(?!(?:This|That|These|It|There|Here|The|My|We|I|What|Which|Based|Given|Looking|Without|Due|Because|If|As)\b)"
-    r"([A-Z][\w'.-]*(?:\s(?:[A-Z\d][\w'.-]*|of|and|the)){0,5})\s+(?:is|are|would\s+be|fits?|stands|sits|flies|perches|rests|swims|lies|walks)\b"
+    r"(?:[Aa]n?\s+|[Tt]he\s+)?(?:[a-z-]+\s){0,2}"
+    r"(?!(?:This|That|These|It|There|Here|The|My|We|I|What|Which|Based|Given|Looking|Without|Due|Because|If|As)\b)"
+    r"([A-Z][\w'.-]*(?:\s(?:[A-Z\d][\w'.-]*|of|and|the)){0,5})\s+"
+    r"(?:is|are|would\s+be|fits?|stands|sits|flies|perches|rests|swims|lies|walks)\b"
 )
 # "2009", but not in "2009s", "1990-2009", "2009 or later"
 _YEAR = r"(?<![\d-])(?:19|20)\d\d(?![\d-]|s\b|\s+or\s+later|\s+onwards?\b)"
@@ -239,6 +242,8 @@ def _last_line(text: str) -> Reading | None:
     last = lines[-1].strip(" *_#>\"'.!=-\u2192\u27a1")
     if len(lines) < 2 or not last[:1].isupper() or not is_short(last) or len(last.split()) > 6 or HEADING.search(last):
         return None
+    if refuses(text) and " " not in last:
+        return None  # "I cannot say, sorry.\nReally."
     reading = read_name(last)
     return reading if reading.name and ":" not in last else None
 

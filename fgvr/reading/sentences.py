@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import islice
 
-from fgvr.labelers.reading.names import Reading, read_name
-from fgvr.labelers.reading.no_answers import flag_of
-from fgvr.labelers.reading.words import lines_of, pattern_of
+from fgvr.reading.names import Reading, read_name
+from fgvr.reading.no_answers import flag_of
+from fgvr.reading.words import lines_of, pattern_of
 
 _MAX_SENTENCES = 40
 _NAME = r"(?P<name>[^\u3002.!?;:,()\n\u0964\u3001\u060c]{1,60}?)"
@@ -30,7 +30,7 @@ _COMMA = re.compile(r"[,;:\u3001\u060c]\s?(?=\w)|\s-\s")
 # "aber" of "Ich bin mir nicht sicher, aber das ist ein Dackel"
 _BUT = re.compile(
     r"(?:aber|jedoch|doch|mais|cependant|pero|aunque|mas|porém|ma|però|maar|men|ale|jednak|ama|fakat|"
-    r"ancak|но|однако|а|але|"
+    r"ancak|но|однако|\u0430|але|"
     r"проте|tetapi|tapi|namun|nhưng|αλλά|όμως|אבל|אך|لكن|ولكن|ولكنه|اما|ولی|dar|de|ám|pak|avšak|लेकिन|परंतु|किन्तु|แต่)"
     r"[\s,]|(?:但是?|不过|不過|然而|可是|でも|しかし|ただし|하지만|그러나|다만)[\s,]?",
     re.IGNORECASE,

@@ -41,8 +41,10 @@ _LATEX_EDGES = re.compile(r"\\[()\[\]]|\$\$?(?=[^\d\s]|\s?\Z|\n)|\\displaystyle\
 _DRAWN = frozenset((*map(chr, range(0x2500, 0x2580)), *"\u2705\u2714\u2713\u2611\u274c\u2718\u2717\u2610"))
 """Signs that say something in a table."""
 _SIGNS = re.compile(f"[{''.join(sorted(_DRAWN))}]")
-_PAIRS = {"(": ")", "[": "]", "{": "}", "<": ">", "\u300c": "\u300d", "\u300e": "\u300f", "\u3010": "\u3011", "\u300a": "\u300b",
-          "\u3008": "\u3009", "\u3014": "\u3015", '"': '"', "'": "'"}  # fmt: skip
+_PAIRS = {
+    "(": ")", "[": "]", "{": "}", "<": ">", "\u300c": "\u300d", "\u300e": "\u300f", "\u3010": "\u3011",
+    "\u300a": "\u300b", "\u3008": "\u3009", "\u3014": "\u3015", '"': '"', "'": "'",
+}  # fmt: skip
 _ARROW = re.compile(r"\A(?:\u2192|\u21d2|\u27a1|=>|->|>>>|\u25b6)\ufe0f?\s*")
 _ASKED = re.compile(r"\A\s*\[(?:final\s)?(?:answer|response|output|result|label)\]\s*", re.IGNORECASE)
 _LINK = re.compile(r"!?\[([^\[\]\n]{1,100})\]\([^()\s]{0,300}\)")  # "[Pug](https://example.org/pug)"

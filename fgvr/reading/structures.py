@@ -3,15 +3,15 @@
 import re
 from collections.abc import Iterable
 
-from fgvr.labelers.reading.fields import is_confidence, is_name_field
-from fgvr.labelers.reading.json_values import JsonValue, json_values
-from fgvr.labelers.reading.kinds import ReplyKind
-from fgvr.labelers.reading.lines import KeyedReply
-from fgvr.labelers.reading.names import Reading
-from fgvr.labelers.reading.plain import plain
-from fgvr.labelers.reading.tables import TableReply
-from fgvr.labelers.reading.tool_calls import ToolCallReply
-from fgvr.labelers.reading.values import readings_of
+from fgvr.reading.fields import is_confidence, is_name_field
+from fgvr.reading.json_values import JsonValue, json_values
+from fgvr.reading.kinds import ReplyKind
+from fgvr.reading.lines import KeyedReply
+from fgvr.reading.names import Reading
+from fgvr.reading.plain import plain
+from fgvr.reading.tables import TableReply
+from fgvr.reading.tool_calls import ToolCallReply
+from fgvr.reading.values import readings_of
 
 _BOXED = re.compile(
     r"\\f?boxed\{((?:[^{}\n]|\{[^{}\n]{0,150}\}){1,200})\}"
@@ -129,7 +129,8 @@ _INLINE = re.compile(
 )
 _WEB = frozenset((
     "title", "label", "html", "head", "body", "th", "td", "tr", "table", "li", "ul", "ol", "div", "meta", "link", "img",
-    "input", "option", "script", "style", "details", "summary", "section", "article", "h1", "h2", "h3", "h4", "dl", "dt", "dd", "pre", "img", "svg",
+    "input", "option", "script", "style", "details", "summary", "section", "article", "h1", "h2", "h3", "h4", "dl",
+    "dt", "dd", "pre", "svg",
 ))  # fmt: skip
 
 

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from fgvr.labelers.reading.replies import parse_reply
+from fgvr.reading.replies import parse_reply
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_cars(raw, name):
         ("German Shepherd mix", "generic"),
         ("a type of warbler", "generic"),
         ("tabby cat", "generic"),
-        ("Unknown", "refusal"),
+        ("Unknown", "generic"),
         ("The pet in the image is a domestic cat. It seems to be a tabby cat.", "generic"),
         ("The bird in the image is a type of grackle.", "generic"),
         ('{"label": "dog"}', "generic"),

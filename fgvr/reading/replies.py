@@ -9,13 +9,13 @@ replies of several models; no list of classes is used, so that a reply about any
 
 from dataclasses import dataclass
 
-from fgvr.labelers.reading.names import Reading
-from fgvr.labelers.reading.plain import MAX_REPLY, decoded, plain
-from fgvr.labelers.reading.structures import STRUCTURES
-from fgvr.labelers.reading.tables import without_tables
-from fgvr.labelers.reading.texts import read_text
-from fgvr.labelers.reading.thoughts import without_thoughts
-from fgvr.labelers.reading.turns import last_turn
+from fgvr.reading.names import Reading
+from fgvr.reading.plain import MAX_REPLY, decoded, plain
+from fgvr.reading.structures import STRUCTURES
+from fgvr.reading.tables import without_tables
+from fgvr.reading.texts import read_text
+from fgvr.reading.thoughts import without_thoughts
+from fgvr.reading.turns import last_turn
 from fgvr.vocabulary.build import fold_name
 
 _MAX_NAMES = 10

@@ -4,8 +4,8 @@ import re
 from dataclasses import replace
 from itertools import islice
 
-from fgvr.labelers.reading.cues import GENUS
-from fgvr.labelers.reading.names import Reading, read_name
+from fgvr.reading.cues import GENUS
+from fgvr.reading.names import Reading, read_name
 
 _MAX = 120
 _WINDOW = 250

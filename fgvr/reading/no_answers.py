@@ -2,7 +2,7 @@
 
 import re
 
-from fgvr.labelers.reading.words import pattern_of
+from fgvr.reading.words import pattern_of
 
 _LOOKED_AT = 600
 _SHORT = 120

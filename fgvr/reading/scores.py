@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from fgvr.labelers.reading.fields import is_confidence, place_of
+from fgvr.reading.fields import is_confidence, place_of
 from fgvr.vocabulary.build import fold_name
 
 _PERCENT = re.compile(r"(?<![\d.,-])(\d{1,3}(?:[.,]\d{1,9})?)\s?(?:%|per\s?cent\b)", re.IGNORECASE)  # of "high (90%)"
@@ -13,8 +13,8 @@ _GRADES = {
     "certain": 8, "very high": 7, "very likely": 7, "almost certain": 7, "most likely": 7, "definite": 7, "high": 6,
     "likely": 6, "probable": 6, "quite likely": 6, "strong": 6, "sure": 6, "quite high": 6, "fairly high": 6, "yes": 6,
     "best match": 7, "best": 7, "good": 5, "moderate": 4, "medium": 4, "fair": 4, "possible": 4, "fairly likely": 5,
-    "maybe": 4, "less likely": 3, "low": 2, "unlikely": 2, "weak": 2, "poor": 2, "no": 0, "very low": 1, "very unlikely": 1,
-    "hardly": 1, "excluded": 0, "ruled out": 0, "impossible": 0, "rejected": 0,
+    "maybe": 4, "less likely": 3, "low": 2, "unlikely": 2, "weak": 2, "poor": 2, "no": 0, "very low": 1,
+    "very unlikely": 1, "hardly": 1, "excluded": 0, "ruled out": 0, "impossible": 0, "rejected": 0,
 }  # fmt: skip
 _GRADE = re.compile("|".join(sorted(_GRADES, key=len, reverse=True)), re.IGNORECASE)
 _TICKS = {
@@ -35,7 +35,10 @@ _CHOSEN = re.compile(
 )
 _RANK = re.compile(r"^(?:rank|ranking|order|position|place|index|no)$")
 _VALUE = r"(?:\d{1,3}(?:[.,]\d{1,4})?\s?%|[01][.,]\d{1,4}|\d{1,3}(?:\.\d)?\s?/\s?10{1,2}\b)"
-_GRADE_WORD = r"(?:(?:very|quite|fairly|most|less)\s)?(?:high|low|medium|moderate|likely|unlikely|certain|possible|probable|hardly)"
+_GRADE_WORD = (
+    r"(?:(?:very|quite|fairly|most|less)\s)?"
+    r"(?:high|low|medium|moderate|likely|unlikely|certain|possible|probable|hardly)"
+)
 # "Pug (90%)", "Pug: 0.9", "Pug - 90%", "Pug @ 90%", "90% Pug"
 _BEHIND = re.compile(
     rf"(?P<name>\S.{{0,120}}?)[\s*_]{{0,4}}(?:[\[(]\s?(?P<in>(?:\w{{1,12}}[:=]?\s)?~?\s?{_VALUE}|"

@@ -3,15 +3,15 @@
 import re
 from dataclasses import replace
 
-from fgvr.labelers.reading.fields import is_aside, is_confidence, is_latin, is_name_field, place_of
-from fgvr.labelers.reading.kinds import ReplyKind
-from fgvr.labelers.reading.names import Reading, read_name
-from fgvr.labelers.reading.no_answers import flag_of
-from fgvr.labelers.reading.phrases import is_short, read_short_lines
-from fgvr.labelers.reading.plain import plain
-from fgvr.labelers.reading.scores import by_score, confidence_of, grade_of, split_score
-from fgvr.labelers.reading.tables import without_tables
-from fgvr.labelers.reading.values import readings_of
+from fgvr.reading.fields import is_aside, is_confidence, is_latin, is_name_field, place_of
+from fgvr.reading.kinds import ReplyKind
+from fgvr.reading.names import Reading, read_name
+from fgvr.reading.no_answers import flag_of
+from fgvr.reading.phrases import is_short, read_short_lines
+from fgvr.reading.plain import plain
+from fgvr.reading.scores import by_score, confidence_of, grade_of, split_score
+from fgvr.reading.tables import without_tables
+from fgvr.reading.values import readings_of
 from fgvr.vocabulary.build import fold_name
 
 # "**Common name:** House Finch", "- Breed = Pug"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from fgvr.labelers.reading.fields import (
+from fgvr.reading.fields import (
     LATIN_KEYS,
     is_aside,
     is_confidence,
@@ -17,12 +17,12 @@ from fgvr.labelers.reading.fields import (
     name_keys,
     place_of,
 )
-from fgvr.labelers.reading.json_values import json_values
-from fgvr.labelers.reading.messages import message_of
-from fgvr.labelers.reading.names import LATIN_ENDING, Reading, is_generic, latin_name, read_name
-from fgvr.labelers.reading.plain import decoded, plain
-from fgvr.labelers.reading.scores import by_score, order_of, split_score, stated
-from fgvr.labelers.reading.texts import read_text
+from fgvr.reading.json_values import json_values
+from fgvr.reading.messages import message_of
+from fgvr.reading.names import LATIN_ENDING, Reading, is_generic, latin_name, read_name
+from fgvr.reading.plain import decoded, plain
+from fgvr.reading.scores import by_score, order_of, split_score, stated
+from fgvr.reading.texts import read_text
 from fgvr.vocabulary.build import fold_name
 
 _MAX_NAMES = 10
@@ -35,9 +35,9 @@ _ERROR_KEYS = frozenset(("error", "errors", "detail", "exception", "traceback", 
 _ENGLISH = ("en", "eng", "english", "enus", "engb", "commonen", "englishcommon")
 # keys of translations: {"en": "Pug", "de": "Mops"}
 _LANGUAGES = frozenset((
-    *_ENGLISH, "de", "fr", "es", "pt", "it", "nl", "pl", "ru", "zh", "ja", "ko", "ar", "hi", "la", "lat", "latin", "german",
-    "french", "spanish", "portuguese", "italian", "dutch", "polish", "russian", "chinese", "japanese", "korean", "arabic",
-    "scientific", "local", "native", "common",
+    *_ENGLISH, "de", "fr", "es", "pt", "it", "nl", "pl", "ru", "zh", "ja", "ko", "ar", "hi", "la", "lat", "latin",
+    "german", "french", "spanish", "portuguese", "italian", "dutch", "polish", "russian", "chinese", "japanese",
+    "korean", "arabic", "scientific", "local", "native", "common",
 ))  # fmt: skip
 _COMMON = ("commonname", "common", "vernacularname", "vernacular", "englishname")
 _FENCED = re.compile(r"\A```[\w-]{0,20}\s+(.*?)\s*```\Z", re.DOTALL)
@@ -215,9 +215,13 @@ def _with_scores(key: str, values: Mapping[str, object]) -> object:
     names = values[key]
     if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
         for other, numbers in values.items():
-            if other != key and isinstance(numbers, list) and len(numbers) == len(names):
-                if all(isinstance(number, int | float) for number in numbers):
-                    return [{"name": name, "confidence": number} for name, number in zip(names, numbers, strict=True)]
+            if (
+                other != key
+                and isinstance(numbers, list)
+                and len(numbers) == len(names)
+                and all(isinstance(number, int | float) for number in numbers)
+            ):
+                return [{"name": name, "confidence": number} for name, number in zip(names, numbers, strict=True)]
     return names
 
 

@@ -3,10 +3,10 @@
 import re
 from dataclasses import replace
 
-from fgvr.labelers.reading.names import LATIN_ENDING, Reading, latin_name, read_name
-from fgvr.labelers.reading.no_answers import flag_of
-from fgvr.labelers.reading.prose import SENTENCE_END
-from fgvr.labelers.reading.words import pattern_of
+from fgvr.reading.names import LATIN_ENDING, Reading, latin_name, read_name
+from fgvr.reading.no_answers import flag_of
+from fgvr.reading.prose import SENTENCE_END
+from fgvr.reading.words import pattern_of
 
 _BULLET = re.compile(
     r"\s?(?:\d{1,3}[.):]\)?|\(\d{1,2}\)|\[\d{1,2}\]|#\d{1,2}\b|[-*•+·‣](?=\s))\s?"
@@ -32,14 +32,19 @@ _BROADER = re.compile(r".{0,100},\s(?:more\s)?specifically(?=\s)", re.IGNORECASE
 _LATIN = r"(?P<latin>[A-Z][a-z\u00eb-]{2,} (?:x )?[a-z\u00eb-]{2,}(?: (?:var\.|subsp\.|ssp\.)? ?[a-z-]{3,})?)"
 _AUTHOR = r"(?:\s*\([^()]{1,30}\))?(?:\s+(?:[A-Z][\w.&'-]{0,14}\s*){1,4}\.?)?(?:,?\s*1[789]\d\d)?"
 _LATIN_FIRST = re.compile(
-    rf"{_LATIN}{_AUTHOR}\s*(?:\s-\s+(?:the\s+)?|,\s+(?:or\s+)?the\s+|\s*/\s*|:\s+|\s=\s)(?P<common>[A-Za-z][\w' -]{{2,40}}?)(?:[,/(].*|\)?\.?)"
+    rf"{_LATIN}{_AUTHOR}\s*(?:\s-\s+(?:the\s+)?|,\s+(?:or\s+)?the\s+|\s*/\s*|:\s+|\s=\s)"
+    rf"(?P<common>[A-Za-z][\w' -]{{2,40}}?)(?:[,/(].*|\)?\.?)"
 )
 _LATIN_LAST = re.compile(
     rf"(?P<common>[A-Za-z][\w' -]{{2,40}}?)\s*(?:/|:|\s-|,|=)\s+(?:likely\s+|probably\s+)?{_LATIN}{_AUTHOR}\.?"
 )
-# "Moorish idol" of "Moorish idol - easily mistaken for ...", "Western Tanager" of "**Western Tanager**: It has a red head."
+# "Moorish idol" of "Moorish idol - easily mistaken for ...",
+# "Western Tanager" of "**Western Tanager**: It has a red head."
 _FIRST = re.compile(
-    r"[\s*_\"]*(?:(?:an?|the)\s+)?(?!(?:these|this|those|that|the|my|our|its|it|there|here|not|no|neither|what|wait|while|although|possibilities)\b)((?-i:[^\W\d_a-z])[\w'.-]*(?:\s[\w'.-]+){0,5}?)[*_\"]*(?:\s-\s|\s*\((?!\*?[A-Z])|:[*_]*\s+(?=[A-Z])|!\s)",
+    r"[\s*_\"]*(?:(?:an?|the)\s+)?"
+    r"(?!(?:these|this|those|that|the|my|our|its|it|there|here|not|no|neither|what|wait|while|although|possibilities)\b)"
+    r"((?-i:[^\W\d_a-z])[\w'.-]*(?:\s[\w'.-]+){0,5}?)[*_\"]*"
+    r"(?:\s-\s|\s*\((?!\*?[A-Z])|:[*_]*\s+(?=[A-Z])|!\s)",
     re.DOTALL | re.IGNORECASE,
 )
 _SEVERAL = re.compile(r"\sor\s|[,;](?!\s(?:19|20)\d\d)")  # "Royal Tern or Elegant Tern", but not "Acura RL, 2009"
@@ -106,7 +111,7 @@ def read_short_lines(lines: list[str], several: bool) -> list[Reading]:
 
 
 def without_key(text: str) -> str:
-    """ "Pug" of "My best label: Pug"."""
+    """What stands behind a key: "Pug" of "My best label: Pug"."""
     return _KEY.sub("", text, count=1)
 
 
@@ -128,7 +133,7 @@ def from_phrase(text: str) -> list[Reading]:
 
 
 def named_first(text: str) -> list[Reading]:
-    """The name that a text begins with, before words about it: "Caspian Tern, not Royal Tern"; empty where it has none."""
+    """The name that a text begins with, before words about it: "Caspian Tern, not Royal Tern"; else empty."""
     shorter = _TAIL.sub("", text)
     if shorter != text and shorter and is_short(shorter) and (found := from_phrase(shorter))[0].name:
         return found if found[0].name[:1].isupper() else []
@@ -138,7 +143,7 @@ def named_first(text: str) -> list[Reading]:
 
 
 def _latin_and_common(text: str) -> Reading | None:
-    """The one class of "Vanessa atalanta - Red admiral", "Common daisy: Bellis perennis"; ``None`` for other phrases."""
+    """The one class of "Vanessa atalanta - Red admiral", "Common daisy: Bellis perennis"; else ``None``."""
     bare = re.sub("[*_]", "", text)
     match = _LATIN_FIRST.fullmatch(bare) or _LATIN_LAST.fullmatch(bare)
     if not match or not LATIN_ENDING.search(match["latin"]):
@@ -146,7 +151,7 @@ def _latin_and_common(text: str) -> Reading | None:
     reading = read_name(match["common"])
     return (
         replace(reading, scientific=match["latin"])
-        if reading.name and not latin_name(reading.name) == match["latin"]
+        if reading.name and latin_name(reading.name) != match["latin"]
         else None
     )
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from fgvr.labelers.reading.cues import (
+from fgvr.reading.cues import (
     BELONGS,
     CORRECTION,
     COUNTED,
@@ -28,8 +28,8 @@ from fgvr.labelers.reading.cues import (
     TENTATIVE,
     WEAK,
 )
-from fgvr.labelers.reading.marked_names import bold_names, names_beside_latin
-from fgvr.labelers.reading.names import (
+from fgvr.reading.marked_names import bold_names, names_beside_latin
+from fgvr.reading.names import (
     KIND_OF,
     LATIN_ENDING,
     LEADING,
@@ -211,7 +211,7 @@ def _scan(sentences: list[str], lower_case: bool) -> Found:
 
 
 def _is_aside(reading: Reading, cue: re.Match[str], before: str, after: str) -> bool:
-    """Whether a name is no answer: thought at first, a genus, a Latin name beside another, or of a part of the thing."""
+    """Whether a name is no answer: thought at first, a genus, a Latin name beside another, or the name of a part."""
     clause, near = re.split("[,;]", before)[-1][-120:], (before + cue[0])[-120:]
     if TENTATIVE.search(clause) or re.search(r"\bif\b.*\bwould\s+$", before) or _is_genus(reading.name, near, after):
         return True

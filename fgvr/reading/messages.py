@@ -6,9 +6,10 @@ _ARGUMENTS = ("arguments", "parameters", "args", "input", "toolinput", "actionin
               "functioncall", "toolcall", "functioncalls")  # fmt: skip
 _CALLED = frozenset(("toolcalls", "functioncall", "toolcall", "functioncalls", "function", "actioninput", "toolinput"))
 _AROUND = frozenset((
-    "role", "type", "finishreason", "stopreason", "index", "id", "object", "created", "model", "usage", "reasoningcontent",
-    "reasoning", "refusal", "logprobs", "annotations", "audio", "parts", "content", "status", "name", "toolcalls", "signature",
-    "thinking", "systemfingerprint", "modelversion", "responseid", "createdat", "done", "donereason", "thought",
+    "role", "type", "finishreason", "stopreason", "index", "id", "object", "created", "model", "usage",
+    "reasoningcontent", "reasoning", "refusal", "logprobs", "annotations", "audio", "parts", "content", "status",
+    "name", "toolcalls", "signature", "thinking", "systemfingerprint", "modelversion", "responseid", "createdat",
+    "done", "donereason", "thought",
 ))  # fmt: skip
 _THOUGHT_TYPES = frozenset(("thinking", "reasoning", "thought", "redacted_thinking", "reasoning_text", "summary_text"))
 _TEXT_TYPES = frozenset(("text", "output_text", "message", "string", "answer", "final"))

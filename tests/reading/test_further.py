@@ -2,11 +2,17 @@ import json
 
 import pytest
 
-from fgvr.labelers.reading.replies import parse_reply
+from fgvr.reading.replies import parse_reply
 
 PROSE = [
     (
-        "Based on the image provided, here is a breakdown of the identification:\n\n*   **Overall Appearance:** The bird is a small, stocky passerine with streaked brown plumage.\n*   **Bill:** It has a thick, conical bill.\n*   **Head:** The head shows fine streaking and no strong supercilium.\n\nGiven these features, the bird is definitively a **male Corn Bunting** (*Emberiza calandra*).",
+        (
+            "Based on the image provided, here is a breakdown of the identification:\n\n"
+            "*   **Overall Appearance:** The bird is a small, stocky passerine with streaked brown plumage.\n"
+            "*   **Bill:** It has a thick, conical bill.\n"
+            "*   **Head:** The head shows fine streaking and no strong supercilium.\n\n"
+            "Given these features, the bird is definitively a **male Corn Bunting** (*Emberiza calandra*)."
+        ),
         "Corn Bunting",
     ),
     (
@@ -14,11 +20,23 @@ PROSE = [
         "Pied Kingfisher",
     ),
     (
-        "Based on the visual evidence, this bird is a **Boat-tailed Grackle**.\n\nHere are the key identifiers:\n\n*   **Iridescence:** The bird shows...\n*   **Tail:** keel-shaped.\n\nIt is differentiated from the **Common Grackle** by its larger size and from the **Great-tailed Grackle** by its rounded head.",
+        (
+            "Based on the visual evidence, this bird is a **Boat-tailed Grackle**.\n\n"
+            "Here are the key identifiers:\n\n*   **Iridescence:** The bird shows...\n"
+            "*   **Tail:** keel-shaped.\n\nIt is differentiated from the **Common Grackle** by its larger size and "
+            "from the **Great-tailed Grackle** by its rounded head."
+        ),
         "Boat-tailed Grackle",
     ),
     (
-        "Okay, let's analyze the bird.\n\n1.  **Size & Shape:** Large gull.\n2.  **Mantle:** dark slate.\n3.  **Legs:** pink.\n\n**Ruling out others:**\n*   **Lesser Black-backed Gull:** yellow legs.\n*   **Great Black-backed Gull:** larger, pale pink legs.\n\n**Conclusion:** The combination of pink legs, a dark mantle and the Pacific location makes this a **Slaty-backed Gull** (*Larus schistisagus*).",
+        (
+            "Okay, let's analyze the bird.\n\n1.  **Size & Shape:** Large gull.\n"
+            "2.  **Mantle:** dark slate.\n3.  **Legs:** pink.\n\n"
+            "**Ruling out others:**\n*   **Lesser Black-backed Gull:** yellow legs.\n"
+            "*   **Great Black-backed Gull:** larger, pale pink legs.\n\n"
+            "**Conclusion:** The combination of pink legs, a dark mantle and the Pacific location makes this a "
+            "**Slaty-backed Gull** (*Larus schistisagus*)."
+        ),
         "Slaty-backed Gull",
     ),
     (
@@ -31,11 +49,17 @@ PROSE = [
     ("The flower in the image is a **Hippeastrum**, commonly known as an Amaryllis.", "Amaryllis"),
     ("The flower in the image appears to be a Gazania, also known as Treasure Flower. Gazanias are...", "Gazania"),
     (
-        "The plant in the image is a **Cyclamen**. More specifically, it appears to be *Cyclamen persicum*, commonly known as Persian Cyclamen.",
+        (
+            "The plant in the image is a **Cyclamen**. More specifically, it appears to be *Cyclamen persicum*, "
+            "commonly known as Persian Cyclamen."
+        ),
         "Persian Cyclamen",
     ),
     (
-        "The flower in the image is from the genus **Passiflora**, specifically **Passiflora caerulea**, commonly known as the **blue passionflower**.",
+        (
+            "The flower in the image is from the genus **Passiflora**, specifically **Passiflora caerulea**, "
+            "commonly known as the **blue passionflower**."
+        ),
         "blue passionflower",
     ),
     (
@@ -89,11 +113,13 @@ PROSE = [
 ]
 
 # variants of FGVC-Aircraft and other type codes
-CODES = """
-707-320 727-200 737-200 737-900 747-100 747-400 757-300 767-400 777-200 A300B4 A310 A320 A330-200 A340-600 A380 ATR-42 An-12
-C-130 C-47 CRJ-200 DC-10 DC-3 DC-9-30 DH-82 DHC-1 DHC-8-100 DR-400 E-170 EMB-120 F-16A/B F/A-18 Il-76 L-1011 MD-11 MD-90
-PA-28 SR-20 Tu-134 Yak-42 M8 X5 Q400 T-72 B-52 i3 R8 G37 S2000 MiG-29 RX-7 D850 747-8F 767-300ER G.55 S.E.5a M4A3E8 X-T4
-""".split()
+CODES = (
+    *("707-320", "727-200", "737-200", "737-900", "747-100", "747-400", "757-300", "767-400", "777-200", "A300B4"),
+    *("A310", "A320", "A330-200", "A340-600", "A380", "ATR-42", "An-12", "C-130", "C-47", "CRJ-200", "DC-10", "DC-3"),
+    *("DC-9-30", "DH-82", "DHC-1", "DHC-8-100", "DR-400", "E-170", "EMB-120", "F-16A/B", "F/A-18", "Il-76", "L-1011"),
+    *("MD-11", "MD-90", "PA-28", "SR-20", "Tu-134", "Yak-42", "M8", "X5", "Q400", "T-72", "B-52", "i3", "R8", "G37"),
+    *("S2000", "MiG-29", "RX-7", "D850", "747-8F", "767-300ER", "G.55", "S.E.5a", "M4A3E8", "X-T4"),
+)
 NAMED_CODES = (
     *("BAE 146-200", "Boeing 717", "Cessna 172", "ERJ 145", "Fokker 100", "Gulfstream IV", "Hawk T1", "Model B200"),
     *("Saab 340", "Eurofighter Typhoon", "Beechcraft 1900", "Class 43", "3 Series", "EOS R5"),
@@ -107,15 +133,9 @@ CARS = (
     "smart fortwo Convertible 2012",
 )
 SCRIPTS = (
-    *("गौरैया", "नीलकंठ", "นกกระจอกบ้าน", "น้ำเงิน", "மயில்", "দোয়েল", "ភ្លើង", "عُصْفُور", "דוכיפת", "柴犬", "大熊猫", "鯉"),
-    *(
-        "می\u200cمون",
-        "ウエスト・ハイランド・ホワイト・テリア",
-        "무당벌레",
-        "Обыкновенный снегирь",
-        "ნარინჯი",
-        "Kookaburra",
-    ),
+    *("गौरैया", "नीलकंठ", "นกกระจอกบ้าน", "น้ำเงิน", "மயில்", "দোয়েল", "ភ្លើង", "عُصْفُور", "דוכיפת"),
+    *("柴犬", "大熊猫", "鯉", "می\u200cمون", "ウエスト・ハイランド・ホワイト・テリア", "무당벌레"),
+    *("Обыкновенный снегирь", "ნარინჯი", "Kookaburra"),
 )
 
 

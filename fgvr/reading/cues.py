@@ -2,8 +2,8 @@
 
 import re
 
-from fgvr.labelers.reading.names import KINDS
-from fgvr.labelers.reading.words import lines_of
+from fgvr.reading.names import KINDS
+from fgvr.reading.words import lines_of
 
 # " most likely" of "is most likely a Pug"
 _ADVERB = (
@@ -78,7 +78,8 @@ SCIENTIFIC = re.compile(r"\b(?:scientific\w*|latin|botanical\w*)\b[^.;]{0,30}$",
 QUESTION = re.compile(r"[^.!?\n]{1,200}\?[*_\"]*(?=\s|$)")
 DISH = re.compile(r"\b(?:dish|food|dessert|meal|plate|bowl|drink|snack|pastry)\b[^.]{0,40}$", re.IGNORECASE)
 STRONG = re.compile(
-    r"identified|classified|appears|seems|shows|depicts|features|displays|contains|captures|presents|most likely|must be|likely",
+    r"identified|classified|appears|seems|shows|depicts|features|displays|contains|captures|presents|"
+    r"most likely|must be|likely",
     re.IGNORECASE,
 )
 WEAK = re.compile(

@@ -4,12 +4,12 @@ import re
 from dataclasses import replace
 from itertools import islice
 
-from fgvr.labelers.reading.marked_names import bold_names, names_beside_latin
-from fgvr.labelers.reading.names import Reading, read_name, singular
-from fgvr.labelers.reading.phrases import is_short
-from fgvr.labelers.reading.prose import ADJECTIVE, names_in_prose
-from fgvr.labelers.reading.sentences import names_in_sentences
-from fgvr.labelers.reading.words import lines_of
+from fgvr.reading.marked_names import bold_names, names_beside_latin
+from fgvr.reading.names import Reading, read_name, singular
+from fgvr.reading.phrases import is_short
+from fgvr.reading.prose import ADJECTIVE, names_in_prose
+from fgvr.reading.sentences import names_in_sentences
+from fgvr.reading.words import lines_of
 
 _MAX_PARTS = 200
 _AFTER = 3
