@@ -17,7 +17,7 @@ from pathlib import Path
 from fgvr.reading.replies import parse_reply
 from fgvr.vocabulary.build import fold_name
 
-FOLDER = Path(__file__).parent.parent / "tests" / "labelers" / "reading" / "invented"
+FOLDER = Path(__file__).parent.parent / "tests" / "reading" / "invented"
 
 
 def is_right(row: dict[str, object]) -> bool:
@@ -32,6 +32,8 @@ def main() -> None:
     parser.add_argument("--differences", action="store_true", help="list the replies that are read otherwise")
     arguments = parser.parse_args()
     measured: dict[str, dict[str, list[int]]] = {}
+    if not FOLDER.is_dir():
+        raise SystemExit(f"invented_replies: there is no {FOLDER}. Run it from a checkout, which has the tests.")
     for path in sorted(FOLDER.glob("*.jsonl")):
         right: Counter[str] = Counter()
         count: Counter[str] = Counter()
