@@ -65,9 +65,8 @@ def decoded(raw: str) -> str:
     Args:
         raw: The reply as it came; untrusted. Only the first 10,000 characters are read.
     """
-    text = _CDATA.sub(r"\1", html.unescape(raw[:MAX_REPLY])).translate(
-        _TYPOGRAPHY
-    )  # NFKC makes a space and more of an acute accent
+    text = _CDATA.sub(r"\1", html.unescape(raw[:MAX_REPLY]))
+    text = text.translate(_TYPOGRAPHY)  # first, because NFKC makes a space and more of an acute accent
     text = _JOINER.sub(lambda match: match[0].translate(_JOINERS), re.sub("[\ue000\ue001]", "", text))
     parts = _WHOLE.split(text)
     parts[::2] = (unicodedata.normalize("NFKC", part) for part in parts[::2])

@@ -16,7 +16,6 @@ _GRADES = {
     "maybe": 4, "less likely": 3, "low": 2, "unlikely": 2, "weak": 2, "poor": 2, "no": 0, "very low": 1,
     "very unlikely": 1, "hardly": 1, "excluded": 0, "ruled out": 0, "impossible": 0, "rejected": 0,
 }  # fmt: skip
-_GRADE = re.compile("|".join(sorted(_GRADES, key=len, reverse=True)), re.IGNORECASE)
 _TICKS = {
     "\u2705": 1,
     "\u2714": 1,

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+import fgvr
 from fgvr.reading.plain import decoded, plain
 from fgvr.reading.replies import parse_reply
 from fgvr.reading.structures import STRUCTURES
@@ -10,7 +11,7 @@ from fgvr.reading.texts import TEXTS
 from fgvr.reading.words import lines_of, pattern_of
 from fgvr.vocabulary.build import fold_name
 
-WORDS = sorted(path.stem for path in Path(pytest.importorskip("fgvr").__file__).parent.glob("reading/words/*.txt"))
+WORDS = sorted(path.stem for path in Path(fgvr.__file__).parent.glob("reading/words/*.txt"))
 INVENTED = Path(__file__).parent / "invented"
 EXAMPLES = [(kind, raw, name) for kind in (*STRUCTURES, *TEXTS) for raw, name in kind.examples]
 
