@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fgvr.errors import FgvrError
 from fgvr.moved import OldAttribute
+from fgvr.text import composed
 
 Space = Literal["joint", "visual"]
 """A space of image features: the one that images share with texts, or the one in which images are compared."""
@@ -38,13 +39,13 @@ class ImageRecord:
     """One photo.
 
     Attributes:
-        sample_id: Path below the data set's root in POSIX form: the same on every machine, unique in a data set. It may
-            contain the true name (class folders), so it must never be shown to a labeler's model.
+        sample_id: Path below the data set's root in POSIX form, accents composed: the same on every machine, unique in
+            a data set. It may contain the true name (class folders), so it must never be shown to a labeler's model.
         path: Where the file is on this machine.
         split: ``"support"`` (unlabelled photos to learn from), ``"val"`` or ``"test"``.
         digest: SHA-256 of the file's bytes, in hex: the photo's identity in every store and cache.
-        true_name: The true class name where the data set knows it. For evaluation only: what training, labelling and
-            candidate strategies get has ``None`` here.
+        true_name: The true class name where the data set knows it, accents composed. For evaluation only: what
+            training, labelling and candidate strategies get has ``None`` here.
     """
 
     sample_id: str
@@ -52,6 +53,12 @@ class ImageRecord:
     split: str
     digest: str = ""
     true_name: str | None = None
+
+    def __post_init__(self) -> None:
+        # a Mac writes file names with the accents apart, and whoever types a table writes them together
+        object.__setattr__(self, "sample_id", composed(self.sample_id))
+        if self.true_name is not None:
+            object.__setattr__(self, "true_name", composed(self.true_name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,33 @@
-"""CSV files that people write, all read in one strict way, and the photo ids in them."""
+"""CSV files as people and spreadsheets write them, read in one strict way, and written so that they open in both."""
 
+import codecs
 import csv
 import io
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Any
 
 from fgvr.errors import FgvrError
+from fgvr.files import replacing
+from fgvr.text import composed, encodable
+
+_SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+_DECLARED = re.compile(r"sep=([,;\t])\r?\n", re.IGNORECASE)
+"""First line that tells Excel what stands between the cells."""
+# The longer marks first: that of UTF-32 begins with that of UTF-16.
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+# What a spreadsheet takes for a formula. An apostrophe before it makes it text; one that was there gets another one, so
+# that nothing is lost.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001  # the wide forms are formulas too
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +76,28 @@ class Table:
         return cell
 
 
-def read_csv(path: Path, missing: str = "") -> Table:
+def read_csv(path: Path, missing: str = "", encoding: str | None = None, option: str = "") -> Table:
     """Read a CSV file with a header.
 
     Args:
-        path: The file: UTF-8, with or without a byte order mark.
+        path: The file: UTF-8, or UTF-16 with its mark.
         missing: What to do when there is no such file, for the message.
+        encoding: Its encoding, where it is another one.
+        option: The option that sets ``encoding``, for the message.
 
     Raises:
-        FgvrError: There is no such file, or it is not a CSV in UTF-8; see :func:`parse_csv`.
+        FgvrError: There is no such file, or it is not a CSV in this encoding; see :func:`parse_csv`.
     """
     if not path.is_file():
         raise FgvrError(f"There is no {str(path)!r}. {missing}".rstrip())
-    return parse_csv(decode_utf8(path.read_bytes(), path), path)
+    return parse_csv(decode_text(path.read_bytes(), path, encoding, option), path)
 
 
 def parse_csv(text: str, path: Path) -> Table:
-    """The table that a CSV file's text holds.
+    """The table that a CSV file's text holds, with accents composed and without apostrophes that guard formulas.
+
+    Between the cells stand commas, semicolons or tabs: what divides the header into the most cells, and every row into
+    as many.
 
     Args:
         text: The text, line ends as in the file.
@@ -81,14 +107,38 @@ def parse_csv(text: str, path: Path) -> Table:
         FgvrError: There is no header, a column name is used twice, a row has too many or too few cells, or a quote is
             not closed. The message names the row.
     """
-    records: list[list[str]] = []
+    text = composed(text)
+    if declared := _DECLARED.match(text):
+        return _parse(text[declared.end() :], path, declared.group(1))
+    counts = {separator: _header_cells(text, separator) for separator in _SEPARATORS}
+    likely = sorted((each for each in counts if counts[each] > 1), key=lambda each: -counts[each]) or [","]
+    first, *others = likely
     try:
-        for record in csv.reader(io.StringIO(text, newline=""), strict=True):
-            records.append([cell.strip() for cell in record])
+        return _parse(text, path, first)
+    except FgvrError:
+        for separator in others:  # a comma may stand in the header's names, in a table with semicolons
+            with suppress(FgvrError):
+                return _parse(text, path, separator)
+        raise
+
+
+def _header_cells(text: str, separator: str) -> int:
+    try:
+        return len(next(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True), []))
+    except csv.Error:
+        return 0
+
+
+def _parse(text: str, path: Path, separator: str) -> Table:
+    records: list[list[str]] = []
+    name = _SEPARATORS[separator]
+    try:
+        for record in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True):
+            records.append([unescape_formula(cell.strip()) for cell in record])
     except csv.Error as error:
         # the record that fails is not among them yet: for an unclosed quote, the row in which it was opened
         raise FgvrError(
-            f"{path}, row {len(records) + 1}: not CSV ({error}); expected commas between the cells, a closing quote "
+            f"{path}, row {len(records) + 1}: not CSV ({error}); expected {name}s between the cells, a closing quote "
             "for every opening one, and doubled quotes inside quotes."
         ) from None
     header = records[0] if records else []
@@ -100,47 +150,85 @@ def parse_csv(text: str, path: Path) -> Table:
             raise FgvrError(f"{path}, row 1: column {column!r} is there twice. Rename or delete one of the two.")
     rows = []
     for number, cells in enumerate(records[1:], start=2):
-        if cells and len(cells) != len(header):
+        if any(cells[len(header) :]) or (cells and len(cells) < len(header)):
             hint = (
-                'A cell with a comma must stand in quotes: a.jpg,"Heron, grey".'
+                f'A cell with a {name} must stand in quotes: a.jpg{separator}"Heron{separator} grey".'
                 if len(cells) > len(header)
-                else "Every column needs a cell, which may be empty: a.jpg,"
+                else f"Every column needs a cell, which may be empty: a.jpg{separator}"
             )
             raise FgvrError(
                 f"{path}, row {number}: {len(cells)} cells, but the header has {len(header)} columns. {hint}"
             )
-        if cells:
-            rows.append(Row(number, dict(zip(header, cells, strict=True))))
+        if any(cells):
+            rows.append(Row(number, dict(zip(header, cells, strict=False))))
     return Table(path, header, rows)
 
 
-def decode_utf8(content: bytes, path: Path) -> str:
-    """The text of a file in UTF-8, with or without a byte order mark.
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+    """Write a table for spreadsheets; a file of that name is replaced when the new one is complete.
+
+    It is UTF-8 with a byte order mark, without which some spreadsheets take it for something else. An apostrophe stands
+    before a text that a spreadsheet would take for a formula; :func:`read_csv` takes it off again.
+
+    Args:
+        path: The file.
+        header: Column names.
+        rows: A cell for each column: text, a number, or ``None`` for an empty one.
+
+    Returns:
+        The number of rows.
+    """
+    total = 0
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(map(escape_formula, header))
+        for row in rows:
+            writer.writerow(escape_formula(encodable(cell)) if isinstance(cell, str) else cell for cell in row)
+            total += 1
+    return total
+
+
+def escape_formula(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula.
+
+    Example:
+        >>> escape_formula("=1+1")
+        "'=1+1"
+    """
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def unescape_formula(cell: str) -> str:
+    """The cell that :func:`escape_formula` was given."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def decode_text(content: bytes, path: Path, encoding: str | None = None, option: str = "") -> str:
+    """The text of a file: in UTF-8, UTF-16 or UTF-32 if its mark says so, else in the encoding that is given, or UTF-8.
 
     Args:
         content: The file's bytes.
         path: The file, for messages.
+        encoding: Its encoding, such as ``"cp1252"``, where it has no mark.
+        option: The option that sets ``encoding``, for the message; ``""`` where there is none.
 
     Raises:
-        FgvrError: It is not UTF-8.
+        FgvrError: It is not text of this encoding, or there is no such encoding.
     """
+    marked = next((name for mark, name in _MARKS.items() if content.startswith(mark)), None)
+    used = marked or encoding or "utf-8-sig"
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        position, reason = error.start, error.reason
+        text = content.decode(used)
+    except LookupError:
+        raise FgvrError(f"{option} is {encoding!r}, which is no encoding; expected one such as 'cp1252'.") from None
+    except UnicodeError as error:
+        position, reason = getattr(error, "start", 0), getattr(error, "reason", str(error))
     else:
-        position, reason = content.find(b"\0"), "it has NUL characters, as UTF-16 does"
+        position, reason = text.find("\0"), "it has NUL characters, as UTF-16 without its mark does"
         if position < 0:
-            return text
+            return text.removeprefix("\ufeff")
+        position = content.find(b"\0") if used == "utf-8-sig" else position
     line = content.count(b"\n", 0, position) + 1
-    raise FgvrError(f"{path}, line {line}: not UTF-8 text ({reason}); save the file as UTF-8.")
-
-
-def posix_path(text: str) -> str:
-    r"""A photo's path as fgvr writes it, so that files from every system name a photo alike.
-
-    Example:
-        >>> posix_path(" .\\herons\\a.jpg")
-        'herons/a.jpg'
-    """
-    return str(PurePosixPath(text.strip().replace("\\", "/")))
+    name = "UTF-8" if used == "utf-8-sig" else used.upper()
+    fix = f", or set {option} to its encoding, such as cp1252 or utf-16-le" if option else ""
+    raise FgvrError(f"{path}, line {line}: not {name} text ({reason}); save the file as UTF-8{fix}.")

@@ -15,6 +15,18 @@ def encodable(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def composed(text: str) -> str:
+    r"""The text with each letter and its accents as one character, where there is one (NFC).
+
+    A Mac writes file names with the accents apart; other systems and most programs write them together.
+
+    Example:
+        >>> len("Cafe\u0301"), len(composed("Cafe\u0301"))
+        (5, 4)
+    """
+    return unicodedata.normalize("NFC", text)
+
+
 def visible(text: str, limit: int | None = None, lines: bool = False) -> str:
     r"""The text with an escape for each character that a terminal would obey, or that would not be seen.
 

@@ -1,7 +1,10 @@
+import csv
+import io
+
 import pytest
 
 from fgvr.errors import FgvrError
-from fgvr.tables import posix_path, read_csv
+from fgvr.tables import read_csv, write_csv
 
 
 def table(tmp_path, content):
@@ -37,9 +40,12 @@ def test_a_header_alone_is_a_table(tmp_path):
         ('file,name\n"a\nb.jpg",x\nc.jpg,"x\nd.jpg,y\n', ", row 3: not CSV .*a closing quote for every opening one"),
         ('file,name\na.jpg,"x" y\n', ", row 2: not CSV"),
         (f"file,name\na.jpg,{'x' * 131_073}\n", ", row 2: not CSV .*field larger"),
-        (b"file,name\na.jpg,Caf\xe9\n", ", line 2: not UTF-8"),
-        ("file,name\n".encode("utf-16"), ", line 1: not UTF-8"),
+        ("file;name\na.jpg;Heron; grey\n", ', row 2: 3 cells, but the header has 2 .*in quotes: a.jpg;"Heron; grey"'),
+        ("file\tname\na.jpg\n", ", row 2: 1 cells, but the header has 2 .*may be empty: a.jpg\t"),
+        ('file;name\n"a\nb.jpg";x\nc.jpg;"x\n', ", row 3: not CSV .*expected semicolons between the cells"),
+        (b"file,name\na.jpg,Caf\xe9\n", ", line 2: not UTF-8 text .*save the file as UTF-8"),
         ("file,name\n".encode("utf-16-le"), ", line 1: not UTF-8 text .it has NUL"),
+        (b"\xff\xfef", ", line 1: not UTF-16 text"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_row(tmp_path, content, message):
@@ -58,6 +64,64 @@ def test_a_swallowed_row_is_seen_where_one_line_is_needed(tmp_path):
         got.line(got.rows[0], "name")
 
 
-@pytest.mark.parametrize("text", ["x/a.jpg", "x\\a.jpg", " ./x//a.jpg "])
-def test_a_path_has_one_spelling(text):
-    assert posix_path(text) == "x/a.jpg"
+ROWS = [["a.jpg", "Heron, grey; large"], ["b.jpg", "Käfer 'x'"], ["c.jpg", ""], ["d.jpg", "Łoś\tein"]]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_tables_of_spreadsheets(tmp_path, separator, encoding, newline):
+    stream = io.StringIO(newline="")
+    csv.writer(stream, delimiter=separator, lineterminator=newline).writerows([["file", "name"], *ROWS])
+    got = table(tmp_path, stream.getvalue().encode(encoding))
+    assert got.header == ["file", "name"]
+    assert [list(row.cells.values()) for row in got.rows] == ROWS
+
+
+@pytest.mark.parametrize(
+    ("content", "cells"),
+    [
+        ("sep=;\r\nfile;name\r\na.jpg;Pug\r\n", {"file": "a.jpg", "name": "Pug"}),
+        ("SEP=\t\nfile\tname\na.jpg\tPug\n", {"file": "a.jpg", "name": "Pug"}),
+        ("file;name, common\na.jpg;Pug\n", {"file": "a.jpg", "name, common": "Pug"}),
+        ("file,name;latin\na.jpg,Pug\n", {"file": "a.jpg", "name;latin": "Pug"}),
+        ("file;name\na.jpg;Heron, grey\n", {"file": "a.jpg", "name": "Heron, grey"}),
+        ("file\na;b.jpg\n", {"file": "a;b.jpg"}),
+        ("file;name;;\na.jpg;Pug;;\n;;;\n", {"file": "a.jpg", "name": "Pug", "": ""}),
+        ("file,name\na.jpg,Pug,,\n", {"file": "a.jpg", "name": "Pug"}),
+        ("file,name\nCafe\u0301.jpg,Ka\u0308fer\n", {"file": "Café.jpg", "name": "Käfer"}),
+        ("file,name\n'=1.jpg,''@home\n", {"file": "=1.jpg", "name": "'@home"}),
+        ("file,name\n'n.jpg,'Pug'\n", {"file": "'n.jpg", "name": "'Pug'"}),
+    ],
+)
+def test_one_row_as_others_write_it(tmp_path, content, cells):
+    [row] = table(tmp_path, content).rows
+    assert row.cells == cells
+
+
+def test_another_encoding(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_bytes("file,name\na.jpg,Käfer\n".encode("cp1252"))
+    with pytest.raises(FgvrError, match=r"or set data\.x to its encoding, such as cp1252"):
+        read_csv(path, option="data.x")
+    assert read_csv(path, encoding="cp1252").rows[0].cells["name"] == "Käfer"
+    for wrong in ("klingon", "base64", "utf-8", "ascii"):
+        with pytest.raises(
+            FgvrError, match=r"data\.x is '(klingon|base64)', which is no|line 2: not (UTF-8|ASCII) text"
+        ):
+            read_csv(path, encoding=wrong, option="data.x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "'", "''", "''=1", "-", "'tis", "a=1", "=1+1", "+1", "-x.jpg", "@a", "'=1", "''+", "\t=1", "＝1", "'quoted'"],  # noqa: RUF001
+)
+def test_a_written_text_is_no_formula_and_comes_back(tmp_path, text):
+    path = tmp_path / "table.csv"
+    assert write_csv(path, ["file", "name", "number"], [["a.jpg", text, -0.5], [text, None, 3]]) == 2
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        written = list(csv.reader(stream))
+    assert not any(cell[:1] in tuple("=+-@\t＝") for row in written[1:] for cell in row[:2] if cell)  # noqa: RUF001
+    assert written[1][2] == "-0.5"
+    first, second = read_csv(path).rows
+    assert (first.cells["name"], second.cells["file"]) == (text, text)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
 from fgvr.records import CandidateSets
+from fgvr.text import composed
 
 _SCHEMA = pa.schema(
     [("sample_id", pa.string()), ("candidates", pa.list_(pa.string())), ("weights", pa.list_(pa.float32()))]
@@ -55,13 +56,13 @@ def read_candidates(path: Path, class_names: Sequence[str]) -> CandidateSets:
     table = read_columns(path, _SCHEMA)
     sample_ids, names, weights = (table.column(name).combine_chunks() for name in _SCHEMA.names)
     sizes, weight_counts = (pc.fill_null(pc.list_value_length(lists), 0).to_numpy() for lists in (names, weights))
-    ids = sample_ids.to_pylist()
+    ids = [composed(sample_id or "") for sample_id in sample_ids.to_pylist()]
 
     def refuse(rows: NDArray[np.intp], problem: str) -> None:
         if len(rows):
             raise FgvrError(f"{path}, row {rows[0]} ({ids[rows[0]]}): {problem}")
 
-    refuse(np.flatnonzero([sample_id is None for sample_id in ids]), "sample_id is empty; every row needs a photo.")
+    refuse(np.flatnonzero([not sample_id for sample_id in ids]), "sample_id is empty; every row needs a photo.")
     _, first_rows = np.unique(ids, return_index=True)
     refuse(np.setdiff1d(np.arange(len(ids)), first_rows), "an earlier row is of the same photo; keep one of them.")
     refuse(np.flatnonzero(sizes != weight_counts), "there are not as many weights as candidates.")

@@ -14,12 +14,13 @@ def evaluate(
     split: str | None = None,
     encoder: list[str] | str | None = None,
     output: Path | None = None,
+    encoding: str | None = None,
 ) -> Mapping[str, Mapping[str, float]]:
     """Score predicted class names: sACC, cACC and sIOU, each from 0 to 100.
 
-    Both files are CSV or Parquet with a column ``sample_id`` (or ``file``), the photo's path below the data set's root.
-    Every photo of the truth needs a prediction; an empty one is scored as an empty name. Predictions of other photos
-    are left out.
+    Both files are CSV or Parquet with a column ``sample_id`` (or ``file``), the photo's path below the data set's root,
+    or another path in one of them that ends like the path of one photo of the other. Every photo of the truth needs a
+    prediction; an empty one is scored as an empty name. Predictions of other photos are left out.
 
     Args:
         predictions: Table with a column ``name`` (or ``prediction``) or, without it, a column ``<row>_name`` for each
@@ -30,6 +31,7 @@ def evaluate(
         encoder: Sentence encoder for sACC: ``all-MiniLM-L6-v2``, ``all-mpnet-base-v2`` or a directory; ``--encoder+``
             for each of several, ``--encoder []`` for no sACC. Without it, whichever of the two is on this machine.
         output: JSON file to write the figures to.
+        encoding: Encoding of CSV files, such as ``cp1252``, that are not UTF-8 or UTF-16.
 
     Returns:
         Row name -> its figures.
@@ -38,7 +40,7 @@ def evaluate(
     from fgvr.metrics import evaluate as scoring
     from fgvr.metrics.files import write_metrics
 
-    found = scoring.evaluate(predictions, truth, split, encoder)
+    found = scoring.evaluate(predictions, truth, split, encoder, encoding)
     images, classes = found.scoring["photos"], found.scoring["classes"]
     print(f"{images} photos, {classes} classes, {f'split {split}' if split else 'all splits'}")
     print(f"columns: {', '.join(found.columns.values())} of {predictions}; {found.true_column} of {truth}")

@@ -46,7 +46,7 @@ class FolderDataset(ImageDataset):
                 "kind away, or list the photos in a CSV and set data.dataset to manifest."
             )
         records = []
-        for path in _files(self.root):
+        for path in files_below(self.root):
             parts = path.relative_to(self.root).parts
             if path.suffix.lower() not in endings:
                 continue
@@ -62,7 +62,7 @@ class FolderDataset(ImageDataset):
         return records
 
 
-def _files(root: Path) -> list[Path]:
+def files_below(root: Path) -> list[Path]:
     """All files below ``root`` in sorted order, through symbolic links, without hidden files and folders."""
     found = []
     for folder, folders, files in os.walk(root, followlinks=True):

@@ -1,8 +1,9 @@
 """The photos of a run, with what is known of them kept apart from what may be learned from."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_only
@@ -68,7 +69,7 @@ def read_images(dataset: ImageDataset, cache_dir: Path) -> Images:
     Raises:
         FgvrError: The data set cannot be read, or not one photo can be opened.
     """
-    scanned = scan(dataset.records(), cache_dir)
+    scanned = scan(_with_own_ids(dataset.records()), cache_dir)
     if scanned.unreadable and rank_zero_only.rank == 0:  # type: ignore[attr-defined]  # Lightning sets it
         shown = "; ".join(f"{name} ({why})" for name, why in list(scanned.unreadable.items())[:5])
         more = f" and {len(scanned.unreadable) - 5} more" if len(scanned.unreadable) > 5 else ""
@@ -85,3 +86,19 @@ def read_images(dataset: ImageDataset, cache_dir: Path) -> Images:
         known_names=tuple(sorted(set(truth.values()))),
         unreadable=scanned.unreadable,
     )
+
+
+def _with_own_ids(records: Sequence[ImageRecord]) -> list[ImageRecord]:
+    """The photos, sorted by sample id.
+
+    Raises:
+        FgvrError: Two have one id.
+    """
+    ordered = sorted(records, key=lambda record: record.sample_id)
+    for one, two in pairwise(ordered):
+        if one.sample_id == two.sample_id:
+            raise FgvrError(
+                f"Two photos are {one.sample_id!r}: {str(one.path)!a} and {str(two.path)!a}. An accent that is "
+                "written apart from its letter does not make another name; rename or remove one of the two."
+            )
+    return ordered

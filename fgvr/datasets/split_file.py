@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fgvr.errors import FgvrError
-from fgvr.tables import decode_utf8
+from fgvr.tables import decode_text
 
 PARTS = ("train", "val", "test")
 _NOT_PLAIN = frozenset(("", ".", ".."))
@@ -52,7 +52,7 @@ def read_split_file(path: Path) -> list[ListedImage]:
         FgvrError: It is not such a file. The message names the entry.
     """
     try:
-        content = json.loads(decode_utf8(path.read_bytes(), path))
+        content = json.loads(decode_text(path.read_bytes(), path))
     except json.JSONDecodeError as error:
         raise FgvrError(f"{path}, line {error.lineno}: not JSON ({error.msg}); download the file again.") from None
     except (ValueError, RecursionError) as error:  # endless numbers, and lists in lists without end

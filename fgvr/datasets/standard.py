@@ -11,7 +11,7 @@ from fgvr.datasets.base import ImageDataset
 from fgvr.datasets.split_file import PARTS, ListedImage, read_split_file
 from fgvr.errors import FgvrError
 from fgvr.records import ImageRecord
-from fgvr.tables import decode_utf8
+from fgvr.tables import decode_text
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class StandardDataset(ImageDataset):
     def own_lines(self, *names: str) -> list[str]:
         """The lines of such a file that are not blank, without the spaces around them."""
         path = self.own_file(*names)
-        lines = decode_utf8(path.read_bytes(), path).splitlines()
+        lines = decode_text(path.read_bytes(), path).splitlines()
         return [line.strip() for line in lines if line.strip()]
 
     def _split(self, part: str) -> str:

@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
 from fgvr.labelers.tasks.reading import one_line
+from fgvr.photo_paths import posix_path
 from fgvr.records import Description
-from fgvr.tables import decode_utf8, posix_path, read_csv
+from fgvr.tables import decode_text, read_csv
 from fgvr.text import encodable
 
 log = logging.getLogger(__name__)
@@ -173,7 +174,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _jsonl_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     # str.splitlines would also split at U+2028, which may stand inside a JSON string
-    for number, line in enumerate(decode_utf8(path.read_bytes(), path).split("\n"), start=1):
+    for number, line in enumerate(decode_text(path.read_bytes(), path).split("\n"), start=1):
         if line.strip():
             place = f"{path}, line {number}"
             try:

@@ -1,11 +1,10 @@
 """The texts that a method trains with: of each photo, and of each class."""
 
 import logging
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from pathlib import PurePosixPath
 
+from fgvr.photo_paths import PhotoPaths
 from fgvr.records import Description
 from fgvr.text import visible
 from fgvr.vocabulary.build import fold_name
@@ -69,23 +68,22 @@ def matched(
 
     Args:
         descriptions: Of a file, which may name classes in another spelling (see
-            :func:`~fgvr.vocabulary.build.fold_name`) and photos by the file's name, where only one photo has it.
+            :func:`~fgvr.vocabulary.build.fold_name`) and photos by other paths, such as the file's name, where they can
+            mean one photo only.
         sample_ids: The run's photos.
         class_names: The run's classes.
     """
-    images, names = set(sample_ids), {fold_name(name): name for name in class_names}
-    counts = Counter(PurePosixPath(sample_id).name for sample_id in images)
-    by_file = {name: sample_id for sample_id in images if counts[name := PurePosixPath(sample_id).name] == 1}
+    paths, names = PhotoPaths(sample_ids), {fold_name(name): name for name in class_names}
     kept: list[Description] = []
     unknown_images: dict[str, None] = {}
     unknown_classes: dict[str, None] = {}
     for each in descriptions:
         if each.kind == "image":
-            sample_id = each.sample_id or ""
-            if sample_id in images or sample_id in by_file:
-                kept.append(replace(each, sample_id=sample_id if sample_id in images else by_file[sample_id]))
+            meant = paths.find(each.sample_id or "")
+            if len(meant) == 1:
+                kept.append(replace(each, sample_id=meant[0]))
             else:
-                unknown_images[sample_id] = None
+                unknown_images[each.sample_id or ""] = None
         elif (key := fold_name(each.class_name or "")) in names:
             kept.append(replace(each, class_name=names[key]))
         else:

@@ -15,19 +15,26 @@ from fgvr.tables import parse_csv
 class FixedLabeler(Labeler):
     """Takes the names of a CSV as they are; nothing is parsed.
 
-    A photo is found by its ``sample_id``, else by its file name. One that the CSV lacks is a failed reply; an empty
-    cell is a label without names.
+    A photo is found by its ``sample_id``, else by its file name or a longer path that ends in it, as other programs
+    write them. One that the CSV lacks is a failed reply; an empty cell is a label without names.
 
     Args:
-        path: The CSV file with a header, relative to the working directory.
+        path: The CSV file with a header, relative to the working directory. Commas, semicolons or tabs stand between
+            its cells.
         image_column: Column with the photo's ``sample_id`` or file name.
         name_column: Column with the name. One with a comma stands in quotes.
         separator: What stands between several names in one cell, best first, such as ``";"``; ``None`` takes the whole
             cell as one name.
+        encoding: The file's encoding, such as ``"cp1252"``, where it is not UTF-8 or UTF-16.
     """
 
     def __init__(
-        self, path: Path, image_column: str = "file", name_column: str = "name", separator: str | None = None
+        self,
+        path: Path,
+        image_column: str = "file",
+        name_column: str = "name",
+        separator: str | None = None,
+        encoding: str | None = None,
     ) -> None:
         super().__init__()
         if separator == "":
@@ -36,6 +43,7 @@ class FixedLabeler(Labeler):
         self.image_column = image_column
         self.name_column = name_column
         self.separator = separator
+        self.encoding = encoding
 
     def identity(self) -> dict[str, Any]:
         """The file's content, and how it is read; not its path, so a moved file keeps its stored replies."""
@@ -45,6 +53,7 @@ class FixedLabeler(Labeler):
             "image_column": self.image_column,
             "name_column": self.name_column,
             "separator": self.separator,
+            **({} if self.encoding is None else {"encoding": self.encoding}),
         }
 
     def check_images(self, images: Sequence[ImageRecord]) -> None:
@@ -53,7 +62,7 @@ class FixedLabeler(Labeler):
 
     def ask(self, requests: Sequence[LabelRequest]) -> Iterator[Reply]:
         """Yield the names in the order of ``requests``."""
-        self._names.refuse_shared_names([request.image for request in requests])
+        self._names.match([request.image for request in requests])
         for request in requests:
             cells = self._names.find(request.image)
             if cells:
@@ -67,7 +76,7 @@ class FixedLabeler(Labeler):
 
     @cached_property
     def _file(self) -> TextFile:
-        return TextFile.read(self.path, "data.labeler.path")
+        return TextFile.read(self.path, "data.labeler.path", self.encoding, "data.labeler.encoding")
 
     @cached_property
     def _names(self) -> ImageTable[str]:

@@ -10,8 +10,8 @@ from fgvr.errors import FgvrError
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.image_table import ImageTable, TextFile
 from fgvr.labelers.tasks.wording import PAPER_PROMPT
+from fgvr.photo_paths import PhotoPaths, posix_path
 from fgvr.records import ImageRecord, LabelRequest, Reply
-from fgvr.tables import posix_path
 
 
 class RecordedLabeler(Labeler):
@@ -48,6 +48,7 @@ class RecordedLabeler(Labeler):
         self.path = Path(path)
         self.image_key = image_key
         self.reply_key = reply_key
+        self._grouped: set[str] = set()
 
     def identity(self) -> dict[str, Any]:
         """The file's content and the fields that are read; not its path, so a moved file keeps its stored replies."""
@@ -64,13 +65,10 @@ class RecordedLabeler(Labeler):
 
     def ask(self, requests: Sequence[LabelRequest]) -> Iterator[Reply]:
         """Yield the recorded replies in the order of ``requests``."""
-        self._replies.refuse_shared_names([request.image for request in requests if not request.others])
+        self._replies.match([request.image for request in requests if not request.others])
+        groups = self._groups_of([request for request in requests if request.others])
         for request in requests:
-            if request.others:
-                group = _group_of([image.sample_id for image in request.images])
-                recorded = self._groups.get(group, [])
-            else:
-                recorded = self._replies.find(request.image)
+            recorded = groups.get(_group(request), []) if request.others else self._replies.find(request.image)
             if request.answer < len(recorded):
                 raw, model = recorded[request.answer]
                 yield Reply(request, raw=raw, model=model)
@@ -87,9 +85,19 @@ class RecordedLabeler(Labeler):
     def _replies(self) -> ImageTable[tuple[str, str]]:
         return self._tables[0]
 
-    @property
-    def _groups(self) -> Mapping[tuple[str, ...], Sequence[tuple[str, str]]]:
-        return self._tables[1]
+    def _groups_of(self, requests: Sequence[LabelRequest]) -> Mapping[tuple[str, ...], Sequence[tuple[str, str]]]:
+        """Replies about groups by the ``sample_id`` of their photos, however the file writes their paths."""
+        recorded = self._tables[1]
+        self._grouped.update(image.sample_id for request in requests for image in request.images)
+        if all(_group(request) in recorded for request in requests):
+            return recorded
+        paths = PhotoPaths(self._grouped)
+        groups: dict[tuple[str, ...], Sequence[tuple[str, str]]] = {}
+        for written, replies in recorded.items():
+            meant = [paths.find(path) for path in written]
+            if all(len(found) == 1 for found in meant):
+                groups[_group_of([found[0] for found in meant])] = replies
+        return groups | recorded
 
     @cached_property
     def _tables(self) -> tuple[ImageTable[tuple[str, str]], dict[tuple[str, ...], list[tuple[str, str]]]]:
@@ -137,3 +145,7 @@ class RecordedLabeler(Labeler):
 
 def _group_of(sample_ids: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(map(posix_path, sample_ids)))
+
+
+def _group(request: LabelRequest) -> tuple[str, ...]:
+    return _group_of([image.sample_id for image in request.images])

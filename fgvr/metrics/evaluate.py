@@ -1,6 +1,6 @@
 """Scoring anybody's predictions: two tables, joined by photo."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,9 @@ from typing import Any
 from fgvr.datasets.base import split_name
 from fgvr.errors import FgvrError
 from fgvr.metrics.protocol import score, scoring
-from fgvr.tables import Row, Table, posix_path, read_csv
+from fgvr.photo_paths import PhotoPaths, posix_path
+from fgvr.tables import Row, Table, read_csv
+from fgvr.text import composed
 
 ID_COLUMNS = ("sample_id", "file")
 TRUTH_COLUMNS = ("class_name", "true_name")
@@ -41,12 +43,13 @@ def evaluate(
     truth: Path | str,
     split: str | None = None,
     encoder: list[str] | str | None = None,
+    encoding: str | None = None,
 ) -> Evaluation:
     """Score predicted class names: sACC, cACC and sIOU, each from 0 to 100.
 
-    Both files are CSV or Parquet with a column ``sample_id`` (or ``file``), the photo's path below the data set's root.
-    Every photo of the truth needs a prediction; an empty one is scored as an empty name. Predictions of other photos
-    are left out.
+    Both files are CSV or Parquet with a column ``sample_id`` (or ``file``), the photo's path below the data set's root,
+    or another path in one of them that ends like the path of one photo of the other. Every photo of the truth needs a
+    prediction; an empty one is scored as an empty name. Predictions of other photos are left out.
 
     Args:
         predictions: Table with a column ``name`` (or ``prediction``) or, without it, a column ``<row>_name`` for each
@@ -56,6 +59,7 @@ def evaluate(
         split: Score the photos of this split only.
         encoder: Sentence encoder for sACC: ``all-MiniLM-L6-v2``, ``all-mpnet-base-v2`` or a directory, or a list of
             several; an empty list for no sACC. Without it, whichever of the two is on this machine.
+        encoding: Encoding of CSV files, such as ``"cp1252"``, that are not UTF-8 or UTF-16.
 
     Raises:
         FgvrError: A file cannot be read or lacks a column, a photo is listed twice or lacks its name or prediction, or
@@ -65,9 +69,10 @@ def evaluate(
         encoder = [encoder]
     if split is not None:
         split = split_name(split) or split
-    predicted, true = _read_table(Path(predictions)), _read_table(Path(truth))
+    predicted, true = (_read_table(Path(path), encoding) for path in (predictions, truth))
     true_column, columns = _column(true, TRUTH_COLUMNS), _prediction_columns(predicted)
-    true_names, predicted_rows = _true_names(true, true_column, split), _rows_by_id(predicted)
+    true_names = _true_names(true, true_column, split)
+    predicted_rows = _matched(_rows_by_id(predicted), true_names, predicted)
     missing = [sample_id for sample_id in true_names if sample_id not in predicted_rows]
     if missing:
         raise FgvrError(
@@ -153,11 +158,40 @@ def _rows_by_id(table: Table) -> dict[str, Row]:
     return rows
 
 
-def _read_table(path: Path) -> Table:
-    readers = {".csv": read_csv, ".parquet": _read_parquet}
-    if path.suffix.lower() not in readers:
-        raise FgvrError(f"{path}: expected a file that ends in .csv or .parquet.")
-    table = readers[path.suffix.lower()](path)
+def _matched(predicted: Mapping[str, Row], true_names: Collection[str], table: Table) -> dict[str, Row]:
+    """The predictions by the ids of the truth, where the path of one ends in that of the other.
+
+    Raises:
+        FgvrError: Two predictions may be of one photo, or one of two.
+    """
+    missing = [sample_id for sample_id in true_names if sample_id not in predicted]
+    if not missing:
+        return dict(predicted)
+    paths = PhotoPaths(missing)
+    rows: dict[str, Row] = {}
+    for written, row in predicted.items():
+        meant = [] if written in true_names else paths.find(written)
+        if len(meant) > 1:
+            raise FgvrError(
+                f"{table.place(row)}: {written!r} may be {meant[0]!r} or {meant[1]!r}; give the whole path."
+            )
+        first = rows.setdefault(meant[0] if meant else written, row)
+        if first is not row:
+            raise FgvrError(
+                f"{table.place(row)}: {written!r} may be {meant[0]!r}, and so may that of row {first.number}; give the "
+                "whole path."
+            )
+    return rows
+
+
+def _read_table(path: Path, encoding: str | None) -> Table:
+    match path.suffix.lower():
+        case ".csv":
+            table = read_csv(path, encoding=encoding, option="--encoding")
+        case ".parquet":
+            table = _read_parquet(path)
+        case _:
+            raise FgvrError(f"{path}: expected a file that ends in .csv or .parquet.")
     if not table.rows:
         raise FgvrError(f"{path} is empty: expected a header and one row per photo.")
     return table
@@ -178,6 +212,6 @@ def _read_parquet(path: Path) -> Table:
         cells = column.to_pylist()
         # scores and lists beside the names are not read here
         if all(cell is None or isinstance(cell, str) for cell in cells):
-            columns[name] = [(cell or "").strip() for cell in cells]
+            columns[name] = [composed(cell or "").strip() for cell in cells]
     rows = [Row(index + 1, {name: cells[index] for name, cells in columns.items()}) for index in range(table.num_rows)]
     return Table(path, list(columns), rows)

@@ -53,9 +53,87 @@ def test_what_is_wrong_is_named_with_its_row(tmp_path, text, message):
         records(tmp_path, text)
 
 
-def test_other_encodings_are_refused_by_name(tmp_path):
-    with pytest.raises(FgvrError, match=r"manifest\.csv, line 2: not UTF-8"):
-        records(tmp_path, "file,class_name\na.jpg,Fl\u00f8yel\n", encoding="latin-1")
+def test_other_encodings_are_refused_by_name_and_read_where_they_are_named(tmp_path):
+    text = "file,class_name\na.jpg,Fl\u00f8yel\n"
+    with pytest.raises(FgvrError, match=r"manifest\.csv, line 2: not UTF-8.*set data\.dataset\.encoding"):
+        records(tmp_path, text, encoding="latin-1")
+    [record] = ManifestDataset(tmp_path, encoding="latin-1").records()
+    assert record.true_name == "Fl\u00f8yel"
+
+
+@pytest.mark.parametrize(
+    ("separator", "encoding"), [(";", "utf-8-sig"), ("\t", "utf-16"), (",", "utf-16"), (";", "utf-32")]
+)
+def test_as_spreadsheets_save_it(tmp_path, separator, encoding):
+    text = "file,class_name,split\r\nx\\b.jpg,K\u00e4fer,test\r\na.jpg,,\r\n,,\r\n".replace(",", separator)
+    got = records(tmp_path, text, encoding)
+    assert [(r.sample_id, r.split, r.true_name) for r in got] == [
+        ("a.jpg", "support", None),
+        ("x/b.jpg", "test", "K\u00e4fer"),
+    ]
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for name in ["train/heron/a.jpg", "train/stork/a.jpg", "test/b.jpg", "Cafe\u0301/Ma\u0308use.jpg", "c d.jpg"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("written", "sample_id"),
+    [
+        ("ROOT/test/b.jpg", "test/b.jpg"),
+        ("/home/me/birds/train/stork/a.jpg", "train/stork/a.jpg"),
+        ("D:\\birds\\train\\stork\\a.jpg", "train/stork/a.jpg"),
+        ("data/birds/test/b.jpg", "test/b.jpg"),
+        ("../birds/test/b.jpg", "test/b.jpg"),
+        ("b.jpg", "test/b.jpg"),
+        ("https://example.org/birds/c%20d.jpg", "c d.jpg"),
+        ("/data/upload/7/ab12cd34-b.jpg", "test/b.jpg"),
+        ("Caf\u00e9/M\u00e4use.jpg", "Caf\u00e9/M\u00e4use.jpg"),
+        ("Cafe\u0301/Ma\u0308use.jpg", "Caf\u00e9/M\u00e4use.jpg"),
+        ("Test/B.jpg", "test/b.jpg"),
+    ],
+)
+def test_a_path_that_others_wrote(photos, written, sample_id, caplog):
+    caplog.set_level("INFO")
+    [record] = records(photos, f"file\n{written.replace('ROOT', str(photos))}\n")
+    assert record.sample_id == sample_id
+    assert record.path.is_file()
+    assert record.path.is_relative_to(photos)
+    as_it_stands = "ROOT" in written or "Caf" in written
+    assert ("end alike (1 of 1)" in caplog.text) != as_it_stands
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("a.jpg", "row 2: 'a.jpg' may be 'train/heron/a.jpg' or 'train/stork/a.jpg'"),
+        ("/home/me/none.jpg", "row 2: '/home/me/none.jpg' is not below the data set's root, and no photo"),
+        ("/x/test/b.jpg\ntest/b.jpg", "row 3: 'test/b.jpg' is listed in row 2 already"),
+        (
+            "Cafe\u0301/Ma\u0308use.jpg\nCaf\u00e9/M\u00e4use.jpg",
+            "row 3: 'Caf\u00e9/M\u00e4use.jpg' is listed in row 2",
+        ),
+    ],
+)
+def test_a_path_that_means_several_or_none(photos, lines, message):
+    with pytest.raises(FgvrError, match=message):
+        records(photos, f"file\n{lines}\n")
+
+
+def test_a_photo_that_is_not_there_is_left_to_the_scan(photos):
+    [record] = records(photos, "file\ntrain/heron/gone.jpg\n")
+    assert record.path == photos / "train/heron/gone.jpg"
+
+
+def test_a_root_behind_a_link(photos, tmp_path_factory):
+    link = tmp_path_factory.mktemp("links") / "birds"
+    link.symlink_to(photos)
+    (photos / "manifest.csv").write_text(f"file\n{photos}/test/b.jpg\n{link}/c d.jpg\n", encoding="utf-8")
+    assert [record.sample_id for record in ManifestDataset(link).records()] == ["c d.jpg", "test/b.jpg"]
 
 
 def test_no_manifest(tmp_path):
