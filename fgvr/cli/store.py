@@ -141,7 +141,14 @@ def retry_failed(error: str = "", store: Path = STORE) -> None:
     print(f"{count} failures may be asked again." + (" To ask them: fgvr label" if count else ""))
 
 
-def review(file: Path, apply: bool = False, labeler: str = "", model: str = "", store: Path = STORE) -> None:
+def review(
+    file: Path,
+    apply: bool = False,
+    labeler: str = "",
+    model: str = "",
+    store: Path = STORE,
+    encoding: str | None = None,
+) -> None:
     """Write a table of doubtful names and replies, or, with ``--apply``, take over what a person wrote in it.
 
     Args:
@@ -151,6 +158,7 @@ def review(file: Path, apply: bool = False, labeler: str = "", model: str = "", 
         labeler: Only labelers with this text in their settings.
         model: Only models with this text in their name.
         store: The label store. Its replies are not changed.
+        encoding: Encoding of the edited file, such as ``cp1252``, where it is not UTF-8 or UTF-16.
 
     Raises:
         FgvrError: The file is there already, or with ``--apply``, is not or has a row that is not valid.
@@ -163,7 +171,7 @@ def review(file: Path, apply: bool = False, labeler: str = "", model: str = "", 
                 f"fgvr store review {file} --apply"
             )
             return
-        changes = apply_review(labels, file)
+        changes = apply_review(labels, file, encoding)
     for name, (before, after) in changes.aliases.items():
         print(f"{visible(name)}: {visible(before or 'itself')} -> {visible(after or 'itself')}")
     for key, (old, new) in changes.corrections.items():

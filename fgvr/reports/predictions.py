@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv as csv
 import pyarrow.parquet as pq
 
 from fgvr.files import replacing
 from fgvr.records import Prediction
+from fgvr.tables import write_csv
 
 
 def write_predictions(predictions: Sequence[Prediction], path: Path) -> None:
@@ -29,6 +29,13 @@ def write_predictions(predictions: Sequence[Prediction], path: Path) -> None:
         columns[f"{row}_score"] = pa.array(
             [None if math.isnan(p.scores[row]) else p.scores[row] for p in predictions], pa.float32()
         )
+    table = pa.table(columns)
+    if path.suffix == ".csv":
+        # a 32-bit score has seven digits; as a 64-bit one it would be written with sixteen
+        shown = [
+            [round(cell, 7) if isinstance(cell, float) else cell for cell in column.to_pylist()] for column in table
+        ]
+        write_csv(path, table.column_names, zip(*shown, strict=True))
+        return
     with replacing(path) as temporary:
-        write = csv.write_csv if path.suffix == ".csv" else pq.write_table
-        write(pa.table(columns), temporary)
+        pq.write_table(table, temporary)

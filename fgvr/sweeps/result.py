@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -21,6 +20,7 @@ from fgvr.metrics.files import read_metrics
 from fgvr.reports.run_files import LABELER
 from fgvr.reports.table import COLUMNS, row_title
 from fgvr.runs import RunFolder
+from fgvr.tables import write_csv
 from fgvr.vocabulary.files import read_vocabulary
 
 QUALITY = ("coverage", "purity", "mean_size")
@@ -130,8 +130,9 @@ def write_tidy(tidy: Tidy, folder: Path) -> None:
     table = pa.table({key: _array([row.get(key) for row in tidy.rows]) for key in (*first, *figures, *last)})
     with replacing(folder / "sweep.parquet") as path:
         pq.write_table(table, path)
-    with replacing(folder / "sweep.csv") as path:
-        pyarrow.csv.write_csv(table, path)
+    write_csv(
+        folder / "sweep.csv", table.column_names, zip(*(column.to_pylist() for column in table.columns), strict=True)
+    )
 
 
 def read_tidy(folder: Path) -> Tidy:

@@ -1,8 +1,6 @@
 """The label store as a table for other tools and machines: Parquet and JSONL, out and in, and CSV for people."""
 
-import csv
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from datetime import datetime
@@ -18,6 +16,7 @@ from fgvr.files import replacing
 from fgvr.labelling.store.keys import canonical, question_key
 from fgvr.labelling.store.parse_stored import read_stored
 from fgvr.labelling.store.rows import StoredReply
+from fgvr.tables import write_csv
 from fgvr.text import encodable
 
 _SCHEMA = pa.schema(
@@ -47,9 +46,6 @@ COLUMNS = tuple(_SCHEMA.names)
 
 _JSON_COLUMNS = ("others", "identity", "names", "parsed_names", "usage")
 _ROWS_A_GROUP = 10_000
-# What a spreadsheet takes for a formula. An apostrophe before it makes it text; one that was there gets another one, so
-# that nothing is lost.
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001  # the wide forms are formulas too
 # What some programs take for the end of a line, and JSON does not escape.
 _LINE_ENDS = {ord(char): f"\\u{ord(char):04x}" for char in "\x85\u2028\u2029"}
 
@@ -89,21 +85,6 @@ def import_rows(path: Path) -> Iterator[StoredReply]:
         yield _checked(record, place)
 
 
-def escape_formula(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula.
-
-    Example:
-        >>> escape_formula("=1+1")
-        "'=1+1"
-    """
-    return f"'{cell}" if _FORMULA.match(cell) else cell
-
-
-def unescape_formula(cell: str) -> str:
-    """The cell that ``escape_formula`` was given."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
-
-
 def _format(path: Path, known: Iterable[str]) -> str:
     suffix = path.suffix.lower()
     if suffix not in known:
@@ -141,17 +122,11 @@ def _write_jsonl(records: Iterator[dict[str, Any]], path: Path) -> int:
 
 
 def _write_csv(records: Iterator[dict[str, Any]], path: Path) -> int:
-    total = 0
-    # with a byte order mark, without which some spreadsheets take UTF-8 for something else
-    with path.open("w", encoding="utf-8-sig", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(COLUMNS)
-        for record in records:
-            for column in _JSON_COLUMNS:
-                record[column] = "" if record[column] is None else _json(record[column])
-            writer.writerow([escape_formula(str(cell)) for cell in record.values()])
-            total += 1
-    return total
+    def cells(record: dict[str, Any]) -> list[Any]:
+        as_json = {column: _json(record[column]) for column in _JSON_COLUMNS if record[column] is not None}
+        return list((record | as_json).values())
+
+    return write_csv(path, COLUMNS, map(cells, records))
 
 
 def _json(value: Any) -> str:

@@ -1,6 +1,5 @@
 """The review file: what a person is asked about names and replies, and what becomes of the answers."""
 
-import csv
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,15 +8,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fgvr.errors import FgvrError
-from fgvr.files import replacing
 from fgvr.labelling.store.corrections import Renaming
-from fgvr.labelling.store.exchange import escape_formula, unescape_formula
 from fgvr.labelling.store.keys import canonical, question_key
 from fgvr.labelling.store.label_store import LabelStore
 from fgvr.labelling.store.parse_stored import gives_names, is_about_text, read_stored
 from fgvr.labelling.store.rows import StoredReply
 from fgvr.labelling.store.synonyms import Suggestion, suggest_synonyms
-from fgvr.tables import Row, Table, read_csv
+from fgvr.tables import Row, Table, read_csv, write_csv
 from fgvr.text import visible
 from fgvr.vocabulary.build import fold_name
 
@@ -94,23 +91,22 @@ def write_review(store: LabelStore, path: Path, labeler: str = "", model: str = 
     pairs = _with_decided(suggest_synonyms(counts, names.latin()), written)
     rename = Renaming(store.aliases())
     by_key = {fold_name(name): count for name, count in counts.items()}
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, restval="")
-        writer.writeheader()
-        for pair in pairs:
-            row = {
-                "question": ONE_NAME,
-                "decision": _decided(pair, rename),
-                "name": pair.name,
-                "count": str(by_key.get(fold_name(pair.name), 0)),
-                "other_name": pair.other,
-                "other_count": str(by_key.get(fold_name(pair.other), 0)),
-                "reason": pair.reason,
-            }
-            writer.writerow({column: escape_formula(visible(cell)) for column, cell in row.items()})
-        for key, (reply, flag) in flagged.items():
-            said = corrections.get(key)
-            row = {
+    questions = [
+        {
+            "question": ONE_NAME,
+            "decision": _decided(pair, rename),
+            "name": pair.name,
+            "count": str(by_key.get(fold_name(pair.name), 0)),
+            "other_name": pair.other,
+            "other_count": str(by_key.get(fold_name(pair.other), 0)),
+            "reason": pair.reason,
+        }
+        for pair in pairs
+    ]
+    for key, (reply, flag) in flagged.items():
+        said = corrections.get(key)
+        questions.append(
+            {
                 "question": WHICH_NAME,
                 "decision": "" if said is None else f"{_BETWEEN_NAMES} ".join(said) or _NONE,
                 "reason": f"{flag} ({reply.model})" if reply.model else flag,
@@ -118,30 +114,36 @@ def write_review(store: LabelStore, path: Path, labeler: str = "", model: str = 
                 "reply": visible(reply.raw, _SHOWN),
                 "key": key,
             }
-            writer.writerow({column: escape_formula(visible(cell)) for column, cell in row.items()})
+        )
+    write_csv(path, COLUMNS, ([visible(row.get(column, "")) for column in COLUMNS] for row in questions))
     return Review(len(pairs), len(flagged))
 
 
-def apply_review(store: LabelStore, path: Path) -> Changes:
+def apply_review(store: LabelStore, path: Path, encoding: str | None = None) -> Changes:
     """Take over the decisions of an edited review file: all of them, or, after an error, none.
 
     A pair with a name in ``decision`` (or ``yes``, for the other one) has that name from now on, a reply the names
     that stand there. Where there is none, what was decided about this pair or reply before is taken back. What the
     file does not ask about stays as it is.
 
+    Args:
+        store: Where the decisions go.
+        path: The file, as :func:`write_review` has written it and a spreadsheet has saved it again.
+        encoding: The file's encoding, such as ``"cp1252"``, where it is not UTF-8 or UTF-16.
+
     Raises:
         FgvrError: The file is no review file, or a row is not valid: an unknown question or decision, or a key that is
             not in the store. The message names the row.
     """
-    table = read_csv(path, f"The command `fgvr store review {path}` makes it.")
+    table = read_csv(path, f"The command `fgvr store review {path}` makes it.", encoding, "--encoding")
     if missing := [column for column in COLUMNS if column not in table.header]:
-        raise FgvrError(f"{path} is no review file: it lacks the column {missing[0]!r}. Save it as CSV with commas.")
+        raise FgvrError(f"{path} is no review file: it lacks the column {missing[0]!r}.")
     pairs: list[tuple[Row, str, str, str]] = []
     names_of: dict[str, tuple[str, ...] | None] = {}
     images: dict[str, str] = {}
     known = store.known({row.cells["key"] for row in table.rows if row.cells["question"] == WHICH_NAME})
     for row in table.rows:
-        cells = {column: unescape_formula(table.line(row, column)) for column in COLUMNS}
+        cells = {column: table.line(row, column) for column in COLUMNS}
         if cells["question"] == ONE_NAME:
             pairs.append((row, cells["name"], cells["other_name"], _chosen(table, row, cells)))
         elif cells["question"] != WHICH_NAME:
