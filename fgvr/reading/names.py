@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from fgvr.reading.words import words_of
@@ -242,15 +243,16 @@ def _class_and_individual(name: str, sure: bool) -> tuple[str, str]:
     return name[start:end].strip(_EDGES), " ".join(aside).lower()
 
 
+@lru_cache(maxsize=10_000)  # the words of a reply are looked at again for each name that it may give
 def singular(name: str) -> str:
     """The name with its last word in the singular: "Siberian Huskies" -> "Siberian Husky".
 
     Latin, and words that end as Latin does, stay: "Solanum viridis", "Iris", "Cosmos".
     """
     if (
-        re.search(r"\b(?:des|les|los|las|dos|das)\s+\S+$", name)
+        not name.endswith("s")
+        or re.search(r"\b(?:des|les|los|las|dos|das)\s+\S+$", name)
         or re.search(r"(?:ss|us|ees|(?<!a)[bdlnrtx]is|psis|chis|[Cc]osmos)$", name)
-        or not name.endswith("s")
         or (latin_name(name) and re.search(r"(?:us|um|is|ii|ae|ens|os|on|ix)$", name))
     ):
         return name
