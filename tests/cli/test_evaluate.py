@@ -202,3 +202,38 @@ def test_help_comes_from_the_docstring(capsys):
         main(["--help"])
     assert exit_.value.code == 0
     assert "Score the photos of this split only" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ("C:\\data\\images\\a.jpg", "C:\\data\\images\\b.jpg", "C:\\data\\images\\c.jpg"),
+        ("/data/images/a.jpg", "./images/b.jpg", "c.jpg"),
+        ("a.jpg", "b.jpg", "c.jpg"),
+        ("Images/A.jpg", "images/b.jpg", "s3://bucket/images/c.jpg"),
+    ],
+)
+def test_predictions_by_other_paths(table, truth, paths):
+    rows = "".join(f"{path};{name}\n" for path, name in zip(paths, ["Borzoi", "Whippet", "Pug"], strict=True))
+    figures = evaluate(table("others.csv", f"file;name\n{rows}"), truth, encoder=[])
+    assert figures["predictions"]["siou"] == 100
+
+
+def test_predictions_that_two_paths_may_mean(table, truth):
+    names = "file,name\nb.jpg,Whippet\nc.jpg,Pug\n"
+    with pytest.raises(FgvrError, match=r"row 5: 'y/images/a\.jpg' may be 'images/a\.jpg', and so may that of row 4"):
+        evaluate(table("p.csv", f"{names}x/images/a.jpg,Borzoi\ny/images/a.jpg,Pug\n"), truth, encoder=[])
+    with pytest.raises(FgvrError, match=r"row 2: 'a\.jpg' may be 'x/a\.jpg' or 'y/a\.jpg'; give the whole path"):
+        evaluate(
+            table("p.csv", "file,name\na.jpg,Pug\n"), table("t.csv", "file,class_name\nx/a.jpg,Pug\ny/a.jpg,Pug\n")
+        )
+
+
+def test_accents_and_encodings(tmp_path):
+    (tmp_path / "truth.csv").write_bytes("file;class_name\nCaf\u00e9.jpg;K\u00e4fer\n".encode("cp1252"))
+    predicted = "file\tname\nCafe\u0301.jpg\tKa\u0308fer\n"
+    (tmp_path / "marked.csv").write_text(predicted, encoding="utf-16")
+    with pytest.raises(FgvrError, match=r"truth\.csv, line 2: not UTF-8.*set --encoding"):
+        evaluate(tmp_path / "marked.csv", tmp_path / "truth.csv", encoder=[])
+    figures = evaluate(tmp_path / "marked.csv", tmp_path / "truth.csv", encoder=[], encoding="cp1252")
+    assert figures["predictions"]["cacc"] == 100

@@ -72,7 +72,7 @@ def test_a_grid_runs_goes_on_where_it_stopped_and_does_what_fit_does(grid, capfd
     for row in rows:
         metrics = json.loads(Path("runs/grid", row["run"], "metrics.json").read_text())
         assert row["cacc"] == metrics[row["row"]]["cacc"]
-    with Path("runs/grid/sweep.csv").open(newline="") as stream:
+    with Path("runs/grid/sweep.csv").open(newline="", encoding="utf-8-sig") as stream:
         assert [line["run"] for line in csv.DictReader(stream)] == [row["run"] for row in rows]
 
     by_hand = [*OPTIONS, *QUICK, "--config", "base.yaml", "--data.candidates", "knn", "--seed_everything", "1"]

@@ -201,7 +201,7 @@ def test_mistakes_with_files(store, path, tmp_path):
     with pytest.raises(FgvrError, match=r"There is no .*The command `fgvr store review .*` makes it"):
         apply_review(store, path)
     path.write_text("question;decision\n")
-    with pytest.raises(FgvrError, match=r"lacks the column 'question'.*commas"):
+    with pytest.raises(FgvrError, match=r"is no review file: it lacks the column 'name'"):
         apply_review(store, path)
     with pytest.raises(FgvrError, match=r"there already.*--apply"):
         write_review(store, path)
@@ -243,3 +243,21 @@ def test_names_that_a_spreadsheet_would_calculate(store, path):
     apply_review(store, path)
     [(name, other)] = store.written_aliases().items()
     assert {name, other} == set(names)
+
+
+@pytest.mark.parametrize(("separator", "encoding"), [(";", "cp1252"), (";", "utf-8"), ("\t", "utf-16")])
+def test_a_review_that_a_spreadsheet_has_saved(store, path, separator, encoding):
+    store.put(IDENTITY, Reply(ask("caf\u00e9"), raw="I cannot tell."))
+    write_review(store, path)
+    rows = read(path)
+    for row in rows:
+        row["decision"] = "K\u00e4fer; Biene" if row["photo"] == "caf\u00e9.jpg" else ""
+    with path.open("w", encoding=encoding, newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, delimiter=separator)
+        writer.writeheader()
+        writer.writerows(rows)
+    if encoding == "cp1252":
+        with pytest.raises(FgvrError, match="or set --encoding to its encoding, such as cp1252"):
+            apply_review(store, path)
+    changes = apply_review(store, path, encoding=encoding if encoding == "cp1252" else None)
+    assert [after for _, after in changes.corrections.values()] == [("K\u00e4fer", "Biene")]
