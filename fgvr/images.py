@@ -1,10 +1,41 @@
 """From a file to an RGB photo."""
 
+import contextlib
+import importlib
+import stat
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from fgvr.depths import in_8_bits, is_deep
+
+# what photos of these endings are, and what to do where they are not read
+_UNREAD = {
+    ending: (what, advice)
+    for what, advice, endings in (
+        (
+            "HEIC",
+            "HEIC is read after pip install 'fgvr[heic]', which brings pillow-heif",
+            ".heic .heics .heif .heifs .hif",
+        ),
+        ("AVIF", "AVIF is read by newer versions of Pillow: pip install -U pillow", ".avif .avifs"),
+        (
+            "a camera's raw file",
+            "convert raw files of cameras to JPEG or TIFF",
+            ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .raw "
+            ".rw2 .rwl .sr2 .srf .srw .x3f",
+        ),
+        (
+            "a format that Pillow does not read",
+            "convert what Pillow does not read to JPEG or PNG",
+            ".dcm .exr .jxl .jxr .psb",
+        ),
+    )
+    for ending in endings.split()
+}
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
+_ORIENTATION = 0x0112
 
 
 class UnreadableImageError(OSError):
@@ -14,17 +45,20 @@ class UnreadableImageError(OSError):
 def open_image(path: Path, max_side: int | None = None) -> Image.Image:
     """Read a photo of any format and mode that Pillow knows as upright RGB.
 
-    EXIF rotation is applied; transparent parts become white; 16-bit and floating-point grey is scaled to 8 bits; of an
-    animation the first frame counts. There is no metadata.
+    EXIF rotation is applied; transparent parts become white; grey of more than 8 bits is scaled; of an animation the
+    first frame counts. There is no metadata.
 
     Args:
         path: The file.
         max_side: Longest side in pixels; larger photos are made smaller.
 
     Raises:
-        UnreadableImageError: The file is missing, empty, cut off, no image, or too large to be one.
+        UnreadableImageError: The file is missing, empty, cut off, no image, or too large to be one; or it is a pipe, a
+            device or a folder.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe is to wait for who writes into it
+            raise UnreadableImageError("it is no regular file")
         with Image.open(path, formats=photo_formats()) as image:
             if max_side is not None:
                 shrink = max_side / max(image.size)
@@ -34,9 +68,10 @@ def open_image(path: Path, max_side: int | None = None) -> Image.Image:
             photo = upright_rgb(image)
     except FileNotFoundError:
         raise UnreadableImageError("no such file") from None
+    except UnreadableImageError:
+        raise
     except UnidentifiedImageError:
-        empty = path.stat().st_size == 0
-        raise UnreadableImageError("the file is empty" if empty else "not an image that Pillow can read") from None
+        raise UnreadableImageError(_why_unknown(path)) from None
     except Exception as error:
         # what Pillow raises for a damaged file is whatever its plugin for the format happens to run into
         raise UnreadableImageError(str(error) or type(error).__name__) from error
@@ -48,15 +83,52 @@ def open_image(path: Path, max_side: int | None = None) -> Image.Image:
 
 def upright_rgb(image: Image.Image) -> Image.Image:
     """An opened picture as ``open_image`` would give it: turned upright, white behind what is transparent, 8 bits."""
+    if is_deep(image):
+        # turned afterwards, because a turned copy has lost the tags that say what is white
+        grey = in_8_bits(image)
+        with contextlib.suppress(Exception):  # damaged metadata is no reason to do without the photo
+            grey.getexif()[_ORIENTATION] = image.getexif()[_ORIENTATION]
+        return _upright(grey).convert("RGB")
     return _to_rgb(_upright(image))
 
 
 @cache
 def photo_formats() -> tuple[str, ...]:
-    """Pillow's names of the formats that are read."""
+    """Pillow's names of the formats that are read: HEIC among them where ``pillow-heif`` is installed."""
     Image.init()
+    # not there, or without a library that it needs
+    with contextlib.suppress(ImportError, OSError):
+        importlib.import_module("pillow_heif").register_heif_opener()
     # drawings that another program would have to render, and containers of anything
     return tuple(sorted(set(Image.OPEN) - {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}))
+
+
+@cache
+def photo_endings() -> frozenset[str]:
+    """The endings of files that are read, in small letters: ``.jpg``, ``.png``, ..."""
+    formats = set(photo_formats())
+    return frozenset(ending for ending, name in Image.registered_extensions().items() if name in formats)
+
+
+def unread_advice(ending: str) -> str:
+    """What to do with photos that have this ending and are not read; ``""`` for the ending of anything else.
+
+    Example:
+        >>> unread_advice(".nef")
+        'convert raw files of cameras to JPEG or TIFF'
+    """
+    return "" if ending in photo_endings() else _UNREAD.get(ending, ("", ""))[1]
+
+
+def _why_unknown(path: Path) -> str:
+    with path.open("rb") as stream:
+        start = stream.read(12)
+    if not start:
+        return "the file is empty"
+    # phones and messengers call HEIC .jpg, too
+    ending = ".heic" if start[4:8] == b"ftyp" and start[8:12] in _HEIC_BRANDS else path.suffix.lower()
+    advice = unread_advice(ending)
+    return f"{_UNREAD[ending][0]}; {advice}" if advice else "not an image that Pillow can read"
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -67,11 +139,6 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        grey = np.asarray(image, dtype=np.float32)
-        # a photo's 16-bit grey uses the 16-bit range; anything smaller or larger is scaled by its own maximum
-        top = 65535.0 if image.mode.startswith("I;16") else max(float(grey.max(initial=0.0)), 1e-8)
-        return Image.fromarray((np.clip(grey / top, 0, 1) * 255).astype(np.uint8), "L").convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")

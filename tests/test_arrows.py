@@ -15,7 +15,20 @@ PACKAGE = Path(fgvr.__file__).parent
 # each part may import itself and what stands before it
 ORDER = (
     "moved",
-    *("errors", "text", "files", "images", "tables", "registry", "packaged", "runs", "cache", "records", "fieldguide"),
+    *(
+        "errors",
+        "text",
+        "files",
+        "depths",
+        "images",
+        "tables",
+        "registry",
+        "packaged",
+        "runs",
+        "cache",
+        "records",
+        "fieldguide",
+    ),
     *("vocabulary", "datasets", "metrics", "selections", "reading", "labelers", "labelling", "descriptions"),
     *("backbones", "candidates", "classifiers", "heads", "losses", "relabelling"),
     *("data", "methods", "checkpoints", "reports", "pipeline", "config", "sweeps", "api", "cli", "testing"),

@@ -1,10 +1,13 @@
 import io
+import os
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
-from fgvr.images import UnreadableImageError, open_image
+from fgvr.images import UnreadableImageError, open_image, photo_endings, photo_formats, unread_advice
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I", "F", "I;16"])
@@ -55,3 +58,58 @@ def test_what_cannot_be_read_says_why(tmp_path):
             open_image(tmp_path / name)
     with pytest.raises(UnreadableImageError, match="no such file"):
         open_image(tmp_path / "missing.jpg")
+
+
+def test_pipes_devices_and_folders_are_no_photos(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "link.png").symlink_to(tmp_path / "pipe.jpg")
+    (tmp_path / "zero.png").symlink_to("/dev/zero")
+    (tmp_path / "folder.png").mkdir()
+    for name in ("pipe.jpg", "link.png", "zero.png", "folder.png"):
+        with pytest.raises(UnreadableImageError, match="no regular file"):
+            open_image(tmp_path / name)
+
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(500)
+
+
+@pytest.mark.skipif("HEIF" in photo_formats(), reason="pillow-heif is installed")
+@pytest.mark.parametrize("name", ["a.heic", "a.HIF", "a.jpg", "a"])
+def test_heic_says_what_it_needs(tmp_path, name):
+    (tmp_path / name).write_bytes(HEIC)
+    with pytest.raises(UnreadableImageError, match=r"^HEIC; .*pip install 'fgvr\[heic\]'"):
+        open_image(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("a.CR2", "camera's raw"), ("a.jxl", "Pillow does not read"), ("a.jpg", "")]
+)
+def test_other_formats_say_what_to_do(tmp_path, name, words):
+    (tmp_path / name).write_bytes(b"no photo that Pillow knows")
+    with pytest.raises(
+        UnreadableImageError, match=f"{words}.*convert" if words else "^not an image that Pillow can read$"
+    ):
+        open_image(tmp_path / name)
+
+
+def test_heic_is_read_where_its_package_is_installed(tmp_path, monkeypatch):
+    """With a stand-in for the package: it registers a reader of PNG files for the ending."""
+
+    def register():
+        Image.register_open("HEIF", PngImagePlugin.PngImageFile, lambda start: start.startswith(b"HEIF"))
+        Image.register_extension("HEIF", ".heic")
+
+    monkeypatch.setattr(Image, "OPEN", dict(Image.OPEN))
+    monkeypatch.setattr(Image, "ID", list(Image.ID))
+    monkeypatch.setattr(Image, "EXTENSION", dict(Image.EXTENSION))
+    monkeypatch.setitem(sys.modules, "pillow_heif", SimpleNamespace(register_heif_opener=register))
+    for function in (photo_formats, photo_endings):
+        function.cache_clear()
+    try:
+        assert "HEIF" in photo_formats()
+        assert ".heic" in photo_endings()
+        assert unread_advice(".heic") == ""
+    finally:
+        monkeypatch.undo()
+        for function in (photo_formats, photo_endings):
+            function.cache_clear()
