@@ -201,6 +201,7 @@ DATASETS = Registry(
         "manifest": "fgvr.datasets.manifest.ManifestDataset",
         "oxford_pets": "fgvr.datasets.oxford_pets.OxfordPetsDataset",
         "stanford_cars": "fgvr.datasets.stanford_cars.StanfordCarsDataset",
+        "stanford_dogs": "fgvr.datasets.stanford_dogs.StanfordDogsDataset",
         "sun397": "fgvr.datasets.sun397.Sun397Dataset",
         "ucf101": "fgvr.datasets.ucf101.Ucf101Dataset",
     },

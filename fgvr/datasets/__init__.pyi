@@ -11,5 +11,6 @@ from fgvr.datasets.food101 import Food101Dataset as Food101Dataset
 from fgvr.datasets.manifest import ManifestDataset as ManifestDataset
 from fgvr.datasets.oxford_pets import OxfordPetsDataset as OxfordPetsDataset
 from fgvr.datasets.stanford_cars import StanfordCarsDataset as StanfordCarsDataset
+from fgvr.datasets.stanford_dogs import StanfordDogsDataset as StanfordDogsDataset
 from fgvr.datasets.sun397 import Sun397Dataset as Sun397Dataset
 from fgvr.datasets.ucf101 import Ucf101Dataset as Ucf101Dataset

@@ -375,6 +375,51 @@ def test_cars_official(tmp_path):
         build("stanford_cars", tmp_path, official=True).records()
 
 
+@pytest.mark.parametrize("images", ["Images", "images/Images", "images"])
+@pytest.mark.parametrize("lists", ["", "lists/"])
+def test_dogs_in_every_layout(tmp_path, images, lists):
+    chihuahua, hound = "n02085620-Chihuahua/n02085620_5927.jpg", "n02088094-Afghan_hound/n02088094_1003.jpg"
+    for file in (chihuahua, hound):
+        (tmp_path / images / file).parent.mkdir(parents=True)
+    (tmp_path / "lists").mkdir()
+    for part, *files in (("train", chihuahua, hound), ("test", hound.replace("1003", "17"))):
+        savemat(tmp_path / f"{lists}{part}_list.mat", {"file_list": np.array([[file] for file in files], dtype=object)})
+    assert listed("stanford_dogs", tmp_path) == [
+        (f"Images/{chihuahua}", "support", "Chihuahua"),
+        (f"Images/{hound}", "support", "Afghan hound"),
+        (f"Images/{hound.replace('1003', '17')}", "test", "Afghan hound"),
+    ]
+    assert build("stanford_dogs", tmp_path).records()[0].path == tmp_path / images / chihuahua
+
+
+def test_dogs_by_the_numbers(tmp_path):
+    dogs = build("stanford_dogs", tmp_path)
+    assert (dogs.info.classes, dogs.expected()) == (120, {"support": 12_000, "test": 8_580})
+    page = Path(__file__).parents[2] / "docs/how-to/standard-data-sets.md"
+    assert "| `stanford_dogs` | 120 | 12,000 | 8,580 |" in page.read_text()
+    with pytest.raises(FgvrError, match="no validation photos"):
+        build("stanford_dogs", tmp_path, train_and_val=False)
+
+
+def test_what_is_missing_or_wrong_of_the_dogs(tmp_path):
+    with pytest.raises(FgvrError, match=r"train_list\.mat', a list of Stanford Dogs.*lists\.tar"):
+        build("stanford_dogs", tmp_path).records()
+    for name in ("train", "test"):
+        savemat(tmp_path / f"{name}_list.mat", {"file_list": np.array(["n02085620-Chihuahua/a.jpg"], dtype=object)})
+    savemat(tmp_path / "test_list.mat", {"file_list": np.array(["n02085620-Chihuahua/b.jpg"], dtype=object)})
+    with pytest.raises(FgvrError, match="no photos of Stanford Dogs in"):
+        build("stanford_dogs", tmp_path).records()
+    savemat(tmp_path / "test_list.mat", {"labels": [1]})
+    with pytest.raises(FgvrError, match=r"test_list\.mat: expected a MATLAB file with 'file_list'"):
+        build("stanford_dogs", tmp_path).records()
+    savemat(tmp_path / "test_list.mat", {"file_list": np.array(["a.jpg"], dtype=object)})
+    with pytest.raises(FgvrError, match=r"test_list\.mat: expected a folder and a photo, found 'a\.jpg'"):
+        build("stanford_dogs", tmp_path).records()
+    (tmp_path / "train_list.mat").write_text("no matrix" * 20)
+    with pytest.raises(FgvrError, match=r"train_list\.mat: expected a MATLAB file"):
+        build("stanford_dogs", tmp_path).records()
+
+
 def test_sun_official(tmp_path):
     (tmp_path / "SUN397").mkdir()
     lines(tmp_path / "Training_01.txt", "/a/abbey/sun_a.jpg")
