@@ -134,7 +134,8 @@ def _described(found: "Verification") -> list[str]:
     lines += _some("class names are not the data set's", found.unknown_names)
     lines += _some("classes of the data set have no photo", found.missing_names)
     lines += ["", "All is well." if found.sound else "NOT as it should be: see above."]
-    notes = _some("pairs of files in one split have the same bytes", _pairs(found.repeats))
+    notes = [visible(remark) for remark in found.remarks]
+    notes += _some("pairs of files in one split have the same bytes", _pairs(found.repeats))
     notes += _some("of the pairs with the same bytes have different class names", _pairs(found.contradictions))
     for split, names in found.in_one_split.items():
         notes += _some(f"classes are in the split {split!r} only", names)

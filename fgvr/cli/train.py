@@ -31,6 +31,10 @@ def run_trainer(command: str, args: list[str]) -> int:
             print_names(run)
         if command in ("fit", "test"):
             print(format_table(run.table))
+        # once more: what was said at the beginning is out of sight by now
+        for remark in run.data.images.remarks:
+            print(f"({remark})")
+        if command in ("fit", "test"):
             print(f"report: {run.report}")
         print(run.folder.path)
     run.close()

@@ -1,6 +1,7 @@
 """The contract of a data set reader: the only file that the author of one must read."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 
 from fgvr.errors import FgvrError
@@ -15,7 +16,13 @@ class ImageDataset(ABC):
 
     Args:
         root: Folder below which all photos are.
+
+    Attributes:
+        remarks: What a person should know of what ``records`` made of the files, in sentences: set by it where there
+            is anything, and shown as warnings.
     """
+
+    remarks: Sequence[str] = ()
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)

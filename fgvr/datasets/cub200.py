@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fgvr.datasets.base import ImageDataset
-from fgvr.datasets.folder import class_name
+from fgvr.datasets.folder_names import class_name
 from fgvr.errors import FgvrError
 from fgvr.records import ImageRecord
 

@@ -15,6 +15,7 @@ from fgvr.errors import FgvrError
 from fgvr.records import ImageRecord
 
 log = logging.getLogger(__name__)
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,14 @@ class Images:
         truth: Sample id -> true class name, where known: for evaluation only.
         known_names: The distinct true names, sorted: a list of classes, without saying which photo is which.
         unreadable: Sample id -> why the photo was left out.
+        remarks: What the reader of the data set has to say of files that it passed over, in sentences.
     """
 
     splits: Mapping[str, tuple[ImageRecord, ...]]
     truth: Mapping[str, str]
     known_names: tuple[str, ...]
     unreadable: Mapping[str, str]
+    remarks: tuple[str, ...] = ()
 
     @property
     def evaluated_split(self) -> str:
@@ -69,11 +72,15 @@ def read_images(dataset: ImageDataset, cache_dir: Path) -> Images:
     Raises:
         FgvrError: The data set cannot be read, or not one photo can be opened.
     """
-    scanned = scan(_with_own_ids(dataset.records()), cache_dir)
-    if scanned.unreadable and rank_zero_only.rank == 0:  # type: ignore[attr-defined]  # Lightning sets it
-        shown = "; ".join(f"{name} ({why})" for name, why in list(scanned.unreadable.items())[:5])
-        more = f" and {len(scanned.unreadable) - 5} more" if len(scanned.unreadable) > 5 else ""
-        log.warning("%d photos cannot be read and are left out: %s%s", len(scanned.unreadable), shown, more)
+    records = _with_own_ids(dataset.records())
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]  # Lightning sets it
+        for remark in dataset.remarks:
+            log.warning("%s", remark)
+    scanned = scan(records, cache_dir)
+    if scanned.unreadable and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        log.warning(
+            "%d photos cannot be read and are left out: %s", len(scanned.unreadable), _by_reason(scanned.unreadable)
+        )
     by_split: dict[str, list[ImageRecord]] = {}
     truth: dict[str, str] = {}
     for record in scanned.readable:
@@ -85,6 +92,7 @@ def read_images(dataset: ImageDataset, cache_dir: Path) -> Images:
         truth=truth,
         known_names=tuple(sorted(set(truth.values()))),
         unreadable=scanned.unreadable,
+        remarks=tuple(dataset.remarks),
     )
 
 
@@ -102,3 +110,16 @@ def _with_own_ids(records: Sequence[ImageRecord]) -> list[ImageRecord]:
                 "written apart from its letter does not make another name; rename or remove one of the two."
             )
     return ordered
+
+
+def _by_reason(unreadable: Mapping[str, str]) -> str:
+    """The first few names of each of the first few reasons."""
+    names: dict[str, list[str]] = {}
+    for name, why in unreadable.items():
+        names.setdefault(why, []).append(name)
+    shown = [
+        f"{', '.join(alike[:_SHOWN])}{f' and {len(alike) - _SHOWN:,} more' if len(alike) > _SHOWN else ''} ({why})"
+        for why, alike in list(names.items())[:_SHOWN]
+    ]
+    more = sum(len(alike) for alike in list(names.values())[_SHOWN:])
+    return "; ".join(shown) + (f"; and {more:,} more" if more else "")

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from fgvr.datasets.base import ImageDataset, split_name
-from fgvr.datasets.folder import files_below
+from fgvr.datasets.walk import files_below
 from fgvr.errors import FgvrError
 from fgvr.photo_paths import PhotoPaths, posix_path
 from fgvr.records import ImageRecord

@@ -49,6 +49,7 @@ class Verification:
         missing_names: Class names of the data set that no photo has.
         in_one_split: Split -> classes that no other split has, where there are other splits with class names.
         unlisted: Files in the image folder that are in no list; ``None`` where everything is listed by definition.
+        remarks: What the reader of the data set has to say of files that it passed over, in sentences.
     """
 
     splits: Mapping[str, SplitCount]
@@ -62,6 +63,7 @@ class Verification:
     missing_names: Sequence[str]
     in_one_split: Mapping[str, Sequence[str]]
     unlisted: Sequence[str] | None
+    remarks: Sequence[str] = ()
 
     @property
     def sound(self) -> bool:
@@ -115,6 +117,7 @@ def verify(dataset: ImageDataset, cache_dir: Path) -> Verification:
         missing_names=sorted(known - names),
         in_one_split=_in_one_split(by_split),
         unlisted=_unlisted(standard, records) if standard else None,
+        remarks=tuple(dataset.remarks),
     )
 
 

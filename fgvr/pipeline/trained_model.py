@@ -1,5 +1,6 @@
 """A trained model, for photos that are at hand: no data module, no trainer."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -15,11 +16,13 @@ from fgvr.backbones.base import Backbone, ImageFeatures
 from fgvr.classifiers.base import Classifier
 from fgvr.classifiers.transductive import TransductiveClassifier
 from fgvr.data.batches import Batch
+from fgvr.datasets.walk import walk
 from fgvr.errors import FgvrError
-from fgvr.images import UnreadableImageError, open_image, photo_formats, upright_rgb
+from fgvr.images import UnreadableImageError, open_image, upright_rgb
 from fgvr.methods.base import Method
 from fgvr.records import Vocabulary
 
+log = logging.getLogger(__name__)
 Given = str | Path | Image.Image | NDArray[np.uint8]
 """A file, a picture, or its pixels: uint8, height x width x 3, RGB."""
 
@@ -161,8 +164,10 @@ def _files(path: Path) -> Sequence[Path]:
     """The file itself, or the photos below a folder."""
     if not path.is_dir():
         return [path]
-    endings = {ending for ending, kind in Image.registered_extensions().items() if kind in photo_formats()}
-    return sorted(file for file in path.rglob("*") if file.suffix.lower() in endings and file.is_file())
+    found = walk(path)
+    if remark := found.remark():
+        log.warning("In %r, %s", str(path), remark)
+    return sorted(path.joinpath(*folder.parts, name) for folder in found.folders for name in folder.names)
 
 
 def _from_array(array: NDArray[Any], number: int) -> Image.Image:
