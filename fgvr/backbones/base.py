@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from fgvr.errors import FgvrError, TextTooLongError
 from fgvr.records import Space
+from fgvr.registry import BACKBONES
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +112,16 @@ class Backbone(nn.Module, ABC):
     logit_scale: float
     transform: Callable[[Image.Image], Tensor]
 
+    def check(self) -> None:
+        """Refuse what ``load()`` would refuse, as far as it shows at once and without a network; nothing by default.
+
+        Called before anything is paid for.
+
+        Raises:
+            FgvrError: An option or a file is not what ``load()`` needs.
+        """
+        return
+
     @abstractmethod
     def load(self) -> None:
         """Read weights and build the towers; does nothing when called again.
@@ -189,7 +200,9 @@ class Backbone(nn.Module, ABC):
         Raises:
             FgvrError: This backbone's text tower cannot be trained.
         """
-        raise FgvrError(f"The text tower of {type(self).__name__} cannot be trained: it has no embed_text.")
+        raise FgvrError(
+            f"The text tower of {BACKBONES.short_name(type(self))} cannot be trained: it has no embed_text."
+        )
 
     @property
     def device(self) -> torch.device:

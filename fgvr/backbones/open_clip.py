@@ -3,7 +3,6 @@
 import difflib
 import functools
 import logging
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -16,9 +15,19 @@ from torch import Tensor, nn
 from fgvr.backbones.base import Backbone, ImageFeatures, check_lengths, tower_fingerprint
 from fgvr.backbones.open_clip_blocks import unknown_part
 from fgvr.backbones.open_clip_visual import UnprojectedTower, iso_clip, unprojected_tower
+from fgvr.backbones.open_clip_weights import (
+    NUMPY,
+    check_file,
+    check_folder,
+    hint_of_folder,
+    quick_gelu_of,
+    read_by_content,
+)
 from fgvr.backbones.prefix import PrefixSharedTower
 from fgvr.backbones.prompts import TokenPromptEncoder
+from fgvr.backbones.state_dict import read_weights
 from fgvr.errors import FgvrError
+from fgvr.text import visible
 
 if TYPE_CHECKING:
     from open_clip import CLIP, SimpleTokenizer
@@ -29,8 +38,9 @@ SHIPPED = Path(__file__).parent / "weights"
 
 _LOG = logging.getLogger(__name__)
 
-# what open_clip, torch.load and the hub's client raise for names, files and downloads that are not as they should be
-_LOAD_ERRORS = (OSError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError)
+# what open_clip and the hub's client raise for names, files and downloads that are not as they should be, and for
+# tensors of another architecture; files themselves are read by read_weights
+_LOAD_ERRORS = (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError)
 
 
 class OpenClipBackbone(Backbone):
@@ -41,9 +51,10 @@ class OpenClipBackbone(Backbone):
             or ``local-dir:<folder>`` with ``open_clip_config.json`` and weights in it. ``fieldguide-clip`` comes with
             fgvr: 10 million parameters, trained on drawn birds, of use on those only.
         pretrained: Tag of open_clip's weights for that architecture (``openai``, ``laion2b_s34b_b88k``), or a file with
-            weights. An OpenAI checkpoint in a file needs the architecture's ``-quickgelu`` variant; for a tag, the
-            activation follows the tag. Not given with ``hf-hub:`` and ``local-dir:``, and not needed for
-            ``fieldguide-clip``.
+            weights, of safetensors or ``torch.save``, or OpenAI's own ``.pt``; a file is read by what it is, whatever
+            its ending. The activation follows a tag, and a file that tells it (OpenAI's own does). Other weights that
+            were trained with QuickGELU need the architecture's ``-quickgelu`` variant. Not given with ``hf-hub:`` and
+            ``local-dir:``, and not needed for ``fieldguide-clip``.
         config_dir: Folder with JSON files of further architectures, in open_clip's format, named after the files.
         cache_dir: Where downloads go; the hub's own cache if not given.
         text_batch_size: Texts per forward pass; see ``TokenPromptEncoder`` for what more classes than that mean, and
@@ -87,21 +98,23 @@ class OpenClipBackbone(Backbone):
         self._unprojected: UnprojectedTower | None = None
         self._loaded = False
 
+    def check(self) -> None:
+        """See the base class. A download is not tried, and weights are not held against the architecture."""
+        self._resolve()
+
     def load(self) -> None:
         """See the base class."""
         if self._loaded:
             return
         import open_clip
 
-        if self.config_dir is not None:
-            if not Path(self.config_dir).is_dir():
-                raise FgvrError(f"config_dir is {self.config_dir}, but there is no such folder.")
-            open_clip.add_model_config(self.config_dir)
-        open_clip.add_model_config(SHIPPED)
-        name, pretrained, quick_gelu = self._resolve()
+        name, pretrained, quick_gelu, file = self._resolve()
+        weights = None if file is None else read_weights(file)
+        if file is not None and weights is not None:
+            quick_gelu = quick_gelu_of(name, file, weights)
         try:
             # Lightning makes the GPU the default device while it configures a model
-            with torch.device("cpu"):
+            with torch.device("cpu"), read_by_content(weights):
                 model, transform = open_clip.create_model_from_pretrained(
                     name,
                     pretrained=pretrained,
@@ -209,14 +222,21 @@ class OpenClipBackbone(Backbone):
             )
         return OpenClipPromptEncoder(tower, self._tokenizer, self.text_batch_size, int(self.text_memory_gb * 1e9))
 
-    def _resolve(self) -> tuple[str, str | None, bool]:
-        """Open_clip's name of the model, its weights, and whether these need QuickGELU in a GELU architecture."""
+    def _resolve(self) -> tuple[str, str | None, bool, Path | None]:
+        """Open_clip's name of the model, its weights, whether their tag needs QuickGELU, and the file to be read."""
         import open_clip
 
+        if self.config_dir is not None:
+            if not Path(self.config_dir).is_dir():
+                raise FgvrError(f"config_dir is {self.config_dir}, but there is no such folder.")
+            open_clip.add_model_config(self.config_dir)
+        open_clip.add_model_config(SHIPPED)
         if self.model.startswith(("hf-hub:", "local-dir:")):
             if self.pretrained is not None:
                 raise FgvrError(f"{self.model} has weights of its own: leave out pretrained={self.pretrained!r}.")
-            return self.model, None, False
+            if self.model.startswith("local-dir:"):
+                check_folder(Path(self.model.removeprefix("local-dir:")))
+            return self.model, None, False, None
         name = self.model.replace("/", "-")
         models = open_clip.list_models()
         if name not in models:
@@ -228,24 +248,32 @@ class OpenClipBackbone(Backbone):
         show_tags = f"python -c \"import open_clip; print(open_clip.list_pretrained_tags_by_model('{name}'))\""
         shipped = SHIPPED / f"{name}.safetensors"
         if self.pretrained is None and shipped.is_file():
-            return name, str(shipped), False
+            return name, str(shipped), False, None
         if self.pretrained is None:
             raise FgvrError(f"{name} needs weights: give a tag or a file as pretrained. To see its tags: {show_tags}")
         tag = open_clip.get_pretrained_cfg(name, self.pretrained)
-        if not tag and not Path(self.pretrained).is_file():
+        if tag:
+            return name, self.pretrained, bool(tag.get("quick_gelu")), None
+        file = Path(self.pretrained)
+        if file.is_dir():
+            raise FgvrError(f"pretrained is {self.pretrained}, which is a folder: {hint_of_folder(file)}.")
+        if not file.is_file():
             raise FgvrError(
                 f"{self.pretrained!r} is neither a file nor a tag of {name}{_closest(self.pretrained, tags)}. "
                 f"To see its tags: {show_tags}"
             )
-        return name, self.pretrained, bool(tag.get("quick_gelu"))
+        check_file(file)
+        return name, self.pretrained, False, None if file.suffix in NUMPY else file
 
     def _load_error(self, error: Exception) -> FgvrError:
-        reason = f"{type(error).__name__}: {str(error).strip()[:300]}"
+        reason = f"{type(error).__name__}: {visible(str(error), 300)}"
         if self.pretrained is not None and Path(self.pretrained).is_file():
             return FgvrError(
                 f"{self.pretrained} has no weights for {self.model} ({reason}). Expected is a state dict of that "
-                f"architecture, saved by safetensors or torch.save; a TorchScript archive must be converted first."
+                "architecture, or OpenAI's own archive of it."
             )
+        if self.model.startswith("local-dir:"):
+            return FgvrError(f"open_clip cannot load {self.model} ({reason}).")
         return FgvrError(
             f"open_clip cannot load {self.model} with pretrained={self.pretrained!r} ({reason}). Without a "
             f"network: fetch the weights on another machine and give their file as pretrained, or copy that machine's "

@@ -25,6 +25,11 @@ class PairedBackbone(Backbone):
         self.joint_backbone = joint_backbone
         self.visual_backbone = visual_backbone
 
+    def check(self) -> None:
+        """See the base class."""
+        self.joint_backbone.check()
+        self.visual_backbone.check()
+
     def load(self) -> None:
         """See the base class."""
         self.joint_backbone.load()

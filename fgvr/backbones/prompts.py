@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from fgvr.backbones.base import PromptEncoder
 from fgvr.errors import FgvrError, TextTooLongError
+from fgvr.text import counted
 
 
 class TokenPromptEncoder(PromptEncoder):
@@ -82,7 +83,8 @@ class TokenPromptEncoder(PromptEncoder):
             if len(words) > free:
                 raise TextTooLongError(
                     name,
-                    f"The class name {name[:60]!r} has {len(words)} tokens, but beside {n_ctx} context tokens "
+                    f"The class name {name[:60]!r} has {counted(len(words), 'token')}, but beside "
+                    f"{counted(n_ctx, 'context token')} "
                     f"{max(free, 0)} are free. Shorten the name, or give the prompt head fewer (n_ctx, init_words).",
                 )
             prompts.append([*start, *[0] * before, *words, *[0] * (n_ctx - before), *end])

@@ -7,6 +7,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from fgvr.datasets.images import Images
 from fgvr.errors import FgvrError
+from fgvr.registry import METHODS
+from fgvr.text import counted, verb
 
 _SCORES = ("accuracy", "cacc", "siou", "sacc")
 _QUALITY = ("candidates/coverage", "candidates/purity")
@@ -91,7 +93,8 @@ def check_val_images(images: Images) -> None:
     if shared:
         first = shared[0]
         raise FgvrError(
-            f"checkpoint.allow_true_names: {len(shared)} photos of the split 'val' are in the evaluated split "
+            f"checkpoint.allow_true_names: {counted(len(shared), 'photo')} of the split 'val' {verb(len(shared))} "
+            "in the evaluated split "
             f"{split!r} too ({first.sample_id!r} is {evaluated[first.digest]!r}), so choosing by 'val' would choose by "
             "the answers. Take them out of one of the two, or leave the option out."
         )
@@ -110,7 +113,7 @@ class TrueNameGuard(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at what the method has configured, and at the callbacks that it has brought along."""
         check_callbacks(trainer.callbacks, self.allow_val)  # type: ignore[attr-defined]  # set by a connector
-        owner = f"model: the learning-rate schedule of {type(pl_module).__name__}"
+        owner = f"model: the learning-rate schedule of {METHODS.short_name(type(pl_module))}"
         for config in trainer.lr_scheduler_configs:
             check_monitor(owner, config.monitor, self.allow_val)
 

@@ -16,6 +16,8 @@ from fgvr.errors import FgvrError
 from fgvr.labelers.model import ModelLabeler
 from fgvr.labelers.tasks.pictures import open_pictures, why_unreadable
 from fgvr.records import LabelRequest, Reply
+from fgvr.text import counted
+from fgvr.weights import check_model_folder
 
 if TYPE_CHECKING:
     import torch
@@ -133,7 +135,8 @@ class LocalLabeler(ModelLabeler):
         except Exception as error:
             return Reply(request, error=why_unreadable(error))
         if self.max_pictures is not None and len(pictures) > self.max_pictures:
-            shown = f"{len(pictures)} pictures were shown at once, {self.model} can look at {self.max_pictures}"
+            shown = f"{counted(len(pictures), 'picture was', 'pictures were')} shown at once, {self.model} can look "
+            f"at {self.max_pictures}"
             return Reply(request, error=shown)
         return LocalQuestion(request, tuple(pictures))
 
@@ -177,13 +180,14 @@ def folder_digest(folder: Path) -> str:
     """SHA-256 of a folder with a model, for ``identity``: a model that was trained on is another one, a copy is not.
 
     Raises:
-        FgvrError: There is no model in it.
+        FgvrError: There is no model in it, or a file of it is not whole.
     """
     if not (folder / "config.json").is_file():
         raise FgvrError(
             f"{folder} has no config.json. Expected is a folder that save_pretrained of transformers wrote, or the id "
-            "of a model on the hub."
+            f"of a model on the hub.{_adapter_note(folder)}"
         )
+    check_model_folder(folder)
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         if path.suffix not in _MODEL_FILES:
@@ -199,6 +203,13 @@ def folder_digest(folder: Path) -> str:
                 file.seek((size - _BLOCK) * block // (_BLOCKS - 1))
                 digest.update(file.read(_BLOCK))
     return digest.hexdigest()
+
+
+def _adapter_note(folder: Path) -> str:
+    """What to do where the folder has an adapter alone."""
+    if not (folder / "adapter_config.json").is_file():
+        return ""
+    return " This one has an adapter of peft: merge it into its model (merge_and_unload), and save that."
 
 
 def _device(name: str) -> "torch.device":

@@ -29,6 +29,8 @@ from fgvr.descriptions.parts import Kind
 from fgvr.errors import FgvrError, TextTooLongError
 from fgvr.metrics.protocol import score
 from fgvr.records import CandidateSets, Prediction, Space, Vocabulary
+from fgvr.registry import BACKBONES
+from fgvr.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +61,8 @@ class Method(LightningModule, ABC):
     """Whether it trains with descriptions of photos, which ``fit`` asks for beforehand."""
     needs_pixels: ClassVar[bool] = False
     """Whether evaluation must read photos, because the image tower changes; otherwise image features are cached."""
+    logged: ClassVar[tuple[str, ...] | None] = None
+    """Figures that its training logs: callbacks that follow others are refused. ``None`` where that is not known."""
     closed_form: ClassVar[bool] = False
     """Whether ``build`` learns everything at once, and nothing is learned from batches; see ``ClosedFormMethod``."""
     spaces: frozenset[Space] = frozenset({"joint"})
@@ -312,14 +316,15 @@ class Method(LightningModule, ABC):
             if isinstance(found, Tensor) and key in mine and found.shape != mine[key].shape:
                 raise FgvrError(
                     f"The checkpoint has {key} of shape {tuple(found.shape)}, and here it is {tuple(mine[key].shape)} "
-                    f"({len(self.vocabulary or ())} classes, {type(self.backbone).__name__}): it was made with another "
+                    f"({counted(len(self.vocabulary or ()), 'class', 'classes')}, "
+                    f"{BACKBONES.short_name(type(self.backbone))}): it was made with another "
                     "backbone, space or head. Use the config.yaml of the checkpoint's own run folder."
                 )
         result = super().load_state_dict(state_dict, strict=False, assign=assign)
         missing = [key for key in result.missing_keys if self.needs_pixels or not key.startswith(_BACKBONE_PREFIX)]
         if strict and (missing or result.unexpected_keys):
             raise FgvrError(
-                f"The checkpoint does not fit {type(self).__name__}: missing {_some(missing)}, left over "
+                f"The checkpoint does not fit the method {self.row!r}: missing {_some(missing)}, left over "
                 f"{_some(result.unexpected_keys)}. Use the config.yaml of the checkpoint's own run folder."
             )
         return result

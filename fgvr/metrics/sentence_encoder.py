@@ -26,6 +26,8 @@ from torch import Tensor
 
 from fgvr.errors import FgvrError
 from fgvr.packaged import MINILM
+from fgvr.text import visible
+from fgvr.weights import check_model_folder, weights_format
 
 ENCODERS = {
     "all-MiniLM-L6-v2": MINILM.sha256,
@@ -44,20 +46,30 @@ class SentenceEncoder:
         directory: A directory that sentence-transformers saved.
 
     Raises:
-        FgvrError: Its ``modules.json`` is broken, or names a module that is not of sentence-transformers.
+        FgvrError: A file of it is not whole, its ``modules.json`` is broken, or names a module that is not of
+            sentence-transformers.
     """
 
     def __init__(self, directory: Path) -> None:
+        check_model_folder(directory)
         _refuse_foreign_modules(directory / _MODULES)
         # imported late: it takes seconds, and cACC and sIOU do not need it; transformers greets W&B users on stdout
         with redirect_stdout(sys.stderr):
+            from safetensors import SafetensorError
             from sentence_transformers import SentenceTransformer
             from transformers.utils.logging import disable_progress_bar
 
         disable_progress_bar()  # it counts weights, for a tenth of a second
-        self._model = SentenceTransformer(
-            str(directory), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
-        )
+        try:
+            self._model = SentenceTransformer(
+                str(directory), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
+            )
+        # what the libraries below run into with a folder of which a file is missing or is another one's
+        except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, SafetensorError) as error:
+            raise FgvrError(
+                f"{directory} cannot be loaded as a sentence encoder ({type(error).__name__}: "
+                f"{visible(str(error), 200)}): fetch the encoder again."
+            ) from error
         self._embeddings: dict[str, Tensor] = {}
 
     def encode(self, names: Sequence[str]) -> Tensor:
@@ -179,6 +191,7 @@ def _unknown(encoder: str) -> FgvrError:
 def _checked_sha256(encoder: str, directory: Path) -> str:
     """SHA-256 of the weights in the directory, which must be a known encoder's if the figures would bear its name."""
     path = directory / _WEIGHTS
+    weights_format(path)  # a pointer or half a download has another hash, too, and what it is says more
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     for name, expected in ENCODERS.items():

@@ -16,6 +16,7 @@ from fgvr.methods.base import Method
 from fgvr.methods.zero_shot import template_features
 from fgvr.records import Vocabulary
 from fgvr.runs import RunFolder
+from fgvr.text import counted
 from fgvr.vocabulary.build import fold_name
 
 log = logging.getLogger(__name__)
@@ -53,9 +54,9 @@ def descriptions_of(
             )
         if outside:
             log.warning(
-                "%d of %d support photos have no true name in the vocabulary: they are wrong in every group",
+                "No true name in the vocabulary, so wrong in every group: %d of %s",
                 outside,
-                len(truth),
+                counted(len(truth), "support photo"),
             )
         return truth
 
@@ -114,7 +115,8 @@ def describe_before_training(
     unasked = sum(plan.unasked for plan in plans.values())
     if unasked and not alone:
         raise FgvrError(
-            f"{unasked} descriptions were not asked for yet, and a job of several processes does not ask for any. Run "
+            f"{counted(unasked, 'description was', 'descriptions were')} not asked for yet, and a job of several "
+            "processes does not ask for any. Run "
             "the describe stage with the same options first, in one process."
         )
     if unasked if asked_before else any(plan.missing for plan in plans.values()):

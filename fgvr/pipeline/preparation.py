@@ -15,14 +15,17 @@ from fgvr.data.run_state import RunState
 from fgvr.errors import FgvrError
 from fgvr.methods.schedules import default_epochs
 from fgvr.pipeline.descriptions import describe_before_training
-from fgvr.pipeline.loggers import make_loggers
+from fgvr.pipeline.loggers import check_loggers, make_loggers
 from fgvr.pipeline.parts import RunParts
 from fgvr.pipeline.processes import SKIP_FAILED, external_processes, is_rank_zero
 from fgvr.reports.run_files import simulates
 from fgvr.runs import RunFolder
+from fgvr.text import counted, visible
 from fgvr.vocabulary.build import known_vocabulary
 
 log = logging.getLogger(__name__)
+
+_PRECISIONS = ("32", "32-true", "16", "16-mixed", "bf16", "bf16-mixed")
 
 
 def state_of(parts: RunParts, folder: RunFolder, command: str) -> RunState:
@@ -94,7 +97,8 @@ def label_before_training(data: FgvrDataModule) -> float:
     log.info("%s", plan)
     if plan.unasked and external_processes() > 1:
         raise FgvrError(
-            f"{plan.unasked} photos were not asked for yet, and a job of several processes does not ask for "
+            f"{counted(plan.unasked, 'photo was', 'photos were')} not asked for yet, and a job of several processes "
+            "does not ask for "
             "labels. Run the label stage with the same options first, in one process."
         )
     asked_before = SKIP_FAILED.items() <= os.environ.items()
@@ -110,10 +114,11 @@ def with_loggers(options: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
     Raises:
         FgvrError: A logger cannot be made.
     """
+    check_loggers(options.get("logger"))
     try:
         return {**options, "logger": make_loggers(options.get("logger"), folder)}
-    except (ImportError, TypeError, ValueError, MisconfigurationException) as error:
-        raise FgvrError(f"trainer.logger cannot be made: {error}") from error
+    except (ImportError, TypeError, ValueError, OSError, MisconfigurationException) as error:
+        raise FgvrError(f"trainer.logger cannot be made: {_sentence(error)}") from error
 
 
 def build_trainer(options: dict[str, Any]) -> Trainer:
@@ -122,10 +127,37 @@ def build_trainer(options: dict[str, Any]) -> Trainer:
     Raises:
         FgvrError: An accelerator, a strategy or a precision is not available here.
     """
+    check_precision(options.get("precision"))
     try:
-        return Trainer(**options)
-    except (MisconfigurationException, ModuleNotFoundError, TypeError, ValueError) as error:
-        raise FgvrError(f"The trainer cannot be built: {error}") from error
+        trainer = Trainer(**options)
+    except (MisconfigurationException, ImportError, TypeError, ValueError, RuntimeError) as error:
+        raise FgvrError(f"The trainer cannot be built: {_sentence(error)}") from error
+    check_precision(trainer.precision)  # a plugin of the trainer's may bring another one
+    return trainer
+
+
+def check_precision(given: object) -> None:
+    """Refuse a precision in which weights and features themselves are not float32.
+
+    Features are compared, and losses computed, in float32; half of that, or twice, ends in an error of torch, or in
+    names that are wrong.
+
+    Args:
+        given: ``trainer.precision``; ``None`` where it is left to Lightning.
+
+    Raises:
+        FgvrError: It is another one.
+    """
+    if given is not None and str(given) not in _PRECISIONS:
+        raise FgvrError(
+            f"trainer.precision is {str(given)!r}, and weights stay in float32 here: set it to 32-true, to bf16-mixed, "
+            "or on a GPU to 16-mixed."
+        )
+
+
+def _sentence(error: BaseException) -> str:
+    """What a library says, in one line that ends with one full stop."""
+    return f"{visible(str(error)).rstrip('. ') or type(error).__name__}."
 
 
 def epochs_of(parts: RunParts, options: dict[str, Any]) -> int | None:
@@ -139,5 +171,5 @@ def epochs_of(parts: RunParts, options: dict[str, Any]) -> int | None:
         return None
     images = round(len(data.support) * (1 - data.holdout))
     epochs = default_epochs(max(round(images / data.batch_size), 1))
-    log.info("Training for %d epochs; trainer.max_epochs states another number", epochs)
+    log.info("Training for %s; trainer.max_epochs states another number", counted(epochs, "epoch"))
     return epochs

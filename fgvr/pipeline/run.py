@@ -15,6 +15,7 @@ from fgvr.candidates.files import read_candidates
 from fgvr.checkpoints.callbacks import checkpoint_callbacks, take_best
 from fgvr.checkpoints.files import read_checkpoint
 from fgvr.checkpoints.label_free_figures import LabelFreeFigures
+from fgvr.checkpoints.monitors import check_monitored
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.data.labelled import needs_sets
 from fgvr.data.run_state import RunState
@@ -345,11 +346,16 @@ class Run:
                 log.warning("data.augment and data.views change nothing: %s learns from plain photos", method.row)
         if fitting and data.relabelling is not None and not needs_sets(method):
             log.warning("data.relabelling changes nothing: %s learns from no candidate sets", method.row)
+        if fitting and method.trains:
+            check_monitored(callbacks, method, data)
+        method.backbone.check()
         options = with_loggers(options, folder)
-        ask_before_training(parts, folder, fitting)
         if not data.images.splits.get("val"):
             options["limit_val_batches"] = 0
-        return build_trainer({**options, "default_root_dir": folder.path, "callbacks": callbacks})
+        # what it refuses is refused before anything is paid for; it starts no process before it is used
+        trainer = build_trainer({**options, "default_root_dir": folder.path, "callbacks": callbacks})
+        ask_before_training(parts, folder, fitting)
+        return trainer
 
     def _write_config(self) -> None:
         """Leave the resolved configuration in the run folder; a resumed run has its own there already."""

@@ -21,6 +21,7 @@ from fgvr.errors import FgvrError
 from fgvr.images import UnreadableImageError, open_image, upright_rgb
 from fgvr.methods.base import Method
 from fgvr.records import Vocabulary
+from fgvr.text import counted
 
 log = logging.getLogger(__name__)
 Given = str | Path | Image.Image | NDArray[np.uint8]
@@ -73,7 +74,7 @@ class TrainedModel:
         self._device = torch.device(device)
 
     def __repr__(self) -> str:
-        return f"TrainedModel({self.row!r}, {len(self.names)} classes)"
+        return f"TrainedModel({self.row!r}, {counted(len(self.names), 'class', 'classes')})"
 
     def predict(
         self, images: Given | Iterable[Given], top_k: int = 1, batch_size: int = 32, skip_unreadable: bool = False
@@ -155,7 +156,7 @@ def _pictures(images: Given | Iterable[Given], skip_unreadable: bool) -> Iterato
                     yield str(path), open_image(path)
                 except UnreadableImageError as error:
                     if not skip_unreadable:
-                        raise FgvrError(f"{str(path)!r} cannot be read: {error}.") from error
+                        raise FgvrError(f"{str(path)!r} cannot be read: {str(error).rstrip('.')}.") from error
         else:
             raise FgvrError(f"Photo {number} is a {type(image).__name__}; expected a path, a PIL image or an array.")
 

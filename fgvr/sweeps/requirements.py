@@ -13,6 +13,8 @@ from fgvr.descriptions.parts import Kind
 from fgvr.errors import FgvrError
 from fgvr.methods.base import Method
 from fgvr.pipeline.descriptions import of_kinds
+from fgvr.pipeline.loggers import check_loggers
+from fgvr.pipeline.preparation import check_precision
 from fgvr.sweeps.grid import Grid, Variant
 
 _ASKING = ("dataset", "labeler", "shots", "support_size", "support_seed", "select", "label_store")
@@ -49,6 +51,9 @@ def requirements_of(grid: Grid, variant: Variant) -> Requirements:
     try:
         cli = ParsedCLI(["--config", str(grid.base), *grid.options(variant, grid.seeds[0])])
         method = cli.method
+        check_precision(cli.config.trainer.precision)
+        check_loggers(cli.loggers)
+        method.backbone.check()
         if method.description_kinds:
             of_kinds(cli.data.describe or DescribeOptions(), method)  # refuses kinds that it lacks
     except FgvrError as error:

@@ -209,21 +209,18 @@ def test_no_network(monkeypatch):
         OpenClipBackbone("ViT-B-16", "openai").load()
 
 
-@pytest.mark.parametrize("content", [b"hello", None])
-def test_file_without_these_weights(backbones, tmp_path, content):
+def test_file_without_these_weights(backbones, tmp_path):
     file = tmp_path / "weights.pt"
-    if content is None:
-        torch.save({"weight": torch.zeros(3)}, file)
-    else:
-        file.write_bytes(content)
-    with pytest.raises(FgvrError, match=r"weights.pt has no weights for fgvr-tiny-clip"):
+    torch.save({"weight": torch.zeros(3)}, file)
+    with pytest.raises(FgvrError, match=r"weights.pt has no weights for fgvr-tiny-clip") as caught:
         OpenClipBackbone("fgvr-tiny-clip", str(file)).load()
+    assert "\n" not in str(caught.value)
 
 
 def test_pickled_code_is_refused(backbones, tmp_path):
     file = tmp_path / "weights.pt"
     torch.save({"weight": print}, file)
-    with pytest.raises(FgvrError, match="UnpicklingError"):
+    with pytest.raises(FgvrError, match="holds Python objects beside tensors"):
         OpenClipBackbone("fgvr-tiny-clip", str(file)).load()
 
 
