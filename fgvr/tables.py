@@ -230,5 +230,5 @@ def decode_text(content: bytes, path: Path, encoding: str | None = None, option:
         position = content.find(b"\0") if used == "utf-8-sig" else position
     line = content.count(b"\n", 0, position) + 1
     name = "UTF-8" if used == "utf-8-sig" else used.upper()
-    fix = f", or set {option} to its encoding, such as cp1252 or utf-16-le" if option else ""
+    fix = f", or set {option} to what it is, such as cp1252" if option else ""
     raise FgvrError(f"{path}, line {line}: not {name} text ({reason}); save the file as UTF-8{fix}.")

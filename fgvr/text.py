@@ -55,3 +55,44 @@ def _is_seen(char: str) -> bool:
 
 def _escape(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """How many there are, in words that go with the number.
+
+    Args:
+        number: How many.
+        one: The words for one, such as ``photo`` and ``photo is``.
+        many: Those for any other number; ``one`` with an s if not given.
+
+    Example:
+        >>> counted(1, "photo"), counted(2, "photo"), counted(1, "reply", "replies")
+        ('1 photo', '2 photos', '1 reply')
+    """
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
+def none_of(number: int, one: str, many: str = "") -> str:
+    """The beginning of a sentence about none of so many.
+
+    Args:
+        number: How many there are.
+        one: The word for one.
+        many: That for any other number; ``one`` with an s if not given.
+
+    Example:
+        >>> none_of(1, "photo"), none_of(2, "photo")
+        ('No photo', 'None of the 2 photos')
+    """
+    return f"No {one}" if number == 1 else f"None of the {counted(number, one, many)}"
+
+
+def verb(number: int, one: str = "is", many: str = "are") -> str:
+    """The verb that goes with a number of things.
+
+    Args:
+        number: How many.
+        one: The verb for one.
+        many: That for any other number.
+    """
+    return one if number == 1 else many

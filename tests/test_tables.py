@@ -102,7 +102,7 @@ def test_one_row_as_others_write_it(tmp_path, content, cells):
 def test_another_encoding(tmp_path):
     path = tmp_path / "table.csv"
     path.write_bytes("file,name\na.jpg,Käfer\n".encode("cp1252"))
-    with pytest.raises(FgvrError, match=r"or set data\.x to its encoding, such as cp1252"):
+    with pytest.raises(FgvrError, match=r"or set data\.x to what it is, such as cp1252"):
         read_csv(path, option="data.x")
     assert read_csv(path, encoding="cp1252").rows[0].cells["name"] == "Käfer"
     for wrong in ("klingon", "base64", "utf-8", "ascii"):

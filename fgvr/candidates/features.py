@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from fgvr.candidates.base import FeatureSpace, NamedImages
 from fgvr.errors import FgvrError
 from fgvr.records import Space
+from fgvr.text import counted
 
 _FAR_FROM_UNIT = 0.01
 """Lengths that are off by this much are no rounding: the features were not normalised."""
@@ -41,7 +42,7 @@ def features_of(
     count = len(images.sample_ids)
     if len(features) != count or not (np.abs(lengths_of(features) - 1) < _FAR_FROM_UNIT).all():  # also refuses NaN
         raise FgvrError(
-            f"{section} needs finite, L2-normalised image features of all {count} photos, but those of shape "
+            f"{section} needs finite, L2-normalised image features of {counted(count, 'photo')}, but those of shape "
             f"{features.shape} are not: normalise them in the backbone's encode_image."
         )
     return unit(features)

@@ -159,7 +159,7 @@ def propagate(
         solution, taken = conjugate_gradients(graph, seeds, alpha, _MAX_STEPS, _TOLERANCE[given.dtype], start=seeds)
         steps = max(steps, taken)
         names, best = _merge(names, best, classes[start:stop], solution)
-    log.debug("Label propagation: %d photos, %d classes, at most %d steps", count, len(classes), steps)
+    log.debug("Label propagation: photos %d, classes %d, steps at most %d", count, len(classes), steps)
     return names, best.astype(np.float64)
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from fgvr.candidates.inverted_file import InvertedFile
 from fgvr.candidates.nearest import nearest_and_similarity
+from fgvr.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ def search(
     images, similarity = index.search(k, probes)
     truth, _ = nearest_and_similarity(features, named, k, measured)
     recall = recall_of(images[measured], truth, measured)
-    log.info("Recall %.4f against the exact search of %d photos", recall, len(measured))
+    log.info("Recall %.4f against the exact search of %s", recall, counted(len(measured), "photo"))
     if recall < RECALL:
         log.warning(
             "Of the true nearest photos only %.1f %% were found: these features have no clusters to search by. An "

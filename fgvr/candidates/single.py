@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from fgvr.candidates.base import CandidateStrategy, NamedImages
 from fgvr.errors import FgvrError
 from fgvr.records import CandidateSets
+from fgvr.text import none_of
 
 
 def own_names(images: NamedImages) -> NDArray[np.int64]:
@@ -20,7 +21,7 @@ def own_names(images: NamedImages) -> NDArray[np.int64]:
     own = np.array([names[0] if names else -1 for names in images.labels], dtype=np.int64)
     if not (own >= 0).any():
         raise FgvrError(
-            f"None of the {len(own)} support photos has a name, so there are no candidates to learn from. Look at the "
+            f"{none_of(len(own), 'support photo')} has a name, so there are no candidates to learn from. Look at the "
             "replies in the run's labels.parquet, and label again with another labeler or prompt."
         )
     return own

@@ -10,7 +10,7 @@ from jsonargparse import ArgumentParser
 
 from fgvr.errors import FgvrError
 from fgvr.registry import DATASETS
-from fgvr.text import visible
+from fgvr.text import verb, visible
 
 if TYPE_CHECKING:
     from fgvr.datasets.verify import Verification
@@ -122,9 +122,9 @@ def _described(found: "Verification") -> list[str]:
         for row in rows
     ]
     of = "" if found.expected_classes is None else f" of {found.expected_classes:,}"
-    lines += ["", f"{found.classes:,}{of} classes"]
+    lines += ["", f"{found.classes:,}{of} {verb(found.classes, 'class', 'classes')}"]
     lines += [
-        f"{split}: {count.listed:,} photos are listed, expected {count.expected:,}"
+        f"{split}: {count.listed:,} {verb(count.listed, 'photo is', 'photos are')} listed, expected {count.expected:,}"
         for split, count in found.splits.items()
         if count.expected not in (None, count.listed)
     ]

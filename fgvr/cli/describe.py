@@ -11,6 +11,7 @@ from fgvr.errors import FgvrError
 from fgvr.labelers.remote import RemoteLabeler
 from fgvr.pipeline.descriptions import descriptions_of, known_vocabulary_of
 from fgvr.pipeline.run import Run
+from fgvr.text import counted
 
 
 def run_describe(args: list[str]) -> int:
@@ -65,6 +66,7 @@ def _ask(descriptions: Descriptions, batch: bool, engine: str) -> str:
     runs = descriptions.ask_batch()
     missing = sum(run.missing for run in runs)
     first = next((run.first_error for run in runs if run.first_error), "the server left them out")
-    return f"{missing} requests have no reply. To send them again, give the same command. First: {first}" * (
-        missing > 0
+    return (
+        f"{counted(missing, 'request has', 'requests have')} no reply. To send them again, give the same command. "
+        f"First: {first}" * (missing > 0)
     )

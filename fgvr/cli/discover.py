@@ -17,6 +17,7 @@ from fgvr.labelling.requests import ask_requests
 from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import ImageRecord, LabelRequest
 from fgvr.registry import TASKS
+from fgvr.text import counted
 
 _MAX = 16
 
@@ -67,7 +68,7 @@ def discover(data: FgvrDataModule, count: int) -> None:
         )
     category, unit = found.names
     model = reply.model or labeler.model
-    print(f"{category}, by {unit} ({len(images)} photos, {ascii(model)[1:-1]}, ${run.cost_usd:.4f})")
+    print(f"{category}, by {unit} ({counted(len(images), 'photo')}, {ascii(model)[1:-1]}, ${run.cost_usd:.4f})")
     print("In the configuration, under data.labeler.init_args:")
     # JSON is YAML, whatever the model has put into the words
     words = f"category: {json.dumps(category)}, unit: {json.dumps(unit)}"

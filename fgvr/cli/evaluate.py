@@ -6,6 +6,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser
 
 from fgvr.reports.table import format_table
+from fgvr.text import counted
 
 
 def evaluate(
@@ -42,12 +43,15 @@ def evaluate(
 
     found = scoring.evaluate(predictions, truth, split, encoder, encoding)
     images, classes = found.scoring["photos"], found.scoring["classes"]
-    print(f"{images} photos, {classes} classes, {f'split {split}' if split else 'all splits'}")
+    print(
+        f"{counted(images, 'photo')}, {counted(classes, 'class', 'classes')}, "
+        f"{f'split {split}' if split else 'all splits'}"
+    )
     print(f"columns: {', '.join(found.columns.values())} of {predictions}; {found.true_column} of {truth}")
     if found.unused:
-        print(f"left out: {found.unused} predictions of other photos")
+        print(f"left out: {counted(found.unused, 'prediction')} of other photos")
     for row, count in found.empty.items():
-        print(f"scored as an empty name: {count} photos of row {row}")
+        print(f"scored as an empty name: {counted(count, 'photo')} of row {row}")
     print()
     print(format_table(found.rows))
     if encoder is None and not found.scoring["encoders"]:

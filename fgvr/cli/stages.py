@@ -16,6 +16,8 @@ from fgvr.labelers.remote import RemoteLabeler
 from fgvr.labelling.plan import summary
 from fgvr.pipeline.run import Run
 from fgvr.records import LabelRequest, Reply
+from fgvr.registry import LABELERS
+from fgvr.text import counted
 
 
 def add_asking_options(parser: LightningArgumentParser) -> None:
@@ -52,7 +54,8 @@ def run_label(args: list[str]) -> int:
     if options.engine == "ray" and all(isinstance(part, RemoteLabeler) for part in _leaves(labeler)):
         raise FgvrError(
             f"--engine ray is for models that run on one's own machines, such as llava, blip2 or classifier, and "
-            f"{type(labeler).__name__} only asks servers. Leave it out; data.labeler.limits.concurrency says how "
+            f"{LABELERS.short_name(type(labeler))} only asks servers. Leave it out; data.labeler.limits.concurrency "
+            "says how "
             "many requests are in flight."
         )
     if groups := [leaf for leaf in _leaves(labeler) if isinstance(leaf, ModelLabeler) and leaf.task.of_groups]:
@@ -73,7 +76,8 @@ def run_label(args: list[str]) -> int:
         print(summary(data.read_labels(data.asked), data.simulated))
         if batch.missing:
             raise FgvrError(
-                f"{batch.missing} requests have no reply. To send them again, give the same command. The first "
+                f"{counted(batch.missing, 'request has', 'requests have')} no reply. To send them again, give the "
+                "same command. The first "
                 f"failure is: {batch.first_error or 'the server left them out'}"
             )
     else:

@@ -1,4 +1,4 @@
-"""``fgvr store``: what is in the label store, and what a person says of it."""
+"""``fgvr store``: looking at stored replies, reviewing and exporting them."""
 
 from collections.abc import Callable, Iterable
 from itertools import islice
@@ -16,7 +16,7 @@ from fgvr.labelling.store.parse_stored import read_stored
 from fgvr.labelling.store.review import apply_review, write_review
 from fgvr.labelling.store.rows import StoredReply
 from fgvr.labelling.store.stats import LabelerStats, count_rows
-from fgvr.text import visible
+from fgvr.text import counted, visible
 
 STORE = Path("runs/labels.sqlite")
 
@@ -78,15 +78,16 @@ def stats(labeler: str = "", model: str = "", store: Path = STORE) -> None:
         FgvrError: There is no such store.
     """
     with _existing(store) as labels:
-        counted = count_rows(_watched(labels.rows(labeler, model)), Renaming(labels.aliases()))
+        labelers = count_rows(_watched(labels.rows(labeler, model)), Renaming(labels.aliases()))
         batches = [batch for batch in labels.batches.find() if batch.open]
-    for each in counted:
+    for each in labelers:
         print("\n".join(_counted(each)), end="\n\n")
-    if not counted:
+    if not labelers:
         print(f"No replies in {store}.")
     for batch in batches:
         print(
-            f"open batch {visible(batch.remote_id or batch.nonce)}: {batch.state}, {len(batch.requests)} requests to "
+            f"open batch {visible(batch.remote_id or batch.nonce)}: {batch.state}, "
+            f"{counted(len(batch.requests), 'request')} to "
             f"{visible(batch.server)}, at most ${batch.reserved_usd:.2f}, since {batch.created_at}"
         )
 
@@ -104,7 +105,7 @@ def export(file: Path, labeler: str = "", model: str = "", store: Path = STORE) 
         FgvrError: There is no such store, or the file's name ends in something else.
     """
     with _existing(store) as labels:
-        print(f"{file}: {export_rows(_watched(labels.rows(labeler, model)), file)} replies")
+        print(f"{file}: {counted(export_rows(_watched(labels.rows(labeler, model)), file), 'reply', 'replies')}")
 
 
 def import_(file: Path, store: Path = STORE) -> None:
@@ -138,7 +139,7 @@ def retry_failed(error: str = "", store: Path = STORE) -> None:
     """
     with _existing(store) as labels:
         count = labels.retry_failed(error)
-    print(f"{count} failures may be asked again." + (" To ask them: fgvr label" if count else ""))
+    print(f"{counted(count, 'failure')} may be asked again." + (" To ask them: fgvr label" if count else ""))
 
 
 def review(
@@ -167,7 +168,8 @@ def review(
         if not apply:
             asked = write_review(labels, file, labeler, model, progress=True)
             print(
-                f"{file}: {asked.pairs} pairs of names and {asked.replies} replies. Fill the column 'decision', then: "
+                f"{file}: {counted(asked.pairs, 'pair')} of names and {counted(asked.replies, 'reply', 'replies')}. "
+                "Fill the column 'decision', then: "
                 f"fgvr store review {file} --apply"
             )
             return
@@ -176,12 +178,17 @@ def review(
         print(f"{visible(name)}: {visible(before or 'itself')} -> {visible(after or 'itself')}")
     for key, (old, new) in changes.corrections.items():
         print(f"{visible(changes.images[key])}: {_corrected(old)} -> {_corrected(new)}")
-    print(f"{len(changes.aliases)} names and {len(changes.corrections)} replies changed.")
+    print(
+        f"{counted(len(changes.aliases), 'name')} and {counted(len(changes.corrections), 'reply', 'replies')} changed."
+    )
 
 
 def main(argv: list[str]) -> int:
     """Runs ``fgvr store`` with the arguments after the subcommand; returns the exit code."""
-    parser = ArgumentParser(prog="fgvr store", description="What is in the label store, and what a person says of it.")
+    parser = ArgumentParser(
+        prog="fgvr store",
+        description="Look at, review and export stored replies; nobody is asked. To ask for replies: fgvr label.",
+    )
     commands = parser.add_subcommands(required=True)
     for name, (function, text, switches) in COMMANDS.items():
         command = ArgumentParser(description=text)
@@ -260,7 +267,7 @@ def _corrected(names: tuple[str, ...] | None) -> str:
 def _counted(each: LabelerStats) -> list[str]:
     simulated = " (simulated)" * each.simulated
     lines = [visible(each.identity), f"  prompt    {visible(each.prompt, _SHOWN)}"]
-    lines.append(f"  replies   {each.replies}, and {each.failures} failures")
+    lines.append(f"  replies   {each.replies}, and {counted(each.failures, 'failure')}")
     lines += [f"            {count} x {visible(reason, 100)}" for reason, count in each.reasons.most_common(_REASONS)]
     if each.models:
         lines.append(f"  models    {_listed(each.models.most_common())}")

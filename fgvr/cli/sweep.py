@@ -12,6 +12,7 @@ from fgvr.sweeps.grid import read_grid
 from fgvr.sweeps.launch import command_line, resume_args
 from fgvr.sweeps.result import format_summary
 from fgvr.sweeps.sweep import Sweep, run_sweep
+from fgvr.text import counted
 
 
 def main(argv: list[str]) -> int:
@@ -35,7 +36,10 @@ def main(argv: list[str]) -> int:
     sweep = Sweep(read_grid(path, extra), args.root / (args.name or path.stem))
     todo, grid = sweep.todo(), sweep.grid
     done = len(sweep.runs) - len(todo)
-    print(f"{len(sweep.runs)} runs: {len(grid.variants)} variants, {len(grid.seeds)} seeds; {done} done")
+    print(
+        f"{counted(len(sweep.runs), 'run')}: {counted(len(grid.variants), 'variant')}, "
+        f"{counted(len(grid.seeds), 'seed')}; {done} done"
+    )
     if args.dry_run:
         for run in todo:
             print(command_line(resume_args(run.folder) or sweep.fit_args(run)))
@@ -47,7 +51,7 @@ def main(argv: list[str]) -> int:
         print(f"fgvr: {run.name} failed; the end of {run.log}:\n{tail}", file=sys.stderr)
     if failures:
         print(
-            f"fgvr: {len(failures)} of {len(sweep.runs)} runs failed. The same command runs them again.",
+            f"fgvr: {len(failures)} of {counted(len(sweep.runs), 'run')} failed. The same command runs them again.",
             file=sys.stderr,
         )
     print(sweep.folder)

@@ -9,6 +9,7 @@ from fgvr.pipeline.allocator import keep_freed_memory
 from fgvr.pipeline.run import Run
 from fgvr.reports.table import format_table
 from fgvr.sweeps.compare import ComparedRows
+from fgvr.text import counted
 
 
 def run_trainer(command: str, args: list[str]) -> int:
@@ -47,5 +48,5 @@ def print_names(run: Run) -> None:
     """Print how many photos were given which name, the commonest first."""
     counts = run.name_counts()
     shown = ", ".join(f"{count} {name}" for name, count in counts.most_common(8))
-    more = f", and {len(counts) - 8} more names" if len(counts) > 8 else ""
-    print(f"{counts.total()} photos: {shown}{more}")
+    more = f", and {counted(len(counts) - 8, 'more name')}" if len(counts) > 8 else ""
+    print(f"{counted(counts.total(), 'photo')}: {shown}{more}")

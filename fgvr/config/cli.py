@@ -191,7 +191,7 @@ class ParsedCLI(FgvrCLI):
     def __init__(self, args: list[str], add_options: AddOptions | None = None) -> None:
         super().__init__("fit", args, add_options)
         self.config.trainer.callbacks = None
-        self.config.trainer.logger = None
+        self.loggers, self.config.trainer.logger = self.config.trainer.logger, None
         parts = self.build()
         self.method, self.data = parts.method, parts.data
 

@@ -43,6 +43,7 @@ from fgvr.relabelling.base import Relabelling
 from fgvr.relabelling.files import read_verdict
 from fgvr.relabelling.stage import relabelled_folds, run_relabelling
 from fgvr.runs import RunFolder
+from fgvr.text import counted, verb
 from fgvr.vocabulary.build import labels_as_indices
 from fgvr.vocabulary.files import read_vocabulary
 
@@ -150,7 +151,7 @@ class FgvrDataModule(LabelledDataModule):
         images = self._named_images(labels, vocabulary, learner, device)
         outside = sum(not given for given in images.labels) - sum(not record.names for record in labels)
         if outside:
-            log.warning("%d photos were given names that are not in the vocabulary; they count as unnamed", outside)
+            log.warning("Photos that were given names outside the vocabulary, and count as unnamed: %d", outside)
         if self._compares_support(learner):
             features = self.features.of_group(TRAINING, learner.backbone, device, space=strategy.space).to_numpy()
             write_neighbours(find_neighbours(images.sample_ids, features), self._folder().neighbours)
@@ -335,7 +336,8 @@ class FgvrDataModule(LabelledDataModule):
         row = {record.sample_id: number for number, record in enumerate(self.support)}
         if gone := [sample_id for sample_id in self.candidate_sets.sample_ids if sample_id not in row]:
             raise FgvrError(
-                f"{len(gone)} photos of {str(self._folder().candidates)!r} are not in the support set, {gone[0]!r} for "
+                f"{counted(len(gone), 'photo')} of {str(self._folder().candidates)!r} {verb(len(gone))} not in the "
+                f"support set, {gone[0]!r} for "
                 "one: put them back, or start a new run."
             )
         return [row[sample_id] for sample_id in self.candidate_sets.sample_ids]

@@ -25,6 +25,8 @@ from fgvr.data.together import ALONE, Processes
 from fgvr.errors import FgvrError
 from fgvr.images import UnreadableImageError, open_image
 from fgvr.records import ImageRecord, Space
+from fgvr.registry import BACKBONES
+from fgvr.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +93,9 @@ def extract_features(
     # what process 0 sees: meanwhile other jobs, too, may store features of these photos
     missing = [(records[image], view) for image, view in processes.agree(_missing(digests, rows))]
     what = "Image features" if views is None else f"Image features of {views} views"
-    log.info("%s: %d photos, %d pictures to compute, the others are stored", what, len(records), len(missing))
+    log.info(
+        "%s: %s, pictures to compute: %d, the others are stored", what, counted(len(records), "photo"), len(missing)
+    )
     if missing:
         backbone.to(device)
         batches = [missing[start : start + batch_size] for start in range(0, len(missing), batch_size)]
@@ -227,7 +231,8 @@ class _Keeper:
         if not finite.all():
             path = pictures[int(finite.argmin())][0].path
             raise FgvrError(
-                f"{type(self._backbone).__name__} gives {str(path)!r} features that are not finite; they are not "
+                f"{BACKBONES.short_name(type(self._backbone))} gives {str(path)!r} features that are not finite; "
+                "they are not "
                 "stored. Look at the photo, and at the backbone's weights and precision (data.feature_precision)."
             )
         self._kept |= {(record.digest, view): row for (record, view), row in zip(pictures, array, strict=True)}

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fgvr.data.batches import BatchKey, BatchSampler
 from fgvr.errors import FgvrError
+from fgvr.text import counted, verb
 
 NOTHING_HELD_OUT = "nothing held out"
 """What :func:`held_out_digest` says then."""
@@ -69,7 +70,8 @@ def split_held_out(sample_ids: Sequence[str], drawn: frozenset[str]) -> NDArray[
     held_out = np.array([sample_id in drawn for sample_id in sample_ids], dtype=bool)
     if drawn and (held_out.all() or not held_out.any()):
         raise FgvrError(
-            f"data.holdout: {held_out.sum()} of the {len(held_out)} photos that have a candidate set are held out; "
+            f"data.holdout: {held_out.sum()} of {counted(len(held_out), 'photo')} with a candidate set "
+            f"{verb(int(held_out.sum()))} held out; "
             "expected some, and some to learn from. Give another share, or 0."
         )
     return held_out

@@ -31,6 +31,7 @@ from fgvr.records import ImageRecord, LabelRecord, Space, Vocabulary
 from fgvr.registry import VOCABULARIES
 from fgvr.runs import RunFolder
 from fgvr.selections.base import Selection
+from fgvr.text import counted, verb
 from fgvr.vocabulary.base import GivenNames, VocabularyStrategy
 from fgvr.vocabulary.build import build_vocabulary, labels_as_indices
 from fgvr.vocabulary.files import write_vocabulary
@@ -225,14 +226,15 @@ class LabelledDataModule(LightningDataModule, ABC):
             unasked = self.label_plan().unasked
             if unasked:
                 raise FgvrError(
-                    f"{unasked} of {len(self.asked)} photos to be labelled have no reply in {str(self.label_store)!r}, "
+                    f"{unasked} of {counted(len(self.asked), 'photo')} to be labelled "
+                    f"{verb(unasked, 'has', 'have')} no reply in {str(self.label_store)!r}, "
                     "and nothing is asked for while a trainer runs. Run the label stage with the same options first, "
                     "or call label() of the data module."
                 )
             labels = self.read_labels()
             log.info("%s", summary(labels, self.simulated))
         vocabulary = self._join(labels) if self.class_names == "labels" else self._given_vocabulary()
-        log.info("Vocabulary: %d classes", len(vocabulary))
+        log.info("Vocabulary: %s", counted(len(vocabulary), "class", "classes"))
         if len(vocabulary) == 1:
             log.warning("There is one class, so every photo will be given the name %r", vocabulary.names[0])
         return vocabulary, labels
@@ -260,10 +262,10 @@ class LabelledDataModule(LightningDataModule, ABC):
         if joined.joins:
             name, changed = VOCABULARIES.short_name(type(self.joining)), joined_images(joined)
             log.info(
-                "Joining (%s): %d of %d classes, %s photos have another one",
+                "Joining (%s): %d of %s, photos with another one: %s",
                 name,
                 len(joined),
-                len(vocabulary),
+                counted(len(vocabulary), "class", "classes"),
                 changed,
             )
         return joined

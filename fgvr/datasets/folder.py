@@ -9,6 +9,7 @@ from fgvr.datasets.layouts import AmbiguousLayoutError, Layout, Place, found_lay
 from fgvr.datasets.walk import Walk, walk
 from fgvr.errors import FgvrError
 from fgvr.records import ImageRecord
+from fgvr.text import counted
 
 _SHOWN = 3
 
@@ -107,23 +108,23 @@ class FolderDataset(ImageDataset):
         if found.closed:
             shown = ", ".join(f"{folder} ({why})" for folder, why in sorted(found.closed.items())[:_SHOWN])
             remarks.append(
-                f"{len(found.closed)} folders in {str(self.root)!r} cannot be looked into: {shown}. Change their "
-                "permissions if there are photos in them."
+                f"In {str(self.root)!r}, {counted(len(found.closed), 'folder')} cannot be looked into: {shown}. Change "
+                "their permissions if there are photos in them."
             )
         sizes = {folder.parts: len(folder.names) for folder in found.folders}
         if layout.left_out:
             shown = ", ".join("/".join(parts) for parts in layout.left_out[:_SHOWN])
             count = sum(sizes[parts] for parts, place in layout.places.items() if place is None)
             remarks.append(
-                f"{count:,} photos in folders of {str(self.root)!r} that are neither splits nor classes are left out: "
-                f"{shown}{', ...' if len(layout.left_out) > _SHOWN else ''}. If they belong to a split, say so with "
-                "data.dataset.splits."
+                f"{counted(count, 'photo is', 'photos are')} left out, in folders of {str(self.root)!r} that are "
+                f"neither splits nor classes: {shown}{', ...' if len(layout.left_out) > _SHOWN else ''}. If they "
+                "belong to a split, say so with data.dataset.splits."
             )
         if layout.loose:
             count = sum(sizes[parts] for parts in layout.loose)
             remarks.append(
-                f"{count:,} photos in {str(self.root)!r} are beside the split folders and in none of them: they are "
-                "support photos. Move them if they should not be."
+                f"{counted(count, 'photo is', 'photos are')} in {str(self.root)!r} beside the split folders and in "
+                "none of them, and taken for support. Move what should not be."
             )
         if layout.wrapper and self.class_folders:
             levels = "any/" * (len(layout.wrapper) - 1) + "class"

@@ -13,6 +13,7 @@ from fgvr.datasets.scan import scan
 from fgvr.datasets.support import sample_support
 from fgvr.errors import FgvrError
 from fgvr.records import ImageRecord
+from fgvr.text import counted
 
 log = logging.getLogger(__name__)
 _SHOWN = 5
@@ -78,9 +79,10 @@ def read_images(dataset: ImageDataset, cache_dir: Path) -> Images:
             log.warning("%s", remark)
     scanned = scan(records, cache_dir)
     if scanned.unreadable and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-        log.warning(
-            "%d photos cannot be read and are left out: %s", len(scanned.unreadable), _by_reason(scanned.unreadable)
+        left_out = counted(
+            len(scanned.unreadable), "photo that cannot be read is left out", "photos that cannot be read are left out"
         )
+        log.warning("%s: %s", left_out, _by_reason(scanned.unreadable))
     by_split: dict[str, list[ImageRecord]] = {}
     truth: dict[str, str] = {}
     for record in scanned.readable:

@@ -308,9 +308,9 @@ class _Reader:
     def _refuse_held_out(self, parts: Parts, level: int, says: str, split: str) -> None:
         folder = "/".join(parts[: level + 1])
         self._refuse(
-            f"the photos in {folder!r} may be {says} photos, or {split} photos in a folder that happens to be called "
-            "so. Set data.dataset.layout to what the folders are, such as class/split, split/class, any/split/class, "
-            "or class if none of them is a split."
+            f"the photos in {folder!r} may belong to the split {says!r}, or to {split!r}, in a folder that happens to "
+            "be called so. Set data.dataset.layout to what the folders are, such as class/split, split/class, "
+            "any/split/class, or class if none of them is a split."
         )
 
     def _refuse(self, text: str) -> None:

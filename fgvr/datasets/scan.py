@@ -13,6 +13,7 @@ from fgvr.cache import cache_database
 from fgvr.errors import FgvrError
 from fgvr.images import UnreadableImageError, open_image
 from fgvr.records import ImageRecord
+from fgvr.text import none_of
 
 _IMAGES_A_COMMIT = 500
 
@@ -66,7 +67,7 @@ def scan(records: Sequence[ImageRecord], cache_dir: Path, progress: bool = True)
             digests |= found
     if not digests:
         name, problem = next(iter(unreadable.items()))
-        raise FgvrError(f"None of the {len(records)} photos can be opened; the first is {name!r}: {problem}.")
+        raise FgvrError(f"{none_of(len(records), 'photo')} can be opened; the first is {name!r}: {problem}.")
     readable = [record for record in records if record.sample_id in digests]
     return Scan(tuple(replace(record, digest=digests[record.sample_id]) for record in readable), unreadable)
 

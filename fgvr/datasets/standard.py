@@ -12,6 +12,7 @@ from fgvr.datasets.split_file import PARTS, ListedImage, read_split_file
 from fgvr.errors import FgvrError
 from fgvr.records import ImageRecord
 from fgvr.tables import decode_text
+from fgvr.text import counted
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ class StandardDataset(ImageDataset):
             file = twice[0].file
             parts = " and ".join(image.part for image in twice if image.file == file)
             raise FgvrError(
-                f"The lists of {str(self.root)!r} name {len({image.file for image in twice})} photos more than once; "
+                f"The lists of {str(self.root)!r} name {counted(len({image.file for image in twice}), 'photo')} "
+                "more than once; "
                 f"the first is {file!r}, in {parts}. Download the lists again, or delete one of the entries."
             )
         folder = self.image_folder()

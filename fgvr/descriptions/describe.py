@@ -30,6 +30,8 @@ from fgvr.labelling.requests import Asker, ask_requests, missing_requests, plan_
 from fgvr.labelling.store.keys import request_keys
 from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import Description, ImageRecord, LabelRequest
+from fgvr.registry import LABELERS
+from fgvr.text import counted, none_of
 
 log = logging.getLogger(__name__)
 
@@ -156,7 +158,9 @@ class Descriptions:
                 run = ask_requests(part.labeler, part.different, store, Budget(left), asker=asker)
                 left = None if left is None else max(0.0, left - run.cost_usd)
                 if run.failed:
-                    log.warning("%d of %d requests failed; the first: %s", run.failed, run.asked, run.first_error)
+                    log.warning(
+                        "%d of %s failed; the first: %s", run.failed, counted(run.asked, "request"), run.first_error
+                    )
                 self._require_replies(part, store, run.first_error)
 
     def ask_batch(self, wait: bool = True) -> list[BatchRun]:
@@ -268,7 +272,8 @@ class Descriptions:
         labeler = self._describer(options.group_labeler or options.labeler, task, options.group_prompt)
         if not labeler.of_groups:
             raise FgvrError(
-                f"{type(labeler).__name__} cannot be asked about groups of photos: set data.describe.group_labeler "
+                f"{LABELERS.short_name(type(labeler))} cannot be asked about groups of photos: set "
+                "data.describe.group_labeler "
                 "to another one, bring texts of classes along in data.describe.file, or leave groups out: set "
                 "data.describe.groups to false."
             )
@@ -299,13 +304,14 @@ class Descriptions:
             )
         if isinstance(labeler, CombinedLabeler):
             raise FgvrError(
-                f"{type(labeler).__name__} compares names, and descriptions cannot be compared: set "
+                f"{LABELERS.short_name(type(labeler))} compares names, and descriptions cannot be compared: set "
                 "data.describe.labeler to one of its parts."
             )
         describer = labeler.for_task(task, prompt)
         if describer is None and given is None:
             raise FgvrError(
-                f"{type(labeler).__name__} names photos and describes none: set data.describe.labeler to a model, or "
+                f"{LABELERS.short_name(type(labeler))} names photos and describes none: set data.describe.labeler "
+                "to a model, or "
                 "to recorded with a file of descriptions."
             )
         return describer or labeler
@@ -330,14 +336,16 @@ class Descriptions:
                 plan.exhausted > 0
             )
             raise FgvrError(
-                f"None of the {plan.requests} {part.kind} descriptions has a reply of {type(part.labeler).__name__}."
+                f"{none_of(plan.requests, f'{part.kind} description')} has a reply of "
+                f"{LABELERS.short_name(type(part.labeler))}."
                 f"{why}{again} When what is wrong is mended, start the same run again."
             )
 
     def _batch_labeler(self, part: DescriptionPart) -> BatchLabeler:
         if not isinstance(part.labeler, BatchLabeler):
             raise FgvrError(
-                f"{type(part.labeler).__name__} cannot be asked by batch; openai and gemini can. Leave out the "
+                f"{LABELERS.short_name(type(part.labeler))} cannot be asked by batch; openai and gemini can. Leave "
+                "out the "
                 "option batch, or set data.describe.labeler to openai."
             )
         return part.labeler

@@ -16,7 +16,7 @@ from fgvr.labelers.tasks.reading import one_line
 from fgvr.photo_paths import posix_path
 from fgvr.records import Description
 from fgvr.tables import decode_text, read_csv
-from fgvr.text import encodable
+from fgvr.text import counted, encodable
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ def read_descriptions(path: Path) -> list[Description]:
                 raise FgvrError(f"{place}: {each.sample_id!r} is described in {first} already; keep one of the two.")
         descriptions.append(each)
     if blank:
-        log.warning("%d rows of %s have no text, and are left out", blank, path)
+        log.warning("%s of %s without text, left out", counted(blank, "row"), path)
     return descriptions
 
 

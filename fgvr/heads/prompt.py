@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from fgvr.backbones.base import Backbone
 from fgvr.errors import FgvrError
 from fgvr.heads.base import Head
+from fgvr.text import counted
 
 
 class PromptHead(Head):
@@ -41,7 +42,9 @@ class PromptHead(Head):
         words = None if self.init_words is None else encoder.embed(self.init_words.replace("_", " "))
         n_ctx = self.n_ctx if words is None else len(words)
         if n_ctx < 1:
-            raise FgvrError(f"The prompt head has {n_ctx} context tokens: give n_ctx of at least 1, or init_words.")
+            raise FgvrError(
+                f"The prompt head has {counted(n_ctx, 'context token')}: give n_ctx of at least 1, or init_words."
+            )
         encoder.prepare(class_names, n_ctx, self.position)
         shape = (len(class_names), n_ctx, encoder.token_dim) if self.class_specific else (n_ctx, encoder.token_dim)
         # drawn on the CPU, so that a seed means the same context on every device

@@ -11,6 +11,7 @@ from fgvr.labelers.local import LocalLabeler, LocalQuestion, folder_digest, requ
 from fgvr.labelers.tasks.base import Task
 from fgvr.packaged import EFFICIENTNET_LITE0, efficientnet_lite0, imagenet_names
 from fgvr.records import Reply
+from fgvr.text import counted
 
 if TYPE_CHECKING:
     import torch
@@ -111,7 +112,8 @@ class ClassifierLabeler(LocalLabeler):
         names = _class_names(model)
         if len(names) != model.num_classes:
             raise FgvrError(
-                f"{self.model} has {model.num_classes} classes, whose names are not known. Expected is a model trained "
+                f"{self.model} has {counted(model.num_classes, 'class', 'classes')}, whose names are not known. "
+                "Expected is a model trained "
                 "on ImageNet, or one whose config.json has label_names."
             )
         model = model.eval().requires_grad_(False).to(device)

@@ -10,6 +10,7 @@ from fgvr.errors import FgvrError
 from fgvr.photo_paths import PhotoPaths, posix_path, shared_ending
 from fgvr.records import ImageRecord
 from fgvr.tables import decode_text
+from fgvr.text import none_of
 
 T = TypeVar("T")
 
@@ -94,7 +95,7 @@ class ImageTable(Generic[T]):
                 f"names photos such as {next(iter(self._entries))!r}" if self._entries else "names no photo at all"
             )
             raise FgvrError(
-                f"None of the {len(images)} photos is in {self.path}: it {example}, but the data set has "
+                f"{none_of(len(images), 'photo')} is in {self.path}: it {example}, but the data set has "
                 f"photos such as {images[0].sample_id!r}. Name the file that belongs to this data set."
             )
 

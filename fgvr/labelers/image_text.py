@@ -87,6 +87,7 @@ class ImageTextLabeler(LocalLabeler):
     def load(self, device: "torch.device") -> ImageTextModel:
         """See the base class."""
         require("transformers", "accelerate", extra=self.extra)  # accelerate places the weights
+        from safetensors import SafetensorError
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
         try:
@@ -100,7 +101,8 @@ class ImageTextLabeler(LocalLabeler):
                 device_map={"": device},
                 quantization_config=self.quantization(),
             )
-        except (OSError, ValueError) as error:
+        # whatever a library of these runs into with a folder that is not as it should be; memory is another matter
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, ImportError, SafetensorError) as error:
             raise self._load_error(error) from error
         commit = getattr(model.config, "_commit_hash", None)
         name = Path(self.model).resolve().name if Path(self.model).is_dir() else self.model

@@ -15,6 +15,7 @@ from fgvr.labelers.model import ModelLabeler
 from fgvr.labelers.tasks.choose import ChooseTask
 from fgvr.labelers.tasks.same_class import SameClassTask
 from fgvr.records import LabelRecord, Space, Vocabulary, check_space
+from fgvr.registry import LABELERS
 from fgvr.vocabulary.build import build_vocabulary, fold_name, labels_as_indices
 
 _UNKNOWN = ("a name", "another name")
@@ -156,7 +157,8 @@ def _chooser(chooser: Labeler | None, labeler: Labeler) -> Labeler:
     """The labeler that chooses, shown the photo."""
     if (second := chooser or labeler.for_task(ChooseTask())) is None:
         raise FgvrError(
-            f"{type(labeler).__name__} cannot be asked to choose among names: set data.labeler.chooser to a labeler "
+            f"{LABELERS.short_name(type(labeler))} cannot be asked to choose among names: set data.labeler.chooser "
+            "to a labeler "
             "that shows photos to a model, with the task choose."
         )
     return second
@@ -167,7 +169,8 @@ def _text_chooser(chooser: Labeler, near: int) -> ModelLabeler:
     second = chooser.for_task(SameClassTask(_UNKNOWN[0], [_UNKNOWN[1]] * (near or _NEAR)))
     if not isinstance(second, ModelLabeler):
         raise FgvrError(
-            f"{type(chooser).__name__} cannot be asked about texts: set data.labeler.chooser to a labeler that can, "
+            f"{LABELERS.short_name(type(chooser))} cannot be asked about texts: set data.labeler.chooser to a "
+            "labeler that can, "
             "such as openai, or leave out data.labeler.show_photo."
         )
     return second

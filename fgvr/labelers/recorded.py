@@ -12,6 +12,7 @@ from fgvr.labelers.image_table import ImageTable, TextFile
 from fgvr.labelers.tasks.wording import PAPER_PROMPT
 from fgvr.photo_paths import PhotoPaths, posix_path
 from fgvr.records import ImageRecord, LabelRequest, Reply
+from fgvr.text import counted
 
 
 class RecordedLabeler(Labeler):
@@ -115,7 +116,8 @@ class RecordedLabeler(Labeler):
                 recorded = groups.setdefault(_group_of(image), [])
                 if len(recorded) == self.answers:
                     raise FgvrError(
-                        f"{place}: this group of {len(image)} photos has {self.answers} reply or replies already. "
+                        f"{place}: this group of {counted(len(image), 'photo')} has "
+                        f"{counted(self.answers, 'reply', 'replies')} already. "
                         "Delete the surplus."
                     )
                 recorded.append((raw, model))

@@ -24,6 +24,7 @@ from fgvr.labelling.store.label_store import LabelStore
 from fgvr.labelling.store.rows import StoredBatch
 from fgvr.labelling.stored_replies import stored_replies
 from fgvr.records import LabelRequest, Reply
+from fgvr.text import counted, verb
 
 _OPEN_STATES = ("submitting", "submitted")
 _MAX_PAUSE = 30.0
@@ -189,7 +190,10 @@ class _Batches:
                 self._add_open(stored, remote_id)
         if added := [self.open[stored.nonce] for stored in new if stored.nonce in self.open]:
             count = sum(len(batch.requests) for batch in added)
-            self.report(f"{count} requests are in {len(added)} batches that were sent before")
+            self.report(
+                f"{counted(count, 'request is', 'requests are')} in "
+                f"{counted(len(added), 'batch that was', 'batches that were')} sent before"
+            )
 
     def _add_open(self, stored: StoredBatch, remote_id: str) -> None:
         reserved = stored.reserved_usd
@@ -207,7 +211,8 @@ class _Batches:
             status = await self._patiently(self.labeler.batch_status, batch.remote_id)
             if status != batch.status:
                 self.report(
-                    f"batch {batch.remote_id}: {status.state}, {status.done} of {len(batch.requests)} requests done"
+                    f"batch {batch.remote_id}: {status.state}, {status.done} of "
+                    f"{counted(len(batch.requests), 'request')} done"
                     + (f" ({status.message})" if status.message else "")
                 )
             batch.status = status
@@ -248,8 +253,8 @@ class _Batches:
                 first = f"{failed[0].request.image.sample_id}: {failed[0].error}"
                 self.first_error = self.first_error or first
             self.report(
-                f"batch {batch.remote_id}: {len(replies)} replies stored, {len(failed)} of them failures, "
-                f"${cost_usd:.4f}"
+                f"batch {batch.remote_id}: {counted(len(replies), 'reply', 'replies')} stored, failures among them: "
+                f"{len(failed)}, ${cost_usd:.4f}"
             )
         self._end(batch, cost_usd)
         await self.labeler.delete_batch_files(self.client, batch.remote_id)
@@ -341,7 +346,7 @@ class _Batches:
         self.store.batches.update(nonce, "submitted", remote_id)
         self.open[nonce] = _Open(nonce, remote_id, requests, reserved, datetime.now(UTC).isoformat())
         self.submitted += len(keys)
-        self.report(f"batch {remote_id}: {len(keys)} requests sent, at most ${reserved:.4f}")
+        self.report(f"batch {remote_id}: {counted(len(keys), 'request')} sent, at most ${reserved:.4f}")
 
     async def _upload(self, file: BinaryIO, nonce: str) -> str:
         file.seek(0)
@@ -370,20 +375,26 @@ class _Batches:
             try:
                 return await call()
             except DayOverError as error:
-                raise FgvrError(f"{self.labeler.server} takes no more today: {error}. {_AGAIN}") from None
+                why = str(error).rstrip(".")
+                raise FgvrError(f"{self.labeler.server} takes no more today: {why}. {_AGAIN}") from None
             except (ServerBusyError, ServerAbsentError, AttemptFailedError) as error:
                 if time.monotonic() - begin > self.labeler.limits.patience_seconds:
-                    raise FgvrError(f"{self.labeler.server} does not answer: {error}. {_AGAIN}") from None
+                    why = str(error).rstrip(".")
+                    raise FgvrError(f"{self.labeler.server} does not answer: {why}. {_AGAIN}") from None
                 pause = getattr(error, "retry_after", None)
                 self.report(f"{self.labeler.server}: {error}")
             await asyncio.sleep(self.pause if pause is None else min(pause, self.labeler.limits.patience_seconds))
 
     def _complain(self, missing: int) -> None:
         if self.refused:
-            raise FgvrError(f"{missing} requests are missing. {self.labeler.server} refused {self.refused}. {_AGAIN}")
+            raise FgvrError(
+                f"{counted(missing, 'request is', 'requests are')} missing. {self.labeler.server} refused "
+                f"{self.refused}. {_AGAIN}"
+            )
         if self.stopped:
             raise FgvrError(
                 f"Labelling stopped before it passes ${self.budget.limit}: ${self.budget.spent:.4f} are spent, and "
-                f"{missing} of {len(self.requests)} requests are missing. Every reply is stored and not paid again. To "
-                "go on, start the same run again, which may spend data.max_cost_usd dollars of its own."
+                f"{missing} of {counted(len(self.requests), 'request')} {verb(missing)} missing. Every reply is "
+                "stored and not paid again. To go on, start the same run again, which may spend data.max_cost_usd "
+                "dollars of its own."
             )

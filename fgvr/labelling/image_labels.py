@@ -20,7 +20,9 @@ from fgvr.labelling.requests import Asker, missing_requests, requests_for, witho
 from fgvr.labelling.store.label_store import LabelStore
 from fgvr.labelling.stored_replies import stored_replies
 from fgvr.records import ImageRecord, LabelRecord
+from fgvr.registry import LABELERS, SELECTIONS
 from fgvr.selections.base import Selection
+from fgvr.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +109,10 @@ class ImageLabels:
             )
             numbers = self.select.choose(sample_ids, features)
             log.info(
-                "Asking about %d of %d support photos (%s)", len(numbers), len(support), type(self.select).__name__
+                "Asking about %d of %s (%s)",
+                len(numbers),
+                counted(len(support), "support photo"),
+                SELECTIONS.short_name(type(self.select)),
             )
             self._chosen[sample_ids] = tuple(support[number] for number in numbers)
         return self._chosen[sample_ids]
@@ -137,7 +142,9 @@ class ImageLabels:
                 run = label(self.labeler, images, store, left, features=self._for_labeler(), asker=asker)
                 left = None if left is None else left - run.cost_usd
                 if run.failed:
-                    log.warning("%d of %d requests failed; the first: %s", run.failed, run.asked, run.first_error)
+                    log.warning(
+                        "%d of %s failed; the first: %s", run.failed, counted(run.asked, "request"), run.first_error
+                    )
 
     def ask_batch(self, images: Sequence[ImageRecord], wait: bool = True) -> BatchRun:
         """Ask for what is missing by the batch API of the labeler's server, and collect what earlier calls have sent.
@@ -203,7 +210,8 @@ class ImageLabels:
     def _batch_labeler(self) -> BatchLabeler:
         if not isinstance(self.labeler, BatchLabeler):
             raise FgvrError(
-                f"{type(self.labeler).__name__} cannot be asked by batch; openai and gemini can. Leave out the "
+                f"{LABELERS.short_name(type(self.labeler))} cannot be asked by batch; openai and gemini can. Leave "
+                "out the "
                 "option batch, or set data.labeler to openai."
             )
         return self.labeler

@@ -23,6 +23,8 @@ from fgvr.labelling.store.corrections import correct
 from fgvr.labelling.store.label_store import LabelStore
 from fgvr.labelling.stored_replies import stored_replies
 from fgvr.records import ImageRecord, LabelRecord, Reply, Space
+from fgvr.registry import LABELERS
+from fgvr.text import counted, none_of
 
 Features = Callable[[Sequence[ImageRecord], Space], NDArray[np.float32]]
 """L2-normalised image features of photos in a space, shape ``(N, D)``, for labelers that look at neighbours."""
@@ -78,10 +80,14 @@ def label(
         exhausted = now.exhausted
         why = f" The first failure is {run.first_error.rstrip('.')}." if run.failed else ""
         again = (
-            f" {exhausted} were given up: let them be asked again with `fgvr store retry-failed`." if exhausted else ""
+            f" {counted(exhausted, 'request was', 'requests were')} given up: let them be asked again with `fgvr "
+            "store retry-failed`."
+            if exhausted
+            else ""
         )
         raise FgvrError(
-            f"None of the {len(images)} photos has a reply of {type(labeler).__name__}.{why}{again} When what is wrong "
+            f"{none_of(len(images), 'photo')} has a reply of {LABELERS.short_name(type(labeler))}.{why}{again} When "
+            "what is wrong "
             "is mended, label with the same options again."
         )
     return run

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fgvr.records import LabelRecord
+from fgvr.text import counted, verb
 from fgvr.vocabulary.build import fold_name
 
 _SIMULATED = " (simulated)"
@@ -51,7 +52,7 @@ class LabelPlan:
         again += f" ({self.waiting} of them sent by batch)" if self.waiting else ""
         follow_ups = f"; then up to {self.follow_ups} more, {_dollars(self.follow_ups_usd)}" if self.follow_ups else ""
         return (
-            f"{self.images} photos, {self.requests} requests: "
+            f"{counted(self.images, 'photo')}, {counted(self.requests, 'request')}: "
             f"{self.stored} stored, {self.missing} to ask{again}{never}, "
             f"{_dollars(self.estimate_usd)}{follow_ups}{_SIMULATED * self.simulated}"
         )
@@ -96,8 +97,10 @@ class FollowUps:
 
     def __str__(self) -> str:
         return (
-            f"asked again about {self.images} photos: {self.requests} requests, ${self.cost_usd:.4f}; {self.renamed} "
-            f"have a new name, {self.names_before} different first names before and {self.names} after"
+            f"asked again about {counted(self.images, 'photo')}: {counted(self.requests, 'request')}, "
+            f"${self.cost_usd:.4f}; {self.renamed} "
+            f"{verb(self.renamed, 'has', 'have')} a new name, {self.names_before} different first names before and "
+            f"{self.names} after"
         )
 
 
@@ -125,7 +128,7 @@ class LabelSummary:
         flags = ", ".join(f"{count} {flag or 'usable'}" for flag, count in self.flags.items())
         costs = f"${self.cost_usd:.4f}, {self.seconds:.0f} s"
         again = f"; {self.follow_ups}" if self.follow_ups else ""
-        return f"{flags}; {self.unique_names} different names; {costs}{again}{_SIMULATED * self.simulated}"
+        return f"{flags}; {counted(self.unique_names, 'different name')}; {costs}{again}{_SIMULATED * self.simulated}"
 
 
 def summary(labels: Sequence[LabelRecord], simulated: bool = False) -> LabelSummary:

@@ -18,6 +18,7 @@ from fgvr.labelers.local import LocalLabeler, require
 from fgvr.labelers.remote import RemoteLabeler
 from fgvr.labelers.tasks.pictures import encode_pictures
 from fgvr.records import ImageRecord, LabelRequest, Reply
+from fgvr.registry import LABELERS
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -51,7 +52,8 @@ def ask_with_ray(
     """
     if isinstance(labeler, RemoteLabeler | CombinedLabeler):
         raise FgvrError(
-            f"{type(labeler).__name__} cannot be run on Ray: that is for one labeler whose model runs on this machine, "
+            f"{LABELERS.short_name(type(labeler))} cannot be run on Ray: that is for one labeler whose model runs "
+            "on this machine, "
             "such as llava, blip2 or classifier. Leave out the label stage's option engine."
         )
     require("ray", extra="ray")

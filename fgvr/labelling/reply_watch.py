@@ -10,6 +10,7 @@ from tqdm import tqdm
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.hosts.server_errors import redacted
 from fgvr.records import Reply
+from fgvr.text import counted
 from fgvr.vocabulary.build import fold_name
 
 _FIRST = 20  # replies after which it is looked at, and the fewest that can be too much alike
@@ -111,7 +112,7 @@ class ReplyWatch:
 
     def _warn(self, what: str, count: int, example: str, advice: str, at_end: bool) -> None:
         self._warned = True
-        which = f"{count} replies" if at_end else f"the first {count} replies"
+        which = counted(count, "reply", "replies") if at_end else f"the first {counted(count, 'reply', 'replies')}"
         left = "" if at_end else " Asking goes on: Control-C ends it, and every reply is kept."
         with tqdm.external_write_mode(file=sys.stderr):  # above a progress bar
             _LOG.warning("%s %s. Such as %s. %s%s", what, which, self._examples[example], advice, left)

@@ -21,6 +21,8 @@ from fgvr.labelling.store.keys import request_key, request_keys
 from fgvr.labelling.store.label_store import LabelStore
 from fgvr.labelling.stored_replies import stored_replies
 from fgvr.records import ImageRecord, LabelRequest, Reply
+from fgvr.registry import LABELERS
+from fgvr.text import counted, verb
 
 
 class Asker(Protocol):
@@ -278,7 +280,7 @@ def _watched(
             key = request_key({}, reply.request)
             if key not in open_keys:
                 raise FgvrError(
-                    f"{type(labeler).__name__} replied for {reply.request.image.sample_id!r}, answer "
+                    f"{LABELERS.short_name(type(labeler))} replied for {reply.request.image.sample_id!r}, answer "
                     f"{reply.request.answer}, twice or unasked. Check it with "
                     "fgvr.testing.labelers.check_labeler."
                 )
@@ -286,7 +288,8 @@ def _watched(
         yield replies
     if open_keys:
         raise FgvrError(
-            f"{type(labeler).__name__} left {len(open_keys)} of {len(requests)} requests without a reply; the others "
+            f"{LABELERS.short_name(type(labeler))} left {len(open_keys)} of {counted(len(requests), 'request')} "
+            "without a reply; the others "
             "are stored. Check it with fgvr.testing.labelers.check_labeler."
         )
 
@@ -299,7 +302,8 @@ def _estimated_price(labeler: Labeler, missing: Sequence[LabelRequest]) -> float
 def _over(budget: Budget, price: float, missing: int, total: int) -> FgvrError:
     return FgvrError(
         f"Labelling stopped before it passes ${budget.limit}: this run spent ${budget.spent:.4f}, the next request "
-        f"costs about ${price:.4f}, and {missing} of {total} requests are missing. Every reply is stored and not paid "
+        f"costs about ${price:.4f}, and {missing} of {counted(total, 'request')} {verb(missing)} missing. Every "
+        "reply is stored and not paid "
         "again. To go on, start the same run again, which may spend data.max_cost_usd dollars of its own."
     )
 

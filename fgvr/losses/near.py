@@ -8,6 +8,7 @@ from torch import Tensor
 from fgvr.errors import FgvrError
 from fgvr.losses.base import Loss, PartialLabels
 from fgvr.losses.probabilities import candidate_log_probs, inside_softmax
+from fgvr.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +138,7 @@ class NearLoss(Loss):
         own = torch.zeros_like(predictions).scatter_(1, _own(labels), 1.0)
         self.state = torch.cat([torch.lerp(predictions, own, clean), predictions, losses, clean], dim=1)
         count, seen = int((clean > 0.5).sum()), int(losses.isfinite().sum())
-        log.info("NeaR, epoch %d: %d of %d names count as clean", self.step.epoch + 1, count, seen)
+        log.info("NeaR, epoch %d: %d of %s count as clean", self.step.epoch + 1, count, counted(seen, "name"))
 
     def _blocks(self, state: Tensor) -> tuple[Tensor, ...]:
         """Targets and predictions, K columns each; loss and c, a column each."""

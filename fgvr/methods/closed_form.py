@@ -22,6 +22,7 @@ class ClosedFormMethod(Method):
     """
 
     closed_form: ClassVar[bool] = True
+    logged: ClassVar[tuple[str, ...] | None] = ()
     looks_at_support = True
 
     def __init__(self, backbone: Backbone) -> None:

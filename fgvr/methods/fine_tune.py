@@ -21,6 +21,7 @@ from fgvr.methods.base import Method
 from fgvr.methods.contrastive import gather_rows
 from fgvr.methods.schedules import warn_of_schedule
 from fgvr.records import CandidateSets, Vocabulary
+from fgvr.registry import BACKBONES
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class FineTuneMethod(Method):
 
     needs_pixels: ClassVar[bool] = True
     needs_candidates: ClassVar[bool] = False
+    logged: ClassVar[tuple[str, ...] | None] = ("train/loss",)
 
     def __init__(
         self,
@@ -358,7 +360,8 @@ def _parameters_behind(backbone: Backbone, encode: Callable[[], Tensor], tower: 
             features = encode()
         if not features.requires_grad:
             raise FgvrError(
-                f"The {tower} tower of {type(backbone).__name__} cannot be trained: its features have no gradients. "
+                f"The {tower} tower of {BACKBONES.short_name(type(backbone))} cannot be trained: its features have "
+                "no gradients. "
                 f"Set model.train_{tower}_tower to false, or choose another backbone (`fgvr list backbones`)."
             )
         gradients = torch.autograd.grad(features.sum(), parameters, allow_unused=True)

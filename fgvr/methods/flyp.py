@@ -17,6 +17,7 @@ from fgvr.methods.contrastive import contrastive_loss, gather_rows
 from fgvr.methods.fine_tune import FineTuneMethod, nearest_class
 from fgvr.methods.zero_shot import template_features
 from fgvr.records import CandidateSets, Vocabulary
+from fgvr.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -160,5 +161,5 @@ class FlypMethod(FineTuneMethod):
                     f"model.labels is 'true', but {record.sample_id!r} {problem}. Set data.class_names to dataset "
                     "and give photos with true names, or set model.labels to pseudo."
                 )
-        log.warning("Oracle: the true names of %d support photos are trained on", len(truth))
+        log.warning("Oracle: true names are trained on, of %s", counted(len(truth), "support photo"))
         return torch.tensor([classes[name] for name in truth if name is not None], device=self.device)

@@ -27,6 +27,7 @@ from fgvr.methods.fine_tune import FineTuneMethod, nearest_class
 from fgvr.methods.image_texts import ImageTexts
 from fgvr.methods.zero_shot import template_features
 from fgvr.records import CandidateSets, Vocabulary
+from fgvr.text import counted, verb
 
 log = logging.getLogger(__name__)
 
@@ -194,7 +195,13 @@ class LatteClipMethod(FineTuneMethod):
                     f"start a new run; or train without: set model.texts to [{', '.join(rest)}]"
                 )
             if missing:
-                log.warning("%d of %d photos have no %s-description", missing, len(support), kind)
+                log.warning(
+                    "%d of %s %s no %s-description",
+                    missing,
+                    counted(len(support), "photo"),
+                    verb(missing, "has", "have"),
+                    kind,
+                )
 
     def _descriptions_of_the_run(self) -> DescriptionTexts:
         folder = self.data.run_folder

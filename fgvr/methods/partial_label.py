@@ -5,7 +5,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -50,6 +50,8 @@ class PartialLabelMethod(Method):
         warmup_epochs: First epochs, at ``warmup_lr``; a cosine to zero over the remaining ones follows.
         warmup_lr: Learning rate of the warm-up.
     """
+
+    logged: ClassVar[tuple[str, ...] | None] = ("train/loss",)
 
     def __init__(
         self,

@@ -25,6 +25,7 @@ from fgvr.methods.reclip_norms import TunedNorms
 from fgvr.methods.reclip_propagation import centroids, projection, propagate
 from fgvr.methods.zero_shot import template_features
 from fgvr.records import CandidateSets, Vocabulary
+from fgvr.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +81,7 @@ class ReclipMethod(Method):
     row = "reclip"
     needs_pixels: ClassVar[bool] = True
     needs_candidates: ClassVar[bool] = False
+    logged: ClassVar[tuple[str, ...] | None] = ("train/loss", "train/agreement")
 
     image_classes: Tensor
 
@@ -172,7 +174,7 @@ class ReclipMethod(Method):
             texts = self.text_norms(lambda backbone: template_features(backbone, self._names, self.templates))
         if not (images.isfinite().all() and texts.isfinite().all()):
             raise FgvrError(
-                f"The features are not finite after {self.current_epoch} epochs: training diverged. Lower "
+                f"The features are not finite after {counted(self.current_epoch, 'epoch')}: training diverged. Lower "
                 f"model.text_lr ({self.text_lr}) or model.image_lr ({self.image_lr})."
             )
         made: Any = None

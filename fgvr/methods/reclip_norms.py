@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from fgvr.backbones.base import Backbone
 from fgvr.errors import FgvrError
+from fgvr.registry import BACKBONES
 
 _NORMS = (nn.LayerNorm, nn.GroupNorm, _NormBase)
 
@@ -45,7 +46,8 @@ class TunedNorms(nn.Module):
         }
         if not used:
             raise FgvrError(
-                f"reclip tunes normalisation layers, and the {tower} tower of {type(backbone).__name__} has none with "
+                f"reclip tunes normalisation layers, and the {tower} tower of "
+                f"{BACKBONES.short_name(type(backbone))} has none with "
                 "weights. Choose a CLIP model, such as model.backbone=open_clip with model.backbone.model=ViT-B-32."
             )
         # names of parameters must not have dots

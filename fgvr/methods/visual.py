@@ -35,6 +35,7 @@ from fgvr.classifiers.fused import FusedClassifier
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.errors import FgvrError
 from fgvr.records import CandidateSets, Space
+from fgvr.text import counted, none_of
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class SupportNames:
         names = names_of(candidates)
         if not names.weights.any():
             raise FgvrError(
-                f"None of the {len(ids)} support photos has a name to learn from that is in the vocabulary"
+                f"{none_of(len(ids), 'support photo')} has a name to learn from that is in the vocabulary"
                 + (", other than those that data.holdout holds out" if len(out) else "")
                 + ": see labels.parquet in the run folder, and data.class_names."
             )
@@ -269,7 +270,7 @@ def fit_visual(
     agreements = {name: one.agreement for name, one in fitted.items()}
     if empty := int(chosen.form.missing.sum()):
         said = "nothing can name them" if fusion.weight == 0 else "the text alone can name them"
-        log.warning("%d of %d classes have no photo: %s", empty, len(chosen.form.missing), said)
+        log.warning("%s without a photo, of %d: %s", counted(empty, "class", "classes"), len(chosen.form.missing), said)
     by = f"; {chosen_kind} is taken" if others else "; so few photos a name allow nothing but means"
     _report(agreements, by if kind == "auto" else "", fusion, weight_chosen=text_weight is None)
     return VisualFit(
@@ -337,8 +338,8 @@ def _report(agreements: Mapping[str, float], chosen: str, fusion: Fusion, weight
         return
     shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in agreements.items())
     log.info(
-        "Agreement with the labeler's names on %d photos that were not learned from: %s%s",
-        *(fusion.images, shares, chosen),
+        "Agreement with the labeler's names on %s not learned from: %s%s",
+        *(counted(fusion.images, "photo"), shares, chosen),
     )
     curve = ", ".join(f"{weight:g}: {100 * share:.1f}" for weight, share in zip(WEIGHTS, fusion.agreement, strict=True))
     log.info("The same by the weight of the text: %s; weight %g", curve, fusion.weight)

@@ -10,7 +10,7 @@ from fgvr.errors import FgvrError
 from fgvr.metrics.protocol import score, scoring
 from fgvr.photo_paths import PhotoPaths, posix_path
 from fgvr.tables import Row, Table, read_csv
-from fgvr.text import composed
+from fgvr.text import composed, counted
 
 ID_COLUMNS = ("sample_id", "file")
 TRUTH_COLUMNS = ("class_name", "true_name")
@@ -76,7 +76,8 @@ def evaluate(
     missing = [sample_id for sample_id in true_names if sample_id not in predicted_rows]
     if missing:
         raise FgvrError(
-            f"{predictions} has no prediction for {len(missing)} of the {len(true_names)} photos of {truth}, the first "
+            f"{predictions} has no prediction for {len(missing)} of {counted(len(true_names), 'photo')} of {truth}, "
+            "the first "
             f"{missing[0]!r} (its own first is {next(iter(predicted_rows))!r}). Predict all of them, or choose "
             f"photos by their split."
         )
@@ -187,7 +188,7 @@ def _matched(predicted: Mapping[str, Row], true_names: Collection[str], table: T
 def _read_table(path: Path, encoding: str | None) -> Table:
     match path.suffix.lower():
         case ".csv":
-            table = read_csv(path, encoding=encoding, option="--encoding")
+            table = read_csv(path, encoding=encoding, option="encoding")
         case ".parquet":
             table = _read_parquet(path)
         case _:

@@ -13,7 +13,7 @@ from fgvr.metrics.sacc import SemanticAccuracy
 from fgvr.metrics.sentence_encoder import ENCODERS, available, slug, weights_sha256
 from fgvr.metrics.siou import Normalise, SemanticIoU
 from fgvr.moved import old_names
-from fgvr.text import encodable
+from fgvr.text import counted, encodable
 
 NORMALISATIONS: dict[str, Normalise] = {"siou": "cased", "siou_hyphen": "hyphen_split"}
 """Name of an sIOU figure -> normalisation of its names."""
@@ -52,7 +52,9 @@ def score(
     if not truth:
         raise FgvrError("There are no photos to score: give at least one prediction and its true name.")
     if len(predictions) != len(truth):
-        raise FgvrError(f"{len(predictions)} predictions for {len(truth)} true names; expected one per photo.")
+        raise FgvrError(
+            f"{counted(len(predictions), 'prediction')} for {counted(len(truth), 'true name')}; expected one per photo."
+        )
     predictions, truth = [encodable(name).strip() for name in predictions], [encodable(name).strip() for name in truth]
     for row, name in enumerate(truth, start=1):
         if not name:

@@ -7,6 +7,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from fgvr.metrics.sentence_encoder import sentence_encoder
+from fgvr.text import counted
 
 
 class SemanticAccuracy(Metric):
@@ -65,7 +66,7 @@ class SemanticAccuracy(Metric):
             target: True names, as many.
         """
         if len(preds) != len(target):
-            raise ValueError(f"{len(preds)} predicted names for {len(target)} true names.")
+            raise ValueError(f"{counted(len(preds), 'predicted name')} for {counted(len(target), 'true name')}.")
         if not preds:
             return
         embeddings = sentence_encoder(self.encoder).encode([*preds, *target])

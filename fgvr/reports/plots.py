@@ -20,6 +20,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from fgvr.reports.analysis import Calibration, ClassResult
 from fgvr.reports.printable import printable
 from fgvr.reports.run_files import Curve
+from fgvr.text import counted
 
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
@@ -192,7 +193,9 @@ def vocabulary_plot(before: Sequence[int], after: Sequence[int], note: str = "")
         after: Photos of each class.
         note: To be added to the title.
     """
-    description = f"{len(before)} spellings before cleaning, {len(after)} classes after it."
+    description = (
+        f"{counted(len(before), 'spelling')} before cleaning, {counted(len(after), 'class', 'classes')} after it."
+    )
     with Plot("space", f"Photos per class, from the commonest to the rarest. {description}") as plot:
         for counts, colour, dashes, label in (
             (before, _SERIES[1], "--", f"as spelled ({len(before):,})"),
@@ -225,7 +228,9 @@ def set_size_plot(sizes: Sequence[int], covered: Sequence[bool | None], note: st
     widest = max(sizes)
     ticks = np.arange(1, widest + 1)
     parts = [("true name among them", True), ("true name missing", False), ("true name unknown", None)]
-    with Plot("sizes", f"Sizes of {len(sizes)} candidate sets, from {min(sizes)} to {widest} names.") as plot:
+    with Plot(
+        "sizes", f"Sizes of {counted(len(sizes), 'candidate set')}, from {min(sizes)} to {counted(widest, 'name')}."
+    ) as plot:
         bottom = np.zeros(widest)
         for (label, value), colour, hatch in zip(parts, (*_SERIES[:2], _MUTED), ("", "///", ""), strict=True):
             chosen = [size for size, known in zip(sizes, covered, strict=True) if known is value]
@@ -259,7 +264,9 @@ def class_plot(results: Sequence[ClassResult], row: str, before: str | None, not
         before: The row that ``results[i].before`` is of.
         note: To be added to the title.
     """
-    with Plot("classes", f"Accuracy of {len(results)} classes, from the best to the worst.") as plot:
+    with Plot(
+        "classes", f"Accuracy of {counted(len(results), 'class', 'classes')}, from the best to the worst."
+    ) as plot:
         lines = [(row, [result.accuracy for result in results], _SERIES[0], "-")]
         if before is not None:
             lines.append((before, [result.before or 0.0 for result in results], _SERIES[1], "--"))
@@ -292,13 +299,17 @@ def change_plot(results: Sequence[ClassResult], row: str, before: str, note: str
     """
     changes = 100 * np.array(sorted((result.accuracy - (result.before or 0.0) for result in results), reverse=True))
     gained, lost = int((changes > 0).sum()), int((changes < 0).sum())
-    with Plot("change", f"{gained} classes gained against {before}, {lost} lost.") as plot:
+    with Plot("change", f"{counted(gained, 'class', 'classes')} gained against {before}, {lost} lost.") as plot:
         colours = np.where(changes > 0, _SERIES[0], _SERIES[1])
         plot.axes.bar(range(1, len(changes) + 1), changes, width=0.8, color=list(colours))
         plot.axes.axhline(0, color=_MUTED, lw=0.8)
         plot.axes.set(xlabel="classes, from the greatest gain to the greatest loss", ylabel="points")
         plot.axes.grid(visible=False, axis="x")
-        _title(plot.axes, f"{_short(row)} against {_short(before)}:\n{gained} classes gained, {lost} lost", note)
+        _title(
+            plot.axes,
+            f"{_short(row)} against {_short(before)}:\n{counted(gained, 'class', 'classes')} gained, {lost} lost",
+            note,
+        )
     return plot.svg
 
 

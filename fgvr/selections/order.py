@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgvr.errors import FgvrError
+from fgvr.text import counted
 
 
 def draw_order(sample_ids: Sequence[str], seed: int) -> NDArray[np.intp]:
@@ -45,7 +46,8 @@ def unit_features(features: NDArray[np.float32], order: NDArray[np.intp]) -> NDA
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     if len(lengths) != len(order) or not (np.abs(lengths - 1) < 0.01).all():  # also refuses NaN
         raise FgvrError(
-            f"data.select needs finite, L2-normalised image features of all {len(order)} photos, but those of shape "
+            f"data.select needs finite, L2-normalised image features of {counted(len(order), 'photo')}, but those "
+            "of shape "
             f"{features.shape} are not: normalise them in the backbone's encode_image."
         )
     unit = features[order].astype(np.float32, copy=False)

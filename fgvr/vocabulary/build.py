@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from fgvr.errors import FgvrError
 from fgvr.records import LabelRecord, Vocabulary
-from fgvr.text import encodable
+from fgvr.text import encodable, none_of
 from fgvr.vocabulary.individuals import without_individual
 
 APOSTROPHES = "'`\u00b4\u02bc\u2018\u2019\u201b\u2032"
@@ -199,16 +199,17 @@ def _no_names(labels: Sequence[LabelRecord]) -> FgvrError:
     flags = Counter(label.flag or "no name" for label in labels)
     if labels and all(label.flag == "failed" for label in labels):
         return FgvrError(
-            f"None of the {len(labels)} photos has a reply: the command `fgvr store stats` says why. To ask again: "
+            f"{none_of(len(labels), 'photo')} has a reply: the command `fgvr store stats` says why. To ask again: "
             "`fgvr store retry-failed`, then label with the same options."
         )
     if labels and all(label.flag == "empty" for label in labels):
         return FgvrError(
-            f"None of the {len(labels)} photos has a name: all replies are empty. Look into the labeler's file, or at "
+            f"{none_of(len(labels), 'photo')} has a name: all replies are empty. Look into the labeler's file, or at "
             "what the command `fgvr store show` prints."
         )
-    counted = ", ".join(f"{flag}: {count}" for flag, count in sorted(flags.items())) or "there are no replies"
+    flagged = ", ".join(f"{flag}: {count}" for flag, count in sorted(flags.items())) or "there are no replies"
     return FgvrError(
-        f"None of the {len(labels)} replies gives a class name ({counted}). Read some of the raw replies, then ask "
+        f"{none_of(len(labels), 'reply', 'replies')} gives a class name ({flagged}). Read some of the raw replies, "
+        "then ask "
         "again with another labeler.prompt or another model."
     )

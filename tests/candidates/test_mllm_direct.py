@@ -13,5 +13,5 @@ def test_all_names_of_a_photo_once():
 
 
 def test_no_names_at_all():
-    with pytest.raises(FgvrError, match="None of the 1 support photos has a name"):
+    with pytest.raises(FgvrError, match="No support photo has a name"):
         MllmDirectCandidates().build(NamedImages(("a",), [()], num_classes=3))

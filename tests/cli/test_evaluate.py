@@ -52,7 +52,7 @@ def test_table_on_stdout(predictions, truth, capsys):
     assert capsys.readouterr().out.splitlines() == [
         "2 photos, 2 classes, split test",
         f"columns: zero_shot_name, coop_name of {predictions}; class_name of {truth}",
-        "left out: 1 predictions of other photos",
+        "left out: 1 prediction of other photos",
         "",
         "            cACC   sIOU  sIOU (hyphens split)",
         "zero_shot   50.0   50.0                  50.0",
@@ -62,7 +62,7 @@ def test_table_on_stdout(predictions, truth, capsys):
 
 def test_photos_without_a_name_are_counted(predictions, truth, capsys):
     evaluate(predictions, truth, encoder=[])
-    assert "scored as an empty name: 1 photos of row zero_shot\n" in capsys.readouterr().out
+    assert "scored as an empty name: 1 photo of row zero_shot\n" in capsys.readouterr().out
 
 
 def test_output_says_how_it_was_scored(predictions, truth, tmp_path):
@@ -133,7 +133,7 @@ def test_no_encoder_on_this_machine_is_said_unless_none_was_wanted(predictions, 
         ("file,name,name\nimages/a.jpg,x,y\n", "row 1: column 'name' is there twice"),
         (
             "file,name\nimages/a.jpg,x\nz.jpg,x\n",
-            r"no prediction for 2 of the 3 photos of .*, the first 'images/b\.jpg'",
+            r"no prediction for 2 of 3 photos of .*, the first 'images/b\.jpg'",
         ),
         ('file,name\nimages/a.jpg,"x\n', "row 2: not CSV"),
     ],
@@ -233,7 +233,7 @@ def test_accents_and_encodings(tmp_path):
     (tmp_path / "truth.csv").write_bytes("file;class_name\nCaf\u00e9.jpg;K\u00e4fer\n".encode("cp1252"))
     predicted = "file\tname\nCafe\u0301.jpg\tKa\u0308fer\n"
     (tmp_path / "marked.csv").write_text(predicted, encoding="utf-16")
-    with pytest.raises(FgvrError, match=r"truth\.csv, line 2: not UTF-8.*set --encoding"):
+    with pytest.raises(FgvrError, match=r"truth\.csv, line 2: not UTF-8.*set encoding"):
         evaluate(tmp_path / "marked.csv", tmp_path / "truth.csv", encoder=[])
     figures = evaluate(tmp_path / "marked.csv", tmp_path / "truth.csv", encoder=[], encoding="cp1252")
     assert figures["predictions"]["cacc"] == 100

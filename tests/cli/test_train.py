@@ -249,7 +249,7 @@ def test_what_does_not_fit_a_checkpoint_is_refused(tiny_run, capsys):
 def test_a_photo_that_cannot_be_read_is_reported_and_left_out(tiny_run, caplog):
     (tiny_run / "birds/photos/0_1.png").write_bytes(b"")
     fit("--trainer.max_epochs", "1")
-    assert "1 photos cannot be read and are left out: photos/0_1.png (the file is empty)" in caplog.text
+    assert "1 photo that cannot be read is left out: photos/0_1.png (the file is empty)" in caplog.text
     assert pq.read_table("runs/run/0/labels.parquet").num_rows == len(COLOURS) * SUPPORT - 1
 
 

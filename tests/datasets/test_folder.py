@@ -190,9 +190,9 @@ def test_what_a_given_layout_leaves_out_is_said(tmp_path):
     dataset = FolderDataset(tmp_path, layout="split/class")
     assert found(dataset) == [("c.jpg", "support", None), ("train/Pug/a.jpg", "support", "Pug")]
     left_out, loose = dataset.remarks
-    assert left_out.startswith("1 photos in folders of")
-    assert "are left out: notes. If" in left_out
-    assert loose.startswith("1 photos in")
+    assert left_out.startswith("1 photo is left out, in folders of")
+    assert "neither splits nor classes: notes. If" in left_out
+    assert loose.startswith("1 photo is in")
     assert "beside the split folders" in loose
 
 

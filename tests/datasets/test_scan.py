@@ -26,7 +26,7 @@ def test_unreadable_photos_are_named_with_the_reason(tmp_path, draw):
 
 def test_not_one_readable_photo(tmp_path):
     (tmp_path / "a.png").write_bytes(b"")
-    with pytest.raises(FgvrError, match=r"None of the 1 photos can be opened; the first is 'a.png': the file is empty"):
+    with pytest.raises(FgvrError, match=r"No photo can be opened; the first is 'a.png': the file is empty"):
         scan(FolderDataset(tmp_path).records(), tmp_path / "cache")
 
 

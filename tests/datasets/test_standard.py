@@ -244,9 +244,7 @@ def test_a_photo_in_two_parts_is_refused(tmp_path):
     (tmp_path / "2750").mkdir()
     entry = ["AnnualCrop/AnnualCrop_1.jpg", 0, "Annual Crop Land"]
     (tmp_path / "split_zhou_EuroSAT.json").write_text(json.dumps({"train": [entry], "val": [], "test": [entry]}))
-    with pytest.raises(
-        FgvrError, match=r"name 1 photos more than once; the first is 'AnnualCrop.*', in train and test"
-    ):
+    with pytest.raises(FgvrError, match=r"name 1 photo more than once; the first is 'AnnualCrop.*', in train and test"):
         build("eurosat", tmp_path).records()
 
 

@@ -222,7 +222,7 @@ def test_fixed_descriptions_are_those_of_photos(describe, tmp_path):
     descriptions = describe(DescribeOptions(labeler=FixedLabeler(path), groups=False))
     descriptions.ask()
     assert descriptions.read().texts.image_text("true/3.png") == "Photo 3."
-    with pytest.raises(FgvrError, match=r"FixedLabeler cannot be asked about groups.*data\.describe\.group_labeler"):
+    with pytest.raises(FgvrError, match=r"fixed cannot be asked about groups.*data\.describe\.group_labeler"):
         describe(DescribeOptions(labeler=FixedLabeler(path))).plan()
 
 

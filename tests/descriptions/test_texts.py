@@ -34,5 +34,5 @@ def test_names_of_a_file_become_those_of_the_run(caplog):
         kept = matched(given, ["x/a.jpg", "x/b.jpg", "x/same.jpg", "y/same.jpg"], ["Blue Jay", "Wren"])
     assert kept == [about("x/a.jpg"), about("x/b.jpg"), of_class("Blue Jay")]
     said = " ".join(caplog.messages)
-    assert "1 photos (same.jpg)" in said
+    assert "1 photo (same.jpg)" in said
     assert "1 classes (Auk\\x1b[2J)" in said

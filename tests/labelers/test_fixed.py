@@ -91,7 +91,7 @@ def test_names_of_one_cell_on_lines_of_their_own(write):
 
 def test_a_file_about_other_photos(write):
     labeler = FixedLabeler(write("file,name\n1.jpg,Beagle\n"))
-    with pytest.raises(FgvrError, match=r"None of the 1 photos.*'1\.jpg'.*'2\.jpg'"):
+    with pytest.raises(FgvrError, match=r"No photo is in.*'1\.jpg'.*'2\.jpg'"):
         labeler.check_images([ImageRecord("2.jpg", Path("2.jpg"), "support", digest="2")])
 
 

@@ -128,7 +128,7 @@ def test_a_model_is_shown_its_own_names(tmp_path, draw):
 
 
 def test_a_labeler_without_tasks_needs_a_chooser(tmp_path):
-    with pytest.raises(FgvrError, match=r"FixedLabeler cannot be asked to choose .* data\.labeler\.chooser"):
+    with pytest.raises(FgvrError, match=r"fixed cannot be asked to choose .* data\.labeler\.chooser"):
         ReconsiderLabeler(FixedLabeler(tmp_path / "names.csv"))
     with pytest.raises(FgvrError, match=r"data\.labeler\.shared is 0"):
         reconsider(shared=0)

@@ -102,7 +102,7 @@ def test_vllm_is_taken_where_it_is_asked_for_and_nowhere_else(requests, monkeypa
 
 
 def test_a_remote_labeler_is_refused(requests):
-    with pytest.raises(FgvrError, match=r"OpenAILabeler cannot be run on Ray.*the label stage's option engine"):
+    with pytest.raises(FgvrError, match=r"openai cannot be run on Ray.*the label stage's option engine"):
         list(ask_with_ray(OpenAILabeler(), requests))
 
 

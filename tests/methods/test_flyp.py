@@ -121,7 +121,7 @@ def test_templates_are_drawn_anew_for_each_photo_and_epoch_and_the_same_in_each_
 
 def test_true_labels_are_an_oracle_and_say_so(tiny_run, caplog):
     method, data, watch = fitted(labels="true", epochs=30)
-    assert "Oracle: the true names of 16 support photos are trained on" in caplog.text
+    assert "Oracle: true names are trained on, of 16 support photos" in caplog.text
     for step in watch.steps:
         names = [data.images.truth[data.support[index].sample_id] for index in step["index"]]
         assert step["texts"] == [f"a photo of a {name}." for name in names]

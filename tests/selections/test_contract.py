@@ -21,7 +21,7 @@ def test_features_that_cannot_be_compared_are_refused(name):
         return
     good = np.eye(3, dtype=np.float32)
     for features in (good * 2, good * np.nan, good[:2], np.zeros((0, 0), np.float32)):
-        with pytest.raises(FgvrError, match=r"L2-normalised image features of all 3 photos.*encode_image"):
+        with pytest.raises(FgvrError, match=r"L2-normalised image features of 3 photos.*encode_image"):
             kind(2).choose(ids, features)
 
 

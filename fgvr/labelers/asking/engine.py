@@ -27,6 +27,7 @@ from fgvr.labelers.asking.sender import (
 )
 from fgvr.labelers.tasks.pictures import encode_pictures, why_unreadable
 from fgvr.records import LabelRequest, Reply
+from fgvr.text import counted, verb
 
 _ABSENT_TRIES = 4  # of a server that was never there
 _FAILURES_IN_A_ROW = 10  # that stop a run, or three times the requests in flight if that is more
@@ -156,7 +157,8 @@ class _Session:
         if isinstance(self._ending, tuple):
             why, advice = self._ending
             raise FgvrError(
-                f"Labelling stopped {why}, and {self._missing} of {self._total} requests are missing. Every reply is "
+                f"Labelling stopped {why}, and {self._missing} of {counted(self._total, 'request')} "
+                f"{verb(self._missing)} missing. Every reply is "
                 f"stored and not paid again. {advice}"
             )
         if self._ending is not None:
@@ -355,7 +357,7 @@ class _Session:
         self._heard = True
         self._failures = self._failures + 1 if failure else 0
         if self._failures >= max(_FAILURES_IN_A_ROW, 3 * self._limits.concurrency):
-            why = f"because {self._failures} attempts in a row failed, the last one with: {failure}"
+            why = f"because {counted(self._failures, 'attempt')} in a row failed, the last one with: {failure}"
             self._outage = True
             self._stop((why, f"When {self._labeler.server} works again, start the same run again."))
 
@@ -373,7 +375,7 @@ class _Session:
             patience = f"{self._limits.patience_seconds:g} s (limits.patience_seconds)"
             self._stop((f"because {server} {state} for more than {patience}: {said}", "Start the run again later."))
         elif pause >= _NOTABLE_SECONDS and not self._stopped.is_set():
-            self._notify(f"{server}: {said}. Waiting for {pause:.0f} s.")
+            self._notify(f"{server}: {said.rstrip('.')}. Waiting for {pause:.0f} s.")
 
     def _day_over(self, limit: str = "it says so") -> tuple[str, str]:
         why = f"because {self._labeler.server} takes no more requests today ({limit}, earlier runs included)"

@@ -11,6 +11,7 @@ from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.reading import read_description
 from fgvr.labelers.tasks.wording import phrase
 from fgvr.reading.replies import ParsedReply
+from fgvr.text import counted
 
 _MAX = 16
 _CANVAS = 672
@@ -56,7 +57,7 @@ class DescribeGroupTask(Task):
             FgvrError: There are more.
         """
         if not 1 <= len(images) <= _MAX:
-            raise FgvrError(f"A collage of {len(images)} photos: the task describe_group shows 1 to {_MAX}.")
+            raise FgvrError(f"A collage of {counted(len(images), 'photo')}: the task describe_group shows 1 to {_MAX}.")
         side = max(2, math.isqrt(len(images) - 1) + 1)
         cell = (_CANVAS - _GAP * (side - 1)) // side
         collage = Image.new("RGB", (_CANVAS, _CANVAS))

@@ -135,7 +135,7 @@ def apply_review(store: LabelStore, path: Path, encoding: str | None = None) -> 
         FgvrError: The file is no review file, or a row is not valid: an unknown question or decision, or a key that is
             not in the store. The message names the row.
     """
-    table = read_csv(path, f"The command `fgvr store review {path}` makes it.", encoding, "--encoding")
+    table = read_csv(path, f"The command `fgvr store review {path}` makes it.", encoding, "encoding")
     if missing := [column for column in COLUMNS if column not in table.header]:
         raise FgvrError(f"{path} is no review file: it lacks the column {missing[0]!r}.")
     pairs: list[tuple[Row, str, str, str]] = []

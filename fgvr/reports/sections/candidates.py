@@ -14,6 +14,7 @@ from fgvr.reports import plots
 from fgvr.reports.sections.reported_run import ReportedRun
 from fgvr.reports.sections.sortable_table import Column, Table, table
 from fgvr.reports.sections.vocabulary import ReportedVocabulary
+from fgvr.text import verb
 from fgvr.vocabulary.build import fold_name
 
 MOST_CARDS = MAX_IMAGES
@@ -117,7 +118,8 @@ class Candidates:
             return f"Names were not said anew {by}"
         new = sum(not before for before, _ in found.changed.values())
         return (
-            f"Names were said anew {by} Of {found.images:,} photos {len(found.changed) - new:,} have another first "
+            f"Names were said anew {by} Of {found.images:,} {verb(found.images, 'photo', 'photos')} "
+            f"{len(found.changed) - new:,} have another first "
             f"name than before, and {new:,} that had none have one."
         )
 

@@ -16,6 +16,7 @@ from fgvr.reports.sections.labels import Labels
 from fgvr.reports.sections.reported_run import SIMULATED, ReportedRun
 from fgvr.reports.sections.sortable_table import MINUS, Column, Table, table
 from fgvr.reports.table import COLUMNS, figure_notes, fusion_said, table_cells
+from fgvr.text import verb
 from fgvr.vocabulary.build import labels_as_indices
 
 
@@ -115,11 +116,27 @@ class Summary:
         if row is not None:
             if self.run.judged is None and np.isfinite(row.scores).any():
                 tiles.append(Tile("mean score", f"{np.nanmean(row.scores):.0%}", "how sure the run is of its names"))
-            known = f"{len(set(self.run.judged.truth)):,} true classes" if self.run.judged else "true names unknown"
-            tiles.append(Tile("photos named", f"{self.predicted:,}", f"{len(set(row.names)):,} names; {known}"))
+            known = (
+                f"{(true := len(set(self.run.judged.truth))):,} true {verb(true, 'class', 'classes')}"
+                if self.run.judged
+                else "true names unknown"
+            )
+            tiles.append(
+                Tile(
+                    "photos named",
+                    f"{self.predicted:,}",
+                    f"{(given := len(set(row.names))):,} {verb(given, 'name', 'names')}; {known}",
+                )
+            )
         if self.run.files.labels:
             share = self.labels.usable / max(1, len(self.labels.asked))
-            tiles.append(Tile("usable replies", f"{share:.0%}", f"of {len(self.labels.asked):,} support photos"))
+            tiles.append(
+                Tile(
+                    "usable replies",
+                    f"{share:.0%}",
+                    f"of {(asked := len(self.labels.asked)):,} support {verb(asked, 'photo', 'photos')}",
+                )
+            )
         if self.candidates.quality is not None:
             note = f"{self.candidates.quality.mean_size:.1f} names in a set"
             if self.candidates.quality.coverage is not None:

@@ -257,7 +257,7 @@ def test_a_review_that_a_spreadsheet_has_saved(store, path, separator, encoding)
         writer.writeheader()
         writer.writerows(rows)
     if encoding == "cp1252":
-        with pytest.raises(FgvrError, match="or set --encoding to its encoding, such as cp1252"):
+        with pytest.raises(FgvrError, match="or set encoding to what it is, such as cp1252"):
             apply_review(store, path)
     changes = apply_review(store, path, encoding=encoding if encoding == "cp1252" else None)
     assert [after for _, after in changes.corrections.values()] == [("K\u00e4fer", "Biene")]
