@@ -63,7 +63,10 @@ def write_images(folder: Path) -> list[Path]:
 def images(paths: list[Path], count: int) -> list[ImageRecord]:
     """As many photos as are wanted; some are the same file, which the store is not told."""
     files = [paths[number % len(paths)] for number in range(count)]
-    return [ImageRecord(f"{number}", path, "support", f"{number:064}") for number, path in enumerate(files)]
+    return [
+        ImageRecord(sample_id=f"{number}", path=path, split="support", digest=f"{number:064}")
+        for number, path in enumerate(files)
+    ]
 
 
 def seconds(work: Callable[[], object], device: torch.device) -> float:

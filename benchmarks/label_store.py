@@ -48,7 +48,9 @@ def request(number: int) -> LabelRequest:
     """The request about photo ``number``."""
     sample_id = f"images/{number % 200:03}.Long_tailed_Example_Warbler/{number:07}.jpg"
     digest = hashlib.sha256(str(number).encode()).hexdigest()
-    return LabelRequest(ImageRecord(sample_id, Path("/photos") / sample_id, "support", digest), PAPER_PROMPT)
+    return LabelRequest(
+        ImageRecord(sample_id=sample_id, path=Path("/photos") / sample_id, split="support", digest=digest), PAPER_PROMPT
+    )
 
 
 def reply(number: int) -> Reply:

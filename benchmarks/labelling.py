@@ -63,7 +63,11 @@ def make_images(folder: Path, count: int) -> list[ImageRecord]:
         path = folder / f"{number:05}.jpg"
         noise = random.integers(0, 256, (12, 16, 3), dtype=np.uint8)
         Image.fromarray(noise).resize((160, 120), Image.Resampling.BICUBIC).save(path, quality=88)
-        records.append(ImageRecord(path.name, path, "support", hashlib.sha256(path.read_bytes()).hexdigest()))
+        records.append(
+            ImageRecord(
+                sample_id=path.name, path=path, split="support", digest=hashlib.sha256(path.read_bytes()).hexdigest()
+            )
+        )
     return records
 
 

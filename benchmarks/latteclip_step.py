@@ -98,7 +98,9 @@ class OnceStep:
         method.vocabulary = vocabulary
         method.build(vocabulary, None)
         method.descriptions = words.descriptions()
-        support = [ImageRecord(str(number), Path(str(number)), "support") for number in range(IMAGES)]
+        support = [
+            ImageRecord(sample_id=str(number), path=Path(str(number)), split="support") for number in range(IMAGES)
+        ]
         data = SimpleNamespace(support=support, image_features=lambda images: np.zeros((len(images), 1), np.float32))
         with (
             mock.patch.object(LatteClipMethod, "data", data),

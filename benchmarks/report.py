@@ -70,7 +70,7 @@ def make_run(root: Path, images: int, classes: int) -> tuple[RunFolder, Images]:
         sample_id = f"photos/{name.replace(' ', '_')}/{number:05}.jpg"
         path = root / "photos" / f"{number:05}.jpg"
         make_image(path, random)
-        splits[split].append(ImageRecord(sample_id, path, split))
+        splits[split].append(ImageRecord(sample_id=sample_id, path=path, split=split))
         truth[sample_id] = name
     # every photo is a support photo, as in a folder of unlabelled ones: the most that a report of them can hold
     support = [*splits["support"], *splits["test"]]

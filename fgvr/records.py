@@ -34,9 +34,9 @@ def check_space(key: str, space: Space) -> Space:
     return space
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRecord:
-    """One photo.
+    """One photo; its fields are given by name, because most of them are texts that could change places unseen.
 
     Attributes:
         sample_id: Path below the data set's root in POSIX form, accents composed: the same on every machine, unique in

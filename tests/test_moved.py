@@ -39,7 +39,7 @@ def test_an_old_name_is_the_new_module(old):
 @pytest.mark.parametrize(
     ("made", "new"),
     [
-        (LabelRequest(ImageRecord("a.jpg", Path("a.jpg"), "support"), "What is it?", 2), "answer"),
+        (LabelRequest(ImageRecord(sample_id="a.jpg", path=Path("a.jpg"), split="support"), "What is it?", 2), "answer"),
         (PartialLabels.from_sets(CandidateSets.from_lists(["a.jpg"], [[0]])), "rows"),
         (Batch(torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64)), "rows"),
     ],

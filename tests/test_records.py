@@ -1,8 +1,16 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from fgvr.errors import FgvrError
-from fgvr.records import CandidateSets, Description
+from fgvr.records import CandidateSets, Description, ImageRecord
+
+
+@pytest.mark.parametrize("given", [("a.jpg",), ("a.jpg", Path("a.jpg")), ("a.jpg", Path("a.jpg"), "support", "d")])
+def test_the_fields_of_a_photo_are_given_by_name(given):
+    with pytest.raises(TypeError, match="takes 1 positional argument"):
+        ImageRecord(*given)
 
 
 def test_ragged_sets_and_their_padded_form():

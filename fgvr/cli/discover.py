@@ -86,7 +86,7 @@ def draw_images(images: Sequence[ImageRecord], count: int, seed: int) -> list[Im
 
     Example:
         >>> from pathlib import Path
-        >>> records = [ImageRecord(name, Path(name), "support", digest=name) for name in "abcdefgh"]
+        >>> records = [ImageRecord(sample_id=x, path=Path(x), split="support", digest=x) for x in "abcdefgh"]
         >>> draw_images(records, 3, seed=0) == draw_images(records[::-1], 3, seed=0)
         True
     """

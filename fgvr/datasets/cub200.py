@@ -32,7 +32,9 @@ class Cub200Dataset(ImageDataset):
             path = Path("images") / file
             split = "support" if training[number] == "1" else "test"
             true_name = class_name(file.partition("/")[0])
-            records.append(ImageRecord(path.as_posix(), self.root / path, split, true_name=true_name))
+            records.append(
+                ImageRecord(sample_id=path.as_posix(), path=self.root / path, split=split, true_name=true_name)
+            )
         return sorted(records, key=lambda record: record.sample_id)
 
     def _table(self, name: str) -> dict[str, str]:

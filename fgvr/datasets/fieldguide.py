@@ -77,7 +77,7 @@ class FieldguideDataset(ImageDataset):
             for split, count in (("support", self.support), ("test", self.test)):
                 for number in range(count):
                     sample_id = f"{split}/{bird.name}/{number:03d}.png"
-                    record = ImageRecord(sample_id, folder / sample_id, split, true_name=bird.name)
+                    record = ImageRecord(sample_id=sample_id, path=folder / sample_id, split=split, true_name=bird.name)
                     records.append(record)
                     if not record.path.exists():
                         missing.append((bird, record))

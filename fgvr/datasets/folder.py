@@ -72,7 +72,7 @@ class FolderDataset(ImageDataset):
                 continue
             start, true_name = "".join(f"{name}/" for name in folder.parts), names.get(place.class_folder or "")
             records += [
-                ImageRecord(f"{start}{name}", path, place.split, true_name=true_name)
+                ImageRecord(sample_id=f"{start}{name}", path=path, split=place.split, true_name=true_name)
                 for name, path in zip(folder.names, folder.paths(), strict=True)
             ]
         if not records:

@@ -81,8 +81,8 @@ class ManifestDataset(ImageDataset):
         if split is None:
             raise FgvrError(f"{place}: the split is {row.cells['split']!r}; expected support, val or test.")
         true_name = table.line(row, "class_name") if "class_name" in table.header else ""
-        sample_id = path.relative_to(self.root).as_posix()
-        return ImageRecord(sample_id, path, split, true_name=true_name or None)
+        sample_id = posix_path(str(path.relative_to(self.root)))
+        return ImageRecord(sample_id=sample_id, path=path, split=split, true_name=true_name or None)
 
     def _path(self, file: str, place: str) -> Path:
         """The photo that a cell means; where there is none, the file that the cell names below ``root``.

@@ -115,9 +115,9 @@ class StandardDataset(ImageDataset):
         prefix = self.info.image_folders[0]
         records = [
             ImageRecord(
-                f"{prefix}/{image.file}" if prefix else image.file,
-                folder / image.file,
-                self._split(image.part),
+                sample_id=f"{prefix}/{image.file}" if prefix else image.file,
+                path=folder / image.file,
+                split=self._split(image.part),
                 true_name=image.class_name,
             )
             for image in listed

@@ -55,7 +55,7 @@ def draw_groups(
 
     Example:
         >>> from pathlib import Path
-        >>> images = [ImageRecord(name, Path(name), "support", digest=name) for name in "abcdefgh"]
+        >>> images = [ImageRecord(sample_id=name, path=Path(name), split="support", digest=name) for name in "abcdefgh"]
         >>> groups = draw_groups(images, np.array([0, 0, 0, 0, 2, 2, 2, 2]), size=2, per_class=2, seed=0)
         >>> [(group.label, len(group.images)) for group in groups]
         [(0, 2), (0, 2), (2, 2), (2, 2)]

@@ -45,7 +45,7 @@ def check_labeler(labeler: Labeler, images: Sequence[ImageRecord]) -> None:
         >>> from fgvr.labelers.fixed import FixedLabeler
         >>> table = Path(mkdtemp(), "names.csv")
         >>> _ = table.write_text("file,name\na.jpg,Beagle\n")
-        >>> image = ImageRecord("a.jpg", Path("a.jpg"), "support", digest="0" * 64)
+        >>> image = ImageRecord(sample_id="a.jpg", path=Path("a.jpg"), split="support", digest="0" * 64)
         >>> check_labeler(FixedLabeler(table), [image])
     """
     assert images, "check_labeler needs at least one photo"

@@ -20,7 +20,7 @@ ESCAPES = "\x1b]0;title\x07\x1b[2J\x9b31m\u202egnp.exe\u2066 \r\n  hidden"
 
 def ask(name):
     digest = hashlib.sha256(name.encode()).hexdigest()
-    return LabelRequest(ImageRecord(name, Path(name), "support", digest), "What is it?")
+    return LabelRequest(ImageRecord(sample_id=name, path=Path(name), split="support", digest=digest), "What is it?")
 
 
 REPLIES = [

@@ -76,7 +76,7 @@ def test_a_random_view_depends_on_epoch_and_photo_and_not_on_who_loads_it(tmp_pa
     records = []
     for i in range(6):
         Image.effect_noise((16, 16), 80).save(tmp_path / f"{i}.png")
-        records.append(ImageRecord(f"{i}.png", tmp_path / f"{i}.png", "support"))
+        records.append(ImageRecord(sample_id=f"{i}.png", path=tmp_path / f"{i}.png", split="support"))
     transform = v2.Compose([v2.RandomCrop(8), v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
     dataset = PixelBatches(records, transform, seed=5)
 

@@ -9,7 +9,7 @@ from fgvr.records import ImageRecord
 
 def images(classes=4, each=6):
     return [
-        ImageRecord(f"{c}/{i}.jpg", Path(f"{c}/{i}.jpg"), "support", true_name=f"class {c}")
+        ImageRecord(sample_id=f"{c}/{i}.jpg", path=Path(f"{c}/{i}.jpg"), split="support", true_name=f"class {c}")
         for c in range(classes)
         for i in range(each)
     ]
@@ -40,7 +40,7 @@ def test_draws_are_nested_and_a_class_does_not_depend_on_the_others():
 
 
 def test_a_number_of_photos_in_all():
-    nameless = [ImageRecord(f"{i}.jpg", Path(f"{i}.jpg"), "support") for i in range(20)]
+    nameless = [ImageRecord(sample_id=f"{i}.jpg", path=Path(f"{i}.jpg"), split="support") for i in range(20)]
     assert len(sample_support(nameless, size=5)) == 5
     with pytest.raises(FgvrError, match="support_size"):
         sample_support(nameless, shots=3)

@@ -37,7 +37,11 @@ def images(tmp_path):
     for number in range(len(LABELS)):
         path = tmp_path / f"{number}.png"
         Image.new("RGB", (40, 40), (20 * number + 20, 0, 0)).save(path)
-        records.append(ImageRecord(f"true/{number}.png", path, "support", f"{number:064x}", true_name="Secret"))
+        records.append(
+            ImageRecord(
+                sample_id=f"true/{number}.png", path=path, split="support", digest=f"{number:064x}", true_name="Secret"
+            )
+        )
     return records
 
 
@@ -128,7 +132,7 @@ def test_nothing_is_asked_twice(describe, painter):
 
 
 def test_copies_of_a_photo_are_asked_about_once(describe, painter, images):
-    copy = ImageRecord("true/copy.png", images[0].path, "support", images[0].digest)
+    copy = ImageRecord(sample_id="true/copy.png", path=images[0].path, split="support", digest=images[0].digest)
     labeler = TinyRemoteLabeler(painter.url)
     descriptions = describe(DescribeOptions(groups=False), labeler, images=[*images, copy], labels=None)
     assert descriptions.plan()["image"].requests == 9

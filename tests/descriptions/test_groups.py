@@ -10,7 +10,8 @@ from fgvr.records import ImageRecord
 
 def images(count, prefix=""):
     return [
-        ImageRecord(f"{prefix}{n}.jpg", Path(f"{n}.jpg"), "support", digest=f"{prefix}digest{n}") for n in range(count)
+        ImageRecord(sample_id=f"{prefix}{n}.jpg", path=Path(f"{n}.jpg"), split="support", digest=f"{prefix}digest{n}")
+        for n in range(count)
     ]
 
 
@@ -52,7 +53,9 @@ def test_as_many_groups_as_there_are_different_ones():
 
 def test_copies_of_a_file_are_one_photo():
     records = images(4)
-    copies = [ImageRecord(f"copy/{n}.jpg", Path("c"), "support", digest=f"digest{n}") for n in range(4)]
+    copies = [
+        ImageRecord(sample_id=f"copy/{n}.jpg", path=Path("c"), split="support", digest=f"digest{n}") for n in range(4)
+    ]
     groups = draw_groups([*copies, *records], np.zeros(8, np.int64), 4, 4, seed=0)
     assert ids(groups) == ids(draw_groups(records, np.zeros(4, np.int64), 4, 4, seed=0))
 
@@ -116,6 +119,8 @@ def test_a_class_with_too_few_photos_has_no_group_by_truth():
     all_right = draw_groups_by_truth(records[:4], np.zeros(4, np.int64), truth[:4], 4, 4, 2, seed=0)
     assert [group.label for group in all_right] == [0], "there is one such group"
     assert draw_groups_by_truth(records[:4], np.zeros(4, np.int64), truth[:4], 4, 3, 2, seed=0) == []
-    copies = [ImageRecord(f"copy/{n}.jpg", Path("c"), "support", digest=f"digest{n}") for n in range(9)]
+    copies = [
+        ImageRecord(sample_id=f"copy/{n}.jpg", path=Path("c"), split="support", digest=f"digest{n}") for n in range(9)
+    ]
     twice = draw_groups_by_truth([*records, *copies], np.zeros(18, np.int64), np.tile(truth, 2), 4, 3, 2, seed=0)
     assert [len({image.digest for image in group.images}) for group in twice] == [4, 4]

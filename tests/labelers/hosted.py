@@ -21,7 +21,9 @@ COST = (1000 * 2 + 100 * 8) / 1e6
 
 
 def question(labeler, pictures=(PICTURE,)):
-    image = ImageRecord("Beagle/secret_name.jpg", Path("secret_name.jpg"), "support", digest="d" * 64)
+    image = ImageRecord(
+        sample_id="Beagle/secret_name.jpg", path=Path("secret_name.jpg"), split="support", digest="d" * 64
+    )
     return Question(LabelRequest(image, labeler.prompt), pictures)
 
 

@@ -154,7 +154,9 @@ def test_options_that_mean_nothing_are_refused(options, message):
 
 
 def test_neighbours_decide_whom_the_fallback_is_asked_about(store):
-    images = [ImageRecord(name, Path(name), "support", digest=name) for name in ("a", "b", "c", "d", "e")]
+    images = [
+        ImageRecord(sample_id=name, path=Path(name), split="support", digest=name) for name in ("a", "b", "c", "d", "e")
+    ]
     vectors = dict(zip("abcde", unit([[1, 0], [1, 0.1], [0, 1], [0.1, 1], [1, 0.2]]), strict=True))
     first = TinyLabeler({"a": "Pug", "b": "pug", "c": "Boxer", "d": "Beagle", "e": "I cannot tell."}, price_usd=0.25)
     fallback = TinyLabeler(dict.fromkeys("abcde", "Whippet"), price_usd=4.0)

@@ -14,7 +14,10 @@ from fgvr.labelling.labelling import label, plan, read_labels
 from fgvr.records import ImageRecord, LabelRecord
 from fgvr.testing.labelers import check_labeler
 
-IMAGES = [ImageRecord(name, Path(name), "support", digest=f"digest-{name}") for name in ("a.jpg", "b.jpg", "c.jpg")]
+IMAGES = [
+    ImageRecord(sample_id=name, path=Path(name), split="support", digest=f"digest-{name}")
+    for name in ("a.jpg", "b.jpg", "c.jpg")
+]
 FIRST = {"a.jpg": "Beagle", "b.jpg": "I cannot tell.", "c.jpg": "Pug"}
 SECOND = {"a.jpg": "Boxer", "b.jpg": "Boxer", "c.jpg": "pug"}
 

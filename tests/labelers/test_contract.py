@@ -15,7 +15,10 @@ from fgvr.registry import LABELERS
 from fgvr.testing.labelers import check_labeler
 
 NAMES = ["a.jpg", "b.jpg"]
-IMAGES = [ImageRecord(name, Path(name), "support", digest=f"digest-{name}", true_name="Beagle") for name in NAMES]
+IMAGES = [
+    ImageRecord(sample_id=name, path=Path(name), split="support", digest=f"digest-{name}", true_name="Beagle")
+    for name in NAMES
+]
 REPLIES = dict.fromkeys(NAMES, "Beagle")
 CALLS = itertools.count()
 

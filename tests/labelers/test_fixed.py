@@ -9,7 +9,9 @@ from fgvr.records import ImageRecord
 
 
 def ask(labeler, *sample_ids):
-    images = [ImageRecord(name, Path(name), "support", digest=f"digest-{name}") for name in sample_ids]
+    images = [
+        ImageRecord(sample_id=name, path=Path(name), split="support", digest=f"digest-{name}") for name in sample_ids
+    ]
     return list(labeler.ask([LabelRequest(image, labeler.prompt) for image in images]))
 
 
@@ -92,7 +94,7 @@ def test_names_of_one_cell_on_lines_of_their_own(write):
 def test_a_file_about_other_photos(write):
     labeler = FixedLabeler(write("file,name\n1.jpg,Beagle\n"))
     with pytest.raises(FgvrError, match=r"No photo is in.*'1\.jpg'.*'2\.jpg'"):
-        labeler.check_images([ImageRecord("2.jpg", Path("2.jpg"), "support", digest="2")])
+        labeler.check_images([ImageRecord(sample_id="2.jpg", path=Path("2.jpg"), split="support", digest="2")])
 
 
 def test_an_empty_separator():
@@ -144,7 +146,7 @@ def test_a_path_that_may_be_two_photos_or_a_photo_that_two_paths_may_mean(write)
 
 def test_of_two_paths_the_one_with_more_of_where_the_photo_is(write):
     labeler = FixedLabeler(write("file,name\n/old/test/1.jpg,Pug\n/old/train/1.jpg,Beagle\n"))
-    image = ImageRecord("1.jpg", Path("/data/train/1.jpg"), "support", digest="1")
+    image = ImageRecord(sample_id="1.jpg", path=Path("/data/train/1.jpg"), split="support", digest="1")
     [reply] = labeler.ask([LabelRequest(image, labeler.prompt)])
     assert reply.names == ("Beagle",)
 
@@ -153,6 +155,6 @@ def test_a_longer_path_of_another_photo_of_the_data_set_is_not_taken(write, tmp_
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "1.jpg").touch()
     labeler = FixedLabeler(write("file,name\nx/1.jpg,Pug\n"))
-    image = ImageRecord("1.jpg", tmp_path / "1.jpg", "support", digest="1")
+    image = ImageRecord(sample_id="1.jpg", path=tmp_path / "1.jpg", split="support", digest="1")
     [reply] = labeler.ask([LabelRequest(image, labeler.prompt)])
     assert reply.error.startswith("no name for '1.jpg'")

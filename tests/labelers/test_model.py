@@ -17,7 +17,7 @@ from fgvr.labelers.vote import VoteLabeler
 from fgvr.labelling.store.keys import request_key
 from fgvr.records import ImageRecord
 
-IMAGE = ImageRecord("a.jpg", Path("a.jpg"), "support", digest="0" * 64)
+IMAGE = ImageRecord(sample_id="a.jpg", path=Path("a.jpg"), split="support", digest="0" * 64)
 
 
 class Model(ModelLabeler):

@@ -70,7 +70,7 @@ def test_a_real_photo_leaves_without_its_metadata(httpserver, labeler, tmp_path)
     exif = Image.Exif()
     exif[0x010F] = "CameraMaker"
     Image.new("RGB", (2000, 1000), "red").save(tmp_path / "a.jpg", exif=exif)
-    request = LabelRequest(ImageRecord("a.jpg", tmp_path / "a.jpg", "support", digest="d"), "?")
+    request = LabelRequest(ImageRecord(sample_id="a.jpg", path=tmp_path / "a.jpg", split="support", digest="d"), "?")
     httpserver.expect_request(CHAT).respond_with_json(completion())
     send(labeler, Question(request, encode_pictures(request, labeler.task, labeler.pictures)))
     url = sent(httpserver)[0]["messages"][0]["content"][1]["image_url"]["url"]

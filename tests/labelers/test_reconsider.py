@@ -28,7 +28,7 @@ NAMES = {
     "d.jpg": "BMW M5",
     "e.jpg": "I cannot tell.",
 }
-IMAGES = [ImageRecord(name, Path(name), "support", digest=f"digest-{name}") for name in NAMES]
+IMAGES = [ImageRecord(sample_id=name, path=Path(name), split="support", digest=f"digest-{name}") for name in NAMES]
 CHOICES = {"c.jpg": "Audi R8", "d.jpg": "BMW M5", "e.jpg": "Audi R8"}
 
 
@@ -109,7 +109,9 @@ def test_each_reply_is_stored_once_and_the_budget_holds(tmp_path):
 def test_a_model_is_shown_its_own_names(tmp_path, draw):
     for number, name in enumerate(NAMES):
         draw(name, (40 * number, 200, 20))
-    images = [ImageRecord(name, tmp_path / name, "support", digest=f"digest-{name}") for name in NAMES]
+    images = [
+        ImageRecord(sample_id=name, path=tmp_path / name, split="support", digest=f"digest-{name}") for name in NAMES
+    ]
     replies = iter(NAMES.values())
 
     async def answer(body):
@@ -172,7 +174,7 @@ async def same(body):
 
 
 def images_of(names):
-    return [ImageRecord(name, Path(name), "support", digest=f"digest-{name}") for name in names]
+    return [ImageRecord(sample_id=name, path=Path(name), split="support", digest=f"digest-{name}") for name in names]
 
 
 def test_without_the_photo_names_alone_are_sent(store):

@@ -16,7 +16,9 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
 def image(sample_id, digest=None):
-    return ImageRecord(sample_id, Path("photos") / sample_id, "support", digest=digest or f"digest-{sample_id}")
+    return ImageRecord(
+        sample_id=sample_id, path=Path("photos") / sample_id, split="support", digest=digest or f"digest-{sample_id}"
+    )
 
 
 def ask(labeler, *sample_ids):
@@ -170,9 +172,9 @@ def test_the_360_real_replies_for_dogs120(store):
         rows = [row for row in csv.DictReader(stream) if row["split"] == "support"]
     images = [
         ImageRecord(
-            row["file"],
-            DATA / "dogs120" / row["file"],
-            "support",
+            sample_id=row["file"],
+            path=DATA / "dogs120" / row["file"],
+            split="support",
             digest=hashlib.sha256((DATA / "dogs120" / row["file"]).read_bytes()).hexdigest(),
             true_name=row["class_name"],
         )

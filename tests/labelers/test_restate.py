@@ -33,7 +33,7 @@ REPLIES = {
 }
 # the last one is invented
 NAMES = {"Dackel": "Dackel", "dog": None, "Mops": "Boxer"}
-IMAGES = [ImageRecord(name, Path(name), "support", digest=f"digest-{name}") for name in REPLIES]
+IMAGES = [ImageRecord(sample_id=name, path=Path(name), split="support", digest=f"digest-{name}") for name in REPLIES]
 
 
 async def bare_name(body):

@@ -19,7 +19,7 @@ from fgvr.records import ImageRecord
 from fgvr.selections.base import Selection
 
 NAMES = [f"{number}.jpg" for number in range(6)]
-IMAGES = [ImageRecord(name, Path(name), "support", digest=f"digest-{name}") for name in NAMES]
+IMAGES = [ImageRecord(sample_id=name, path=Path(name), split="support", digest=f"digest-{name}") for name in NAMES]
 
 
 class LastSelection(Selection):

@@ -21,7 +21,9 @@ REPLIES = dict.fromkeys(NAMES, "Beagle")
 
 def records(names=NAMES):
     return [
-        ImageRecord(name, Path("true") / name, "support", digest=f"digest-{name}", true_name="Secret Hound")
+        ImageRecord(
+            sample_id=name, path=Path("true") / name, split="support", digest=f"digest-{name}", true_name="Secret Hound"
+        )
         for name in names
     ]
 
@@ -91,7 +93,10 @@ def test_no_true_name_reaches_the_labeler(store):
 
 
 def test_equal_photos_are_asked_and_paid_once(store):
-    images = [*records(), ImageRecord("copy.jpg", Path("copy.jpg"), "support", digest="digest-4.jpg")]
+    images = [
+        *records(),
+        ImageRecord(sample_id="copy.jpg", path=Path("copy.jpg"), split="support", digest="digest-4.jpg"),
+    ]
     labeler = TinyLabeler(REPLIES, price_usd=0.5)
     assert plan(labeler, images, store).requests == 10
     label(labeler, images, store, progress=False)
@@ -317,7 +322,7 @@ def counts(label):
 
 def test_a_label_says_which_requests_asked_again(store):
     labeler = second_opinion(price_usd=0.25)
-    copy = ImageRecord("copy.jpg", Path("copy.jpg"), "support", digest="digest-3.jpg")
+    copy = ImageRecord(sample_id="copy.jpg", path=Path("copy.jpg"), split="support", digest="digest-3.jpg")
     images = [*records(), copy]
     label(labeler, images, store, progress=False)
     found = read_labels(labeler, images, store)

@@ -26,7 +26,7 @@ def watched(replies, folder=lambda number: "", at_end=True):
     watch = ReplyWatch(TinyLabeler({}))
     for number, reply in enumerate(replies):
         sample_id = f"{folder(number)}{number}.jpg"
-        request = LabelRequest(ImageRecord(sample_id, None, "support"), "?")
+        request = LabelRequest(ImageRecord(sample_id=sample_id, path=None, split="support"), "?")
         watch.add([Reply(request, error=str(reply)) if isinstance(reply, Exception) else Reply(request, raw=reply)])
     if at_end:
         watch.finish()

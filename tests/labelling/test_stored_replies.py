@@ -18,7 +18,10 @@ from fgvr.labelling.store.keys import request_key
 from fgvr.labelling.stored_replies import stored_replies
 from fgvr.records import ImageRecord
 
-IMAGES = [ImageRecord(f"{number}.jpg", Path(f"{number}.jpg"), "support", digest=f"{number}") for number in range(4)]
+IMAGES = [
+    ImageRecord(sample_id=f"{number}.jpg", path=Path(f"{number}.jpg"), split="support", digest=f"{number}")
+    for number in range(4)
+]
 JSON = '{"common_name": "Pug", "scientific_name": null, "alternatives": ["Boxer"], "confidence": 0.9}'
 
 

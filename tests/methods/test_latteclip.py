@@ -25,7 +25,9 @@ pytestmark = QUIET
 NAMES = ("House_Finch", "Blue Jay", "Monk Parakeet", "Atlantic Canary")
 IMAGES = 12
 PIXELS = torch.rand(IMAGES, 3, 32, 32, generator=torch.Generator().manual_seed(0)) - 0.5
-SUPPORT = [ImageRecord(f"{number}.jpg", Path(f"{number}.jpg"), "support") for number in range(IMAGES)]
+SUPPORT = [
+    ImageRecord(sample_id=f"{number}.jpg", path=Path(f"{number}.jpg"), split="support") for number in range(IMAGES)
+]
 DESCRIPTIONS = [
     *(Description("image", f"a bird of colour {n % 5}", sample_id=f"{n}.jpg") for n in range(IMAGES) if n % 4),
     *(Description("group", f"birds with {word} wings", class_name=NAMES[1]) for word in ("blue", "striped", "long")),

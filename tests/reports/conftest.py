@@ -56,7 +56,7 @@ class Run:
     @property
     def images(self):
         splits = {
-            split: tuple(ImageRecord(sample_id, self.root / sample_id, split) for sample_id in ids)
+            split: tuple(ImageRecord(sample_id=sample_id, path=self.root / sample_id, split=split) for sample_id in ids)
             for split, ids in self.ids.items()
         }
         return Images(splits, self.truth, tuple(sorted(self.names)), {})

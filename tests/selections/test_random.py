@@ -26,7 +26,7 @@ def test_photos_are_drawn_uniformly():
 def test_shots_of_large_classes_are_no_more_likely():
     """Shots are those photos of a class that have the lowest hashes: in large classes lower than in small ones."""
     records = [
-        ImageRecord(f"{name}/{number}.jpg", f"{number}.jpg", "support", true_name=name)
+        ImageRecord(sample_id=f"{name}/{number}.jpg", path=f"{number}.jpg", split="support", true_name=name)
         for name, size in [*((f"small {i}", 3) for i in range(50)), *((f"large {i}", 100) for i in range(50))]
         for number in range(size)
     ]

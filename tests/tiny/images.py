@@ -15,7 +15,7 @@ def save_images(folder, pictures, **fields):
         path = folder / f"{number}.png"
         picture.save(path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        records.append(ImageRecord(path.name, path, "support", digest=digest, **fields))
+        records.append(ImageRecord(sample_id=path.name, path=path, split="support", digest=digest, **fields))
     return records
 
 

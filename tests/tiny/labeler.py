@@ -28,7 +28,7 @@ class TinyLabeler(Labeler):
         >>> from pathlib import Path
         >>> from fgvr.records import ImageRecord
         >>> labeler = TinyLabeler({"a.jpg": "A beagle."})
-        >>> request = LabelRequest(ImageRecord("a.jpg", Path("a.jpg"), "support"), labeler.prompt)
+        >>> request = LabelRequest(ImageRecord(sample_id="a.jpg", path=Path("a.jpg"), split="support"), labeler.prompt)
         >>> next(labeler.ask([request])).raw
         'A beagle.'
         >>> len(labeler.asked)

@@ -236,4 +236,6 @@ def now() -> str:
 
 
 def _image(entry: Mapping[str, str]) -> ImageRecord:
-    return ImageRecord(entry["sample_id"], Path(entry["sample_id"]), "support", entry["digest"])
+    return ImageRecord(
+        sample_id=entry["sample_id"], path=Path(entry["sample_id"]), split="support", digest=entry["digest"]
+    )

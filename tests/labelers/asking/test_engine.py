@@ -366,7 +366,10 @@ def test_a_connection_that_breaks_is_a_failed_attempt(requests):
 def test_a_photo_that_cannot_be_read_is_not_sent(requests, tmp_path):
     lost, broken = tmp_path / "lost.jpg", tmp_path / "broken.png"
     broken.write_bytes(requests[0].image.path.read_bytes()[:50])
-    bad = [LabelRequest(ImageRecord(path.name, path, "support", digest=path.name), "?") for path in (lost, broken)]
+    bad = [
+        LabelRequest(ImageRecord(sample_id=path.name, path=path, split="support", digest=path.name), "?")
+        for path in (lost, broken)
+    ]
     with TinyServer(answer) as server:
         replies = run(TinyRemoteLabeler(server.url, limits=Limits(concurrency=2)), [*bad, *requests[:3]])
     failed = {reply.request.image.sample_id: reply for reply in replies if reply.error}

@@ -36,7 +36,9 @@ IN_FLIGHT = 8
 
 def read_images(folder):
     return [
-        ImageRecord(path.name, path, "support", digest=hashlib.sha256(path.read_bytes()).hexdigest())
+        ImageRecord(
+            sample_id=path.name, path=path, split="support", digest=hashlib.sha256(path.read_bytes()).hexdigest()
+        )
         for path in sorted(folder.iterdir())
     ]
 

@@ -166,7 +166,7 @@ def test_gemini_image_tokens(model, resolution, size, expected):
 
 
 def question(labeler, width=1024, height=768):
-    image = ImageRecord("a.jpg", Path("no such file"), "support", digest="d")
+    image = ImageRecord(sample_id="a.jpg", path=Path("no such file"), split="support", digest="d")
     return Question(LabelRequest(image, labeler.prompt), (Picture(b"", width, height),))
 
 
@@ -193,7 +193,10 @@ def test_a_model_without_a_price():
 
 def images(folder, count, size):
     Image.new("RGB", size).save(folder / "a.jpg")
-    return [ImageRecord(f"{n}.jpg", folder / "a.jpg", "support", digest=f"{n:064x}") for n in range(count)]
+    return [
+        ImageRecord(sample_id=f"{n}.jpg", path=folder / "a.jpg", split="support", digest=f"{n:064x}")
+        for n in range(count)
+    ]
 
 
 def test_estimates_look_at_the_sizes_of_some_photos(tmp_path, monkeypatch):
@@ -214,7 +217,7 @@ def test_estimates_look_at_the_sizes_of_some_photos(tmp_path, monkeypatch):
 
 def test_estimates_do_without_photos_that_cannot_be_read(tmp_path):
     labeler = GeminiLabeler()
-    lost = ImageRecord("lost.jpg", tmp_path / "lost.jpg", "support", digest="d")
+    lost = ImageRecord(sample_id="lost.jpg", path=tmp_path / "lost.jpg", split="support", digest="d")
     assert labeler.estimate_usd([LabelRequest(lost, labeler.prompt)]) > 0
 
 

@@ -16,7 +16,7 @@ from fgvr.records import ImageRecord
 
 
 def request(*paths):
-    images = [ImageRecord(path.name, path, "support", digest=path.name) for path in paths]
+    images = [ImageRecord(sample_id=path.name, path=path, split="support", digest=path.name) for path in paths]
     return LabelRequest(images[0], "What is it?", others=tuple(images[1:]))
 
 

@@ -61,7 +61,7 @@ def test_aliases_are_followed_to_the_end_and_not_round_in_circles():
 
 def test_labels_are_read_with_what_a_person_said(store):
     labeler = TinyLabeler({"a.jpg": "Siamese cat.", "b.jpg": "I can't tell which breed this is."})
-    images = [ImageRecord(name, Path(name), "support", digest=name) for name in ("a.jpg", "b.jpg")]
+    images = [ImageRecord(sample_id=name, path=Path(name), split="support", digest=name) for name in ("a.jpg", "b.jpg")]
     for image in images:
         request = LabelRequest(image, labeler.prompt)
         store.put(labeler.identity(), Reply(request, raw=labeler.replies[image.sample_id]))

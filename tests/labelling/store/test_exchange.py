@@ -19,7 +19,8 @@ RAW = 'The dog is a **Beagle**,\r\nor a "Pug"\x00 \x1b[2J 犬\u2028 end\r'
 
 def ask(name, others=(), answer=0):
     images = [
-        ImageRecord(f"dogs/{each}.jpg", Path(each), "support", digest=f"digest-{each}") for each in (name, *others)
+        ImageRecord(sample_id=f"dogs/{each}.jpg", path=Path(each), split="support", digest=f"digest-{each}")
+        for each in (name, *others)
     ]
     return LabelRequest(images[0], "=What\nis it?", answer, tuple(images[1:]))
 

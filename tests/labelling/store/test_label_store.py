@@ -22,7 +22,9 @@ IDENTITY = {"labeler": "tiny", "temperature": 0.5}
 
 
 def ask(name="a", prompt="What is it?", answer=0):
-    return LabelRequest(ImageRecord(f"{name}.jpg", Path(name), "support", digest=f"digest-{name}"), prompt, answer)
+    return LabelRequest(
+        ImageRecord(sample_id=f"{name}.jpg", path=Path(name), split="support", digest=f"digest-{name}"), prompt, answer
+    )
 
 
 def row(path, columns="*"):
@@ -191,7 +193,10 @@ def test_an_error_while_writing_names_the_file(path):
 
 
 def group(*names):
-    images = tuple(ImageRecord(f"{name}.jpg", Path(name), "support", digest=f"digest-{name}") for name in names)
+    images = tuple(
+        ImageRecord(sample_id=f"{name}.jpg", path=Path(name), split="support", digest=f"digest-{name}")
+        for name in names
+    )
     return LabelRequest(images[0], "What are they?", 0, images[1:])
 
 
@@ -204,7 +209,7 @@ def test_the_others_of_a_group_are_in_the_key_and_in_the_row(store, path):
         '"prompt":"What are they?","sample_index":0}'
     )
     assert row(path, "key, others") == [(hashlib.sha256(question.encode()).hexdigest(), '["digest-b", "digest-c"]')]
-    nameless = replace(group("a", "b"), others=(ImageRecord("b.jpg", Path("b"), "support"),))
+    nameless = replace(group("a", "b"), others=(ImageRecord(sample_id="b.jpg", path=Path("b"), split="support"),))
     with pytest.raises(ValueError, match=r"b\.jpg.*no digest"):
         request_key(IDENTITY, nameless)
 
@@ -396,7 +401,7 @@ with LabelStore(path) as store:
     print("open", flush=True)
     for number in range(200):
         for name in (f"{writer}-{number}", f"shared-{number}"):
-            request = LabelRequest(ImageRecord(name, Path(name), "support", digest=name), "?")
+            request = LabelRequest(ImageRecord(sample_id=name, path=Path(name), split="support", digest=name), "?")
             store.put({}, Reply(request, raw=f"{writer} said"))
 """
 
@@ -430,7 +435,7 @@ class Journaled(TinyLabeler):
                 journal.write(reply.request.image.digest + "\\n")
 
 names = [f"{number}.jpg" for number in range(20_000)]
-images = [ImageRecord(name, Path(name), "support", digest=name) for name in names]
+images = [ImageRecord(sample_id=name, path=Path(name), split="support", digest=name) for name in names]
 with LabelStore(Path(sys.argv[1])) as store:
     label(Journaled(dict.fromkeys(names, "Beagle")), images, store, progress=False)
 """

@@ -22,7 +22,7 @@ class Asked(ModelLabeler):
 
 
 def stored(tmp_path, identity, prompt="What?", **fields):
-    request = LabelRequest(ImageRecord("a.jpg", Path("a.jpg"), "support", digest="d"), prompt)
+    request = LabelRequest(ImageRecord(sample_id="a.jpg", path=Path("a.jpg"), split="support", digest="d"), prompt)
     with LabelStore(tmp_path / "labels.sqlite") as store:
         store.put(identity, Reply(request, **fields))
         return Reply(request, **fields), next(store.rows())

@@ -24,7 +24,9 @@ REFUSED = {"f", "g", "h"}
 
 
 def ask(name, answer=0, identity=IDENTITY):
-    return LabelRequest(ImageRecord(f"{name}.jpg", Path(name), "support", digest=name), "What?", answer)
+    return LabelRequest(
+        ImageRecord(sample_id=f"{name}.jpg", path=Path(name), split="support", digest=name), "What?", answer
+    )
 
 
 def key(name):

@@ -14,5 +14,5 @@ def images(tmp_path):
         path = tmp_path / name
         Image.new("RGB", (32, 24), colour).save(path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        records.append(ImageRecord(name, path, "support", digest=digest))
+        records.append(ImageRecord(sample_id=name, path=path, split="support", digest=digest))
     return records
