@@ -49,7 +49,8 @@ class LabelledDataModule(LightningDataModule, ABC):
         labeler: Who names the support photos. Not needed where the class names are known and nothing is trained.
         class_names: The vocabulary: ``labels`` (all names that the labeler gave), ``dataset`` (the true names, as a
             list: for the setting in which classes are known and photos are not), a list of names, or a file: an edited
-            ``vocabulary.json`` of a run, or a text with one name per line.
+            ``vocabulary.json`` of a run, a text with one name per line, a CSV with the column ``name``, ``class_name``
+            or ``class``, or a list as JSON or YAML.
         vocabulary: Which names that the labeler gave are one class, beyond spellings and synonyms; ``spelling`` if not
             given. Names that are not the labeler's are never joined.
         shots: Draw this many support photos per true class (m in the FGVR paper). All support photos if not given.

@@ -116,8 +116,9 @@ def known_vocabulary(class_names: Sequence[str]) -> Vocabulary:
             raise FgvrError(f"Class name {position} is blank ({name!r}): remove it or give it a name.")
         by_key[fold_name(name)].append(name)
     if twice := [" = ".join(map(repr, same)) for same in by_key.values() if len(same) > 1]:
+        more = f" and {len(twice) - 3} more" if len(twice) > 3 else ""
         raise FgvrError(
-            f"Class names are given more than once: {'; '.join(twice)} "
+            f"Class names are given more than once: {'; '.join(twice[:3])}{more} "
             "(case, spaces, hyphens, underscores and apostrophes do not count). Keep one of each."
         )
     return Vocabulary(

@@ -12,6 +12,11 @@ from fgvr.text import encodable
 from fgvr.vocabulary.build import fold_name
 
 _VERSION = 1
+_FIX = "Mend it, or delete it to have it built again."
+
+
+class _BrokenError(Exception):
+    """What a file must not hold; the message says what."""
 
 
 def write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:
@@ -61,18 +66,39 @@ def read_vocabulary(path: Path) -> Vocabulary:
         raise FgvrError(f"The vocabulary {path} cannot be read ({error.strerror}): make it a readable file.") from None
     except (ValueError, RecursionError) as error:
         raise _broken(path, f"it is not JSON in UTF-8 ({error})") from None
+    return parse_vocabulary(content, path)
+
+
+def parse_vocabulary(content: object, path: Path, fix: str = _FIX) -> Vocabulary:
+    """The vocabulary that a file's JSON holds.
+
+    Args:
+        content: What the JSON holds.
+        path: The file, for messages.
+        fix: What to do about a file that holds none, for messages.
+
+    Raises:
+        FgvrError: It lacks a key, or holds one spelling in two classes.
+    """
+    try:
+        return _parsed(content)
+    except _BrokenError as error:
+        raise _broken(path, str(error), fix) from None
+
+
+def _parsed(content: object) -> Vocabulary:
     if not isinstance(content, dict) or not isinstance(content.get("classes"), list) or not content["classes"]:
-        raise _broken(path, "the list 'classes' is missing or empty")
+        raise _BrokenError("the list 'classes' is missing or empty")
     if content.get("version") != _VERSION:
-        raise _broken(path, f"'version' is {content.get('version')!r}, expected {_VERSION}")
+        raise _BrokenError(f"'version' is {content.get('version')!r}, expected {_VERSION}")
     members: dict[str, int] = {}
     owner: dict[str, int] = {}
     for index, entry in enumerate(content["classes"]):
-        _check(path, index, entry)
+        _check(index, entry)
         for spelling in dict.fromkeys([entry["name"], *entry["spellings"]]):
             if owner.setdefault(fold_name(spelling), index) != index:
                 first = content["classes"][owner[fold_name(spelling)]]["name"]
-                raise _broken(path, f"{spelling!r} of class {index} is also a spelling of class {first!r}")
+                raise _BrokenError(f"{spelling!r} of class {index} is also a spelling of class {first!r}")
             members[spelling] = index
     classes = content["classes"]
     return Vocabulary(
@@ -80,11 +106,11 @@ def read_vocabulary(path: Path) -> Vocabulary:
         members=members,
         scientific_names=tuple(entry["scientific_name"] for entry in classes),
         counts=tuple(entry["count"] for entry in classes),
-        joins=_joins(path, content.get("joins", [])),
+        joins=_joins(content.get("joins", [])),
     )
 
 
-def _joins(path: Path, entries: object) -> tuple[Join, ...]:
+def _joins(entries: object) -> tuple[Join, ...]:
     keys = [field.name for field in fields(Join) if field.name != "count"]
     valid = isinstance(entries, list) and all(
         isinstance(entry, dict)
@@ -93,14 +119,14 @@ def _joins(path: Path, entries: object) -> tuple[Join, ...]:
         for entry in entries
     )
     if not valid:
-        raise _broken(path, f"'joins' is not a list of objects with the texts {', '.join(keys)} and the number count")
+        raise _BrokenError(f"'joins' is not a list of objects with the texts {', '.join(keys)} and the number count")
     assert isinstance(entries, list), "that was checked"
     return tuple(Join(**{key: entry[key] for key in keys}, count=entry.get("count")) for entry in entries)
 
 
-def _check(path: Path, index: int, entry: object) -> None:
+def _check(index: int, entry: object) -> None:
     if not isinstance(entry, dict):
-        raise _broken(path, f"class {index} is a {type(entry).__name__}, expected an object")
+        raise _BrokenError(f"class {index} is a {type(entry).__name__}, expected an object")
     count, latin, spellings = entry.get("count"), entry.get("scientific_name", ""), entry.get("spellings")
     checks = (
         ("name", _is_name(entry.get("name")), "a text that is not blank"),
@@ -110,7 +136,7 @@ def _check(path: Path, index: int, entry: object) -> None:
     )
     for key, holds, expected in checks:
         if not holds:
-            raise _broken(path, f"{key!r} of class {index} is {entry.get(key, 'missing')!r}, expected {expected}")
+            raise _BrokenError(f"{key!r} of class {index} is {entry.get(key, 'missing')!r}, expected {expected}")
 
 
 def _is_count(value: object) -> bool:
@@ -121,5 +147,5 @@ def _is_name(value: object) -> bool:
     return isinstance(value, str) and fold_name(value) != ""
 
 
-def _broken(path: Path, problem: str) -> FgvrError:
-    return FgvrError(f"{path} is not a vocabulary: {problem}. Mend it, or delete it to have it built again.")
+def _broken(path: Path, problem: str, fix: str = _FIX) -> FgvrError:
+    return FgvrError(f"{path} is not a vocabulary: {problem}. {fix}")

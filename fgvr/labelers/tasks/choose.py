@@ -12,7 +12,7 @@ from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.reading import object_schema, one_line, read_object
 from fgvr.reading.replies import ParsedReply, parse_reply
 from fgvr.vocabulary.build import APOSTROPHES, fold_name, known_vocabulary
-from fgvr.vocabulary.files import read_vocabulary
+from fgvr.vocabulary.name_files import read_class_names
 
 # what OpenAI's strict schemas admit: so many values, so many characters where there are more than some
 _MAX_VALUES = 1_000
@@ -37,8 +37,8 @@ class ChooseTask(Task):
     A reply that names none of them, or several, is flagged; it is never mapped to the nearest one.
 
     Args:
-        options: The class names, or a file with them: a ``vocabulary.json``, or a text with one name per line. Those of
-            the run (``data.class_names``) if not given.
+        options: The class names, or a file with them, as in ``data.class_names``: a text with one name per line, a CSV,
+            a list as JSON or YAML, or a ``vocabulary.json``. Those of the run (``data.class_names``) if not given.
 
     Raises:
         FgvrError: There are fewer than two names, one is blank or given twice, the file cannot be read, or the run
@@ -59,7 +59,7 @@ class ChooseTask(Task):
                 "names in data.labeler.task.options, or, for names of its own, set data.labeler.task to name."
             )
         if isinstance(self.options, str | Path):
-            names = _read_names(Path(self.options))
+            names = read_class_names(Path(self.options), "data.labeler.task.options", "a list of names").names
         else:
             names = known_vocabulary(self.options).names
         if len(names) < 2:
@@ -151,19 +151,3 @@ def _spaced(text: str) -> str:
     """The words of a text, each with a space on both sides of it, so that neighbours do not share one."""
     words = _WORD.findall(unicodedata.normalize("NFKC", _APOSTROPHE.sub("", text)).casefold())
     return f" {'  '.join(words)} "
-
-
-def _read_names(path: Path) -> tuple[str, ...]:
-    if path.suffix == ".json":
-        return read_vocabulary(path).names
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FgvrError(
-            f"data.labeler.task.options is {str(path)!r}, which cannot be read ({type(error).__name__}); expected a "
-            "list of names, a vocabulary.json, or a text file in UTF-8 with one name per line."
-        ) from error
-    try:
-        return known_vocabulary([line.strip() for line in lines if line.strip()]).names
-    except FgvrError as error:
-        raise FgvrError(f"{path}: {error}") from error

@@ -31,7 +31,7 @@ def test_options_come_from_a_list_or_a_file(tmp_path):
 
 def test_unusable_options_are_refused(tmp_path):
     missing = ChooseTask(tmp_path / "none.txt")  # nothing is read until it is asked for
-    with pytest.raises(FgvrError, match=r"none\.txt', which cannot be read \(FileNotFoundError\); expected a list"):
+    with pytest.raises(FgvrError, match=r"none\.txt', which is no file; expected a list"):
         missing.prompt()
     (tmp_path / "twice.txt").write_text("Pug\npug\n")
     with pytest.raises(FgvrError, match=r"twice\.txt: Class names are given more than once"):
