@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -47,6 +48,7 @@ def state_of(parts: RunParts, folder: RunFolder, command: str) -> RunState:
         trained_with = yaml.safe_load(loaded["fgvr"]["config"]) or {}
         if resuming:
             check_resumed(parts.checkpoints, trained_with)
+            _check_epochs(parts, trained_with)
         else:
             simulated = simulates(trained_with) or loaded["fgvr"].get("simulated", False)
             vocabulary = known_vocabulary(loaded["fgvr"]["class_names"])
@@ -60,6 +62,42 @@ def state_of(parts: RunParts, folder: RunFolder, command: str) -> RunState:
     if command == "validate":
         data.images.require_split("val")
     return replace(state, asks_support=state.vocabulary is None and not resuming and data.needs_labels(method))
+
+
+def _check_epochs(parts: RunParts, trained_with: Mapping[str, Any]) -> None:
+    """Refuse to go on with a checkpoint that has all epochs that are asked for, or more, with other options.
+
+    Raises:
+        FgvrError: It has, so that nothing would be learned with them.
+    """
+    given, method = parts.trainer.get("max_epochs"), parts.method
+    assert parts.loaded is not None, "there is a checkpoint"
+    done = parts.loaded["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    if given is None or not 0 <= given <= done or not method.trains or method.closed_form:
+        return
+    more = f"To train on, set trainer.max_epochs to more than {done}"
+    if given < done:
+        raise FgvrError(
+            f"The run is complete: {parts.ckpt_path} has {done} epochs, and trainer.max_epochs is {given}. {more}; to "
+            "evaluate it with other options, use fgvr test."
+        )
+    now = yaml.safe_load(parts.config) if parts.config else {}
+    if (changed := _changed(trained_with.get("model"), now.get("model"), "model")) is not None:
+        raise FgvrError(
+            f"The run is complete: {parts.ckpt_path} has the {done} epochs of trainer.max_epochs, and {changed}. "
+            f"{more}; to begin anew, leave out ckpt_path."
+        )
+
+
+def _changed(then: Any, now: Any, key: str) -> str | None:
+    """The first option that has another value now, of those that there were then."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        # a class may have moved since
+        found = (_changed(then[inner], now[inner], f"{key}.{inner}") for inner in then if inner in now)
+        return next((change for change in found if change is not None), None)
+    if then == now or key.endswith(".class_path"):
+        return None
+    return f"{key.replace('.init_args', '')} is {now!r:.60}, but was {then!r:.60}"
 
 
 def ask_before_training(parts: RunParts, folder: RunFolder, fitting: bool) -> None:

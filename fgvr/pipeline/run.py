@@ -24,10 +24,10 @@ from fgvr.descriptions.describe import Descriptions
 from fgvr.descriptions.files import write_descriptions
 from fgvr.descriptions.options import DescribeOptions
 from fgvr.errors import FgvrError
-from fgvr.files import replacing
 from fgvr.labelling.requests import Asker
 from fgvr.methods.base import Method
 from fgvr.metrics.files import read_metrics
+from fgvr.pipeline.config_file import ConfigFile, write_config
 from fgvr.pipeline.descriptions import descriptions_of, known_vocabulary_of
 from fgvr.pipeline.loggers import finish
 from fgvr.pipeline.parts import RunParts, as_list
@@ -333,6 +333,8 @@ class Run:
         if fitting:
             self._added = checkpoint_callbacks(parts.checkpoints, theirs, method, data, folder, options)
             callbacks += [*self._added, TimeEstimate()]
+            if folder.config.exists() and parts.config:
+                callbacks.append(ConfigFile(folder, parts.config))
             options["max_epochs"] = epochs_of(parts, options)
         else:
             options["enable_checkpointing"] = False
@@ -358,7 +360,6 @@ class Run:
         return trainer
 
     def _write_config(self) -> None:
-        """Leave the resolved configuration in the run folder; a resumed run has its own there already."""
+        """Leave the resolved configuration in the run folder; what goes on has one: see ``ConfigFile``."""
         if self.parts.config and is_rank_zero() and not self.folder.config.exists():
-            with replacing(self.folder.config) as path:
-                path.write_text(self.parts.config, encoding="utf-8")
+            write_config(self.folder.config, self.parts.config)
