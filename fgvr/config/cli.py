@@ -30,6 +30,7 @@ DEFAULT_MODEL = {
 """What runs where no model is given: seconds on a CPU, no hub, and the best of what was measured."""
 
 AddOptions = Callable[[LightningArgumentParser], None]
+_ADDED_NAME = "--data.class_names+"
 _LIGHTNING = ("fit", "validate", "test", "predict")
 
 
@@ -91,7 +92,7 @@ class FgvrCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse ``args`` without Lightning's warning that they were given, and look at callbacks and checkpoint."""
-        self.config = parser.parse_args(args)
+        self.config = parser.parse_args(_with_first_list(parser, list(args)))
         if self.config.get("model") is not None:  # jsonargparse shortens the class path of a default, and of no other
             self.config.model.class_path = METHODS.resolve(self.config.model.class_path)
         check_configured(self.config.trainer.callbacks, self.config.checkpoint.allow_true_names)
@@ -194,6 +195,28 @@ class ParsedCLI(FgvrCLI):
         self.loggers, self.config.trainer.logger = self.config.trainer.logger, None
         parts = self.build()
         self.method, self.data = parts.method, parts.data
+
+
+def _with_first_list(parser: LightningArgumentParser, args: list[str]) -> list[str]:
+    """Arguments in which ``--data.class_names+=NAME`` adds to a list, and not to what stands for one by default.
+
+    Raises:
+        FgvrError: The class names were given in another way than as a list before.
+    """
+    places = [number for number, token in enumerate(args) if token.partition("=")[0] == _ADDED_NAME]
+    if not places:
+        return args
+    values = {number + 1 for number in places if "=" not in args[number]}
+    before = parser.parse_args([token for number, token in enumerate(args) if number not in {*places, *values}])
+    given = before.data.class_names
+    if isinstance(given, list):
+        return args
+    if given != "labels":
+        raise FgvrError(
+            f"data.class_names is {str(given)!r}, and {_ADDED_NAME} adds to a list: give the whole list instead, as in "
+            "--data.class_names '[Pug, Boxer]'."
+        )
+    return [*args[: places[0]], "--data.class_names=[]", *args[places[0] :]]
 
 
 def _user_error(error: BaseException) -> FgvrError:

@@ -49,7 +49,7 @@ def _check_syntax(path: Path) -> None:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise FgvrError(f"{path} is not YAML: {error}") from None
+        raise FgvrError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise FgvrError(f"{path} holds no keys; expected data, model and trainer, as in: fgvr show configs NAME")
 

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from jsonargparse import get_loader, set_loader
 
+from fgvr.config.texts import TEXT_LISTS, keep_texts
 from fgvr.moved import ARGUMENTS
 from fgvr.registry import LABELERS, METHODS, OWN_SLOTS, SLOTS, Registry
 
@@ -29,7 +30,11 @@ _OLD_FLAG = re.compile(
     r"(?P<path>--data\.(?:\w+\.)*?(?:\w*labeler|first|fallback)\.(?:init_args\.)?)"
     rf"(?P<old>{'|'.join(ARGUMENTS)})(?=[.=]|$)"
 )
-_load_yaml = get_loader("yaml")
+_TEXT_LIST_FLAG = re.compile(
+    rf"--(?P<key>(?:{'|'.join(SECTIONS)})\.(?:[\w.]+\.)?(?:{'|'.join(sorted(TEXT_LISTS))}))\+?(?:=(?P<value>.*))?",
+    re.DOTALL,
+)
+_load_plain_yaml = get_loader("yaml")
 log = logging.getLogger(__name__)
 _PARTS = {name: registry for slots in OWN_SLOTS.values() for name, registry in slots.items()}
 
@@ -64,6 +69,7 @@ def expand_argv(argv: list[str]) -> list[str]:
     """
     expanded: list[str] = []
     registry: Registry | None = None
+    texts = ""
     for token in argv:
         while old := _OLD_FLAG.match(token):
             token = f"{old['path']}{_new_name(old['old'])}{token[old.end() :]}"
@@ -71,6 +77,13 @@ def expand_argv(argv: list[str]) -> list[str]:
             if not token.startswith("-"):
                 token = _expand_text(token, registry)
             registry = None
+        elif texts:
+            token, texts = _expand_list(token, texts), ""
+        elif match := _TEXT_LIST_FLAG.fullmatch(token):
+            if match["value"] is None:
+                texts = match["key"]
+            else:
+                token = token[: match.start("value")] + _expand_list(match["value"], match["key"])
         elif match := _SLOT_FLAG.fullmatch(token):
             named = match["slot"] or match["top"] or match["part"]
             slot = {**SLOTS, **_PARTS}[named] if named else METHODS
@@ -94,6 +107,22 @@ def as_flow(value: Any) -> str:
     except ValueError:
         text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=2**31)
         return text.removesuffix("\n").removesuffix("\n...")
+
+
+def _expand_list(text: str, key: str) -> str:
+    """The value of an option that is a list of texts, with its entries as they are written."""
+    try:
+        if text.lstrip().startswith("["):
+            return keep_texts(text, key)
+        if key.endswith("templates") and isinstance(_load_plain_yaml(text), dict):  # "a photo: {}" is one text
+            return json.dumps([text])
+    except yaml.YAMLError:
+        pass
+    return text
+
+
+def _load_yaml(text: str) -> Any:
+    return _load_plain_yaml(keep_texts(text))
 
 
 def _expand_text(text: str, registry: Registry) -> str:

@@ -13,6 +13,7 @@ from fgvr.registry import option_names
 
 log = logging.getLogger(__name__)
 
+_TEXTS = ("class_names", "templates")
 SECTIONS = ("data", "model", "trainer", "run", "checkpoint")
 """Keys below which single options may be given, and the others left as they are."""
 
@@ -68,6 +69,8 @@ def as_config(value: Any, place: str = "the value") -> Any:
     if isinstance(value, Mapping):
         return {str(key): as_config(inner, f"{place}.{key}") for key, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
+        if place.rpartition(".")[2] in _TEXTS and (odd := [item for item in value if not isinstance(item, str)]):
+            raise FgvrError(f"{place} holds {odd[0]!r:.60}; expected texts.")
         return [as_config(item, f"{place}[{number}]") for number, item in enumerate(value)]
     if is_dataclass(value) and not isinstance(value, type):
         return {

@@ -50,7 +50,7 @@ class DescribeOptions:
     right_in_group: int | None = None
     seed: int = 0
     hint: bool = False
-    templates: list[str] | None = None
+    templates: list[str] | str | None = None
     image_prompt: str | None = None
     group_prompt: str | None = None
     file: Path | None = None

@@ -19,7 +19,7 @@ from fgvr.classifiers.transductive import AnchoredMeansClassifier, TransductiveF
 from fgvr.errors import FgvrError
 from fgvr.methods.closed_form import ClosedFormMethod
 from fgvr.methods.visual import SupportNames, VisualFit, VisualKind, check_visual, fit_visual, text_scores
-from fgvr.methods.zero_shot import template_features
+from fgvr.methods.zero_shot import template_features, template_list
 from fgvr.records import CandidateSets, Space, Vocabulary, check_space
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class ClassMeansMethod(ClosedFormMethod):
         backbone: Backbone,
         classifier: VisualKind = "auto",
         text_weight: float | None = None,
-        templates: list[str] | None = None,
+        templates: list[str] | str | None = None,
         space: Space = "visual",
         anchor: float = 0.0,
         transductive: bool = False,
@@ -74,7 +74,7 @@ class ClassMeansMethod(ClosedFormMethod):
         check_visual(classifier, text_weight, anchor, check_space("model.space", space))
         self.classifier = classifier
         self.text_weight = text_weight
-        self.templates = templates or ["{}"]
+        self.templates = template_list(templates)
         self.space = space
         self.anchor = anchor
         self.transductive = transductive

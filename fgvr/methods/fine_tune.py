@@ -20,6 +20,7 @@ from fgvr.errors import FgvrError
 from fgvr.methods.base import Method
 from fgvr.methods.contrastive import gather_rows
 from fgvr.methods.schedules import warn_of_schedule
+from fgvr.methods.zero_shot import template_list
 from fgvr.records import CandidateSets, Vocabulary
 from fgvr.registry import BACKBONES
 
@@ -73,7 +74,7 @@ class FineTuneMethod(Method):
     def __init__(
         self,
         backbone: Backbone,
-        templates: list[str] | None = None,
+        templates: list[str] | str | None = None,
         lr: float = 1e-5,
         weight_decay: float = 0.2,
         betas: tuple[float, float] = (0.9, 0.98),
@@ -100,7 +101,7 @@ class FineTuneMethod(Method):
                 "model.train_image_tower and model.train_text_tower are both false, so there is nothing to train: set "
                 "one of them, or choose the method zero_shot."
             )
-        self.templates = templates or list(TEMPLATES)
+        self.templates = template_list(templates, TEMPLATES)
         self.lr = lr
         self.weight_decay = weight_decay
         self.betas = betas

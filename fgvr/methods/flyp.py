@@ -55,7 +55,7 @@ class FlypMethod(FineTuneMethod):
         backbone: Backbone,
         labels: Literal["pseudo", "true"] = "pseudo",
         refresh: Literal["step", "epoch", "never"] = "step",
-        templates: list[str] | None = None,
+        templates: list[str] | str | None = None,
         *,
         warmup_steps: int = 10,
         **kwargs: Any,

@@ -27,7 +27,7 @@ from fgvr.losses.proden import ProdenLoss
 from fgvr.methods.base import Method
 from fgvr.methods.schedules import warn_of_schedule
 from fgvr.methods.visual import SupportNames, VisualFit, fit_visual, text_scores
-from fgvr.methods.zero_shot import template_features
+from fgvr.methods.zero_shot import template_features, template_list
 from fgvr.records import CandidateSets, Vocabulary
 
 
@@ -58,7 +58,7 @@ class PartialLabelMethod(Method):
         backbone: Backbone,
         head: Head,
         loss: Loss | None = None,
-        templates: list[str] | None = None,
+        templates: list[str] | str | None = None,
         fuse: bool = False,
         lr: float = 0.002,
         momentum: float = 0.9,
@@ -69,7 +69,7 @@ class PartialLabelMethod(Method):
         super().__init__(backbone)
         self.head = head
         self.loss = loss or ProdenLoss()
-        self.templates = templates or ["{}"]
+        self.templates = template_list(templates)
         if lr <= 0 or warmup_epochs < 0:
             raise FgvrError(
                 f"model.lr is {lr} and model.warmup_epochs {warmup_epochs}; expected above 0, and 0 or more."

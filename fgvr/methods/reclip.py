@@ -23,7 +23,7 @@ from fgvr.methods.base import Method
 from fgvr.methods.reclip_features import encode_images
 from fgvr.methods.reclip_norms import TunedNorms
 from fgvr.methods.reclip_propagation import centroids, projection, propagate
-from fgvr.methods.zero_shot import template_features
+from fgvr.methods.zero_shot import template_features, template_list
 from fgvr.records import CandidateSets, Vocabulary
 from fgvr.text import counted
 
@@ -88,7 +88,7 @@ class ReclipMethod(Method):
     def __init__(
         self,
         backbone: Backbone,
-        templates: list[str] | None = None,
+        templates: list[str] | str | None = None,
         text_lr: float = 1e-3,
         image_lr: float = 1.6e-5,
         momentum: float = 0.9,
@@ -109,7 +109,7 @@ class ReclipMethod(Method):
                 raise FgvrError(f"model.{name} is {number}; expected {least} or more.")
         if not 0 < alpha < 1:
             raise FgvrError(f"model.alpha is {alpha}; expected above 0 and below 1, for instance 0.99.")
-        self.templates = templates or ["{}"]
+        self.templates = template_list(templates)
         self.text_lr = text_lr
         self.image_lr = image_lr
         self.momentum = momentum

@@ -1,6 +1,7 @@
 """Zero-shot classification with the vocabulary's names."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,6 +12,26 @@ from fgvr.backbones.base import Backbone
 from fgvr.errors import FgvrError
 from fgvr.methods.base import Method
 from fgvr.records import CandidateSets, Vocabulary
+
+
+def template_list(templates: Sequence[str] | str | None, default: Sequence[str] = ("{}",)) -> list[str]:
+    """Templates as a list, where one may be given alone, and ``default`` where none are given.
+
+    Raises:
+        FgvrError: It is a list as text, which could not be read.
+
+    Example:
+        >>> template_list("a photo of a {}."), template_list(None)
+        (['a photo of a {}.'], ['{}'])
+    """
+    if isinstance(templates, str):
+        if templates.strip().startswith("["):  # YAML takes the braces of [a {}, b {}] for something else
+            raise FgvrError(
+                f"templates is {templates!r}; expected each template of a list in quotes, such as "
+                '["a photo of a {}.", "a {}"].'
+            )
+        return [templates]
+    return list(templates or default)
 
 
 def template_features(backbone: Backbone, class_names: tuple[str, ...], templates: list[str]) -> Tensor:
@@ -46,9 +67,9 @@ class ZeroShotMethod(Method):
     row = "zero_shot"
     trains = False
 
-    def __init__(self, backbone: Backbone, templates: list[str] | None = None) -> None:
+    def __init__(self, backbone: Backbone, templates: list[str] | str | None = None) -> None:
         super().__init__(backbone)
-        self.templates = templates or ["{}"]
+        self.templates = template_list(templates)
 
     def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:
         """Encode the class names under the templates."""

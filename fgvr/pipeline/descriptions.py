@@ -13,7 +13,7 @@ from fgvr.descriptions.options import DescribeOptions
 from fgvr.descriptions.pseudo_labels import zero_shot_labels
 from fgvr.errors import FgvrError
 from fgvr.methods.base import Method
-from fgvr.methods.zero_shot import template_features
+from fgvr.methods.zero_shot import template_features, template_list
 from fgvr.records import Vocabulary
 from fgvr.runs import RunFolder
 from fgvr.text import counted
@@ -38,7 +38,7 @@ def descriptions_of(
 
     def pseudo_labels() -> NDArray[np.int64]:
         features = data.image_features(data.support, method.backbone)
-        templates = options.templates or getattr(method, "templates", None) or ["{}"]
+        templates = template_list(options.templates or getattr(method, "templates", None))
         classes = template_features(method.backbone, vocabulary.names, templates)
         return zero_shot_labels(features, classes.float().cpu().numpy())
 

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from fgvr.config.files import config_chain, find_config
+from fgvr.config.texts import keep_texts
 from fgvr.errors import FgvrError
 from fgvr.reports.table import COLUMNS
 
@@ -94,7 +95,7 @@ def read_grid(path: Path, extra: Sequence[str] = ()) -> Grid:
         FgvrError: A key is unknown, missing or of another form, the grid is empty, what is varied has the name of a
             column of the result, or two variants or two seeds are the same.
     """
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = yaml.safe_load(keep_texts(path.read_text(encoding="utf-8")))
     _check_keys(content, path)
     seeds = _seeds(content["seeds"], path)
     given = named_options(content.get("set") or {}, f"{path}: 'set'", _GIVEN_BY_THE_SWEEP)

@@ -39,14 +39,14 @@ class GranularityVocabulary(VocabularyStrategy):
     Args:
         without: Which words do not count: names of lists that come with fgvr (``year``; ``body`` of cars; ``size`` of
             breeds and packages), text files with a word or phrase a line (``1950..2049`` stands for the numbers), or
-            ``auto``. ``[auto]`` if not given.
+            ``auto``. One may be given alone; ``auto`` if not given.
 
     Raises:
         FgvrError: A list is not there, or is no list of words.
     """
 
-    def __init__(self, without: Sequence[str | Path] = (AUTO,)) -> None:
-        self.without = tuple(str(each) for each in without)
+    def __init__(self, without: Sequence[str | Path] | str = (AUTO,)) -> None:
+        self.without = listed(without)
         self._words = {each: read_words(each) for each in self.without if each != AUTO}
 
     def joins(self, vocabulary: Vocabulary, given: GivenNames) -> list[Join]:
@@ -134,6 +134,11 @@ def agreement(labels: Sequence[LabelRecord], words: frozenset[str]) -> float:
 
 def _pairs(count: int) -> int:
     return count * (count - 1) // 2
+
+
+def listed(without: Sequence[str | Path] | str | Path) -> tuple[str, ...]:
+    """Lists of words by name or file, of which one may be given alone."""
+    return (str(without),) if isinstance(without, str | Path) else tuple(str(each) for each in without)
 
 
 def read_words(name: str) -> frozenset[str]:

@@ -12,7 +12,7 @@ from fgvr.errors import FgvrError
 from fgvr.records import Join, Vocabulary
 from fgvr.vocabulary.base import GivenNames, VocabularyStrategy
 from fgvr.vocabulary.build import labels_as_indices
-from fgvr.vocabulary.granularity import GranularityVocabulary
+from fgvr.vocabulary.granularity import GranularityVocabulary, listed
 from fgvr.vocabulary.join import join_classes
 
 log = logging.getLogger(__name__)
@@ -46,10 +46,10 @@ class LooksVocabulary(VocabularyStrategy):
         FgvrError: ``top`` is below 1, or a list of words is not there.
     """
 
-    def __init__(self, without: Sequence[str | Path] = (), top: int = 2, rare: bool = True) -> None:
+    def __init__(self, without: Sequence[str | Path] | str = (), top: int = 2, rare: bool = True) -> None:
         if top < 1:
             raise FgvrError(f"data.vocabulary.top is {top}: it must be at least 1.")
-        self.without = tuple(str(each) for each in without)
+        self.without = listed(without)
         self._granularity = GranularityVocabulary(self.without) if self.without else None
         self.top = top
         self.rare = rare

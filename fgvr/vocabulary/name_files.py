@@ -1,9 +1,7 @@
 """Files of class names as people have them: a line, a row or an entry for each name."""
 
-import codecs
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +11,8 @@ import yaml
 
 from fgvr.errors import FgvrError
 from fgvr.records import Vocabulary
-from fgvr.tables import Row, Table, decode_utf8, parse_csv, read_csv
+from fgvr.tables import Row, Table, decode_text, parse_csv, read_csv
+from fgvr.text import composed
 from fgvr.vocabulary.build import known_vocabulary
 from fgvr.vocabulary.files import parse_vocabulary
 
@@ -53,7 +52,7 @@ def read_class_names(path: Path, key: str, instead: str = "") -> Vocabulary:
     try:
         if ending in _TABLES:
             return _vocabulary(_of_table(read_csv(path)), path)
-        text = _decoded(path.read_bytes(), path)
+        text = decode_text(path.read_bytes(), path)
     except OSError as error:
         raise FgvrError(f"{key} is {str(path)!r}, which cannot be read ({error.strerror}).") from None
     if ending == ".json":
@@ -74,18 +73,9 @@ def read_class_names(path: Path, key: str, instead: str = "") -> Vocabulary:
 def _vocabulary(names: Sequence[str], path: Path) -> Vocabulary:
     try:
         # a Mac writes accents apart, and true names have them in one character
-        return known_vocabulary([unicodedata.normalize("NFC", name) for name in names])
+        return known_vocabulary([composed(name) for name in names])
     except FgvrError as error:
         raise FgvrError(f"{path}: {error}") from None
-
-
-def _decoded(content: bytes, path: Path) -> str:
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        try:
-            return content.decode("utf-16")
-        except UnicodeDecodeError as error:
-            raise FgvrError(f"{path}: not UTF-16 text ({error.reason}); save the file as UTF-8.") from None
-    return decode_utf8(content, path)
 
 
 def _of_lines(lines: Sequence[str], path: Path) -> list[str]:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -113,3 +115,8 @@ def test_a_range_that_is_none(tmp_path, line, expected):
 def test_a_list_that_is_not_there_is_named():
     with pytest.raises(FgvrError, match="'yaer' is none of auto, body, size, year"):
         GranularityVocabulary(["yaer"])
+
+
+@pytest.mark.parametrize("without", ["year", Path("year"), ["year"], ("year",)])
+def test_one_list_of_words_may_be_given_alone(without):
+    assert GranularityVocabulary(without).without == ("year",)
