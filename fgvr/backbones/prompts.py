@@ -84,8 +84,8 @@ class TokenPromptEncoder(PromptEncoder):
                 raise TextTooLongError(
                     name,
                     f"The class name {name[:60]!r} has {counted(len(words), 'token')}, but beside "
-                    f"{counted(n_ctx, 'context token')} "
-                    f"{max(free, 0)} are free. Shorten the name, or give the prompt head fewer (n_ctx, init_words).",
+                    f"{counted(n_ctx, 'context token')} {max(free, 0)} are free. Shorten the name, or give the prompt "
+                    "head fewer (n_ctx, init_words).",
                 )
             prompts.append([*start, *[0] * before, *words, *[0] * (n_ctx - before), *end])
             after = len(start) + before + len(words)

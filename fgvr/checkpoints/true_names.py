@@ -94,9 +94,8 @@ def check_val_images(images: Images) -> None:
         first = shared[0]
         raise FgvrError(
             f"checkpoint.allow_true_names: {counted(len(shared), 'photo')} of the split 'val' {verb(len(shared))} "
-            "in the evaluated split "
-            f"{split!r} too ({first.sample_id!r} is {evaluated[first.digest]!r}), so choosing by 'val' would choose by "
-            "the answers. Take them out of one of the two, or leave the option out."
+            f"in the evaluated split {split!r} too ({first.sample_id!r} is {evaluated[first.digest]!r}), so choosing "
+            "by 'val' would choose by the answers. Take them out of one of the two, or leave the option out."
         )
 
 

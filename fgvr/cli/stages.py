@@ -55,8 +55,7 @@ def run_label(args: list[str]) -> int:
         raise FgvrError(
             f"--engine ray is for models that run on one's own machines, such as llava, blip2 or classifier, and "
             f"{LABELERS.short_name(type(labeler))} only asks servers. Leave it out; data.labeler.limits.concurrency "
-            "says how "
-            "many requests are in flight."
+            "says how many requests are in flight."
         )
     if groups := [leaf for leaf in _leaves(labeler) if isinstance(leaf, ModelLabeler) and leaf.task.of_groups]:
         raise FgvrError(
@@ -77,8 +76,7 @@ def run_label(args: list[str]) -> int:
         if batch.missing:
             raise FgvrError(
                 f"{counted(batch.missing, 'request has', 'requests have')} no reply. To send them again, give the "
-                "same command. The first "
-                f"failure is: {batch.first_error or 'the server left them out'}"
+                f"same command. The first failure is: {batch.first_error or 'the server left them out'}"
             )
     else:
         print(summary(run.label(on_ray if options.engine == "ray" else None), data.simulated))

@@ -87,8 +87,8 @@ def stats(labeler: str = "", model: str = "", store: Path = STORE) -> None:
     for batch in batches:
         print(
             f"open batch {visible(batch.remote_id or batch.nonce)}: {batch.state}, "
-            f"{counted(len(batch.requests), 'request')} to "
-            f"{visible(batch.server)}, at most ${batch.reserved_usd:.2f}, since {batch.created_at}"
+            f"{counted(len(batch.requests), 'request')} to {visible(batch.server)}, at most "
+            f"${batch.reserved_usd:.2f}, since {batch.created_at}"
         )
 
 
@@ -169,8 +169,7 @@ def review(
             asked = write_review(labels, file, labeler, model, progress=True)
             print(
                 f"{file}: {counted(asked.pairs, 'pair')} of names and {counted(asked.replies, 'reply', 'replies')}. "
-                "Fill the column 'decision', then: "
-                f"fgvr store review {file} --apply"
+                f"Fill the column 'decision', then: fgvr store review {file} --apply"
             )
             return
         changes = apply_review(labels, file, encoding)

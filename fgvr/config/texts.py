@@ -8,10 +8,10 @@ import yaml
 TEXT_LISTS = frozenset({"class_names", "options", "others", "templates", "without"})
 """Options that are lists of texts."""
 TEXT_OPTIONS = TEXT_LISTS | {
-    *("api_key_env", "base_url", "cache_dir", "category", "config_dir", "day_starts_in", "device", "domain", "file"),
-    *("group_prompt", "image_column", "image_key", "image_prompt", "init_words", "label_store", "manifest", "model"),
-    *("name", "name_column", "path", "pretrained", "prompt", "reasoning_effort", "reply_key", "revision", "root"),
-    *("separator", "split_file", "text", "thinking_level", "unit", "version"),
+    *("api_key_env", "base_url", "cache_dir", "category", "config_dir", "day_starts_in", "device", "domain"),
+    *("encoding", "file", "group_prompt", "image_column", "image_key", "image_prompt", "init_words", "label_store"),
+    *("layout", "manifest", "model", "name", "name_column", "path", "pretrained", "prompt", "reasoning_effort"),
+    *("reply_key", "revision", "root", "separator", "split_file", "text", "thinking_level", "unit", "version"),
 }
 """Options that are a text, a path or a list of those, wherever fgvr has one of this name."""
 

@@ -337,8 +337,7 @@ class FgvrDataModule(LabelledDataModule):
         if gone := [sample_id for sample_id in self.candidate_sets.sample_ids if sample_id not in row]:
             raise FgvrError(
                 f"{counted(len(gone), 'photo')} of {str(self._folder().candidates)!r} {verb(len(gone))} not in the "
-                f"support set, {gone[0]!r} for "
-                "one: put them back, or start a new run."
+                f"support set, {gone[0]!r} for one: put them back, or start a new run."
             )
         return [row[sample_id] for sample_id in self.candidate_sets.sample_ids]
 

@@ -93,9 +93,8 @@ def extract_features(
     # what process 0 sees: meanwhile other jobs, too, may store features of these photos
     missing = [(records[image], view) for image, view in processes.agree(_missing(digests, rows))]
     what = "Image features" if views is None else f"Image features of {views} views"
-    log.info(
-        "%s: %s, pictures to compute: %d, the others are stored", what, counted(len(records), "photo"), len(missing)
-    )
+    numbers = counted(len(records), "photo"), counted(len(missing), "picture")
+    log.info("%s: %s, %s to compute, the others are stored", what, *numbers)
     if missing:
         backbone.to(device)
         batches = [missing[start : start + batch_size] for start in range(0, len(missing), batch_size)]
@@ -232,8 +231,8 @@ class _Keeper:
             path = pictures[int(finite.argmin())][0].path
             raise FgvrError(
                 f"{BACKBONES.short_name(type(self._backbone))} gives {str(path)!r} features that are not finite; "
-                "they are not "
-                "stored. Look at the photo, and at the backbone's weights and precision (data.feature_precision)."
+                "they are not stored. Look at the photo, and at the backbone's weights and precision "
+                "(data.feature_precision)."
             )
         self._kept |= {(record.digest, view): row for (record, view), row in zip(pictures, array, strict=True)}
 

@@ -71,8 +71,7 @@ def split_held_out(sample_ids: Sequence[str], drawn: frozenset[str]) -> NDArray[
     if drawn and (held_out.all() or not held_out.any()):
         raise FgvrError(
             f"data.holdout: {held_out.sum()} of {counted(len(held_out), 'photo')} with a candidate set "
-            f"{verb(int(held_out.sum()))} held out; "
-            "expected some, and some to learn from. Give another share, or 0."
+            f"{verb(int(held_out.sum()))} held out; expected some, and some to learn from. Give another share, or 0."
         )
     return held_out
 

@@ -77,16 +77,14 @@ class SplitFeatures:
         if learner.needs_pixels and self.views is not None:
             raise FgvrError(
                 f"data.views is {self.views}, but {METHODS.short_name(type(learner))} changes the image tower, so "
-                "that features "
-                "cannot be stored: leave data.views out."
+                "that features cannot be stored: leave data.views out."
             )
         stored = not learner.needs_pixels and (self.views is not None or self.augment is None)
         if not stored and not learner.closed_form and _has_two_towers(learner):
             raise FgvrError(
                 f"data.augment reads photos anew in each step, and {BACKBONES.short_name(type(learner.backbone))} "
-                "has two image "
-                "towers, each with pixels of its own: set data.views to 8, which stores features, or leave "
-                "data.augment out."
+                "has two image towers, each with pixels of its own: set data.views to 8, which stores features, or "
+                "leave data.augment out."
             )
         return stored
 

@@ -107,8 +107,8 @@ class StandardDataset(ImageDataset):
             parts = " and ".join(image.part for image in twice if image.file == file)
             raise FgvrError(
                 f"The lists of {str(self.root)!r} name {counted(len({image.file for image in twice}), 'photo')} "
-                "more than once; "
-                f"the first is {file!r}, in {parts}. Download the lists again, or delete one of the entries."
+                f"more than once; the first is {file!r}, in {parts}. Download the lists again, or delete one of the "
+                "entries."
             )
         folder = self.image_folder()
         # the same ids in every layout, so that stored labels and drawn support sets do not depend on it

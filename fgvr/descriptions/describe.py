@@ -273,9 +273,8 @@ class Descriptions:
         if not labeler.of_groups:
             raise FgvrError(
                 f"{LABELERS.short_name(type(labeler))} cannot be asked about groups of photos: set "
-                "data.describe.group_labeler "
-                "to another one, bring texts of classes along in data.describe.file, or leave groups out: set "
-                "data.describe.groups to false."
+                "data.describe.group_labeler to another one, bring texts of classes along in data.describe.file, or "
+                "leave groups out: set data.describe.groups to false."
             )
         prompt = options.group_prompt or task.prompt()
         size, per_class = options.group_size, options.groups_per_class
@@ -311,8 +310,7 @@ class Descriptions:
         if describer is None and given is None:
             raise FgvrError(
                 f"{LABELERS.short_name(type(labeler))} names photos and describes none: set data.describe.labeler "
-                "to a model, or "
-                "to recorded with a file of descriptions."
+                "to a model, or to recorded with a file of descriptions."
             )
         return describer or labeler
 
@@ -345,8 +343,7 @@ class Descriptions:
         if not isinstance(part.labeler, BatchLabeler):
             raise FgvrError(
                 f"{LABELERS.short_name(type(part.labeler))} cannot be asked by batch; openai and gemini can. Leave "
-                "out the "
-                "option batch, or set data.describe.labeler to openai."
+                "out the option batch, or set data.describe.labeler to openai."
             )
         return part.labeler
 

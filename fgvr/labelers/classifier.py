@@ -113,8 +113,7 @@ class ClassifierLabeler(LocalLabeler):
         if len(names) != model.num_classes:
             raise FgvrError(
                 f"{self.model} has {counted(model.num_classes, 'class', 'classes')}, whose names are not known. "
-                "Expected is a model trained "
-                "on ImageNet, or one whose config.json has label_names."
+                "Expected is a model trained on ImageNet, or one whose config.json has label_names."
             )
         model = model.eval().requires_grad_(False).to(device)
         return _Classifier(model, create_transform(**resolve_data_config({}, model=model)), names)

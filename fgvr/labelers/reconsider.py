@@ -158,8 +158,7 @@ def _chooser(chooser: Labeler | None, labeler: Labeler) -> Labeler:
     if (second := chooser or labeler.for_task(ChooseTask())) is None:
         raise FgvrError(
             f"{LABELERS.short_name(type(labeler))} cannot be asked to choose among names: set data.labeler.chooser "
-            "to a labeler "
-            "that shows photos to a model, with the task choose."
+            "to a labeler that shows photos to a model, with the task choose."
         )
     return second
 
@@ -170,8 +169,7 @@ def _text_chooser(chooser: Labeler, near: int) -> ModelLabeler:
     if not isinstance(second, ModelLabeler):
         raise FgvrError(
             f"{LABELERS.short_name(type(chooser))} cannot be asked about texts: set data.labeler.chooser to a "
-            "labeler that can, "
-            "such as openai, or leave out data.labeler.show_photo."
+            "labeler that can, such as openai, or leave out data.labeler.show_photo."
         )
     return second
 

@@ -117,8 +117,7 @@ class RecordedLabeler(Labeler):
                 if len(recorded) == self.answers:
                     raise FgvrError(
                         f"{place}: this group of {counted(len(image), 'photo')} has "
-                        f"{counted(self.answers, 'reply', 'replies')} already. "
-                        "Delete the surplus."
+                        f"{counted(self.answers, 'reply', 'replies')} already. Delete the surplus."
                     )
                 recorded.append((raw, model))
         return images, groups

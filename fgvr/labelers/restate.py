@@ -15,6 +15,7 @@ from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.choose import ChooseTask
 from fgvr.labelers.tasks.restate import RestateTask
 from fgvr.records import LabelRecord
+from fgvr.registry import LABELERS
 
 _UNKNOWN = "What was replied, which is not known yet. " * 10
 """Stands for a reply before it is known, about as long as one."""
@@ -45,8 +46,8 @@ class RestateLabeler(CombinedLabeler):
         second = (reader or labeler).for_task(RestateTask(_UNKNOWN))
         if not isinstance(second, ModelLabeler):
             raise FgvrError(
-                f"{type(reader or labeler).__name__} cannot be asked about texts: set data.labeler.reader to a "
-                "labeler that can, such as openai."
+                f"{LABELERS.short_name(type(reader or labeler))} cannot be asked about texts: set "
+                "data.labeler.reader to a labeler that can, such as openai."
             )
         super().__init__([labeler, second])
         self.labeler = labeler

@@ -190,10 +190,7 @@ class _Batches:
                 self._add_open(stored, remote_id)
         if added := [self.open[stored.nonce] for stored in new if stored.nonce in self.open]:
             count = sum(len(batch.requests) for batch in added)
-            self.report(
-                f"{counted(count, 'request is', 'requests are')} in "
-                f"{counted(len(added), 'batch that was', 'batches that were')} sent before"
-            )
+            self.report(f"sent before: {counted(count, 'request')} in {counted(len(added), 'batch', 'batches')}")
 
     def _add_open(self, stored: StoredBatch, remote_id: str) -> None:
         reserved = stored.reserved_usd
@@ -387,10 +384,8 @@ class _Batches:
 
     def _complain(self, missing: int) -> None:
         if self.refused:
-            raise FgvrError(
-                f"{counted(missing, 'request is', 'requests are')} missing. {self.labeler.server} refused "
-                f"{self.refused}. {_AGAIN}"
-            )
+            how_many = counted(missing, "request is", "requests are")
+            raise FgvrError(f"{how_many} missing. {self.labeler.server} refused {self.refused}. {_AGAIN}")
         if self.stopped:
             raise FgvrError(
                 f"Labelling stopped before it passes ${self.budget.limit}: ${self.budget.spent:.4f} are spent, and "

@@ -211,8 +211,7 @@ class ImageLabels:
         if not isinstance(self.labeler, BatchLabeler):
             raise FgvrError(
                 f"{LABELERS.short_name(type(self.labeler))} cannot be asked by batch; openai and gemini can. Leave "
-                "out the "
-                "option batch, or set data.labeler to openai."
+                "out the option batch, or set data.labeler to openai."
             )
         return self.labeler
 

@@ -87,8 +87,7 @@ def label(
         )
         raise FgvrError(
             f"{none_of(len(images), 'photo')} has a reply of {LABELERS.short_name(type(labeler))}.{why}{again} When "
-            "what is wrong "
-            "is mended, label with the same options again."
+            "what is wrong is mended, label with the same options again."
         )
     return run
 

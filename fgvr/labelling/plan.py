@@ -98,9 +98,8 @@ class FollowUps:
     def __str__(self) -> str:
         return (
             f"asked again about {counted(self.images, 'photo')}: {counted(self.requests, 'request')}, "
-            f"${self.cost_usd:.4f}; {self.renamed} "
-            f"{verb(self.renamed, 'has', 'have')} a new name, {self.names_before} different first names before and "
-            f"{self.names} after"
+            f"${self.cost_usd:.4f}; {self.renamed} {verb(self.renamed, 'has', 'have')} a new name, "
+            f"{self.names_before} different first names before and {self.names} after"
         )
 
 

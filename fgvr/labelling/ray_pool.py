@@ -53,8 +53,7 @@ def ask_with_ray(
     if isinstance(labeler, RemoteLabeler | CombinedLabeler):
         raise FgvrError(
             f"{LABELERS.short_name(type(labeler))} cannot be run on Ray: that is for one labeler whose model runs "
-            "on this machine, "
-            "such as llava, blip2 or classifier. Leave out the label stage's option engine."
+            "on this machine, such as llava, blip2 or classifier. Leave out the label stage's option engine."
         )
     require("ray", extra="ray")
     if not requests:

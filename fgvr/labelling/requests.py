@@ -281,16 +281,14 @@ def _watched(
             if key not in open_keys:
                 raise FgvrError(
                     f"{LABELERS.short_name(type(labeler))} replied for {reply.request.image.sample_id!r}, answer "
-                    f"{reply.request.answer}, twice or unasked. Check it with "
-                    "fgvr.testing.labelers.check_labeler."
+                    f"{reply.request.answer}, twice or unasked. Check it with fgvr.testing.labelers.check_labeler."
                 )
             open_keys.remove(key)
         yield replies
     if open_keys:
         raise FgvrError(
             f"{LABELERS.short_name(type(labeler))} left {len(open_keys)} of {counted(len(requests), 'request')} "
-            "without a reply; the others "
-            "are stored. Check it with fgvr.testing.labelers.check_labeler."
+            "without a reply; the others are stored. Check it with fgvr.testing.labelers.check_labeler."
         )
 
 
@@ -303,8 +301,8 @@ def _over(budget: Budget, price: float, missing: int, total: int) -> FgvrError:
     return FgvrError(
         f"Labelling stopped before it passes ${budget.limit}: this run spent ${budget.spent:.4f}, the next request "
         f"costs about ${price:.4f}, and {missing} of {counted(total, 'request')} {verb(missing)} missing. Every "
-        "reply is stored and not paid "
-        "again. To go on, start the same run again, which may spend data.max_cost_usd dollars of its own."
+        "reply is stored and not paid again. To go on, start the same run again, which may spend data.max_cost_usd "
+        "dollars of its own."
     )
 
 

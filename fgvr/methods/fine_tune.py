@@ -362,8 +362,8 @@ def _parameters_behind(backbone: Backbone, encode: Callable[[], Tensor], tower: 
         if not features.requires_grad:
             raise FgvrError(
                 f"The {tower} tower of {BACKBONES.short_name(type(backbone))} cannot be trained: its features have "
-                "no gradients. "
-                f"Set model.train_{tower}_tower to false, or choose another backbone (`fgvr list backbones`)."
+                f"no gradients. Set model.train_{tower}_tower to false, or choose another backbone (`fgvr list "
+                "backbones`)."
             )
         gradients = torch.autograd.grad(features.sum(), parameters, allow_unused=True)
     finally:

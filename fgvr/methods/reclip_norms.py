@@ -46,9 +46,9 @@ class TunedNorms(nn.Module):
         }
         if not used:
             raise FgvrError(
-                f"reclip tunes normalisation layers, and the {tower} tower of "
-                f"{BACKBONES.short_name(type(backbone))} has none with "
-                "weights. Choose a CLIP model, such as model.backbone=open_clip with model.backbone.model=ViT-B-32."
+                f"reclip tunes normalisation layers, and the {tower} tower of {BACKBONES.short_name(type(backbone))} "
+                "has none with weights. Choose a CLIP model, such as model.backbone=open_clip with "
+                "model.backbone.model=ViT-B-32."
             )
         # names of parameters must not have dots
         self.weights = nn.ParameterDict({name.replace(".", "/"): nn.Parameter(weight) for name, weight in used.items()})

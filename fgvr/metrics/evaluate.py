@@ -77,9 +77,8 @@ def evaluate(
     if missing:
         raise FgvrError(
             f"{predictions} has no prediction for {len(missing)} of {counted(len(true_names), 'photo')} of {truth}, "
-            "the first "
-            f"{missing[0]!r} (its own first is {next(iter(predicted_rows))!r}). Predict all of them, or choose "
-            f"photos by their split."
+            f"the first {missing[0]!r} (its own first is {next(iter(predicted_rows))!r}). Predict all of them, or "
+            "choose photos by their split."
         )
     names = list(true_names.values())
     rows = {row: [predicted_rows[id_].cells[column] for id_ in true_names] for row, column in columns.items()}

@@ -116,8 +116,7 @@ def describe_before_training(
     if unasked and not alone:
         raise FgvrError(
             f"{counted(unasked, 'description was', 'descriptions were')} not asked for yet, and a job of several "
-            "processes does not ask for any. Run "
-            "the describe stage with the same options first, in one process."
+            "processes does not ask for any. Run the describe stage with the same options first, in one process."
         )
     if unasked if asked_before else any(plan.missing for plan in plans.values()):
         descriptions.ask()

@@ -78,13 +78,13 @@ def _check_epochs(parts: RunParts, trained_with: Mapping[str, Any]) -> None:
     more = f"To train on, set trainer.max_epochs to more than {done}"
     if given < done:
         raise FgvrError(
-            f"The run is complete: {parts.ckpt_path} has {done} epochs, and trainer.max_epochs is {given}. {more}; to "
-            "evaluate it with other options, use fgvr test."
+            f"The run is complete: {parts.ckpt_path} has {counted(done, 'epoch')}, and trainer.max_epochs is {given}. "
+            f"{more}; to evaluate it with other options, test it."
         )
     now = yaml.safe_load(parts.config) if parts.config else {}
     if (changed := _changed(trained_with.get("model"), now.get("model"), "model")) is not None:
         raise FgvrError(
-            f"The run is complete: {parts.ckpt_path} has the {done} epochs of trainer.max_epochs, and {changed}. "
+            f"The run is complete: {parts.ckpt_path} has all epochs of trainer.max_epochs, {done}, and {changed}. "
             f"{more}; to begin anew, leave out ckpt_path."
         )
 
@@ -136,8 +136,7 @@ def label_before_training(data: FgvrDataModule) -> float:
     if plan.unasked and external_processes() > 1:
         raise FgvrError(
             f"{counted(plan.unasked, 'photo was', 'photos were')} not asked for yet, and a job of several processes "
-            "does not ask for "
-            "labels. Run the label stage with the same options first, in one process."
+            "does not ask for labels. Run the label stage with the same options first, in one process."
         )
     asked_before = SKIP_FAILED.items() <= os.environ.items()
     if not (plan.unasked if asked_before else plan.missing):

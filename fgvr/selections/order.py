@@ -47,8 +47,7 @@ def unit_features(features: NDArray[np.float32], order: NDArray[np.intp]) -> NDA
     if len(lengths) != len(order) or not (np.abs(lengths - 1) < 0.01).all():  # also refuses NaN
         raise FgvrError(
             f"data.select needs finite, L2-normalised image features of {counted(len(order), 'photo')}, but those "
-            "of shape "
-            f"{features.shape} are not: normalise them in the backbone's encode_image."
+            f"of shape {features.shape} are not: normalise them in the backbone's encode_image."
         )
     unit = features[order].astype(np.float32, copy=False)
     unit /= lengths[order]

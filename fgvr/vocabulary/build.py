@@ -211,6 +211,5 @@ def _no_names(labels: Sequence[LabelRecord]) -> FgvrError:
     flagged = ", ".join(f"{flag}: {count}" for flag, count in sorted(flags.items())) or "there are no replies"
     return FgvrError(
         f"{none_of(len(labels), 'reply', 'replies')} gives a class name ({flagged}). Read some of the raw replies, "
-        "then ask "
-        "again with another labeler.prompt or another model."
+        "then ask again with another labeler.prompt or another model."
     )

@@ -165,7 +165,7 @@ def test_a_resumed_run_knows_the_best_so_far(tiny_run, capsys):
     whole, stopped = (pq.read_table(f"runs/{name}/predictions.parquet") for name in ("whole/0", "stopped/1"))
     assert stopped.equals(whole)
 
-    assert main(["fit", *OPTIONS, *resume, "--data.holdout", "0.2", *BEST[2:]]) == 2
+    assert main(["fit", *OPTIONS, *resume, "--data.holdout", "0.2", *BEST[2:], "--model.lr", "1"]) == 2
     assert "begun with other held-out photos" in capsys.readouterr().err
 
 

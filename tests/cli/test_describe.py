@@ -250,5 +250,5 @@ def test_descriptions_may_cost_what_labels_left_over(server, capsys):
 
 def test_views_are_refused_before_anything_is_asked(server, capsys):
     assert main([*KNOWN_FIT, "--data.augment", "true", "--data.views", "2"]) == 2
-    assert "data.views is 2, but LatteClipMethod changes the image tower" in capsys.readouterr().err
+    assert "data.views is 2, but latteclip changes the image tower" in capsys.readouterr().err
     assert not server.asked

@@ -56,4 +56,4 @@ data:
 
 def test_labelers_without_a_batch_api_say_so(tiny_run, capsys):
     assert main(["label", *OPTIONS, "--batch"]) == 2
-    assert "RecordedLabeler cannot be asked by batch" in capsys.readouterr().err
+    assert "recorded cannot be asked by batch" in capsys.readouterr().err

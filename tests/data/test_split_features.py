@@ -93,7 +93,7 @@ def test_what_is_learned_without_batches_takes_the_plain_view_alone(make, caplog
 
 def test_photos_are_not_read_in_each_step_for_two_towers(make):
     paired = PairedBackbone(TinyBackbone(), TinyBackbone(seed=1))
-    with pytest.raises(FgvrError, match=r"PairedBackbone has two image towers.*data\.views to 8"):
+    with pytest.raises(FgvrError, match=r"paired has two image towers.*data\.views to 8"):
         make(augment=True).trains_on_stored(Visual(paired))
     assert make(augment=True, views=2).trains_on_stored(Visual(paired))
     assert not make(augment=True).trains_on_stored(Frozen(paired))

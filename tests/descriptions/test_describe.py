@@ -265,8 +265,8 @@ def test_what_a_file_lacks_is_asked_of_a_labeler_that_is_named_with_it(describe,
     [
         (None, r"Nobody describes the photos: set data\.describe\.labeler"),
         (TinyLabeler({}), r"TinyLabeler names photos and describes none"),
-        (ClassifierLabeler(), r"ClassifierLabeler names photos and describes none"),
-        (VoteLabeler([TinyLabeler({}), TinyLabeler({})]), r"VoteLabeler compares names"),
+        (ClassifierLabeler(), r"classifier names photos and describes none"),
+        (VoteLabeler([TinyLabeler({}), TinyLabeler({})]), r"vote compares names"),
     ],
 )
 def test_who_cannot_describe(describe, labeler, message):

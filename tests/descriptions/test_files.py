@@ -82,7 +82,7 @@ def test_rows_without_a_text_are_left_out_and_counted(tmp_path, caplog):
     path.write_text("class_name,text\nJay,\nWren,Small.\n")
     with caplog.at_level(logging.WARNING, "fgvr"):
         assert len(read_descriptions(path)) == 1
-    assert "1 rows of" in caplog.text
+    assert "1 row of" in caplog.text
 
 
 @pytest.mark.parametrize(

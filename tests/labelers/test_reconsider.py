@@ -140,7 +140,7 @@ def test_a_labeler_without_tasks_needs_a_chooser(tmp_path):
         reconsider(near=-1)
     named = FixedLabeler(tmp_path / "names.csv")
     for options in ({}, {"chooser": TinyLabeler(CHOICES)}):
-        kind = "TinyLabeler" if options else "FixedLabeler"
+        kind = "TinyLabeler" if options else "fixed"
         with pytest.raises(FgvrError, match=rf"{kind} cannot be asked about texts: .* such as openai"):
             ReconsiderLabeler(named, show_photo=False, **options)
 

@@ -161,8 +161,8 @@ def test_the_labeler_itself_reads_where_no_reader_is_given(tmp_path, store):
     [
         (TinyLabeler({}), None, "TinyLabeler"),
         (reader(), TinyLabeler({}), "TinyLabeler"),
-        (reader(), Blip2Labeler(), "Blip2Labeler"),
-        (ClassifierLabeler(), None, "ClassifierLabeler"),
+        (reader(), Blip2Labeler(), "blip2"),
+        (ClassifierLabeler(), None, "classifier"),
     ],
 )
 def test_who_cannot_be_asked_about_texts(labeler, reader, kind):

@@ -227,7 +227,7 @@ def test_the_budget_holds_at_the_highest_price(server, labeler, requests, store)
     # what is open counts, so that the same command again does not send more
     assert run(labeler, requests, store, budget=Budget(worst * 2.5), wait=False).submitted == 0
     server.finish()
-    with pytest.raises(FgvrError, match=r"stopped before it passes.*1 of 3 requests are missing"):
+    with pytest.raises(FgvrError, match=r"stopped before it passes.*1 of 3 requests is missing"):
         run(labeler, requests, store, budget=Budget(2 * COST + worst / 2))
     assert sum(reply is not None for reply in replies(labeler, requests, store)) == 2
 

@@ -262,7 +262,7 @@ def test_a_request_that_keeps_failing_is_given_up(store):
 def test_where_all_are_given_up_the_error_says_how_to_go_on(store):
     labeler = TinyLabeler(REPLIES, failing=NAMES)
     labeler.max_attempts = 1
-    for first in ("The first failure is 0.jpg", "10 were given up"):
+    for first in ("The first failure is 0.jpg", "10 requests were given up"):
         with pytest.raises(FgvrError, match=rf"None of the 10 photos.*{first}"):
             label(labeler, records(), store, progress=False)
 

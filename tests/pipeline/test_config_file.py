@@ -50,7 +50,7 @@ def test_the_configuration_is_that_of_the_newest_epoch(tiny_run, capsys):
     assert "last.ckpt has 2 epochs, and trainer.max_epochs is 1. To train on, set" in capsys.readouterr().err
     assert main([*GO_ON, "--model.lr", "0.5"]) == 2
     error = capsys.readouterr().err
-    assert "has the 2 epochs of trainer.max_epochs, and model.lr is 0.5, but was 0.01. To train on, set" in error
+    assert "has all epochs of trainer.max_epochs, 2, and model.lr is 0.5, but was 0.01. To train on, set" in error
     assert config() == now
 
 

@@ -158,8 +158,7 @@ class _Session:
             why, advice = self._ending
             raise FgvrError(
                 f"Labelling stopped {why}, and {self._missing} of {counted(self._total, 'request')} "
-                f"{verb(self._missing)} missing. Every reply is "
-                f"stored and not paid again. {advice}"
+                f"{verb(self._missing)} missing. Every reply is stored and not paid again. {advice}"
             )
         if self._ending is not None:
             raise self._ending

@@ -119,8 +119,7 @@ class Candidates:
         new = sum(not before for before, _ in found.changed.values())
         return (
             f"Names were said anew {by} Of {found.images:,} {verb(found.images, 'photo', 'photos')} "
-            f"{len(found.changed) - new:,} have another first "
-            f"name than before, and {new:,} that had none have one."
+            f"{len(found.changed) - new:,} have another first name than before, and {new:,} that had none have one."
         )
 
     @cached_property
