@@ -111,7 +111,7 @@ def test_gpt4o_says_what_is_missing(tmp_path, monkeypatch, capsys):
     options = ["--config", "cub_gpt4o.yaml", "--data.dataset.root", "cub"]
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     assert main(["label", *options, "--dry-run"]) == 0
-    assert "1 photos, 1 requests: 0 stored, 1 to ask, about $0.0" in capsys.readouterr().out
+    assert "1 photo, 1 request: 0 stored, 1 to ask, about $0.0" in capsys.readouterr().out
     assert main(["label", *options, "--dry-run", "--batch"]) == 0
     assert "by batch: about $0.0" in capsys.readouterr().out
     assert main(["fit", *options, "--trainer.accelerator", "cpu"]) == 2

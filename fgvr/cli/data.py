@@ -122,24 +122,29 @@ def _described(found: "Verification") -> list[str]:
         for row in rows
     ]
     of = "" if found.expected_classes is None else f" of {found.expected_classes:,}"
-    lines += ["", f"{found.classes:,}{of} {verb(found.classes, 'class', 'classes')}"]
+    lines += ["", f"{found.classes:,}{of} {verb(found.expected_classes or found.classes, 'class', 'classes')}"]
     lines += [
         f"{split}: {count.listed:,} {verb(count.listed, 'photo is', 'photos are')} listed, expected {count.expected:,}"
         for split, count in found.splits.items()
         if count.expected not in (None, count.listed)
     ]
     unreadable = [f"{name} ({why})" for name, why in found.unreadable.items()]
-    lines += _some("photos cannot be opened", unreadable)
-    lines += _some("pairs of files in two splits have the same bytes", _pairs(found.overlaps))
-    lines += _some("class names are not the data set's", found.unknown_names)
-    lines += _some("classes of the data set have no photo", found.missing_names)
+    lines += _some("photo cannot be opened", "photos cannot be opened", unreadable)
+    lines += _some(*_both("{} of files in two splits {} the same bytes", "pair"), _pairs(found.overlaps))
+    lines += _some("class name is not the data set's", "class names are not the data set's", found.unknown_names)
+    lines += _some(*_both("{} of the data set {} no photo", "class", "classes"), found.missing_names)
     lines += ["", "All is well." if found.sound else "NOT as it should be: see above."]
     notes = [visible(remark) for remark in found.remarks]
-    notes += _some("pairs of files in one split have the same bytes", _pairs(found.repeats))
-    notes += _some("of the pairs with the same bytes have different class names", _pairs(found.contradictions))
+    notes += _some(*_both("{} of files in one split {} the same bytes", "pair"), _pairs(found.repeats))
+    notes += _some(
+        *_both("{} with the same bytes {} different class names", "pair of files", "pairs of files"),
+        _pairs(found.contradictions),
+    )
     for split, names in found.in_one_split.items():
-        notes += _some(f"classes are in the split {split!r} only", names)
-    notes += _some("files in the image folder are in no list", found.unlisted or [])
+        notes += _some(f"class is in the split {split!r} only", f"classes are in the split {split!r} only", names)
+    notes += _some(
+        "file in the image folder is in no list", "files in the image folder are in no list", found.unlisted or []
+    )
     return [*lines, *(["", "Worth knowing:", *notes] if notes else [])]
 
 
@@ -147,9 +152,18 @@ def _pairs(pairs: Sequence[tuple[str, str]]) -> list[str]:
     return [f"{one} = {other}" for one, other in pairs]
 
 
-def _some(what: str, items: Sequence[str]) -> list[str]:
+def _both(said: str, one: str, many: str = "") -> tuple[str, str]:
+    """What is said of one and of several, which have something."""
+    return said.format(one, "has"), said.format(many or f"{one}s", "have")
+
+
+def _some(one: str, many: str, items: Sequence[str]) -> list[str]:
     """How many there are, and the first few; nothing where there are none."""
     if not items:
         return []
     more = [f"  and {len(items) - _SHOWN:,} more"] if len(items) > _SHOWN else []
-    return [f"{len(items):,} {what}:", *(f"  {visible(item)}" for item in items[:_SHOWN]), *more]
+    return [
+        f"{len(items):,} {one if len(items) == 1 else many}:",
+        *(f"  {visible(item)}" for item in items[:_SHOWN]),
+        *more,
+    ]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from fgvr.photo_paths import PhotoPaths
 from fgvr.records import Description
-from fgvr.text import visible
+from fgvr.text import counted, visible
 from fgvr.vocabulary.build import fold_name
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,10 @@ class DescriptionTexts:
         """
         images = [sample_id for sample_id in sample_ids if sample_id not in self._images]
         classes = [name for name in class_names if name not in self._groups]
-        parts = [_some(images, len(sample_ids), "photos"), _some(classes, len(class_names), "classes")]
+        parts = [
+            _some(images, len(sample_ids), ("photo", "photos")),
+            _some(classes, len(class_names), ("class", "classes")),
+        ]
         said = "; ".join(part for part in parts if part)
         return f"No description of {said}." if said else ""
 
@@ -88,16 +91,17 @@ def matched(
             kept.append(replace(each, class_name=names[key]))
         else:
             unknown_classes[each.class_name or ""] = None
-    for unknown, what in ((unknown_images, "photos"), (unknown_classes, "classes")):
+    for unknown, what in ((unknown_images, ("photo", "photos")), (unknown_classes, ("class", "classes"))):
         if unknown:
             log.warning("Descriptions are left out of %s that this run does not have", _some([*unknown], None, what))
     return kept
 
 
-def _some(items: Sequence[str], total: int | None, what: str) -> str:
+def _some(items: Sequence[str], total: int | None, words: tuple[str, str]) -> str:
     """So many, and the first of them by name."""
     if not items:
         return ""
     shown = ", ".join(visible(item, 60) for item in items[:_SHOWN])
     more = ", ..." if len(items) > _SHOWN else ""
-    return f"{len(items)} {what if total is None else f'of {total} {what}'} ({shown}{more})"
+    how_many = counted(len(items), *words) if total is None else f"{len(items)} of {counted(total, *words)}"
+    return f"{how_many} ({shown}{more})"

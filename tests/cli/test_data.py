@@ -49,7 +49,7 @@ def test_verify_a_folder(run, images):
         "support         -       1         1        1          1 to 1",
         "test            -       1         1        1          1 to 1",
         "",
-        "1 classes",
+        "1 class",
         "",
         "All is well.",
     ]
@@ -61,11 +61,11 @@ def test_verify_reports_what_is_wrong(run, images):
     for name in ("train/Beagle/a", "train/Pug/b", "test/Pug/c"):
         (images / f"{name}.png").write_bytes((images / "test/Pug/a.png").read_bytes())
     out = run("verify", "folder", "--root", images, code=1)
-    assert "1 photos cannot be opened:\n  test/Pug/b\\x1b[2J.png (not an image" in out
+    assert "1 photo cannot be opened:\n  test/Pug/b\\x1b[2J.png (not an image" in out
     assert "2 pairs of files in two splits have the same bytes:\n  test/Pug/a.png = train/Beagle/a.png\n" in out
-    assert "NOT as it should be: see above.\n\nWorth knowing:\n1 pairs of files in one split" in out
-    assert "1 of the pairs with the same bytes have different class names:" in out
-    assert "1 classes are in the split 'support' only:\n  Beagle\n" in out
+    assert "NOT as it should be: see above.\n\nWorth knowing:\n1 pair of files in one split has" in out
+    assert "1 pair of files with the same bytes has different class names:" in out
+    assert "1 class is in the split 'support' only:\n  Beagle\n" in out
 
 
 def test_verify_takes_the_options_of_the_data_set(run, images):
@@ -92,7 +92,7 @@ def test_verify_a_standard_data_set(run, tmp_path):
         "support    18,900       1         1        1          1 to 1",
         "test        8,100       1         1        1          1 to 1",
     ]
-    assert "1 of 10 classes\nsupport: 1 photos are listed, expected 18,900\ntest: 1 photos" in out
+    assert "1 of 10 classes\nsupport: 1 photo is listed, expected 18,900\ntest: 1 photo" in out
     assert "\n9 classes of the data set have no photo:\n  Annual Crop Land" in out
     assert "  and 4 more" in out
     assert "6 files in the image folder are in no list:\n  2.png" in out

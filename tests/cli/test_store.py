@@ -179,7 +179,7 @@ def test_an_import_with_a_mistake_imports_nothing(store, run):
 
 
 def test_retry_failed(store, run):
-    assert run("retry-failed", "--error", "request 17") == "1 failures may be asked again. To ask them: fgvr label\n"
+    assert run("retry-failed", "--error", "request 17") == "1 failure may be asked again. To ask them: fgvr label\n"
     assert run("retry-failed", "--error", "nothing") == "0 failures may be asked again.\n"
     assert [reply.attempts for reply in store.get(IDENTITY, [ask("dogs/c.jpg"), ask("dogs/d.jpg")])] == [0, 5]
 
@@ -191,7 +191,7 @@ def test_review(store, run):
     rows = [line.replace("which name?,,", "which name?,Boxer,") if key in line else line for line in text.splitlines()]
     Path("review.csv").write_text("\n".join([*rows, "one name?,yes,Pug,1,Mops,1,,,,"]))
     out = run("review", "review.csv", "--apply")
-    assert out == "Pug: itself -> Mops\ndogs/b.jpg: as in the reply -> Boxer\n1 names and 1 replies changed.\n"
+    assert out == "Pug: itself -> Mops\ndogs/b.jpg: as in the reply -> Boxer\n1 name and 1 reply changed.\n"
     assert store.aliases() == {"pug": "Mops"}
     assert run("review", "review.csv", "--apply") == "0 names and 0 replies changed.\n"
 

@@ -243,7 +243,7 @@ def test_a_file_is_taken_and_nobody_is_asked(tmp_path, images, caplog):
         Description("group", "Blue.", class_name="Blue Jay"),
         Description("group", "Small.", class_name="Wren"),
     )
-    assert "1 classes (Dodo)" in caplog.text
+    assert "1 class (Dodo)" in caplog.text
     assert "9 of 9 photos" in known.summary.missing
     assert "1 of 3 classes (Auk)" in known.summary.missing
     silent = Descriptions(DescribeOptions(file=path, images=False), naming, images, CLASSES[:2], no_labels, store)

@@ -35,4 +35,4 @@ def test_names_of_a_file_become_those_of_the_run(caplog):
     assert kept == [about("x/a.jpg"), about("x/b.jpg"), of_class("Blue Jay")]
     said = " ".join(caplog.messages)
     assert "1 photo (same.jpg)" in said
-    assert "1 classes (Auk\\x1b[2J)" in said
+    assert "1 class (Auk\\x1b[2J)" in said
