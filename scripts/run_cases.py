@@ -34,6 +34,8 @@ def names(**expected: str) -> tuple[str, ...]:
 
 
 UNNAMED = (r"\| names: \S+ \['",)
+TRACEBACK = (r"^Traceback",)
+FAILED = (*TRACEBACK, r"^fgvr: error")
 EXPECTED = {
     "01": Expected((r"max_output_tokens",), UNNAMED),
     "02": Expected(names(a="Basset Hound", b="Basset Hound", c="Basset Hound", d="Basset Hound")),
@@ -49,6 +51,22 @@ EXPECTED = {
     "15": Expected((r"requires more credits", r"requests: [1-3]$")),
     "17": Expected((r"Model does not support images",)),
     "18": Expected((r"\['Basset Hound'\]|tool call",)),
+    "20": Expected(tuple(f"'true_name': '{name}'" for name in ("1 Euro", "2 Euro", "10 Cent", "20 Cent"))),
+    "23": Expected((r"^runs/run/0$", r"^runs/run/1$"), FAILED),
+    "24": Expected((r"^runs/run/0$",), FAILED),
+    "25": Expected((r"features: 2 photos", r"^runs/run/0$"), (*FAILED, "no such file")),
+    "27": Expected((r"^runs/run/0$",), FAILED),
+    "28": Expected((r"== cwd[^=]*2 usable[^=]*== win[^=]*2 usable[^=]*== abs[^=]*2 usable",), FAILED),
+    "30": Expected((r"^runs/run/0$", r"^predictions +100\.0"), FAILED),
+    "31": Expected((r"2 replies changed",), FAILED),
+    "32": Expected((r"5 files .*3 \.HEIC", r"pillow-heif", r"1 \.CR2", r"1 without an ending"), FAILED),
+    "34": Expected(("'true_name': 'Chihuahua'", "'true_name': 'Afghan hound'"), ("n0208",)),
+    "35": Expected((r"error: lfs\.safetensors .*git lfs pull",), TRACEBACK),
+    "37": Expected((r"error: cn\.txt, line 2: not UTF-8",), TRACEBACK),
+    "38": Expected((r"(?s)\"name\": \"Pug\".*\"name\": \"Boxer\"",), (*FAILED, "id,name", "0,Pug")),
+    "40": Expected((r"max_epochs: 3$",), FAILED),
+    "42": Expected((r"error: .*project.*trainer\.logger\.entity",), TRACEBACK),
+    "44": Expected((r"^runs/run/0$",), FAILED),
 }
 
 
