@@ -6,6 +6,7 @@ import itertools
 import re
 from pathlib import Path
 
+import lightning.pytorch  # noqa: F401 - its loggers keep the standard error of when they are made
 import pytest
 from PIL import Image
 
