@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from fgvr.photo_paths import PhotoPaths, posix_path, shared_ending
@@ -69,3 +72,18 @@ def test_shared_ending():
 @pytest.mark.parametrize("text", ["x/a.jpg", "x\\a.jpg", " ./x//a.jpg "])
 def test_a_path_has_one_spelling(text):
     assert posix_path(text) == "x/a.jpg"
+
+
+PAGE = Path(__file__).parents[1] / "docs/reference/tables.md"
+ROWS = re.findall(r"^\| (`.+`) \| (`.+`|nothing) \| .+ \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize(("written", "meant"), ROWS, ids=[written for written, _ in ROWS])
+def test_the_page_says_what_a_path_means(written, meant):
+    paths = PhotoPaths(["heron/a.jpg", "heron/b.jpg", "stork/c.jpg"])
+    for path in re.findall("`(.+?)`", written):
+        assert paths.find(path) == re.findall("`(.+?)`", meant)
+
+
+def test_the_page_has_its_rows():
+    assert len(ROWS) == 10
