@@ -6,6 +6,7 @@ from typing import Literal
 
 from fgvr.errors import FgvrError
 from fgvr.records import Vocabulary
+from fgvr.text import composed
 from fgvr.vocabulary.build import known_vocabulary
 from fgvr.vocabulary.name_files import read_class_names
 
@@ -31,4 +32,4 @@ def given_vocabulary(class_names: Literal["dataset"] | Sequence[str] | Path, kno
     for position, name in enumerate(class_names):
         if not isinstance(name, str):  # from Python; options are checked when they are read
             raise FgvrError(f"data.class_names: name {position} is {name!r:.60}; expected a text.")
-    return known_vocabulary(class_names)
+    return known_vocabulary([composed(name) for name in class_names])

@@ -27,9 +27,13 @@ _TABLES = (".csv", ".tsv", ".tab")
 _WRAPPERS = ("class_names", "names", "classes")
 _WORDNET_ID = re.compile(r"n\d{8}")
 _NUMBER = re.compile(r"\d+")
-_LEADING_NUMBER = re.compile(r"(\d+)(?:[,;:\t ]|[.)] )\s*\S")
-_TRAILING_NUMBER = re.compile(r".*\S\s*[,;\t]\s*(\d+)")
+_LEADING_NUMBER = re.compile(r"(\d+)[,;:.)_\- ]\s*(\S.*)")
+_TRAILING_NUMBER = re.compile(r"(.*\S)\s*[,;]\s*(\d+)")
+_WORDNET_NAME = re.compile(r"n\d{8}(?!\d).*")
 _SEPARATOR = re.compile(r"[,;\t]")
+_BULLET = re.compile(r"[*+\u2022\u2013]\s+(\S.*)")
+_QUOTED = re.compile(r"([\"'])(.*)\1|\u201c(.*)\u201d")
+_CODE = re.compile(r"\w+\s*=\s*[\[({].*|[\[\](){}],?")
 
 
 def read_class_names(path: Path, key: str, instead: str = "") -> Vocabulary:
@@ -71,33 +75,71 @@ def read_class_names(path: Path, key: str, instead: str = "") -> Vocabulary:
 
 
 def _vocabulary(names: Sequence[str], path: Path) -> Vocabulary:
+    # a Mac writes accents apart, and true names have them in one character
+    names = [composed(name) for name in names]
+    _refuse_indices(names, path)
     try:
-        # a Mac writes accents apart, and true names have them in one character
-        return known_vocabulary([composed(name) for name in names])
+        return known_vocabulary(names)
     except FgvrError as error:
         raise FgvrError(f"{path}: {error}") from None
 
 
+def _refuse_indices(names: Sequence[str], path: Path) -> None:
+    """Refuse names that all begin or end with an index of the class, or with its id in WordNet."""
+    if names and all(map(_WORDNET_NAME.fullmatch, names)):
+        raise FgvrError(
+            f"{path}: all names begin with ids of WordNet, such as {names[0][:60]!r}; expected names alone: remove the "
+            "ids, or put the names in their place."
+        )
+    for pattern, number, rest in ((_LEADING_NUMBER, 1, 2), (_TRAILING_NUMBER, 2, 1)):
+        found = [match for match in map(pattern.fullmatch, names) if match]
+        if not 1 < len(found) == len(names) or len({match[rest] for match in found}) < len(found):
+            continue  # "1 Euro" and "2 Euro" are names
+        if sorted(int(match[number]) for match in found) in _counts(len(found)):
+            raise FgvrError(
+                f"{path}: the names are numbered, such as {names[0][:60]!r}; expected names alone: remove the numbers, "
+                "or make it a CSV with the column name."
+            )
+
+
 def _of_lines(lines: Sequence[str], path: Path) -> list[str]:
-    """The lines that are not blank; refused where they are plainly more, or something else, than names."""
+    """The lines that are not blank, without heading, bullets and quotes; refused where they hold more than names."""
     names = [line for line in lines if line]
     for number, line in enumerate(lines, start=1):
+        place = f"{path}, line {number}: {line[:60]!r}"
         if line.startswith("#"):
-            raise FgvrError(f"{path}, line {number}: {line[:60]!r} begins with #; a file of names has no comments.")
+            raise FgvrError(f"{place} begins with #; a file of names has no comments.")
         if "\t" in line:
             raise FgvrError(
-                f"{path}, line {number}: {line[:60]!r} holds a tab; expected one name per line, or a CSV with the "
-                "column name, class_name or class."
+                f"{place} holds a tab; expected one name per line, or a CSV with the column name, class_name or class."
             )
-    for numbered in (_LEADING_NUMBER.match, _TRAILING_NUMBER.fullmatch):
-        found = [numbered(name) for name in names]
-        numbers = [int(match[1]) for match in found if match]
-        if 1 < len(numbers) == len(names) and sorted(numbers) in _counts(len(numbers)):
-            raise FgvrError(
-                f"{path}: the lines are numbered, such as {names[0][:60]!r}; expected one name per line: remove the "
-                "numbers, or make it a CSV with the column name."
-            )
+        if _CODE.fullmatch(line):
+            raise FgvrError(f"{place} is code; expected one name per line, or a list of names as JSON.")
+    if len(names) > 1 and _known_columns(names[:1]):  # a CSV of one column, whatever it is called
+        names = names[1:]
+    if bullets := _all_match(_BULLET, names):
+        names = [match[1] for match in bullets]
+    if len(names) > 1 and all(name.endswith((",", ";")) for name in names[:-1]):
+        names = [name.rstrip(",; ") for name in names]
+    if quoted := _all_match(_QUOTED, names):
+        names = [(match[2] or match[3] or "").strip() for match in quoted]
+    elif len(names) == 1 and _SEPARATOR.search(names[0]):
+        raise FgvrError(f"{path} has a single line, {names[0][:60]!r}; expected one name per line.")
+    numbered = [
+        match for match in map(_LEADING_NUMBER.fullmatch, names[1:]) if match and match[0][match.end(1)] in ",;"
+    ]
+    if numbered and len(numbered) == len(names) - 1 and _SEPARATOR.search(names[0]):
+        raise FgvrError(
+            f"{path} is a table whose first line is {names[0][:60]!r}; expected one name per line, or a CSV with the "
+            "column name, class_name or class."
+        )
     return names
+
+
+def _all_match(pattern: re.Pattern[str], names: Sequence[str]) -> list[re.Match[str]]:
+    """What the pattern finds in each of the names; nothing where it does not fit them all."""
+    found = [match for match in map(pattern.fullmatch, names) if match]
+    return found if len(found) == len(names) else []
 
 
 def _of_table(table: Table) -> list[str]:

@@ -29,3 +29,7 @@ def test_a_file_may_be_given_as_text(tmp_path):
 def test_entries_that_are_no_text_are_refused(entry, shown):
     with pytest.raises(FgvrError, match=f"name 1 is {shown}; expected a text"):
         given_vocabulary(["Wren", entry], ())
+
+
+def test_accents_of_a_list_are_put_together():
+    assert given_vocabulary(["E\u0301trillard"], ()).names == ("\u00c9trillard",)

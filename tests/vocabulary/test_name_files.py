@@ -43,6 +43,15 @@ def read(tmp_path, name, content):
         ("birds.yml", "[Wren, Grey heron]"),
         ("birds.yaml", "names:\n  0: Wren\n  1: Grey heron\n"),
         ("birds.txt", "- Wren\n- Grey heron\n"),
+        ("birds.txt", "* Wren\n* Grey heron\n"),
+        ("birds.txt", "class_name\nWren\nGrey heron\n"),
+        ("birds", "Name\r\nWren\r\nGrey heron\r\n"),
+        ("birds.txt", "Wren,\nGrey heron,\n"),
+        ("birds.txt", "Wren;\nGrey heron\n"),
+        ("birds.txt", '"Wren"\n"Grey heron"\n'),
+        ("birds.txt", "'Wren',\n'Grey heron'\n"),
+        ("birds.jsonl", '"Wren"\n"Grey heron"\n'),
+        ("birds.txt", "\u201cWren\u201d\n\u201cGrey heron\u201d\n"),
     ],
 )
 def test_names_are_read_in_every_form(tmp_path, name, content):
@@ -61,6 +70,23 @@ def test_a_list_in_yaml_stays_as_it_is_written(tmp_path):
     content = "[no, on, 1e3, 1_000, 0x10, 12:30, 2024-01-31, null, ~, .5, 'yes', 007]"
     expected = ("no", "on", "1e3", "1_000", "0x10", "12:30", "2024-01-31", "null", "~", ".5", "yes", "007")
     assert read(tmp_path, "odd.yaml", content) == expected
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("1 Euro", "2 Euro"),
+        ("1. FC Mustang", "2. FC Mustang"),
+        ("737-200", "737-300", "A320"),
+        ("tench, Tinca tinca", "goldfish, Carassius auratus"),
+        ("'Apapane", "'I'iwi"),
+        ('"Blue" tit', "Wren"),
+        ("Beetle (black)", "(Unknown) moth"),
+        ("n0 type", "n1 type"),
+    ],
+)
+def test_lines_that_look_like_more_stay_names(tmp_path, lines):
+    assert read(tmp_path, "names.txt", "\n".join(lines)) == lines
 
 
 def test_accents_are_put_together(tmp_path):
@@ -90,10 +116,23 @@ def test_a_vocabulary_is_read_with_its_spellings(tmp_path, name):
         ("birds.txt", "Wren\n-\n", r"birds\.txt: Class name 1 is blank \('-'\)"),
         ("birds.txt", "# birds\nWren\n", r"birds\.txt, line 1: '# birds' begins with #"),
         ("birds.txt", "0\tWren\n1\tHeron\n", r"birds\.txt, line 1: '0\\tWren' holds a tab"),
-        ("birds.txt", "0,Wren\n1,Heron\n", r"birds\.txt: the lines are numbered, such as '0,Wren'"),
-        ("birds.txt", "1 001.Wren\n2 002.Heron\n", "the lines are numbered"),
-        ("birds.txt", "1. Wren\n2. Heron\n", "the lines are numbered"),
-        ("birds.txt", "Wren,0\nHeron,1\n", "the lines are numbered"),
+        ("birds.txt", "0,Wren\n1,Heron\n", r"birds\.txt is a table whose first line is '0,Wren'"),
+        ("birds.txt", "1 001.Wren\n2 002.Heron\n", "the names are numbered"),
+        ("birds.txt", "1. Wren\n2. Heron\n", "the names are numbered"),
+        ("birds.txt", "Wren,0\nHeron,1\n", "the names are numbered"),
+        ("birds.txt", "001.Wren\n002.Grey_heron\n", "the names are numbered, such as '001.Wren'"),
+        ("birds.txt", "1-Wren\n2-Heron\n", "the names are numbered"),
+        ("birds.json", '["0_Wren", "1_Heron"]', "the names are numbered"),
+        ("birds.txt", "n02085620-Chihuahua\nn02085782-Japanese_spaniel\n", "all names begin with ids of WordNet"),
+        ("birds.txt", "n01440764 tench, Tinca tinca\nn01443537 goldfish\n", "all names begin with ids of WordNet"),
+        ("birds.txt", "n01440764\nn01443537\n", "all names begin with ids of WordNet, such as 'n01440764'"),
+        ("birds.txt", "id,label\n0,Wren\n1,Heron\n", "is a table whose first line is 'id,label'"),
+        ("birds.txt", "id;species\n7;Wren\n9;Heron\n", "is a table whose first line is 'id;species'"),
+        ("birds.txt", "Wren, Heron, Stork\n", "has a single line, 'Wren, Heron, Stork'; expected one name per line"),
+        ("birds.txt", "Wren;Heron\n", "has a single line"),
+        ("birds.txt", "('Wren', 'Heron')\n", "has a single line"),
+        ("birds.py", "classes = ['Wren', 'Heron']\n", r"line 1: \"classes = .* is code"),
+        ("birds.txt", "(\n'Wren',\n'Heron',\n)\n", r"line 1: '\(' is code"),
         ("birds.csv", "id,species\n0,Wren\n", r"has the columns 'id', 'species'; expected one that is called name"),
         (
             "birds.csv",
