@@ -11,6 +11,8 @@ from fgvr.text import composed
 
 _UPLOAD = re.compile(r"^(.*/upload/\d+/)?[0-9a-f]{8}-(?=[^/]+$)")
 """What Label Studio puts in front of the name of a file that was uploaded to it."""
+_EXPORT = re.compile(r"_(jpe?g|png|webp|bmp|tiff?|gif|avif|heic)\.rf\.[0-9A-Za-z]+\.\w+$", re.IGNORECASE)
+"""What Roboflow makes of the ending of a file that it exports."""
 
 
 def posix_path(text: str) -> str:
@@ -40,7 +42,8 @@ class PhotoPaths:
     A written path means the photo whose ``sample_id`` it is. Else it means the photo with the same ending: all of the
     ``sample_id`` stands at its end (``/home/me/birds/heron/a.jpg`` for ``heron/a.jpg``), or all of it stands at the
     end of the ``sample_id`` (``a.jpg``). Where no photo fits, it is tried once more without what an annotation tool
-    adds (an address, ``%20``, the letters before the name of an uploaded file), and with capitals as small letters.
+    adds (an address, ``%20``, letters before the name of an uploaded file or after that of an exported one), and with
+    capitals as small letters.
 
     Args:
         sample_ids: The photos.
@@ -106,5 +109,6 @@ def _variants(written: str) -> Iterator[str]:
     for text in texts:
         path = posix_path(text)
         yield path
-        if (name := _UPLOAD.sub("", path)) != path:
-            yield name
+        for added, before in ((_UPLOAD, ""), (_EXPORT, r".\1")):
+            if (name := added.sub(before, path)) != path:
+                yield name

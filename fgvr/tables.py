@@ -25,6 +25,7 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods; .xls
 # What a spreadsheet takes for a formula. An apostrophe before it makes it text; one that was there gets another one, so
 # that nothing is lost.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001  # the wide forms are formulas too
@@ -209,15 +210,20 @@ def decode_text(content: bytes, path: Path, encoding: str | None = None, option:
     Args:
         content: The file's bytes.
         path: The file, for messages.
-        encoding: Its encoding, such as ``"cp1252"``, where it has no mark.
+        encoding: Its encoding, such as ``"cp1252"``, where it has no mark. If it has one byte for each letter, it is
+            meant for files that are not UTF-8: text in it is never UTF-8 by accident, but for plain ASCII.
         option: The option that sets ``encoding``, for the message; ``""`` where there is none.
 
     Raises:
-        FgvrError: It is not text of this encoding, or there is no such encoding.
+        FgvrError: It is not text of this encoding, or there is no such encoding; or the file is a spreadsheet's own.
     """
+    if content.startswith(_WORKBOOKS):
+        raise FgvrError(f"{path} is a spreadsheet's own file or an archive, and no text: save it as CSV in UTF-8.")
     marked = next((name for mark, name in _MARKS.items() if content.startswith(mark)), None)
     used = marked or encoding or "utf-8-sig"
     try:
+        if encoding is not None and marked is None and _has_one_byte_a_letter(encoding) and _is_utf8(content):
+            used = "utf-8-sig"
         text = content.decode(used)
     except LookupError:
         raise FgvrError(f"{option} is {encoding!r}, which is no encoding; expected one such as 'cp1252'.") from None
@@ -232,3 +238,15 @@ def decode_text(content: bytes, path: Path, encoding: str | None = None, option:
     name = "UTF-8" if used == "utf-8-sig" else used.upper()
     fix = f", or set {option} to what it is, such as cp1252" if option else ""
     raise FgvrError(f"{path}, line {line}: not {name} text ({reason}); save the file as UTF-8{fix}.")
+
+
+def _has_one_byte_a_letter(encoding: str) -> bool:
+    return len(bytes(range(128, 256)).decode(encoding, "replace")) == 128
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

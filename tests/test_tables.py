@@ -113,6 +113,33 @@ def test_another_encoding(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("encoding", "content", "name"),
+    [
+        ("cp1252", "file,name\na.jpg,Käfer\n".encode(), "Käfer"),  # of two files, one may be UTF-8
+        ("latin-1", "file,name\na.jpg,Zaunkönig\n".encode(), "Zaunkönig"),
+        ("mac-roman", "file,name\na.jpg,Käfer\n".encode("mac-roman"), "Käfer"),
+        ("cp1251", "file,name\na.jpg,Жук\n".encode(), "Жук"),
+        ("cp1251", "file,name\na.jpg,Жук\n".encode("cp1251"), "Жук"),
+        ("utf-16-le", "file,name\na.jpg,Wren\n".encode("utf-16-le"), "Wren"),
+        ("gbk", "file,name\na.jpg,联通\n".encode("gbk"), "联通"),  # these bytes happen to be UTF-8, too
+    ],
+)
+def test_an_encoding_is_for_files_that_need_it(tmp_path, encoding, content, name):
+    path = tmp_path / "t.csv"
+    path.write_bytes(content)
+    assert read_csv(path, encoding=encoding).rows[0].cells["name"] == name
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04\x14\x00\x06\x00", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"])
+@pytest.mark.parametrize("encoding", [None, "cp1252"])
+def test_a_workbook_is_no_table(tmp_path, content, encoding):
+    path = tmp_path / "names.csv"
+    path.write_bytes(content)
+    with pytest.raises(FgvrError, match=r"names\.csv is a spreadsheet's own file .*: save it as CSV in UTF-8"):
+        read_csv(path, encoding=encoding)
+
+
+@pytest.mark.parametrize(
     "text",
     ["", "'", "''", "''=1", "-", "'tis", "a=1", "=1+1", "+1", "-x.jpg", "@a", "'=1", "''+", "\t=1", "＝1", "'quoted'"],  # noqa: RUF001
 )
