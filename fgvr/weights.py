@@ -89,8 +89,8 @@ def stand_in(start: bytes, again: str = "download it again") -> str:
         return "is a git-annex pointer, and not the weights themselves: run `git annex get` in its repository"
     if text.lower().startswith(_PAGES):
         return (
-            f"is a web page and not weights, as when a download was refused or the page about a file was saved: {again}"
-            ", from the address of the file itself"
+            "is a web page and not weights, as when a download was refused, or the page about a file was saved in its "
+            f"place: {again}"
         )
     return ""
 

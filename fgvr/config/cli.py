@@ -1,6 +1,7 @@
 """Lightning's command line as a reader of configurations: YAML and options in, the parts of a run out."""
 
 import random
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,10 @@ DEFAULT_MODEL = {
 
 AddOptions = Callable[[LightningArgumentParser], None]
 _ADDED_NAME = "--data.class_names+"
+_REFUSED = re.compile(
+    r"^Does not validate.*?^ +- (?P<why>(?!Expected|Not a)[^\n]+)$.*?class_path='(?:\w+\.)*(?P<name>\w+)'", re.M | re.S
+)
+"""What a class in a list, such as a callback, says of its own arguments."""
 _LIGHTNING = ("fit", "validate", "test", "predict")
 
 
@@ -224,6 +229,8 @@ def _user_error(error: BaseException) -> FgvrError:
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, FgvrError):
         cause = cause.__cause__ or cause.__context__
+    if cause is None and (match := _REFUSED.search(str(error))):
+        return FgvrError(f"{match['name']} cannot be used: {match['why'].strip().rstrip('.')}.")
     return cause or FgvrError(str(error))
 
 

@@ -18,7 +18,7 @@ def template_list(templates: Sequence[str] | str | None, default: Sequence[str] 
     """Templates as a list, where one may be given alone, and ``default`` where none are given.
 
     Raises:
-        FgvrError: It is a list as text, which could not be read.
+        FgvrError: It is a list as text, which could not be read; or a template has no ``{}``, or several.
 
     Example:
         >>> template_list("a photo of a {}."), template_list(None)
@@ -30,7 +30,10 @@ def template_list(templates: Sequence[str] | str | None, default: Sequence[str] 
                 f"templates is {templates!r}; expected each template of a list in quotes, such as "
                 '["a photo of a {}.", "a {}"].'
             )
-        return [templates]
+        templates = [templates]
+    for template in templates or ():
+        if template.count("{}") != 1:
+            raise FgvrError(f"The template {template!r} needs exactly one {{}} where the class name goes.")
     return list(templates or default)
 
 
@@ -40,17 +43,11 @@ def template_features(backbone: Backbone, class_names: tuple[str, ...], template
     Args:
         backbone: Loaded.
         class_names: In class-index order; underscores are read as spaces.
-        templates: Each with one ``{}`` where the name goes.
+        templates: At least one, each with one ``{}`` where the name goes; see :func:`template_list`.
 
     Returns:
         float32, shape ``(len(class_names), embed_dim)``.
-
-    Raises:
-        FgvrError: There is no template, or one has no ``{}``.
     """
-    for template in templates or [""]:
-        if template.count("{}") != 1:
-            raise FgvrError(f"The template {template!r} needs exactly one {{}} where the class name goes.")
     names = [name.replace("_", " ") for name in class_names]
     features = [backbone.encode_text([template.replace("{}", name) for name in names]) for template in templates]
     return F.normalize(torch.stack(features).mean(0), dim=-1)

@@ -58,10 +58,12 @@ def _check_wandb(options: Mapping[str, Any]) -> None:
     project = options.get("project") or os.environ.get("WANDB_PROJECT")
     key = "trainer.logger.project" if options.get("project") else "The environment variable WANDB_PROJECT"
     if project and "/" in str(project):
-        entity, _, name = str(project).rpartition("/")
+        parts = [part for part in str(project).split("/") if part]  # "team/project", or the address of its page
+        names = zip(("trainer.logger.project", "trainer.logger.entity"), parts[::-1], strict=False)
+        fix = " and ".join(f"{option} to {visible(name, 60)!r}" for option, name in names)
         raise FgvrError(
             f"{key} is {visible(str(project), 140)!r}, and the name of a project has no slash: set "
-            f"trainer.logger.entity to {visible(entity, 60)!r} and trainer.logger.project to {visible(name, 60)!r}."
+            f"{fix or 'trainer.logger.project to another'}."
         )
     settings = {_SETTINGS[name]: value for name, value in options.items() if name in _SETTINGS and value is not None}
     settings = {**settings, "project": project} if project else settings

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from fgvr.errors import FgvrError
-from fgvr.methods.zero_shot import template_features
+from fgvr.methods.zero_shot import ZeroShotMethod, template_features
 from fgvr.testing.tiny import TinyBackbone
 
 
@@ -28,7 +28,9 @@ def test_a_name_with_braces_is_text(backbone):
     torch.testing.assert_close(template_features(backbone, ("{0}",), ["{}"]), backbone.encode_text(["{0}"]))
 
 
-@pytest.mark.parametrize("template", ["a photo", "{} {}"])
-def test_a_template_has_one_place_for_the_name(backbone, template):
-    with pytest.raises(FgvrError, match=r"exactly one \{\}"):
-        template_features(backbone, ("house finch",), [template])
+@pytest.mark.parametrize("template", ["a photo", "{} {}", "a {name}", "templates.txt"])
+def test_a_template_has_one_place_for_the_name(template):
+    """Told by the method's options, so before anybody is asked."""
+    for templates in (template, [template], ["{}", template]):
+        with pytest.raises(FgvrError, match=r"exactly one \{\}"):
+            ZeroShotMethod(TinyBackbone(), templates)

@@ -42,6 +42,17 @@ POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:12ab\nsize 350
         (["--trainer.precision", "bf16-true"], "trainer.precision is 'bf16-true'"),
         (["--trainer.precision", "transformer-engine"], "trainer.precision is 'transformer-engine'"),
         ([*WANDB, "--trainer.logger.project", "team/birds"], "trainer.logger.entity to 'team'"),
+        (
+            [*WANDB, "--trainer.logger.project", "https://wandb.ai/team/birds"],
+            "to 'birds' and trainer.logger.entity to 'team'.",
+        ),
+        ([*WANDB, "--trainer.logger.project", "birds/"], "has no slash: set trainer.logger.project to 'birds'."),
+        ([*WANDB, "--trainer.logger.project", "/"], "has no slash: set trainer.logger.project to another."),
+        (
+            [*STOP, "train/loss", "--trainer.callbacks.mode", "minimum"],
+            "error: EarlyStopping cannot be used: `mode` can be",
+        ),
+        (["--model.templates", "a photo"], "The template 'a photo' needs exactly one {}"),
         ([*WANDB, "--trainer.logger.project", "birds?"], "Weights & Biases does not take"),
         ([*STOP, "val_loss"], "EarlyStopping monitors 'val_loss', which nothing logs"),
         ([*STOP, "select/coverage"], "close to it: select/covering_rate"),
@@ -94,7 +105,7 @@ def test_projects_that_weights_and_biases_refuses(project, as_object):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"project": "team/lab/birds"}, "entity to 'team/lab' and trainer.logger.project to 'birds'"),
+        ({"project": "team/lab/birds"}, "project to 'birds' and trainer.logger.entity to 'lab'"),
         ({"project": "/birds"}, "has no slash"),
         ({"id": "a/b"}, "trainer.logger.id is 'a/b'"),
         ({"version": "run:1"}, "trainer.logger.version is 'run:1'"),

@@ -106,14 +106,14 @@ def test_a_grid_runs_goes_on_where_it_stopped_and_does_what_fit_does(grid, capfd
 
 
 def test_a_failing_run_stops_no_other_and_its_log_is_shown(grid, capfd):
-    templates = {"good": {"model.templates": ["a {}."]}, "bad": {"model.templates": ["a photo"]}}
-    grid(seeds=[0], vary={"template": templates})
+    names = {"good": {"model.templates": ["a {}."]}, "bad": {"data.class_names": "no_such.txt"}}
+    grid(seeds=[0], vary={"names": names})
     assert sweep(*QUICK) == 1
     captured = capfd.readouterr()
     assert list(stamps()) == ["good-seed0"]
     assert "bad-seed0 failed; the end of runs/grid/bad-seed0/sweep.log:\n" in captured.err
     assert "(its process ended with exit code 2)" in captured.err
-    assert "fgvr: error: The template 'a photo' needs exactly one {}" in captured.err
+    assert "fgvr: error: data.class_names is 'no_such.txt', which is no file" in captured.err
     assert "1 of 2 runs failed" in captured.err
     assert "coop" in captured.out
     assert pq.read_table("runs/grid/sweep.parquet").num_rows == 2
