@@ -13,7 +13,7 @@ from fgvr.metrics.sacc import SemanticAccuracy
 from fgvr.metrics.sentence_encoder import ENCODERS, available, slug, weights_sha256
 from fgvr.metrics.siou import Normalise, SemanticIoU
 from fgvr.moved import old_names
-from fgvr.text import counted, encodable
+from fgvr.text import composed, counted, encodable
 
 NORMALISATIONS: dict[str, Normalise] = {"siou": "cased", "siou_hyphen": "hyphen_split"}
 """Name of an sIOU figure -> normalisation of its names."""
@@ -27,9 +27,9 @@ def score(
 ) -> dict[str, float]:
     """All metrics of a list of predictions.
 
-    Spaces around a name do not count, and half surrogate pairs, which LLM servers sometimes send, are read as
-    replacement characters. In a distributed run each process that calls it scores what it is given and waits for no
-    other.
+    Spaces around a name do not count, nor whether an accent is written apart from its letter, and half surrogate pairs,
+    which LLM servers sometimes send, are read as replacement characters. In a distributed run each process that calls
+    it scores what it is given and waits for no other.
 
     Args:
         predictions: Predicted name of each photo; ``""`` where there is none.
@@ -55,7 +55,7 @@ def score(
         raise FgvrError(
             f"{counted(len(predictions), 'prediction')} for {counted(len(truth), 'true name')}; expected one per photo."
         )
-    predictions, truth = [encodable(name).strip() for name in predictions], [encodable(name).strip() for name in truth]
+    predictions, truth = ([composed(encodable(name)).strip() for name in names] for names in (predictions, truth))
     for row, name in enumerate(truth, start=1):
         if not name:
             raise FgvrError(f"Photo {row} has no true name: leave it out, or name it.")

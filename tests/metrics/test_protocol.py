@@ -1,4 +1,8 @@
+import hashlib
+
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from fgvr.errors import FgvrError
 from fgvr.metrics import protocol, sentence_encoder
@@ -24,6 +28,15 @@ def test_figures_carry_no_float32_noise():
 
 def test_spaces_around_a_name_do_not_count():
     assert score([" Pug", "Pug\n"], ["Pug ", "Pug"], encoders=[]) == {"cacc": 100, "siou": 100, "siou_hyphen": 100}
+
+
+@pytest.mark.parametrize(
+    ("one", "two"), [("He\u0301ron", "H\u00e9ron"), ("A\u030angstro\u0308m", "\u00c5ngstr\u00f6m")]
+)
+def test_accents_written_apart_are_the_same_name(one, two):
+    for predicted, true in ((one, two), (two, one)):
+        figures = score([predicted], [true], encoders=[], closed=True)
+        assert figures == {"accuracy": 100, "cacc": 100, "siou": 100, "siou_hyphen": 100}
     assert scoring([" Pug", "Pug"], encoders=[])["classes"] == 1
 
 
@@ -45,7 +58,7 @@ def test_lone_surrogates_of_a_reply_are_replaced():
     ("predictions", "truth", "message"),
     [
         ([], [], "no photos"),
-        (["Pug"], TRUTH, "1 predictions for 4 true names"),
+        (["Pug"], TRUTH, "1 prediction for 4 true names"),
         (PREDICTIONS, ["Borzoi", " ", "Pug", "Pug"], "Photo 2 has no true name"),
     ],
 )
@@ -66,7 +79,7 @@ def test_scoring_names_encoders_normalisation_and_photos(tmp_path):
     encoder = tmp_path / "My-Encoder"
     encoder.mkdir()
     (encoder / "modules.json").touch()
-    (encoder / "model.safetensors").touch()
+    save_file({"weight": torch.zeros(1)}, encoder / "model.safetensors")
     assert scoring(TRUTH, ["all-mpnet-base-v2", str(encoder)], split="test") == {
         "photos": 4,
         "classes": 3,
@@ -78,7 +91,7 @@ def test_scoring_names_encoders_normalisation_and_photos(tmp_path):
             },
             "sacc_my_encoder": {
                 "encoder": "My-Encoder",
-                "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+                "sha256": hashlib.sha256((encoder / "model.safetensors").read_bytes()).hexdigest(),
             },
         },
         "normalise": {"siou": "cased", "siou_hyphen": "hyphen_split"},
