@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fgvr.datasets.base import ImageDataset, split_name
-from fgvr.datasets.folder_names import class_names
+from fgvr.datasets.folder_names import class_names, is_wordnet_id
 from fgvr.datasets.layouts import AmbiguousLayoutError, Layout, Place, found_layout, given_layout, layout_levels
 from fgvr.datasets.walk import Walk, walk
 from fgvr.errors import FgvrError
@@ -131,6 +131,12 @@ class FolderDataset(ImageDataset):
             remarks.append(
                 f"{'/'.join(layout.wrapper)!r} in {str(self.root)!r} holds all photos and is not read as a class, "
                 f"but the folders in it. If it is one, set data.dataset.layout to {levels}."
+            )
+        ids = [place.class_folder or "" for place in layout.places.values() if place]
+        if self.class_folders and any(ids) and all(is_wordnet_id(name) for name in ids if name):
+            remarks.append(
+                f"All class folders of {str(self.root)!r} are called by WordNet ids alone, such as {max(ids)!r}, and "
+                "so are the true names. Add names to them (n02085620-Chihuahua), or list the photos in a manifest."
             )
         if found.lists and _all_support(layout.places):
             remarks.append(

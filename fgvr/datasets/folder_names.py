@@ -105,6 +105,11 @@ def held_out(name: str) -> bool:
     return all(splits) and any(split in ("test", "val") for split in splits)
 
 
+def is_wordnet_id(name: str) -> bool:
+    """Whether a folder's name is ImageNet's id of a class, and nothing else: ``n02085620``."""
+    return _WORDNET_ID.fullmatch(f"{name}-") is not None
+
+
 def is_content(name: str) -> bool:
     """Whether a folder's name says only that there are photos in it: ``images``, ``Image_data``, ``JPEGImages``."""
     words = _words(name)

@@ -265,3 +265,20 @@ def test_many_files_are_listed_in_seconds(tmp_path):
     start = time.monotonic()
     assert len(FolderDataset(tmp_path).records()) == 20_000
     assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (["n02085620/a.jpg", "n02088094/b.jpg"], True),
+        (["train/n02085620/a.jpg", "val/n02085620/b.jpg", "test/c.jpg"], True),
+        (["n02085620-Chihuahua/a.jpg", "n02088094/b.jpg"], False),
+        (["n02085620_Chihuahua/a.jpg", "n02088094_Afghan_hound/b.jpg"], False),
+        (["a.jpg", "b.jpg"], False),
+    ],
+)
+def test_ids_of_wordnet_as_true_names_are_remarked_on(tmp_path, files, said):
+    read(tmp_path, *files)
+    dataset = FolderDataset(tmp_path)
+    dataset.records()
+    assert any("are called by WordNet ids alone, such as 'n020" in remark for remark in dataset.remarks) == said
