@@ -34,21 +34,18 @@ class Flowers102Dataset(StandardDataset):
 
     def official_list(self) -> list[ListedImage]:
         """See the base class."""
-        from scipy.io import loadmat
-
         names_file = self.own_file("cat_to_name.json")
-        parts, labels = self.own_file("setid.mat"), self.own_file("imagelabels.mat")
+        numbers = {part: self.own_matrix(key, "setid.mat") for part, key in _PARTS.items()}
+        classes = self.own_matrix("labels", "imagelabels.mat")
         try:
             names = json.loads(names_file.read_text(encoding="utf-8"))
-            numbers = loadmat(parts, squeeze_me=True)
-            classes = loadmat(labels, squeeze_me=True)["labels"]
             return [
                 ListedImage(part, f"image_{number:05d}.jpg", spaced(names[str(classes[number - 1])]))
-                for part, key in _PARTS.items()
-                for number in numbers[key].tolist()
+                for part in _PARTS
+                for number in numbers[part].tolist()
             ]
-        except (ValueError, KeyError, IndexError, TypeError, NotImplementedError) as error:
+        except (ValueError, KeyError, IndexError, TypeError) as error:
             raise FgvrError(
-                f"{names_file}, {parts} or {labels} is not the data set's ({type(error).__name__}: {error}). "
+                f"{names_file}, setid.mat or imagelabels.mat is not the data set's ({type(error).__name__}: {error}). "
                 f"{self.info.images_from}"
             ) from None

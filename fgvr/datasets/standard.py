@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from fgvr.datasets.base import ImageDataset
 from fgvr.datasets.split_file import PARTS, ListedImage, read_split_file
@@ -190,6 +190,23 @@ class StandardDataset(ImageDataset):
         path = self.own_file(*names)
         lines = decode_text(path.read_bytes(), path).splitlines()
         return [line.strip() for line in lines if line.strip()]
+
+    def own_matrix(self, key: str, *names: str) -> Any:
+        """What a MATLAB file of such a list has under a key; see ``own_file``.
+
+        Raises:
+            FgvrError: There is no such file, or it has no such key, or it is cut off or something else.
+        """
+        from scipy.io import loadmat
+
+        path = self.own_file(*names)
+        try:
+            return loadmat(path, squeeze_me=True)[key]
+        except Exception as error:  # what scipy raises for a damaged file is whatever its reader happens to run into
+            raise FgvrError(
+                f"{path}: expected a MATLAB file with {key!r} ({type(error).__name__}: {error}). Download it again. "
+                f"{self.info.images_from}"
+            ) from None
 
     def _split(self, part: str) -> str:
         if part not in PARTS:

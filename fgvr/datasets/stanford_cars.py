@@ -1,7 +1,5 @@
 """Stanford Cars."""
 
-from typing import Any
-
 from fgvr.datasets.split_file import ListedImage
 from fgvr.datasets.standard import DatasetInfo, StandardDataset
 from fgvr.errors import FgvrError
@@ -38,10 +36,10 @@ class StanfordCarsDataset(StandardDataset):
 
     def official_list(self) -> list[ListedImage]:
         """See the base class."""
-        names = [_year_first(str(name)) for name in self._matrix("devkit/cars_meta.mat", "class_names")]
+        names = [_year_first(str(name)) for name in self.own_matrix("class_names", "devkit/cars_meta.mat")]
         listed = []
         for part, (folder, file) in _LISTS.items():
-            for row in self._matrix(file, "annotations"):
+            for row in self.own_matrix("annotations", file):
                 number = int(row["class"])
                 if not 1 <= number <= len(names):
                     raise FgvrError(
@@ -50,18 +48,6 @@ class StanfordCarsDataset(StandardDataset):
                     )
                 listed.append(ListedImage(part, f"{folder}/{row['fname']}", names[number - 1]))
         return listed
-
-    def _matrix(self, file: str, key: str) -> Any:
-        from scipy.io import loadmat
-
-        path = self.own_file(file)
-        try:
-            return loadmat(path, squeeze_me=True)[key]
-        except (ValueError, KeyError, NotImplementedError) as error:
-            raise FgvrError(
-                f"{path}: expected a MATLAB file with {key!r} ({type(error).__name__}: {error}). "
-                f"{self.info.images_from}"
-            ) from None
 
 
 def _year_first(name: str) -> str:

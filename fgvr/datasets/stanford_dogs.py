@@ -42,7 +42,8 @@ class StanfordDogsDataset(StandardDataset):
         for part in ("train", "test"):
             name = f"{part}_list.mat"
             path = self.own_file(name, f"lists/{name}")
-            for file in self._files(path):
+            files = np.atleast_1d(self.own_matrix("file_list", name, f"lists/{name}")).ravel()
+            for file in map(str, files):
                 folder, _, rest = file.partition("/")
                 if not rest:
                     raise FgvrError(
@@ -57,15 +58,3 @@ class StanfordDogsDataset(StandardDataset):
             if next((self.root / name).glob("n*-*"), None) is not None:
                 return self.root / name
         return super().image_folder()
-
-    def _files(self, path: Path) -> list[str]:
-        from scipy.io import loadmat
-
-        try:
-            listed = loadmat(path, squeeze_me=True)["file_list"]
-        except (ValueError, KeyError, NotImplementedError) as error:
-            raise FgvrError(
-                f"{path}: expected a MATLAB file with 'file_list' ({type(error).__name__}: {error}). "
-                f"{self.info.images_from}"
-            ) from None
-        return [str(file) for file in np.atleast_1d(listed).ravel()]

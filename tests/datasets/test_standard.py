@@ -326,7 +326,7 @@ def test_flowers_official(tmp_path):
         ("jpg/image_00006.jpg", "test", "globe-flower"),
     ]
     lines(tmp_path / "setid.mat", "no matrix" * 20)
-    with pytest.raises(FgvrError, match="is not the data set's"):
+    with pytest.raises(FgvrError, match=r"setid\.mat: expected a MATLAB file with 'trnid'"):
         build("flowers102", tmp_path, official=True).records()
     (tmp_path / "cat_to_name.json").unlink()
     with pytest.raises(FgvrError, match=r"no '.*cat_to_name\.json'.*https://drive"):
@@ -447,3 +447,29 @@ def test_the_page_has_the_same_numbers(name):
 
 def test_names_have_spaces():
     assert spaced("  outdoor apartment__building ") == "outdoor apartment building"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<html>Not found</html>",
+        b"version https://git-lfs.github.com/spec/v1\noid\n",
+        b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM\x0f\x00",
+        b"\x89HDF\r\n\x1a\n" + bytes(200),
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("stanford_dogs", "train_list.mat"), ("stanford_cars", "devkit/cars_meta.mat"), ("flowers102", "setid.mat")],
+)
+def test_a_damaged_matlab_file_is_one_line(tmp_path, name, file, content):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_bytes(content)
+    (tmp_path / "cat_to_name.json").write_text("{}")
+    dataset = build(name, tmp_path, **({} if name == "stanford_dogs" else {"official": True}))
+    with pytest.raises(
+        FgvrError, match=rf"{re.escape(file)}: expected a MATLAB file with .*Download it again\."
+    ) as caught:
+        dataset.records()
+    assert "\n" not in str(caught.value)
