@@ -34,6 +34,12 @@ _UNREAD = {
     )
     for ending in endings.split()
 }
+# what is left in a photo's place
+_STAND_INS = {
+    b"version https://git-lfs": "a Git LFS pointer and not the photo: run git lfs pull in its repository",
+    b"<!doctype html": "a web page and not the photo: download it again",
+    b"<html": "a web page and not the photo: download it again",
+}
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
 _ORIENTATION = 0x0112
 
@@ -122,9 +128,12 @@ def unread_advice(ending: str) -> str:
 
 def _why_unknown(path: Path) -> str:
     with path.open("rb") as stream:
-        start = stream.read(12)
+        start = stream.read(64)
     if not start:
         return "the file is empty"
+    for beginning, said in _STAND_INS.items():
+        if start.lstrip().lower().startswith(beginning):
+            return said
     # phones and messengers call HEIC .jpg, too
     ending = ".heic" if start[4:8] == b"ftyp" and start[8:12] in _HEIC_BRANDS else path.suffix.lower()
     advice = unread_advice(ending)

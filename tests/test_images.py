@@ -49,7 +49,7 @@ def test_what_cannot_be_read_says_why(tmp_path):
     Image.effect_noise((64, 64), 50).save(whole, "JPEG")
     files = {
         "empty.jpg": (b"", "empty"),
-        "text.jpg": (b"<html>not found</html>", "not an image"),
+        "text.jpg": (b"no photo of anything", "not an image"),
         "cut.jpg": (whole.getvalue()[: len(whole.getvalue()) // 2], "truncated"),
     }
     for name, (content, reason) in files.items():
@@ -90,6 +90,24 @@ def test_other_formats_say_what_to_do(tmp_path, name, words):
         UnreadableImageError, match=f"{words}.*convert" if words else "^not an image that Pillow can read$"
     ):
         open_image(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:12ab\nsize 35000\n",
+            "^a Git LFS pointer .*git lfs pull",
+        ),
+        (b"version https://git-lfs.github.com/spec/v1\r\noid sha256:12ab\r\nsize 9\r\n", "^a Git LFS pointer"),
+        (b"\n\n<!DOCTYPE html><html>", "^a web page and not the photo: download it again$"),
+        (b"<html><body>Not found", "^a web page"),
+    ],
+)
+def test_what_is_left_in_a_photos_place_is_named(tmp_path, content, said):
+    (tmp_path / "a.jpg").write_bytes(content)
+    with pytest.raises(UnreadableImageError, match=said):
+        open_image(tmp_path / "a.jpg")
 
 
 def test_heic_is_read_where_its_package_is_installed(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """The photos below a folder, and what was passed over on the way."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
@@ -19,8 +20,15 @@ _TEXTS = frozenset(
     ("authors", "changelog", "citation", "copying", "licence", "license", "makefile", "notice", "readme")
 )
 _NO_ENDING = "without an ending"
+_LONGER_ENDING = "with more than an ending"
 _NOT_REGULAR = "that are pipes, devices or sockets"
-_ADVICE = {_NO_ENDING: "give files without an ending the one of their format, such as .jpg", _NOT_REGULAR: ""}
+_ADVICE = {
+    _NO_ENDING: "give files without an ending the one of their format, such as .jpg",
+    _LONGER_ENDING: "take off what follows the endings of photos",
+    _NOT_REGULAR: "",
+}
+# "a.jpg_large", "a.jpg?w=300", "a.jpg.1" and "a.jpg~", as downloads and copies are called, but not exiftool's backups
+_MORE_THAN_ENDING = re.compile(r"(\.[a-z0-9]+)(?!_original$)(?:[^a-z0-9.][^.]*|\.\d+)$")
 _SHOWN = 3
 _MOST_LINKS = 4  # one behind the other: two in each of many folders would lead to a photo by endless ways
 _LIST_ENDINGS = frozenset((".csv", ".json", ".lst", ".mat", ".parquet", ".tsv", ".txt"))
@@ -226,7 +234,9 @@ def _is_photo(name: str, kind: Kind, endings: Set[str], found: Walk, parts: tupl
         if kind != "device":
             return True  # a link that leads nowhere, too: it is named among the photos that cannot be read
         counted = _NOT_REGULAR
-    elif kind == "file" and ending:
+    elif kind == "file" and (longer := _MORE_THAN_ENDING.search(name.lower())) and longer[1] in endings:
+        counted = _LONGER_ENDING
+    elif kind == "file" and ending and not _is_part_of_name(ending):
         counted = ending.upper() if unread_advice(ending) else ""
         if ending in _LIST_ENDINGS and len(parts) < 2 and held_out(name[:dot]):
             found.lists.append("/".join((*parts, name)))
@@ -235,6 +245,11 @@ def _is_photo(name: str, kind: Kind, endings: Set[str], found: Walk, parts: tupl
     if counted:
         found.pass_over(counted, "/".join((*parts, name)))
     return False
+
+
+def _is_part_of_name(ending: str) -> bool:
+    """Whether what follows the last dot is no ending: ``Heron no. 5``, ``photo 1.2``."""
+    return " " in ending or ending[1:].isdigit()
 
 
 def _is_own(names: Set[str], path: str) -> bool:

@@ -165,6 +165,32 @@ def test_photos_of_other_formats_are_counted_once_and_named(root, monkeypatch):
     assert photos(root) == ALL
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a.jpg_large", "with more than an ending"),
+        ("a.JPG?w=300&h=2", "with more than an ending"),
+        ("a.jpg.1", "with more than an ending"),
+        ("a.jpeg~", "with more than an ending"),
+        ("a.png ", "with more than an ending"),
+        ("a.webp (2)", "with more than an ending"),
+        ("Heron no. 5", "without an ending"),
+        ("photo 1.2", "without an ending"),
+        ("a.jpg_original", ""),
+        ("a.jpg.json", ""),
+        ("a.jpg.txt", ""),
+        ("script.py~", ""),
+        ("a.bmp-notes.txt", ""),
+        ("notes.tar.gz", ""),
+    ],
+)
+def test_photos_under_odd_names_are_counted(root, name, said):
+    touch(root / "Pug" / name)
+    remark = walk(root).remark()
+    assert f"1 {said} (Pug/{name})" in remark if said else remark == ""
+    assert photos(root) == ALL
+
+
 @pytest.mark.skipif("HEIF" in photo_formats(), reason="pillow-heif is installed")
 def test_heic_is_counted_where_it_is_not_read(root):
     for name in ("Pug/IMG_1.HEIC", "Pug/IMG_2.heic", "Boxer/x.heif", "Boxer/y.hif"):
