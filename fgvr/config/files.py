@@ -48,7 +48,10 @@ def _check_syntax(path: Path) -> None:
     """Refuse what is no YAML mapping here, where the file's name is known."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise FgvrError(f"{path}, line {line}: not UTF-8 text ({error.reason}); save the file as UTF-8.") from None
+    except yaml.YAMLError as error:
         raise FgvrError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise FgvrError(f"{path} holds no keys; expected data, model and trainer, as in: fgvr show configs NAME")

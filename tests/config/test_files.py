@@ -34,6 +34,14 @@ def test_a_typo_gets_the_closest_name(here):
         find_config("dogs120_recorded.yml")
 
 
+@pytest.mark.parametrize(("encoding", "line"), [("latin-1", 2), ("cp1252", 2), ("mac-roman", 2), ("utf-16", 1)])
+def test_a_configuration_of_another_encoding_says_where(tmp_path, encoding, line):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes("data:\n  class_names: [Héron]\n".encode(encoding))
+    with pytest.raises(FgvrError, match=rf"mine\.yaml, line {line}: not UTF-8 text .*; save the file as UTF-8\.$"):
+        find_config(str(path))
+
+
 @pytest.mark.parametrize(("text", "message"), [("data: [", "broken.yaml is not YAML"), ("- 1", "holds no keys")])
 def test_a_broken_file_is_named(here, text, message):
     (here / "broken.yaml").write_text(text)
