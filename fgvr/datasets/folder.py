@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fgvr.datasets.base import ImageDataset, split_name
-from fgvr.datasets.folder_names import class_names, is_wordnet_id
+from fgvr.datasets.folder_names import class_names, doubtful_classes, is_wordnet_id
 from fgvr.datasets.layouts import AmbiguousLayoutError, Layout, Place, found_layout, given_layout, layout_levels
 from fgvr.datasets.walk import Walk, walk
 from fgvr.errors import FgvrError
@@ -62,9 +62,10 @@ class FolderDataset(ImageDataset):
         self.require_root()
         found = walk(self.root)
         layout = self._read(found)
-        self.remarks = tuple(self._remarked(found, layout))
         folders = {place.class_folder for place in layout.places.values() if place}
         names = class_names([name for name in folders if name is not None]) if self.class_folders else {}
+        doubts = [f"In {str(self.root)!r}: {doubt}" for doubt in doubtful_classes(names)[:_SHOWN]]
+        self.remarks = (*self._remarked(found, layout), *doubts)
         records = []
         for folder in found.folders:
             place = layout.places[folder.parts]

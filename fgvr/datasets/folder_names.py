@@ -66,6 +66,35 @@ def class_names(folders: Collection[str]) -> dict[str, str]:
     return {folder: _spaced(name) or folder for folder, name in names.items()}
 
 
+def doubtful_classes(names: Mapping[str, str]) -> list[str]:
+    """What may be wrong about class names, in sentences for a person.
+
+    Args:
+        names: Class folder -> class name, as :func:`class_names` gives them.
+
+    Example:
+        >>> doubtful_classes({"1_Pug": "1 Pug", "Pug": "Pug"})
+        ["'Pug' and '1 Pug' are classes of their own. If they are one, give their folders one name."]
+    """
+    spellings: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(set(names.values()), key=lambda name: (bool(_INDEX.match(name)), name)):
+        key = _folded(name)
+        unnumbered = _folded(class_name(name))
+        spellings[unnumbered if unnumbered in spellings else key].append(name)
+    doubts = []
+    for one, two, *_ in (alike for alike in spellings.values() if len(alike) > 1):
+        doubts.append(f"{one!r} and {two!r} are classes of their own. If they are one, give their folders one name.")
+    numbered = sorted(folder for folder, name in names.items() if _INDEX.match(folder) and name == class_name(folder))
+    numbers = [int(match[1]) for folder in numbered if (match := _INDEX.match(folder))]
+    counts = numbers and max(numbers) - min(numbers) < 2 * len(set(numbers))
+    if numbered and not counts and not any(folder.startswith("0") for folder in numbered):
+        doubts.append(
+            f"The numbers of class folders are taken for an index: {numbered[0]!r} is the class "
+            f"{names[numbered[0]]!r}. If they belong to the names, list the photos in a CSV and read it with manifest."
+        )
+    return doubts
+
+
 def split_folders(names: Iterable[str], given: Mapping[str, str] | None = None) -> dict[str, str]:
     """Those of the folders beside each other that are called after splits, with their splits.
 
@@ -127,6 +156,10 @@ def is_fold(name: str) -> bool:
     words = _words(name)
     numbers = [word for word in words if word.isdigit()]
     return 0 < len(numbers) < len(words) and all(word in _FOLD for word in words if word not in numbers)
+
+
+def _folded(name: str) -> str:
+    return " ".join(re.findall(r"[^\W_]+", name.casefold()))
 
 
 def _spaced(name: str) -> str:

@@ -2,6 +2,7 @@ import pytest
 
 from fgvr.datasets.folder_names import (
     class_names,
+    doubtful_classes,
     held_out,
     is_beside_photos,
     is_content,
@@ -91,3 +92,25 @@ def test_lists_of_test_photos():
 def test_wordnet_names():
     assert wordnet_class_name("n02105855-Shetland_sheepdog") == "Shetland sheepdog"
     assert wordnet_class_name("n02089078-black-and-tan_coonhound") == "black-and-tan coonhound"
+
+
+@pytest.mark.parametrize(
+    ("folders", "doubt"),
+    [
+        (["1_Pug", "Pug", "Boxer"], "'Pug' and '1 Pug' are classes of their own"),
+        (["Pug", "pug"], "'Pug' and 'pug' are classes of their own"),
+        (["Grey heron", "grey-heron", "Stork"], "'Grey heron' and 'grey-heron' are"),
+        (["707_Boeing", "320_Airbus"], "taken for an index: '320_Airbus' is the class 'Airbus'"),
+        (["1_Euro", "5_Cent"], "taken for an index: '1_Euro' is the class 'Euro'"),
+        (["1_Euro", "2_Euro", "2_Cent"], ""),
+        (["001.Pug", "045.Boxer"], ""),
+        (["1.Pug", "2.Boxer", "4.Beagle"], ""),
+        (["2012_A", "2CV", "A"], "'A' and '2012 A' are classes of their own"),
+        (["Pug", "Boxer"], ""),
+        ([], ""),
+    ],
+)
+def test_what_is_doubtful_of_class_names(folders, doubt):
+    said = doubtful_classes(class_names(folders))
+    assert len(said) == bool(doubt)
+    assert doubt in "".join(said)
