@@ -135,9 +135,8 @@ class LocalLabeler(ModelLabeler):
         except Exception as error:
             return Reply(request, error=why_unreadable(error))
         if self.max_pictures is not None and len(pictures) > self.max_pictures:
-            shown = f"{counted(len(pictures), 'picture was', 'pictures were')} shown at once, {self.model} can look "
-            f"at {self.max_pictures}"
-            return Reply(request, error=shown)
+            shown = counted(len(pictures), "picture was", "pictures were")
+            return Reply(request, error=f"{shown} shown at once, {self.model} can look at {self.max_pictures}")
         return LocalQuestion(request, tuple(pictures))
 
     def _try(self, questions: Sequence[LocalQuestion]) -> list[Reply] | None:

