@@ -1,6 +1,7 @@
 """fgvr from Python."""
 
 import json
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -97,6 +98,10 @@ def test_a_model_names_what_is_at_hand(run):
             assert model.predict(same, top_k=3)[0].names == named[0].names
         assert [e.names for e in model.predict([picture, pixels, files[0]], top_k=3)] == [named[0].names] * 3
     assert len(model.predict("birds/photos", batch_size=5)) == 28
+    # an archive of Windows, unpacked where backslashes are letters
+    Path("unpacked").mkdir()
+    shutil.copyfile(files[0], "unpacked/train\\a.png")
+    assert model.predict("unpacked", top_k=3)[0].names == named[0].names
     assert list(pd.DataFrame(named)) == ["image", "names", "scores"]
     zero_shot = fgvr.load(run.folder, row="zero_shot").predict(files)
     assert [entry.name for entry in zero_shot] == run.predictions["zero_shot_name"].to_pylist()

@@ -77,7 +77,9 @@ def test_what_is_no_weights_is_named_in_one_line(tmp_path, name, ending):
         assert part in message
 
 
-@pytest.mark.filterwarnings("ignore")  # TorchScript is old; its files stay
+@pytest.mark.filterwarnings(
+    "ignore:.*torch.jit", "ignore:.*TorchScript", "ignore:Converting a tensor"
+)  # TorchScript is old; its files stay
 @pytest.mark.parametrize("ending", [".safetensors", ".pt", ".ckpt", ""])
 def test_the_content_counts(tmp_path, ending):
     file = tmp_path / f"weights{ending}"

@@ -168,7 +168,7 @@ def _files(path: Path) -> Sequence[Path]:
     found = walk(path)
     if remark := found.remark():
         log.warning("In %r, %s", str(path), remark)
-    return sorted(path.joinpath(*folder.parts, name) for folder in found.folders for name in folder.names)
+    return sorted(file for folder in found.folders for file in folder.paths())
 
 
 def _from_array(array: NDArray[Any], number: int) -> Image.Image:

@@ -72,7 +72,7 @@ def archive(clip, file, marks=True, half=False, traced=True):
     return file
 
 
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore:.*torch.jit", "ignore:.*TorchScript", "ignore:Converting a tensor")
 @pytest.mark.parametrize(
     ("model", "name", "half"),
     [
@@ -91,7 +91,7 @@ def test_archives_of_openai_have_quick_gelu_in_either_architecture(models, tmp_p
     assert torch.allclose(backbone.clip.encode_image(PIXELS), quick.encode_image(PIXELS), atol=tolerance)
 
 
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore:.*torch.jit", "ignore:.*TorchScript", "ignore:Converting a tensor")
 @pytest.mark.parametrize("traced", [False, True])
 def test_other_archives_have_the_activation_of_their_code(models, tmp_path, traced):
     file = archive(models["fgvr-b"], tmp_path / "plain.pt", marks=False, traced=traced)
@@ -262,7 +262,7 @@ def test_an_archive_runs_nothing(tmp_path, capsys, payload):
     assert "run" not in capsys.readouterr().out
 
 
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore:.*torch.jit", "ignore:.*TorchScript", "ignore:Converting a tensor")
 def test_an_archive_whose_tensors_reach_too_far(models, tmp_path):
     file = archive(models["fgvr-b"], tmp_path / "whole.pt")
     short = tmp_path / "short.pt"
