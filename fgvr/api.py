@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from fgvr.checkpoints.files import read_checkpoint
+from fgvr.checkpoints.files import read_newest
+from fgvr.checkpoints.whole import chosen_checkpoint, newest_checkpoint
 from fgvr.config.cli import FgvrCLI, ParsedCLI, keys_of
 from fgvr.config.files import find_config
 from fgvr.config.options import as_arguments
@@ -162,8 +163,7 @@ def open_run(path: str | Path, **options: Any) -> Run:
         FgvrError: There is no such run.
     """
     folder = find_run(Path(path))
-    checkpoint = folder.checkpoints / "last.ckpt"
-    if checkpoint.is_file():
+    if (checkpoint := newest_checkpoint(folder.checkpoints)) is not None:
         options = {"ckpt_path": str(checkpoint), **options}
     return _configured(folder.config, folder, **options)
 
@@ -181,11 +181,10 @@ def load(path: str | Path, row: str | None = None, device: torch.device | str | 
     """
     folder = find_run(Path(path), trained=True)
     method = ParsedCLI(["--config", str(folder.config), "--compare=null"], keys_of(folder)).method
-    found = [folder.checkpoints / name for name in ("best.ckpt", "last.ckpt")]
-    checkpoint = next((file for file in found if file.is_file()), None)
+    checkpoint = chosen_checkpoint(folder.checkpoints)
     if checkpoint is None and method.trains:
         raise FgvrError(f"{str(folder.path)!r} has no checkpoint: its training did not come so far, or wrote none.")
-    loaded = None if checkpoint is None else read_checkpoint(checkpoint)
+    loaded = None if checkpoint is None else read_newest(checkpoint)[1]
     if loaded is None:
         vocabulary = read_vocabulary(folder.vocabulary)
     else:

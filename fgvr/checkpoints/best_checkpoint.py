@@ -8,6 +8,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from fgvr.checkpoints.files import read_checkpoint
+from fgvr.errors import FgvrError
 
 
 class BestCheckpoint(Checkpoint):
@@ -46,9 +47,16 @@ class BestCheckpoint(Checkpoint):
         # where a scheduler or Lightning has started several processes, only the first knows the run folder's name
         self.path = Path(trainer.strategy.broadcast(str(self.path)))
         if self.path.is_file():
-            state = read_checkpoint(self.path)["callbacks"].get(self.state_key)
-            if state is not None:
-                self.epoch, self.value = state["epoch"], state["value"]
+            state = read_checkpoint(self.path).get("callbacks", {}).get(self.state_key)
+            if state is None:
+                return
+            try:
+                self.epoch, self.value = int(state["epoch"]), float(state["value"])
+            except (TypeError, ValueError, KeyError) as error:
+                raise FgvrError(
+                    f"{str(self.path)!r} does not say which epoch it is of: remove it, so that the best epoch from "
+                    "here on is chosen, or begin a new run."
+                ) from error
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save, if it is the best epoch."""

@@ -10,7 +10,7 @@ import yaml
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from fgvr.checkpoints.files import read_checkpoint
+from fgvr.checkpoints.files import read_newest
 from fgvr.checkpoints.options import CheckpointOptions
 from fgvr.checkpoints.true_names import check_callbacks, check_configured
 from fgvr.config.files import expand_config_names
@@ -58,6 +58,7 @@ class FgvrCLI(LightningCLI):
         self.command = command
         self._main_guard = main_guard
         self._add_options = add_options
+        self.ckpt_path: Path | None = None
         self.checkpoint: dict[str, Any] | None = None
         super().__init__(
             Method,
@@ -102,7 +103,7 @@ class FgvrCLI(LightningCLI):
             self.config.model.class_path = METHODS.resolve(self.config.model.class_path)
         check_configured(self.config.trainer.callbacks, self.config.checkpoint.allow_true_names)
         if self.config.get("ckpt_path") is not None:
-            self.checkpoint = read_checkpoint(Path(self.config.ckpt_path))
+            self.ckpt_path, self.checkpoint = read_newest(Path(self.config.ckpt_path))
 
     def _set_seed(self) -> None:
         """Nothing: a run sets its seed when a stage of it begins, and who only looks keeps its own random numbers."""
@@ -135,7 +136,6 @@ class FgvrCLI(LightningCLI):
         check_callbacks(as_list(trainer["callbacks"]), checkpoint.allow_true_names)
         assert isinstance(self.model, Method), "the parser admits subclasses of Method only"
         assert isinstance(self.datamodule, FgvrDataModule), "the parser admits FgvrDataModule only"
-        given = Path(self.config.ckpt_path) if self.checkpoint is not None else None
         return RunParts(
             self.datamodule,
             self.model,
@@ -144,7 +144,7 @@ class FgvrCLI(LightningCLI):
             checkpoints=checkpoint,
             config=resolved,
             seed=None if seed is False else int(seed),
-            ckpt_path=given,
+            ckpt_path=self.ckpt_path,
             loaded=self.checkpoint,
             weights_only=self.config.get("weights_only"),
         )

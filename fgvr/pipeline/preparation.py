@@ -7,10 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import yaml
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 
 from fgvr.checkpoints.callbacks import check_resumed, warn_of_best
+from fgvr.checkpoints.checkpoint_io import WholeCheckpointIO
+from fgvr.checkpoints.files import epochs_done
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.data.run_state import RunState
 from fgvr.errors import FgvrError
@@ -72,7 +75,7 @@ def _check_epochs(parts: RunParts, trained_with: Mapping[str, Any]) -> None:
     """
     given, method = parts.trainer.get("max_epochs"), parts.method
     assert parts.loaded is not None, "there is a checkpoint"
-    done = parts.loaded["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    done = epochs_done(parts.loaded)
     if given is None or not 0 <= given <= done or not method.trains or method.closed_form:
         return
     more = f"To train on, set trainer.max_epochs to more than {done}"
@@ -169,6 +172,8 @@ def build_trainer(options: dict[str, Any]) -> Trainer:
         trainer = Trainer(**options)
     except (MisconfigurationException, ImportError, TypeError, ValueError, RuntimeError) as error:
         raise FgvrError(f"The trainer cannot be built: {_sentence(error)}") from error
+    if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # no plugin of the user's own
+        trainer.strategy.checkpoint_io = WholeCheckpointIO()
     check_precision(trainer.precision)  # a plugin of the trainer's may bring another one
     return trainer
 

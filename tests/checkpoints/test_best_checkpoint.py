@@ -24,7 +24,9 @@ class Saver(SimpleNamespace):
     def save_checkpoint(self, path):
         self.saved.append(self.current_epoch)
         path.parent.mkdir(exist_ok=True)
-        torch.save({"fgvr": {}, "callbacks": {self.best.state_key: self.best.state_dict()}}, path)
+        own = {"class_names": [], "config": ""}
+        states = {self.best.state_key: self.best.state_dict()}
+        torch.save({"fgvr": own, "state_dict": {}, "callbacks": states}, path)
 
 
 @pytest.fixture
