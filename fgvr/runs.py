@@ -1,10 +1,23 @@
 """The run folder: where each stage leaves a file that a person can open and another tool can read."""
 
 import difflib
+import hashlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from fgvr.errors import FgvrError
+from fgvr.files import remove_temporaries, replacing
+
+log = logging.getLogger(__name__)
+
+_WAIT_SECONDS = 10.0
+_BEGIN = "# The configuration of a run of fgvr."
+_END = "# End of the configuration; checksum:"
 
 
 class _Place:
@@ -50,26 +63,80 @@ class RunFolder:
     checkpoints = _Place("checkpoints")
     """Folder of the checkpoints; ``last.ckpt`` is the newest."""
 
+    lock = _Place(".lock")
+    """Held by the process that writes here."""
+
     def __fspath__(self) -> str:
         return str(self.path)
 
 
-def new_run_folder(root: Path, name: str, version: str | None = None) -> RunFolder:
+def new_run_folder(root: Path, name: str, version: str | None = None) -> tuple[RunFolder, FileLock]:
     """Make ``root/name/version``, where ``version`` is the next free number unless it is given.
 
+    Returns:
+        The folder, and the right to write there; see :func:`only_writer`.
+
     Raises:
-        FgvrError: The given version holds a run already.
+        FgvrError: The given version holds a run already, or another process has just begun one there.
     """
-    if version is not None:
-        folder = RunFolder(root / name / version)
-        if folder.config.exists():
-            raise FgvrError(
-                f"{str(folder.path)!r} holds a run already. Choose another run.version, or go on with that run: "
-                f"config={folder.config}, ckpt_path={folder.checkpoints / 'last.ckpt'}"
-            )
-        folder.path.mkdir(parents=True, exist_ok=True)
-        return folder
-    parent = root / name
+    if version is None:
+        with _explained(root / name):
+            folder = _numbered_folder(root / name)
+        return folder, only_writer(folder)
+    folder = RunFolder(root / name / version)
+    lock = only_writer(folder)
+    if folder.config.exists():
+        lock.release()
+        raise FgvrError(
+            f"{str(folder.path)!r} holds a run already. Choose another run.version, or go on with that run: "
+            f"config={folder.config}, ckpt_path={folder.checkpoints / 'last.ckpt'}"
+        )
+    return folder, lock
+
+
+def only_writer(folder: RunFolder) -> FileLock:
+    """The right to write into a run folder, which is made where there is none.
+
+    The operating system takes it back when the process ends, however that ends. What a killed process was writing is
+    removed.
+
+    Raises:
+        FgvrError: Another process has it, or the folder cannot be written.
+    """
+    lock = FileLock(folder.lock, thread_local=False)
+    with _explained(folder.path):
+        while True:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            try:
+                # the loader processes of one that was killed go on for some seconds
+                lock.acquire(timeout=_WAIT_SECONDS, poll_interval=0.1)
+            except Timeout:
+                raise FgvrError(
+                    f"Another process writes into {str(folder.path)!r}: wait until it has ended, or choose another "
+                    "run.version."
+                ) from None
+            except FileNotFoundError:  # whoever had it before has taken an empty folder away
+                continue
+            if folder.lock.exists():
+                break
+            lock.release()
+    for each in (folder.path, folder.checkpoints):
+        remove_temporaries(each)
+    return lock
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FgvrError(
+            f"The run folder {str(path)!r} cannot be written ({error.strerror or error}): choose another run.root, or "
+            "check its permissions and the space on the disk."
+        ) from error
+
+
+def _numbered_folder(parent: Path) -> RunFolder:
     parent.mkdir(parents=True, exist_ok=True)
     number = max((int(entry.name) for entry in parent.iterdir() if entry.name.isdecimal()), default=-1) + 1
     while True:
@@ -79,6 +146,53 @@ def new_run_folder(root: Path, name: str, version: str | None = None) -> RunFold
             number += 1
         else:
             return RunFolder(parent / str(number))
+
+
+def write_run_config(path: Path, config: str) -> None:
+    """Write the configuration of a run, between a line that says what it is and one that says that it is whole.
+
+    Args:
+        path: Usually ``RunFolder.config``.
+        config: YAML.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(f"{_BEGIN}\n{config.rstrip()}\n{_END} {_digest(config)}\n", encoding="utf-8")
+
+
+def check_run_config(path: Path, text: str) -> None:
+    """Refuse the configuration of a run whose end is missing, and say so where it was changed since it was written.
+
+    Other configurations, and those of runs of fgvr up to 0.1, have no such lines and are not looked at.
+
+    Args:
+        path: Its file.
+        text: What is in it.
+
+    Raises:
+        FgvrError: Its end is missing.
+    """
+    begin, *lines = text.strip().splitlines() or [""]
+    if begin != _BEGIN:
+        return
+    end = lines.pop() if lines else ""
+    if not end.startswith(_END):
+        raise FgvrError(
+            f"{path} is cut off: its last line, {_END!r}, is missing. The run's checkpoint has the whole text, as "
+            "torch.load(FILE)['fgvr']['config']; if it was you who took the line away, take the first line away, too."
+        )
+    if end.removeprefix(_END).strip() != _digest("\n".join(lines)):
+        log.warning("%s was changed since the run wrote it. If it was not you, it is damaged", path)
+
+
+def run_config(text: str) -> str:
+    """The configuration in the file of a run, without the lines around it."""
+    lines = text.strip().splitlines()
+    return "\n".join(line for line in lines if line != _BEGIN and not line.startswith(_END)) + "\n"
+
+
+def _digest(config: str) -> str:
+    lines = [line.rstrip() for line in config.strip().splitlines()]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def find_run(path: Path, trained: bool = False) -> RunFolder:

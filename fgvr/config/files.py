@@ -7,6 +7,7 @@ import yaml
 
 import fgvr
 from fgvr.errors import FgvrError
+from fgvr.runs import check_run_config
 
 _PACKAGE = Path(fgvr.__file__).parent
 
@@ -47,7 +48,9 @@ def find_config(name: str) -> Path:
 def _check_syntax(path: Path) -> None:
     """Refuse what is no YAML mapping here, where the file's name is known."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        check_run_config(path, text)
+        content = yaml.safe_load(text)
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise FgvrError(f"{path}, line {line}: not UTF-8 text ({error.reason}); save the file as UTF-8.") from None

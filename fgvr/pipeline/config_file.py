@@ -1,12 +1,10 @@
 """The configuration in the run folder: what the newest checkpoint, the predictions and the table come from."""
 
 import os
-from pathlib import Path
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from fgvr.files import replacing
-from fgvr.runs import RunFolder
+from fgvr.runs import RunFolder, run_config, write_run_config
 
 
 class ConfigFile(Callback):
@@ -37,19 +35,13 @@ class ConfigFile(Callback):
         if not trainer.is_global_zero:
             return
         before = self.folder.config.read_text(encoding="utf-8")
-        if before == self.config:
+        if run_config(before) == run_config(self.config):
             return
         epochs = trainer.current_epoch
         kept = self.folder.path / f"config_to_epoch_{epochs}.yaml"
         if epochs and not kept.exists():
-            write_config(kept, before)
+            write_run_config(kept, run_config(before))
         # which of several runs is the newest is told by when they were begun
         begun = self.folder.config.stat().st_mtime_ns
-        write_config(self.folder.config, self.config)
+        write_run_config(self.folder.config, self.config)
         os.utime(self.folder.config, ns=(begun, begun))
-
-
-def write_config(path: Path, config: str) -> None:
-    """Write a configuration; a reader sees the old file or the new one, never a part."""
-    with replacing(path) as temporary:
-        temporary.write_text(config, encoding="utf-8")

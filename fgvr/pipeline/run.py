@@ -9,13 +9,15 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from filelock import FileLock
 from lightning.pytorch import Callback, Trainer
 
 from fgvr.candidates.files import read_candidates
 from fgvr.checkpoints.callbacks import checkpoint_callbacks, take_best
-from fgvr.checkpoints.files import read_checkpoint
+from fgvr.checkpoints.files import read_newest
 from fgvr.checkpoints.label_free_figures import LabelFreeFigures
 from fgvr.checkpoints.monitors import check_monitored
+from fgvr.checkpoints.whole import chosen_checkpoint
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.data.labelled import needs_sets
 from fgvr.data.run_state import RunState
@@ -27,7 +29,7 @@ from fgvr.errors import FgvrError
 from fgvr.labelling.requests import Asker
 from fgvr.methods.base import Method
 from fgvr.metrics.files import read_metrics
-from fgvr.pipeline.config_file import ConfigFile, write_config
+from fgvr.pipeline.config_file import ConfigFile
 from fgvr.pipeline.descriptions import descriptions_of, known_vocabulary_of
 from fgvr.pipeline.loggers import finish
 from fgvr.pipeline.parts import RunParts, as_list
@@ -45,7 +47,7 @@ from fgvr.pipeline.time_estimate import TimeEstimate
 from fgvr.records import CandidateSets, LabelRecord, Vocabulary
 from fgvr.reports.content import no_photos
 from fgvr.reports.recorder import RunRecorder
-from fgvr.runs import RunFolder, new_run_folder
+from fgvr.runs import RunFolder, new_run_folder, only_writer, write_run_config
 from fgvr.vocabulary.files import read_vocabulary, write_vocabulary
 
 log = logging.getLogger(__name__)
@@ -81,6 +83,7 @@ class Run:
         self.compared = compared
         self.failed_rows = ""
         self._folder = folder
+        self._lock: FileLock | None = None
         self._opened = folder is not None
         self._trainer: Trainer | None = None
         self._fitted = False
@@ -256,8 +259,9 @@ class Run:
         folder = self._folder
         if folder is None or self._opened or not folder.path.is_dir():
             return
-        if set(folder.path.iterdir()) <= {folder.config}:
+        if set(folder.path.iterdir()) <= {folder.config, folder.lock}:
             folder.config.unlink(missing_ok=True)
+            folder.lock.unlink(missing_ok=True)
             folder.path.rmdir()
             self._folder = None
 
@@ -270,20 +274,28 @@ class Run:
         """Name -> how many of the predicted photos were given it."""
         return Counter(prediction.names[self.method.row] for prediction in self.method.predictions)
 
-    # how they are begun
+    # how they are begun and ended
 
     def _made_folder(self, resuming: bool = False) -> RunFolder:
         """The run folder; made now where there is none, or that of the training which goes on."""
+        options, checkpoint = self.parts.options, self.parts.ckpt_path
+        name = options.name or "run"
         if self._folder is None:
-            options, checkpoint = self.parts.options, self.parts.ckpt_path
-            name = options.name or "run"
             if resuming and checkpoint is not None and checkpoint.parent.name == "checkpoints":
                 self._folder, self._opened = RunFolder(checkpoint.parent.parent), True
             elif not is_rank_zero():
                 self._folder = RunFolder(options.root / name / "unknown")  # process 0 tells the real one in setup
             else:
-                self._folder = new_run_folder(options.root, name, options.version)
+                self._folder, self._lock = new_run_folder(options.root, name, options.version)
+        if self._lock is None and is_rank_zero():
+            self._lock = only_writer(self._folder)
         return self._folder
+
+    def end_writing(self) -> None:
+        """Let other processes write into the run folder, until this one does again."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def _images(self) -> Images:
         """The photos, or none where they cannot be found any more."""
@@ -303,9 +315,9 @@ class Run:
             return self  # training ends with a test
         run = self
         if self._opened and not self._fitted:
-            found = [self.folder.checkpoints / name for name in ("best.ckpt", "last.ckpt")]
-            checkpoint = next((path for path in found if path.is_file()), None)
-            loaded = None if checkpoint is None else read_checkpoint(checkpoint)
+            checkpoint, loaded = chosen_checkpoint(self.folder.checkpoints), None
+            if checkpoint is not None:
+                checkpoint, loaded = read_newest(checkpoint)
             run = Run(replace(self.parts, ckpt_path=checkpoint, loaded=loaded))
         run._evaluate(command, **kwargs)
         return run
@@ -313,6 +325,8 @@ class Run:
     @stage
     def _evaluate(self, /, command: str, **kwargs: Any) -> None:
         parts = self.parts
+        if self._fitted:
+            self._made_folder()
         trainer = self._trainer if self._fitted else self._start(command)
         assert trainer is not None, "what has fitted has a trainer"
         weights = {} if self._fitted else {"ckpt_path": parts.ckpt_path, "weights_only": parts.weights_only}
@@ -362,4 +376,4 @@ class Run:
     def _write_config(self) -> None:
         """Leave the resolved configuration in the run folder; what goes on has one: see ``ConfigFile``."""
         if self.parts.config and is_rank_zero() and not self.folder.config.exists():
-            write_config(self.folder.config, self.parts.config)
+            write_run_config(self.folder.config, self.parts.config)

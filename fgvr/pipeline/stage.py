@@ -21,6 +21,9 @@ class Staged(Protocol):
     def discard_empty_folder(self) -> None:
         """Take the run folder away again if there is nothing in it."""
 
+    def end_writing(self) -> None:
+        """Let other processes write into the run folder."""
+
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,7 +34,8 @@ def stage(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P],
     """Begin a stage with the run's own seed, and end it as a user expects.
 
     What other packages say that tells a user nothing is left out; what Lightning raises for a wrong option is a user's
-    error, and what it makes of Control-C is an interruption again; no folder is left in which there is nothing.
+    error, and what it makes of Control-C is an interruption again; no folder is left in which there is nothing, and
+    its lock is let go.
     """
 
     @functools.wraps(method)
@@ -52,5 +56,7 @@ def stage(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P],
                 if isinstance(error.__context__, KeyboardInterrupt):
                     raise KeyboardInterrupt from error
                 raise
+            finally:
+                run.end_writing()
 
     return wrapped

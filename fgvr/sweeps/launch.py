@@ -6,6 +6,7 @@ that imports take. Both do what the command does when it is typed.
 
 import contextlib
 import importlib
+import logging
 import multiprocessing
 import os
 import shlex
@@ -18,7 +19,11 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-from fgvr.runs import RunFolder
+from fgvr.checkpoints.whole import checkpoint_to_go_on
+from fgvr.errors import FgvrError
+from fgvr.runs import RunFolder, check_run_config
+
+log = logging.getLogger(__name__)
 
 # what tells a process that it is one of several, or seeds it: a process started here is on its own
 _PARENT_VARIABLES = (
@@ -134,9 +139,16 @@ def launching(fork: bool = False, environment: Mapping[str, str] | None = None) 
 
 
 def resume_args(folder: RunFolder) -> list[str] | None:
-    """Arguments of ``fgvr`` that go on with a run; ``None`` where it has no checkpoint and must begin anew."""
-    checkpoint = folder.checkpoints / "last.ckpt"
-    if not checkpoint.is_file() or not folder.config.is_file():
+    """Arguments of ``fgvr`` that go on with a run; ``None`` where it must begin anew.
+
+    That is where it has no checkpoint, or its files are damaged.
+    """
+    if not folder.config.is_file() or (checkpoint := checkpoint_to_go_on(folder.checkpoints)) is None:
+        return None
+    try:
+        check_run_config(folder.config, folder.config.read_text(encoding="utf-8"))
+    except (FgvrError, UnicodeDecodeError) as error:
+        log.warning("%s The run begins anew.", error)
         return None
     return ["fit", "--config", str(folder.config), "--ckpt_path", str(checkpoint)]
 

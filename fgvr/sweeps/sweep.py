@@ -20,7 +20,7 @@ from fgvr.errors import FgvrError
 from fgvr.files import replacing
 from fgvr.metrics.files import read_metrics
 from fgvr.pipeline.processes import SKIP_FAILED
-from fgvr.runs import RunFolder
+from fgvr.runs import RunFolder, only_writer
 from fgvr.sweeps.grid import Grid, Variant
 from fgvr.sweeps.launch import Launcher, command_line, launching, resume_args
 from fgvr.sweeps.requirements import Requirements, requirements_of
@@ -152,11 +152,13 @@ class Sweep:
         """Arguments of ``fgvr`` that go on with a run, or begin it in an empty folder."""
         args = resume_args(run.folder)
         if args is None:
+            lock = only_writer(run.folder)  # a run that was started by hand may be going on
             for entry in _entries(run.folder.path):
                 if entry.is_dir():
                     shutil.rmtree(entry)
                 elif entry != run.record:  # last, so that what is left of it is never a stranger's
                     entry.unlink()
+            lock.release()
             with replacing(run.record) as path:
                 path.write_text(json.dumps(self._record(run), indent=2) + "\n", encoding="utf-8")
             args = self.fit_args(run)

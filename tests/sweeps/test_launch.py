@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from fgvr import __version__
-from fgvr.runs import RunFolder
+from fgvr.runs import RunFolder, write_run_config
 from fgvr.sweeps.launch import Launcher, launching, resume_args
 
 
@@ -69,9 +70,16 @@ def test_only_a_run_with_a_checkpoint_goes_on(tmp_path):
     folder.config.touch()
     assert resume_args(folder) is None
     folder.checkpoints.mkdir()
-    (folder.checkpoints / "last.ckpt").touch()
-    checkpoint = str(tmp_path / "checkpoints/last.ckpt")
-    assert resume_args(folder) == ["fit", "--config", str(tmp_path / "config.yaml"), "--ckpt_path", checkpoint]
+    checkpoint = tmp_path / "checkpoints/last.ckpt"
+    torch.save({"fgvr": {}}, checkpoint)
+    assert resume_args(folder) == ["fit", "--config", str(tmp_path / "config.yaml"), "--ckpt_path", str(checkpoint)]
+    write_run_config(folder.config, "model: coop")
+    assert resume_args(folder) is not None
+    folder.config.write_text(folder.config.read_text()[:50])
+    assert resume_args(folder) is None, "its configuration is cut off"
+    write_run_config(folder.config, "model: coop")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:100])
+    assert resume_args(folder) is None, "its checkpoint is cut off"
 
 
 def wait_for(condition, seconds=240):
