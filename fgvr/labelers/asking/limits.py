@@ -5,6 +5,9 @@ from zoneinfo import ZoneInfo
 
 from fgvr.errors import FgvrError
 
+_MEGABYTE = 1_000_000
+_MOST_MB = 100_000
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -20,6 +23,8 @@ class Limits:
         max_attempts: Times a photo is asked at most, over all runs. Waiting for a busy server is no attempt.
         timeout_seconds: For one reply.
         patience_seconds: Labelling stops when a busy or absent server has given no reply for so long.
+        max_reply_mb: Longest reply in megabytes, unpacked. A longer one fails, and counts as paid for.
+        max_batch_file_mb: The same for a file with the replies of a batch. Providers take up to 2 GB in one file.
 
     Raises:
         FgvrError: A value is out of range.
@@ -33,6 +38,8 @@ class Limits:
     max_attempts: int = 5
     timeout_seconds: float = 120.0
     patience_seconds: float = 600.0
+    max_reply_mb: float = 4.0
+    max_batch_file_mb: float = 2000.0
 
     def __post_init__(self) -> None:
         for name in ("concurrency", "max_attempts"):
@@ -45,6 +52,9 @@ class Limits:
         for name in ("timeout_seconds", "patience_seconds"):
             if not getattr(self, name) > 0:
                 raise FgvrError(f"limits.{name} is {getattr(self, name)}; expected more than 0.")
+        for name in ("max_reply_mb", "max_batch_file_mb"):
+            if not 0 < getattr(self, name) <= _MOST_MB:
+                raise FgvrError(f"limits.{name} is {getattr(self, name)}; expected more than 0, at most {_MOST_MB:,}.")
         try:
             if self.day_starts_in != "UTC":  # known even where the system has no time zones
                 ZoneInfo(self.day_starts_in)
@@ -53,3 +63,13 @@ class Limits:
                 f"limits.day_starts_in is {self.day_starts_in!r}; expected a time zone such as America/Los_Angeles. "
                 "Systems without a list of them need: pip install tzdata"
             ) from error
+
+    @property
+    def reply_bytes(self) -> int:
+        """``max_reply_mb`` in bytes."""
+        return max(1, round(self.max_reply_mb * _MEGABYTE))
+
+    @property
+    def batch_file_bytes(self) -> int:
+        """``max_batch_file_mb`` in bytes."""
+        return max(1, round(self.max_batch_file_mb * _MEGABYTE))

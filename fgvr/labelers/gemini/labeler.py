@@ -97,9 +97,10 @@ class GeminiLabeler(GeminiBatches):
         """
         try:
             import genai_prices  # noqa: F401 - a run must not find out at its end that it cannot say what it cost
-            import httpx2
             from google import genai
             from google.genai import types
+
+            from fgvr.labelers.hosts.http_client import http_client
         except ImportError as error:
             name = error.name or "google-genai"
             raise FgvrError(f"The gemini labeler needs the package {name}: pip install 'fgvr[gemini]'") from error
@@ -107,12 +108,12 @@ class GeminiLabeler(GeminiBatches):
         if not key:
             raise FgvrError("Neither GEMINI_API_KEY nor GOOGLE_API_KEY is set: put the key of the Gemini API into one.")
         # without a client the SDK takes aiohttp where that is installed, so that errors would depend on it
-        async with httpx2.AsyncClient(limits=httpx2.Limits(max_connections=None), follow_redirects=True) as http:
+        async with http_client(self.address, self.redirects_to, self.limits.reply_bytes) as http:
             client = genai.Client(
                 vertexai=False,
                 api_key=key,
                 http_options=types.HttpOptions(
-                    base_url=self.base_url or _OWN_SERVER,  # the SDK would look for one in the environment
+                    base_url=self.address,  # the SDK would look for one in the environment
                     timeout=round(self.limits.timeout_seconds * 1000),
                     retry_options=types.HttpRetryOptions(attempts=1),
                     httpx_async_client=http,

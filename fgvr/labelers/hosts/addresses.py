@@ -1,6 +1,7 @@
 """Addresses of servers: one spelling for each, and which of them are somebody's own."""
 
 import ipaddress
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from fgvr.errors import FgvrError
@@ -41,6 +42,44 @@ def server_url(url: str | None, own: str) -> str | None:
     place = host if port in (None, _PORTS[parts.scheme]) else f"{host}:{port}"
     normal = f"{parts.scheme}://{place}{parts.path.rstrip('/')}"
     return None if normal == own.rstrip("/") else normal
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of an address, in one spelling: who it is that is asked.
+
+    Example:
+        >>> origin_of("HTTPS://Api.Example.org:443/v1"), origin_of("http://[::1]:8000/v1")
+        ('https://api.example.org', 'http://[::1]:8000')
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{host if parts.port in (None, _PORTS.get(parts.scheme)) else f'{host}:{parts.port}'}"
+
+
+def other_origins(urls: Collection[str] | None) -> frozenset[str]:
+    """The origins of servers that requests may be handed on to.
+
+    Args:
+        urls: As the user gives them.
+
+    Raises:
+        FgvrError: One is no address.
+    """
+    if isinstance(urls, str):
+        urls = [urls]
+    for url in urls or ():
+        try:
+            parts = urlsplit(url.strip())
+            usable = parts.scheme in _PORTS and parts.hostname and parts.port != 0 and not parts.username
+        except ValueError:
+            usable = False
+        if not usable:
+            raise FgvrError(
+                f"data.labeler.redirects_to holds {url!r}; expected addresses of servers, such as "
+                "https://files.example.org."
+            )
+    return frozenset(origin_of(url.strip()) for url in urls or ())
 
 
 def is_private(url: str) -> bool:

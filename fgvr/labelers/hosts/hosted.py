@@ -5,7 +5,7 @@ import logging
 import re
 import tempfile
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 
 from PIL import Image
 
+from fgvr.errors import FgvrError
 from fgvr.labelers.asking.sender import Question
 from fgvr.labelers.batch import BatchLabeler
-from fgvr.labelers.hosts.addresses import server_url
+from fgvr.labelers.hosts.addresses import other_origins, server_url
 from fgvr.labelers.hosts.error_bodies import ServerError
 from fgvr.labelers.hosts.model_names import is_same_model
 from fgvr.labelers.hosts.prices import Price, PriceList, Tokens
@@ -28,6 +29,8 @@ _SAMPLED = 50
 _TYPICAL_OUTPUT = 60  # of a reply that names a class: the median of the recorded ones is shorter, JSON is longer
 _OVERHEAD = 100  # what a server puts around a prompt
 _THOUGHTS = 1000
+_PIECE = 1_000_000
+_STRANGE_LINES = 1000
 # "'response_format.type' must be 'text'", "json_schema is unavailable now", "Guided decoding is switched off"
 _SCHEMA = re.compile(
     r"response.?(?:format|schema|mime.?type|json)|json.?(?:schema|mode)|structured.?output|guided|grammar|\bschema\b",
@@ -81,10 +84,12 @@ class HostedLabeler(BatchLabeler):
             where the model thinks.
         seed: For reproducible sampling, as far as the server has it; ``None`` is not sent.
         price: What tokens cost, where the built-in list is wrong or lacks the model.
+        redirects_to: Other servers that this one may hand requests on to, such as ``https://files.example.org``. They
+            get the photos, and never the key. All others are refused.
         **kwargs: Arguments of ``RemoteLabeler``.
 
     Raises:
-        FgvrError: ``base_url`` is no address, or ``answers`` is below 1.
+        FgvrError: ``base_url`` or one of ``redirects_to`` is no address, or ``answers`` is below 1.
     """
 
     of_texts: ClassVar[bool] = True
@@ -104,6 +109,7 @@ class HostedLabeler(BatchLabeler):
         max_output_tokens: int | None = None,
         seed: int | None = None,
         price: Price | None = None,
+        redirects_to: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(model, max_output_tokens=max_output_tokens, **kwargs)
@@ -111,6 +117,7 @@ class HostedLabeler(BatchLabeler):
         self.temperature = temperature
         self.seed = seed
         self.price = price
+        self.redirects_to = other_origins(redirects_to)
         self.task = self._as_asked(self.task)
 
     @property
@@ -136,7 +143,12 @@ class HostedLabeler(BatchLabeler):
     @property
     def server(self) -> str:
         """Host and model."""
-        return f"{urlsplit(self.base_url or self.own_server).netloc} {self.model}"
+        return f"{urlsplit(self.address).netloc} {self.model}"
+
+    @property
+    def address(self) -> str:
+        """Where requests go."""
+        return self.base_url or self.own_server
 
     @property
     @abstractmethod
@@ -192,12 +204,27 @@ class HostedLabeler(BatchLabeler):
         for file in await self.reply_files(client, remote_id):
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "replies.jsonl"
-                await self.download(client, file, path)
-                with path.open("rb") as lines:  # as text, some characters of a reply would end a line
-                    for line in lines:
-                        reply = self.reply_of_line(client, line, requests)
-                        if reply is not None:
-                            yield reply
+                await self._download_bounded(client, file, path)
+                for reply in self._replies_of_file(client, path, requests):
+                    yield reply
+
+    def _replies_of_file(self, client: Connection, path: Path, requests: Mapping[str, LabelRequest]) -> Iterator[Reply]:
+        longest = self.limits.reply_bytes
+        strange, most_strange = 0, len(requests) + _STRANGE_LINES
+        with path.open("rb") as lines:  # as text, some characters of a reply would end a line
+            while (line := lines.readline(longest)) and strange < most_strange:
+                if len(line) == longest and not line.endswith(b"\n"):
+                    reply = self._too_long(line, requests)
+                    while (line := lines.readline(_PIECE)) and not line.endswith(b"\n"):
+                        pass
+                else:
+                    reply = self.reply_of_line(client, line, requests)
+                if reply is None:
+                    strange += 1
+                else:
+                    yield reply
+        if strange == most_strange:
+            _LOG.warning("%s: a file of replies is left after %d lines that are none of ours.", self.server, strange)
 
     def reply_of_line(self, client: Connection, line: bytes, requests: Mapping[str, LabelRequest]) -> Reply | None:
         """The reply of a line of a batch's file; ``None`` for a line that is none."""
@@ -207,6 +234,27 @@ class HostedLabeler(BatchLabeler):
         except (ValueError, KeyError, TypeError, RecursionError):
             return None
         return self.reply_of_entry(client, request, entry)
+
+    async def _download_bounded(self, client: Any, file: str, path: Path) -> None:
+        from fgvr.labelers.hosts.http_client import ReplyTooLongError, reading_up_to
+
+        try:
+            with reading_up_to(self.limits.batch_file_bytes):
+                await self.download(client, file, path)
+        except ReplyTooLongError as error:
+            raise FgvrError(
+                f"{self.server} has a file with the replies of a batch, {redacted(file, client.key)}, and {error}. "
+                "Raise data.labeler.limits.max_batch_file_mb, and start the same run again: nothing is paid twice."
+            ) from None
+
+    def _too_long(self, line: bytes, requests: Mapping[str, LabelRequest]) -> Reply | None:
+        """A failure in the place of a reply that is not read: it is paid for, and must not be asked for for ever."""
+        found = re.search(rb'[{,]\s*"%b"\s*:\s*"([^"\\]{1,300})"' % self.key_field.encode(), line)
+        request = requests.get(found[1].decode(errors="replace")) if found else None
+        if request is None:
+            return None
+        error = f"the reply is longer than {self.limits.max_reply_mb:g} MB (limits.max_reply_mb)"
+        return Reply(request, error=error, usage={"unpriced": True})
 
     @abstractmethod
     async def reply_files(self, client: Any, remote_id: str) -> list[str]:
@@ -241,7 +289,7 @@ class HostedLabeler(BatchLabeler):
 
     @property
     def _honours_schemas(self) -> bool | None:
-        return honours_schemas(urlsplit(self.base_url or self.own_server).hostname or "", self.model)
+        return honours_schemas(urlsplit(self.address).hostname or "", self.model)
 
     def _as_asked(self, task: Task) -> Task:
         return task.on_server(self._honours_schemas is not False)

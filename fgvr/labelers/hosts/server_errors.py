@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from fgvr.errors import FgvrError
 from fgvr.labelers.asking.sender import AttemptFailedError, ServerAbsentError
 from fgvr.moved import old_names
 
@@ -65,6 +66,9 @@ def transport_failure(error: BaseException) -> Exception | None:
     while cause is not None and len(causes) < 10:
         causes.append(cause)
         cause = cause.__cause__ or cause.__context__
+    for cause in causes:
+        if isinstance(cause, FgvrError | AttemptFailedError):  # of ``http_client``, which an SDK has wrapped
+            return cause
     ours = [cause for cause in causes if _is_transport(cause)]
     if not ours:
         return None

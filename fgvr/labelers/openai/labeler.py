@@ -153,13 +153,16 @@ class OpenAILabeler(OpenAIBatches):
         try:
             import genai_prices  # noqa: F401 - a run must not find out at its end that it cannot say what it cost
             import openai
+
+            from fgvr.labelers.hosts.http_client import http_client
         except ImportError as error:
             raise FgvrError(f"The openai labeler needs the package {error.name}: pip install 'fgvr[openai]'") from error
         key = self._key()
         sdk = openai.AsyncOpenAI(
             api_key=key or "none",
-            base_url=self.base_url or _OWN_SERVER,  # the SDK would look for one in the environment
+            base_url=self.address,  # the SDK would look for one in the environment
             max_retries=0,
+            http_client=http_client(self.address, self.redirects_to, self.limits.reply_bytes),
             timeout=self.limits.timeout_seconds,
         )
         async with sdk:

@@ -19,6 +19,8 @@ from fgvr.labelers.asking.pacing import Pacing, delay
         ("requests_per_day", 0),
         ("timeout_seconds", 0),
         ("patience_seconds", math.nan),
+        ("max_reply_mb", 0),
+        ("max_batch_file_mb", math.inf),
         ("day_starts_in", "Atlantis"),
         ("day_starts_in", "../etc"),
     ],
