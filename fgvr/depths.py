@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+_BAND = 1_000_000  # pixels
 _CONTAINERS = (8, 10, 12, 16)  # depths of cameras whose values are stored in larger integers as they are
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _MAX_SAMPLE_VALUE, _SAMPLE_FORMAT = 258, 262, 281, 339
 _WHITE_IS_ZERO, _UNSIGNED = 0, 1
@@ -26,23 +27,48 @@ def in_8_bits(image: Image.Image) -> Image.Image:
     Args:
         image: The picture as it was opened, with its metadata.
     """
-    samples = np.asarray(image)
+    if 0 in image.size:
+        return Image.new("L", image.size)
     tags: Any = getattr(image, "tag_v2", {})
-    if image.mode == "I" and _first(tags, _BITS_PER_SAMPLE) == 32 and _first(tags, _SAMPLE_FORMAT, 1) == _UNSIGNED:
-        samples = samples.view(np.uint32)  # Pillow reads all integers of 32 bits as signed
-    values = samples.astype(np.float64)
-    finite = np.isfinite(values)
-    if not finite.all():
-        values = np.where(finite, values, np.where(values > 0, values.max(where=finite, initial=0.0), 0.0))
-    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    unsigned = (
+        image.mode == "I" and _first(tags, _BITS_PER_SAMPLE) == 32 and _first(tags, _SAMPLE_FORMAT, 1) == _UNSIGNED
+    )
+    tops = range(0, image.height, max(1, _BAND // image.width))
+    extents = [_extent(_samples(image, top, unsigned)) for top in tops]
+    low, high = min(low for low, _ in extents), max(high for _, high in extents)
+    darkest, most = 0.0, max(high, 0.0)
     if low < 0 and -low > high / 10:  # not rounding about black: the zero of these samples is no black
-        values, top = values - low, high - low
+        darkest, top_value = low, high - low
     else:
-        top = _white(high, image.mode == "F", _stated_white(image, tags))
-    grey = np.clip(values / top, 0.0, 1.0)
-    if _first(tags, _PHOTOMETRIC) == _WHITE_IS_ZERO:  # Pillow turns these only with 8 bits and fewer
-        grey = 1.0 - grey
-    return Image.fromarray((grey * 255).astype(np.uint8), "L")
+        top_value = _white(high, image.mode == "F", _stated_white(image, tags))
+    photo = Image.new("L", image.size)
+    for top in tops:
+        values = _samples(image, top, unsigned)
+        finite = np.isfinite(values)
+        if not finite.all():
+            values = np.where(finite, values, np.where(values > 0, most, 0.0))
+        grey = np.clip((values - darkest) / top_value, 0.0, 1.0)
+        if _first(tags, _PHOTOMETRIC) == _WHITE_IS_ZERO:  # Pillow turns these only with 8 bits and fewer
+            grey = 1.0 - grey
+        photo.paste(Image.fromarray((grey * 255).astype(np.uint8)), (0, top))
+    return photo
+
+
+def _samples(image: Image.Image, top: int, unsigned: bool) -> Any:
+    """The samples of a band of rows: as fractions, all of a large photo would take many times its own size."""
+    rows = max(1, _BAND // image.width)
+    samples = np.asarray(image.crop((0, top, image.width, min(top + rows, image.height))))
+    # Pillow reads all integers of 32 bits as signed
+    return (samples.view(np.uint32) if unsigned else samples).astype(np.float64)
+
+
+def _extent(values: Any) -> tuple[float, float]:
+    """The lowest and the highest sample; one that is no number counts as black."""
+    finite = np.isfinite(values)
+    if finite.all():
+        return float(values.min()), float(values.max())
+    low, high = values.min(where=finite, initial=0.0), values.max(where=finite, initial=0.0)
+    return float(low), float(high)
 
 
 def _white(high: float, fractions: bool, stated: int | None) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fgvr.depths import in_8_bits, is_deep
+from fgvr.pixels import open_header, room_for, shrink_to_bound, why_absurd
 
 # what photos of these endings are, and what to do where they are not read
 _UNREAD = {
@@ -42,6 +43,7 @@ _STAND_INS = {
 }
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
 _ORIENTATION = 0x0112
+_BAND = 4_000_000  # pixels
 
 
 class UnreadableImageError(OSError):
@@ -59,19 +61,25 @@ def open_image(path: Path, max_side: int | None = None) -> Image.Image:
         max_side: Longest side in pixels; larger photos are made smaller.
 
     Raises:
-        UnreadableImageError: The file is missing, empty, cut off, no image, or too large to be one; or it is a pipe, a
-            device or a folder.
+        UnreadableImageError: The file is missing, empty, cut off, no image, or of absurd size (see ``pixels.py``); or
+            it is a pipe, a device or a folder.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe is to wait for who writes into it
             raise UnreadableImageError("it is no regular file")
-        with Image.open(path, formats=photo_formats()) as image:
+        with open_header(path, photo_formats()) as image:
+            if why := why_absurd(image, path):
+                raise UnreadableImageError(why)
+            shrink_to_bound(image)
             if max_side is not None:
                 shrink = max_side / max(image.size)
                 width, height = (max(1, round(length * shrink)) for length in image.size)
                 image.draft(None, (width, height))  # JPEG files are decoded at the next larger eighth, quarter or half
-            image.load()
-            photo = upright_rgb(image)
+            with room_for(image):
+                image.load()
+                photo = upright_rgb(image)
+                if max_side is not None:
+                    photo.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     except FileNotFoundError:
         raise UnreadableImageError("no such file") from None
     except UnreadableImageError:
@@ -82,8 +90,6 @@ def open_image(path: Path, max_side: int | None = None) -> Image.Image:
         # what Pillow raises for a damaged file is whatever its plugin for the format happens to run into
         raise UnreadableImageError(str(error) or type(error).__name__) from error
     photo.info = {}  # a comment would be written into a JPEG file again
-    if max_side is not None:
-        photo.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     return photo
 
 
@@ -142,14 +148,26 @@ def _why_unknown(path: Path) -> str:
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
-        return ImageOps.exif_transpose(image)
+        # of a photo that is not turned, it would make a copy
+        return ImageOps.exif_transpose(image) if image.getexif().get(_ORIENTATION, 1) != 1 else image
     except Exception:  # damaged metadata is no reason to do without the photo
         return image
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
+        return _on_white(image)
+    if image.mode == "RGB":
+        return image._new(image.im)  # without what a file's class knows of its metadata, and without another copy
     return image.convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """White behind what is transparent: a band of rows at a time, because each step would be a copy of the photo."""
+    width, height = image.size
+    photo = Image.new("RGB", image.size)
+    rows = max(1, _BAND // max(1, width))
+    for top in range(0, height, rows):
+        band = image.crop((0, top, width, min(top + rows, height))).convert("RGBA")
+        photo.paste(Image.alpha_composite(Image.new("RGBA", band.size, "white"), band).convert("RGB"), (0, top))
+    return photo

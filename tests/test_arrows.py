@@ -20,6 +20,7 @@ ORDER = (
         "text",
         "files",
         "depths",
+        "pixels",
         "images",
         "photo_paths",
         "tables",

@@ -48,7 +48,7 @@ def scan(records: Sequence[ImageRecord], cache_dir: Path, progress: bool = True)
     digests = {key: known[stamp] for key, stamp in stamps.items() if stamp in known}
     new = [record for record in records if record.sample_id not in digests]
     unreadable: dict[str, str] = {}
-    # Pillow and hashlib release the interpreter lock, so threads are enough
+    # Pillow and hashlib release the interpreter lock, so threads are enough; fgvr/pixels.py bounds what they decode
     with (
         ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,
         tqdm(total=len(new), desc="Reading photos", unit="photo", disable=not progress or not new) as bar,
@@ -103,7 +103,8 @@ def _examine(path: Path) -> tuple[str, str]:
     try:
         str(path).encode()
         open_image(path)
-        return hashlib.sha256(path.read_bytes()).hexdigest(), ""
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest(), ""
     except UnicodeEncodeError:
         return "", "its name is not UTF-8; rename the file"
     except (UnreadableImageError, OSError) as error:

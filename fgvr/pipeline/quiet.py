@@ -18,6 +18,8 @@ _WARNINGS = (
     r"Be aware that when using `ckpt_path`, callbacks used to create the checkpoint.*",
     # a new run has a new folder; a resumed one is meant to go on in its own
     r"Checkpoint directory .* exists and is not empty.*",
+    # photos of 90 to 179 megapixels, which are read; fgvr/pixels.py has the bounds
+    r"Image size \(\d+ pixels\) exceeds limit of \d+ pixels, could be decompression bomb.*",
 )
 
 
