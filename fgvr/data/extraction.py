@@ -108,7 +108,10 @@ def extract_features(
     if missing or processes.count > 1:  # a process that looked before process 0 did has seen less
         rows = store.rows(digests, views or 1)
         if (rows < 0).any():
-            raise FgvrError(f"{str(store.folder)!r} was deleted while it was written. Start the same run again.")
+            raise FgvrError(
+                f"{str(store.folder)!r} was deleted while it was written, or its index is damaged. Delete it if it is "
+                "there, and start the same run again: what is in it can be computed again."
+            )
     vectors, joint = store.read(), (0, backbone.embed_dim)
     visual = (backbone.embed_dim, store.width) if backbone.has_visual_space else joint
     return {"joint": StoredFeatures(vectors, rows, joint), "visual": StoredFeatures(vectors, rows, visual)}

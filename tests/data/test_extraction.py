@@ -204,6 +204,20 @@ def test_features_that_are_not_finite_name_their_photo(images, backbone, tmp_pat
     assert np.isfinite(plain(backbone, images, tmp_path)).all()
 
 
+def test_features_whose_bits_flipped_are_computed_anew(images, backbone, tmp_path, caplog):
+    whole = plain(backbone, images, tmp_path)
+    [vectors] = tmp_path.glob("features/*/vectors.f16")
+    # another process has stored them, which this one has not read
+    other = shutil.copytree(tmp_path / "features", tmp_path / "copied/features") / vectors.parent.name / vectors.name
+    data = bytearray(other.read_bytes())
+    data[5] ^= 64
+    other.write_bytes(data)
+    before = backbone.encoded
+    np.testing.assert_array_equal(plain(backbone, images, tmp_path / "copied"), whole)
+    assert backbone.encoded == before + 1
+    assert f"{str(other)!r} is damaged: the features of 1 picture" in caplog.text
+
+
 def test_a_pickle_maps_the_file_again(noise, backbone, tmp_path):
     width = backbone.embed_dim + backbone.visual_dim
     store = FeatureStore(tmp_path, f"{backbone.fingerprint()}\njoint and visual space", width)

@@ -11,11 +11,14 @@ import random
 import select
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -220,6 +223,122 @@ def test_a_write_that_fails_leaves_no_trace_in_the_index(tmp_path, monkeypatch):
     assert store.rows(["a", "b"]).tolist() == [[0, -1]]
     store.put({("c", 0): np.full(3, 3, dtype=np.float32)})
     assert store.read().tolist() == [[1, 1, 1], [3, 3, 3]], "the row that was not committed is written over"
+
+
+def flip(path, position, bit=0):
+    """Another bit at a place of a file, as a disk or a copy leaves it."""
+    with path.open("r+b") as file:
+        file.seek(position)
+        [byte] = file.read(1)
+        file.seek(position)
+        file.write(bytes([byte ^ 1 << bit]))
+
+
+def letters(width, names="abcd"):
+    return {(name, 0): np.full(width, number, dtype=np.float32) for number, name in enumerate(names, 1)}
+
+
+def test_a_flipped_bit_in_a_row_is_noticed_and_its_features_are_stored_anew(tmp_path, caplog):
+    store, stored = FeatureStore(tmp_path, "key", 3), letters(3)
+    store.put(stored)
+    flip(store.vectors_file, 2 * 3 * 2 + 1)
+    assert store.rows(["a", "b", "c"]).tolist() == [[0, 1, -1]]
+    assert "vectors.f16' is damaged: the features of 1 picture in it is not what was stored" in caplog.text
+    before = store.read()
+    store.put(stored)
+    assert store.rows(["a", "b", "c", "d"]).tolist() == [[0, 1, 4, 3]]
+    assert store.read()[[0, 1, 4, 3]].tolist() == [[1] * 3, [2] * 3, [3] * 3, [4] * 3]
+    assert len(before) == 4, "who has mapped the file keeps what it has"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE features SET row = 1 WHERE digest = 'a'",
+        "UPDATE features SET row = 4 WHERE digest = 'a'",
+        "UPDATE features SET row = 'x' WHERE digest = 'a'",
+        "UPDATE features SET view = -1 WHERE digest = 'a'",
+        "UPDATE features SET checksum = NULL WHERE digest = 'a'",
+        "UPDATE features SET digest = 'e' WHERE digest = 'a'",
+    ],
+)
+def test_a_damaged_index_gives_no_photo_the_features_of_another(tmp_path, change):
+    store = FeatureStore(tmp_path, "key", 3)
+    store.put(letters(3))
+    with closing(sqlite3.connect(store.index_file)) as index, index:
+        index.execute(change)
+    assert store.rows(["a", "b", "e"]).tolist() == [[-1, 1, -1]]
+    store.put(letters(3))
+    assert store.read()[store.rows(["a", "b"])[0]].tolist() == [[1] * 3, [2] * 3]
+
+
+def test_vectors_of_another_store_are_not_taken_for_its_own(tmp_path):
+    mine, other = FeatureStore(tmp_path, "key", 3), FeatureStore(tmp_path, "other", 3)
+    for store in (mine, other):
+        store.put(letters(3))
+    shutil.copy(other.index_file, mine.index_file)
+    assert mine.rows(["a"]).tolist() == [[-1]]
+
+
+def test_a_number_of_rows_that_is_damaged_is_not_written_by(tmp_path):
+    store = FeatureStore(tmp_path, "key", 3)
+    store.put(letters(3))
+    with closing(sqlite3.connect(store.index_file)) as index, index:
+        index.execute("UPDATE about SET rows = 2")
+    for use in (lambda: store.rows(["a"]), store.read, lambda: store.put(letters(3, "e"))):
+        with pytest.raises(FgvrError, match=r"index\.sqlite' is damaged.*Delete the folder"):
+            use()
+
+
+def without_checksums(store):
+    """The store as fgvr wrote it before there were checksums."""
+    with closing(sqlite3.connect(store.index_file)) as index, index:
+        index.execute("ALTER TABLE features DROP COLUMN checksum")
+        index.execute("ALTER TABLE about DROP COLUMN checksum")
+
+
+@pytest.mark.parametrize("first", ["reads", "writes"])
+def test_an_older_store_is_kept_and_gets_checksums(tmp_path, first):
+    store = FeatureStore(tmp_path, "key", 3)
+    store.put(letters(3))
+    without_checksums(store)
+    if first == "writes":
+        store.put(letters(3, "xxxxe"))
+    assert store.rows(["a", "d"]).tolist() == [[0, 3]]
+    flip(store.vectors_file, 0)
+    # what this process has read it does not read again
+    script = (
+        "import sys, pathlib; from fgvr.data.feature_store import FeatureStore; "
+        "print(FeatureStore(pathlib.Path(sys.argv[1]), 'key', 3).rows(['a', 'd']).tolist())"
+    )
+    done = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout == "[[-1, 3]]\n"
+
+
+def test_no_flipped_bit_changes_features_silently(tmp_path):
+    """Whatever is damaged, features are those that were stored, or none, or one line says what is wrong."""
+    draw, whole = random.Random(0), letters(3, "abcdefghijklmnop")
+    FeatureStore(tmp_path / "whole", "key", 3).put(whole)
+    outcomes = Counter()
+    for number in range(200):
+        folder = tmp_path / str(number)
+        shutil.copytree(tmp_path / "whole", folder)
+        store = FeatureStore(folder, "key", 3)
+        path = draw.choice([store.vectors_file, store.index_file])
+        flip(path, draw.randrange(path.stat().st_size), draw.randrange(8))
+        try:
+            rows = store.rows(list("abcdefghijklmnop"))[0]
+            vectors = store.read()
+            for name, row in zip("abcdefghijklmnop", rows, strict=True):
+                assert row < 0 or vectors[row].tolist() == whole[name, 0].tolist()
+            store.put(whole)
+            after = store.read()[store.rows(list("abcdefghijklmnop"))[0]]
+            assert after.tolist() == [vector.tolist() for vector in whole.values()]
+            outcomes["computed anew" if (rows < 0).any() else "nothing lost"] += 1
+        except FgvrError as error:
+            outcomes["refused" if str(folder) in str(error) and "\n" not in str(error) else str(error)] += 1
+        shutil.rmtree(folder)
+    assert set(outcomes) == {"computed anew", "nothing lost", "refused"}
 
 
 def write_at_once(folder, children):
