@@ -5,10 +5,11 @@ from hashlib import blake2b
 from typing import Any
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
+
+from fgvr.metrics.matching import best_matching
 
 
 def _name_id(name: str) -> int:
@@ -22,10 +23,10 @@ class ClusteringAccuracy(Metric):
     .. math::
         \text{cACC} = \frac{100}{N} \max_{m} \sum_{i=1}^{N} 1(m(\hat{y}_i) = y_i)
 
-    where :math:`m` maps predicted names to true names one to one (the Hungarian algorithm). Predicted names that are
-    left without a true one are wrong for all of their photos. A cluster is a predicted string as it is: ``"Whippet"``
-    and ``"whippet"`` are two, and all photos without a name (``""``) are one. Names that are never predicted change
-    nothing.
+    where :math:`m` maps predicted names to true names one to one, as :func:`fgvr.metrics.matching.best_matching` finds
+    it. Predicted names that are left without a true one are wrong for all of their photos. A cluster is a predicted
+    string as it is: ``"Whippet"`` and ``"whippet"`` are two, and all photos without a name (``""``) are one. Names that
+    are never predicted change nothing.
 
     As input to ``forward`` and ``update`` the metric takes:
 
@@ -74,11 +75,8 @@ class ClusteringAccuracy(Metric):
         if len(self.pairs) == 0:
             return torch.tensor(torch.nan, device=self.device)
         pairs = dim_zero_cat(self.pairs)
-        predicted_names, predicted = pairs[:, 0].unique(return_inverse=True)
-        true_names, true = pairs[:, 1].unique(return_inverse=True)
-        shape = (len(predicted_names), len(true_names))
-        counts = torch.bincount(predicted * shape[1] + true, minlength=shape[0] * shape[1]).reshape(shape).cpu()
-        matched = counts[linear_sum_assignment(counts.numpy(), maximize=True)].sum()
+        predicted, true = (names.unique(return_inverse=True)[1].cpu().numpy() for names in pairs.unbind(1))
+        matched = torch.tensor(best_matching(predicted, true)[2].sum())
         return (100 * matched / len(pairs)).to(self.device)
 
     def sync(self, *args: Any, **kwargs: Any) -> None:

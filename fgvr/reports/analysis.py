@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
+from fgvr.metrics.matching import best_matching
 from fgvr.records import LabelRecord, Vocabulary
 from fgvr.reports.run_files import Row
 from fgvr.text import encodable
@@ -22,19 +22,19 @@ def match_names(predicted: Sequence[str], truth: Sequence[str]) -> dict[str, str
         truth: N true names.
 
     Returns:
-        Predicted name -> true name; names that share no photo are not matched.
+        Predicted name -> true name, in alphabetical order; names that share no photo are not matched.
 
     Example:
         >>> match_names(["dog a", "dog a", "dog b"], ["Pug", "Pug", "Pug"])
         {'dog a': 'Pug'}
     """
-    columns = {name: number for number, name in enumerate(dict.fromkeys(truth))}
-    rows = {name: number for number, name in enumerate(dict.fromkeys(predicted))}
-    counts = np.zeros((len(rows), len(columns)), dtype=np.int64)
-    np.add.at(counts, ([rows[name] for name in predicted], [columns[name] for name in truth]), 1)
-    true_names, predicted_names = list(columns), list(rows)
-    pairs = zip(*linear_sum_assignment(counts, maximize=True), strict=True)
-    return {predicted_names[i]: true_names[j] for i, j in pairs if counts[i, j]}
+    names, classes = sorted(set(predicted)), sorted(set(truth))
+    name_numbers, class_numbers = ({each: number for number, each in enumerate(many)} for many in (names, classes))
+    matched, true, _ = best_matching(
+        np.array([name_numbers[name] for name in predicted], dtype=np.int64),
+        np.array([class_numbers[name] for name in truth], dtype=np.int64),
+    )
+    return {names[i]: classes[j] for i, j in zip(matched.tolist(), true.tolist(), strict=True)}
 
 
 @dataclass(frozen=True)
