@@ -19,6 +19,8 @@ ORDER = (
         "errors",
         "text",
         "files",
+        "checksums",
+        "parquet",
         "depths",
         "pixels",
         "images",

@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from fgvr.checksums import replacing_noted
 from fgvr.errors import FgvrError
-from fgvr.files import replacing
+from fgvr.parquet import read_parquet
 from fgvr.records import CandidateSets
 from fgvr.text import composed
 
@@ -38,7 +39,7 @@ def write_candidates(sets: CandidateSets, class_names: Sequence[str], path: Path
         pa.ListArray.from_arrays(offsets, names),
         pa.ListArray.from_arrays(offsets, weights),
     ]
-    with replacing(path) as temporary:
+    with replacing_noted(path) as temporary:
         pq.write_table(pa.table(columns, schema=_SCHEMA), temporary)
 
 
@@ -53,7 +54,7 @@ def read_candidates(path: Path, class_names: Sequence[str]) -> CandidateSets:
         FgvrError: The file is missing or not Parquet, lacks a column or has one of another type; or a row (counted
             from 0) has no sample id or that of an earlier row, a name outside the vocabulary, or is no candidate set.
     """
-    table = read_columns(path, _SCHEMA)
+    table = read_parquet(path, "The candidates stage writes it.", _SCHEMA)
     sample_ids, names, weights = (table.column(name).combine_chunks() for name in _SCHEMA.names)
     sizes, weight_counts = (pc.fill_null(pc.list_value_length(lists), 0).to_numpy() for lists in (names, weights))
     ids = [composed(sample_id or "") for sample_id in sample_ids.to_pylist()]
@@ -84,30 +85,3 @@ def read_candidates(path: Path, class_names: Sequence[str]) -> CandidateSets:
         )
     except FgvrError as error:
         raise FgvrError(f"{path}: {error}") from error
-
-
-def read_columns(path: Path, schema: pa.Schema, advice: str = "") -> pa.Table:
-    """The columns of a file that the candidates stage writes, in the types of their schema.
-
-    Args:
-        path: The Parquet file.
-        schema: Its columns; others are ignored.
-        advice: What to do with a file that has others, for the message.
-
-    Raises:
-        FgvrError: The file is missing or not Parquet, lacks a column or has one of another type.
-    """
-    if not path.is_file():
-        raise FgvrError(f"{path} is not there. The candidates stage writes it.")
-    try:
-        with pq.ParquetFile(path) as file:
-            table = file.read()
-    except (pa.ArrowException, OSError) as error:
-        raise FgvrError(f"{path} is not a Parquet file, or is damaged: {error}.{advice}") from error
-    for name in schema.names:
-        if name not in table.column_names:
-            raise FgvrError(f"{path} has no column {name!r}; it needs {', '.join(schema.names)}.{advice}")
-    try:
-        return table.select(schema.names).cast(schema)
-    except (pa.ArrowException, ValueError) as error:
-        raise FgvrError(f"{path}: the columns must be\n{schema}\nbut {error}.{advice}") from error

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fgvr.candidates.features import unit
-from fgvr.candidates.files import read_columns
 from fgvr.candidates.nearest import nearest_and_similarity
+from fgvr.checksums import replacing_noted
 from fgvr.errors import FgvrError
-from fgvr.files import replacing
+from fgvr.parquet import read_parquet
 
 NEIGHBOURS = 5
 """How many of each photo."""
@@ -89,7 +89,7 @@ def write_neighbours(rows: Sequence[Neighbours], path: Path) -> None:
     """
     columns = [[getattr(row, name) for row in rows] for name in _SCHEMA.names]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)]
-    with replacing(path) as temporary:
+    with replacing_noted(path) as temporary:
         pq.write_table(pa.table(arrays, schema=_SCHEMA), temporary)
 
 
@@ -101,16 +101,18 @@ def read_neighbours(path: Path) -> list[Neighbours]:
 
     Raises:
         FgvrError: The file is missing or not Parquet, lacks a column or has one of another type; or a row (counted
-            from 0) has no sample id, or not one similarity for each neighbour.
+            from 0) has no sample id, or not one similarity from -1 to 1 for each neighbour.
     """
-    table = read_columns(path, _SCHEMA, advice=" Delete it.")
+    advice = "Delete the file: reports do without it."
+    table = read_parquet(path, advice, _SCHEMA)
     found = []
     for number, row in enumerate(table.to_pylist()):
         others, similarity = row["neighbours"] or [], row["similarity"] or []
-        if row["sample_id"] is None or len(others) != len(similarity) or None in others or None in similarity:
+        close = [each is not None and -1.01 <= each <= 1.01 for each in similarity]  # rounded in half precision
+        if row["sample_id"] is None or len(others) != len(similarity) or None in others or not all(close):
             raise FgvrError(
-                f"{path}, row {number} ({row['sample_id']}): expected a sample_id, and one similarity for each "
-                "neighbour. Delete the file: reports do without it."
+                f"{path}, row {number} ({row['sample_id']}): expected a sample_id, and one similarity from -1 to 1 for "
+                f"each neighbour. {advice}"
             )
         found.append(Neighbours(row["sample_id"], tuple(others), tuple(similarity)))
     return found

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fgvr.checksums import replacing_noted
 from fgvr.errors import FgvrError
-from fgvr.files import replacing
 from fgvr.labelers.tasks.reading import one_line
+from fgvr.parquet import read_metadata, read_parquet
 from fgvr.photo_paths import posix_path
 from fgvr.records import Description
 from fgvr.tables import decode_text, read_csv
@@ -68,7 +70,7 @@ def write_descriptions(descriptions: Sequence[Description], path: Path, origin: 
         field.name: pa.array([getattr(each, field.name) for each in descriptions], field.type) for field in _SCHEMA
     }
     schema = _SCHEMA if origin is None else _SCHEMA.with_metadata({_METADATA: json.dumps(asdict(origin))})
-    with replacing(path) as temporary:
+    with replacing_noted(path) as temporary:
         pq.write_table(pa.table(columns, schema=schema), temporary)
 
 
@@ -81,9 +83,10 @@ def read_origin(path: Path) -> Origin | None:
     if path.suffix.lower() != ".parquet":
         return None
     try:
-        said = json.loads((pq.read_schema(path).metadata or {}).get(_METADATA, b""))
-        return Origin(float(said["cost_usd"]), bool(said["simulated"]), bool(said.get("oracle")))
-    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, RecursionError):
+        said = json.loads(read_metadata(path, _METADATA))
+        cost = float(said["cost_usd"])
+        return Origin(cost, bool(said["simulated"]), bool(said.get("oracle"))) if math.isfinite(cost) else None
+    except (FgvrError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None  # whoever reads the rows says what is wrong with the file
 
 
@@ -188,10 +191,7 @@ def _jsonl_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise FgvrError(f"{str(path)!r} is not a Parquet file, or is damaged: {error}") from error
+    table = read_parquet(path, "Write it again, or set data.describe.file to another one.")
     _check_columns(table.column_names, path)
     known = [name for name in table.column_names if name in {*_SCHEMA.names, *_TEXT, *_IMAGE}]
     for number, row in enumerate(table.select(known).to_pylist()):

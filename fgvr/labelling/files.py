@@ -1,5 +1,6 @@
 """``labels.parquet`` of a run folder: the labels as a table that other tools can read."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fgvr.checksums import replacing_noted
 from fgvr.errors import FgvrError
-from fgvr.files import replacing
+from fgvr.parquet import read_parquet
 from fgvr.records import LabelRecord
+from fgvr.text import counted
 
 _SINCE_THEN = (
     *("confidence", "alternatives", "corrected"),
@@ -18,6 +21,8 @@ _SINCE_THEN = (
     *("genus", "individual", "doubtful"),
 )
 """Columns that the files of older runs lack."""
+_MAY_BE_EMPTY = ("confidence", "name_before", "genus")
+_ADVICE = "Run the label stage again: it writes it."
 
 _SCHEMA = pa.schema(
     [
@@ -54,7 +59,7 @@ def write_labels(labels: Sequence[LabelRecord], path: Path) -> None:
         field.name: pa.array([getattr(label, field.name) for label in labels], _SCHEMA.field(field.name).type)
         for field in fields(LabelRecord)
     }
-    with replacing(path) as temporary:
+    with replacing_noted(path) as temporary:
         pq.write_table(pa.table(columns, schema=_SCHEMA), temporary)
 
 
@@ -62,21 +67,28 @@ def read_labels_file(path: Path) -> list[LabelRecord]:
     """Read what ``write_labels`` wrote, in the order in which it was given.
 
     Raises:
-        FgvrError: The file is missing, is not Parquet, or lacks a column.
+        FgvrError: The file is missing, is not Parquet, lacks a column, or has a row that is no label.
     """
-    if not path.is_file():
-        raise FgvrError(f"There is no {str(path)!r}: the label stage writes it.")
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise FgvrError(f"{str(path)!r} is not a Parquet file ({error}): run the label stage again.") from error
-    lacking = [name for name in _SCHEMA.names if name not in (*table.column_names, *_SINCE_THEN)]
-    if lacking:
-        raise FgvrError(
-            f"{str(path)!r} lacks the column(s) {', '.join(lacking)} and has {', '.join(table.column_names)}: "
-            "run the label stage again."
-        )
-    rows: list[dict[str, Any]] = table.select([n for n in _SCHEMA.names if n in table.column_names]).to_pylist()
-    for row in rows:
+    table = read_parquet(path, _ADVICE, _SCHEMA, may_lack=_SINCE_THEN)
+    rows: list[dict[str, Any]] = table.to_pylist()
+    ids: set[str] = set()
+    for number, row in enumerate(rows):
+        if problem := _problem(row) or ("an earlier row is of the same photo" if row["sample_id"] in ids else ""):
+            raise FgvrError(f"{path}, row {number} ({row['sample_id']}): {problem}. {_ADVICE}")
+        ids.add(row["sample_id"])
         row.update((key, tuple(value)) for key, value in row.items() if isinstance(value, list))
     return [LabelRecord(**row) for row in rows]
+
+
+def _problem(row: dict[str, Any]) -> str:
+    """What is wrong with a row; ``""`` where nothing is."""
+    for key, value in row.items():
+        if value is None and key not in _MAY_BE_EMPTY:
+            return f"{key} is empty"
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"{key} is {value}; expected a finite number"
+    if None in row["names"] or None in row.get("alternatives", ()):
+        return "a name is empty"
+    if len(row["scientific_names"]) not in (0, len(row["names"])):
+        return f"{len(row['scientific_names'])} in scientific_names, for {counted(len(row['names']), 'name')}"
+    return ""

@@ -198,15 +198,9 @@ def _read_table(path: Path, encoding: str | None) -> Table:
 
 
 def _read_parquet(path: Path) -> Table:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from fgvr.parquet import read_parquet  # pyarrow is not needed for CSV
 
-    if not path.is_file():
-        raise FgvrError(f"There is no {str(path)!r}.")
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise FgvrError(f"{path} is not a Parquet file ({error}): write it again.") from None
+    table = read_parquet(path, "Write it again.")
     columns = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         cells = column.to_pylist()

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from filelock import FileLock
 from lightning.pytorch import Callback, Trainer
@@ -46,6 +45,7 @@ from fgvr.pipeline.stage import stage
 from fgvr.pipeline.time_estimate import TimeEstimate
 from fgvr.records import CandidateSets, LabelRecord, Vocabulary
 from fgvr.reports.content import no_photos
+from fgvr.reports.predictions import read_prediction_table
 from fgvr.reports.recorder import RunRecorder
 from fgvr.runs import RunFolder, new_run_folder, only_writer, write_run_config
 from fgvr.vocabulary.files import read_vocabulary, write_vocabulary
@@ -135,7 +135,7 @@ class Run:
         """
         if not self.folder.predictions.is_file():
             raise FgvrError(f"{str(self.folder.path)!r} has no predictions yet: call fit(), test() or predict().")
-        return pq.read_table(self.folder.predictions)
+        return read_prediction_table(self.folder.predictions)
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -9,11 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fgvr.candidates.files import read_columns
+from fgvr.checksums import replacing_noted
 from fgvr.errors import FgvrError
-from fgvr.files import replacing
+from fgvr.parquet import read_metadata, read_parquet, said
 from fgvr.records import CandidateSets
 from fgvr.relabelling.gate import Verdict
+from fgvr.text import visible
 
 _SCHEMA = pa.schema(
     [
@@ -25,6 +26,7 @@ _SCHEMA = pa.schema(
     ]
 )
 _KEY = b"fgvr.relabelling"
+_ADVICE = "Start a new run."
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def write_relabelling(
     ]
     meta = json.dumps({"name": name, **asdict(verdict)})
     table = pa.Table.from_pylist(rows, schema=_SCHEMA).replace_schema_metadata({_KEY: meta})
-    with replacing(path) as temporary:
+    with replacing_noted(path) as temporary:
         pq.write_table(table, temporary)
 
 
@@ -81,14 +83,21 @@ def read_relabelling(path: Path) -> Relabelled:
     Raises:
         FgvrError: The file is missing, damaged or says nothing of the gate.
     """
-    rows = read_columns(path, _SCHEMA).to_pylist()
+    rows = read_parquet(path, _ADVICE, _SCHEMA).to_pylist()
     changed = {}
-    for row in rows:
+    for number, row in enumerate(rows):
+        for names, weights in (("before", "before_weights"), ("after", "after_weights")):
+            row[names], row[weights] = row[names] or [], row[weights] or []
+            if len(row[names]) != len(row[weights]) or None in row[names]:
+                raise FgvrError(f"{path}, row {number}: expected one of {weights} for each name {names}. {_ADVICE}")
+        if row["sample_id"] is None:
+            raise FgvrError(f"{path}, row {number}: sample_id is empty. {_ADVICE}")
         first, now = ((names or [""])[0] for names in (row["before"], row["after"]))
         if first != now:
             changed[row["sample_id"]] = first, now
-    said = read_verdict(path)
-    return Relabelled(said["name"], Verdict(**{key: said[key] for key in said if key != "name"}), changed, len(rows))
+    verdict = read_verdict(path)
+    name = verdict.pop("name")
+    return Relabelled(name, Verdict(**verdict), changed, len(rows))
 
 
 def read_verdict(path: Path) -> dict[str, Any]:
@@ -98,11 +107,27 @@ def read_verdict(path: Path) -> dict[str, Any]:
         FgvrError: The file is damaged, or says nothing of it.
     """
     try:
-        said = json.loads((pq.read_schema(path).metadata or {})[_KEY])
-        Verdict(**{key: said[key] for key in said if key != "name"})
-    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
-        raise FgvrError(f"{path} does not say whether names were said anew ({error}): start a new run.") from error
-    return dict(said)
+        found = json.loads(read_metadata(path, _KEY))
+    except (ValueError, RecursionError) as error:
+        raise FgvrError(f"{path} does not say whether names were said anew ({said(error)}). {_ADVICE}") from None
+    checks = {
+        "name": lambda value: isinstance(value, str),
+        "reason": lambda value: isinstance(value, str),
+        "applied": lambda value: isinstance(value, bool),
+        "agreement": _is_share,
+        "hidden_before": lambda value: value is None or _is_share(value),
+        "hidden_after": lambda value: value is None or _is_share(value),
+    }
+    if not isinstance(found, dict) or found.keys() != checks.keys():
+        raise FgvrError(f"{path}: its metadata has not the keys {', '.join(checks)} alone. {_ADVICE}")
+    for key, holds in checks.items():
+        if not holds(found[key]):
+            raise FgvrError(f"{path}: {key} in its metadata is {visible(repr(found[key]), 60)}. {_ADVICE}")
+    return found
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def _as_lists(sets: CandidateSets, class_names: Sequence[str]) -> dict[str, tuple[list[str], list[float]]]:

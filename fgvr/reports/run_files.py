@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 from numpy.typing import NDArray
 
@@ -22,6 +20,7 @@ from fgvr.labelling.files import read_labels_file
 from fgvr.metrics.files import read_metrics
 from fgvr.records import CandidateSets, LabelRecord, Vocabulary
 from fgvr.relabelling.files import Relabelled, read_relabelling
+from fgvr.reports.predictions import read_prediction_table
 from fgvr.runs import RunFolder
 from fgvr.vocabulary.files import read_vocabulary
 
@@ -238,16 +237,8 @@ def _number(cell: str | None) -> float | None:
 
 
 def _read_predictions(path: Path) -> Predictions:
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise FgvrError(f"{path} is not a Parquet file, or is damaged ({error}): delete it, or run again.") from error
+    table = read_prediction_table(path)
     columns = set(table.column_names)
-    if not {"sample_id", "true_name"} <= columns:
-        raise FgvrError(
-            f"{path} has columns {', '.join(table.column_names)}; it needs sample_id and true_name, and for each row "
-            "of the table ROW_name and ROW_score. Delete it, or run again."
-        )
     rows = [name.removesuffix("_name") for name in table.column_names if name.endswith("_name") and name != "true_name"]
     return Predictions(
         sample_ids=tuple(table.column("sample_id").to_pylist()),

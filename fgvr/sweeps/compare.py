@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 
 from fgvr.config.cli import ParsedCLI
 from fgvr.config.names import expand_config
 from fgvr.datasets.images import Images
 from fgvr.errors import FgvrError
-from fgvr.files import replacing
 from fgvr.metrics.files import read_metrics, write_metrics
 from fgvr.pipeline.processes import SKIP_FAILED, external_processes
 from fgvr.pipeline.run import Run
 from fgvr.registry import METHODS
 from fgvr.reports.html import write_report
+from fgvr.reports.predictions import read_prediction_table, write_prediction_table
 from fgvr.reports.run_files import LABELER
 from fgvr.runs import RunFolder
 from fgvr.sweeps.grid import as_tokens, named_options, ordered
@@ -191,14 +190,15 @@ def merge_row(folder: RunFolder, row: str) -> None:
         raise FgvrError(f"{folder.metrics} has a row {row!r} already; choose another name under 'compare'.")
     theirs = read_metrics(other.metrics)
     own, their_own = own_row(metrics), own_row(theirs)
-    predictions = pq.read_table(folder.predictions)
+    predictions = read_prediction_table(folder.predictions)
+    if f"{own}_name" not in predictions.column_names:
+        raise FgvrError(f"{folder.predictions} has no row {own!r}, and {folder.metrics} has one: test the run again.")
     position = predictions.column_names.index(f"{own}_name")
     for number, (column, values) in enumerate(_columns(folder, other, their_own)):
         predictions = predictions.add_column(position + number, f"{row}_{column}", values)
     before, after = _around(list(metrics), own)
     # the metrics are last, because they say what is done
-    with replacing(folder.predictions) as path:
-        pq.write_table(predictions, path)
+    write_prediction_table(predictions, folder.predictions)
     write_metrics(
         folder.metrics,
         {name: metrics[name] for name in before} | {row: theirs[their_own]} | {name: metrics[name] for name in after},
@@ -236,13 +236,13 @@ def _around(rows: list[str], own: str) -> tuple[list[str], list[str]]:
 
 def _columns(folder: RunFolder, other: RunFolder, row: str) -> list[tuple[str, pa.ChunkedArray]]:
     """Names and scores of another run's row, in the order of this run's photos."""
-    mine = pq.read_table(folder.predictions, columns=["sample_id"])["sample_id"].to_pylist()
+    mine = read_prediction_table(folder.predictions)["sample_id"].to_pylist()
     try:
-        table = pq.read_table(other.predictions, columns=["sample_id", f"{row}_name", f"{row}_score"])
-    except (OSError, pa.ArrowException) as error:
-        raise FgvrError(
-            f"{other.predictions} cannot be read ({error}). To run it again, remove {other.path}"
-        ) from error
+        table = read_prediction_table(other.predictions)
+    except FgvrError as error:
+        raise FgvrError(f"{error} To run the row again, remove {other.path}") from error
+    if not {f"{row}_name", f"{row}_score"} <= set(table.column_names):
+        raise FgvrError(f"{other.predictions} has no row {row!r}. To run it again, remove {other.path}")
     place = {sample_id: number for number, sample_id in enumerate(table["sample_id"].to_pylist())}
     if place.keys() != set(mine):
         raise FgvrError(

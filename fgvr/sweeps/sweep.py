@@ -15,9 +15,10 @@ import torch
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
+from fgvr import checksums
+from fgvr.checksums import replacing_noted
 from fgvr.data.loader_processes import usable_cores
 from fgvr.errors import FgvrError
-from fgvr.files import replacing
 from fgvr.metrics.files import read_metrics
 from fgvr.pipeline.processes import SKIP_FAILED
 from fgvr.runs import RunFolder, only_writer
@@ -25,6 +26,7 @@ from fgvr.sweeps.grid import Grid, Variant
 from fgvr.sweeps.launch import Launcher, command_line, launching, resume_args
 from fgvr.sweeps.requirements import Requirements, requirements_of
 from fgvr.sweeps.result import Tidy, own_row, tidy_rows, write_tidy
+from fgvr.text import visible
 
 _TAIL_LINES = 6
 
@@ -130,12 +132,12 @@ class Sweep:
             FgvrError: There is such a run, or one that no sweep has begun; the message says what differs.
         """
         for run in self.runs:
-            if not _entries(run.folder.path):
-                continue
+            if not [entry for entry in _entries(run.folder.path) if entry.name != checksums.FILE]:
+                continue  # a sweep that was killed may have left the checksum of a record that never came
             ways = f"Give this sweep another name, or remove {str(run.folder.path)!r} to run it again."
             if not run.record.is_file():
                 raise FgvrError(f"{str(run.folder.path)!r} holds something that no sweep has made. {ways}")
-            then, now = json.loads(run.record.read_text(encoding="utf-8")), self._record(run)
+            then, now = _read_record(run.record, ways), self._record(run)
             if then["base_sha256"] != now["base_sha256"]:
                 raise FgvrError(
                     f"{str(run.folder.path)!r} was begun with another text of the base configuration ({then['base']}; "
@@ -159,7 +161,7 @@ class Sweep:
                 elif entry != run.record:  # last, so that what is left of it is never a stranger's
                     entry.unlink()
             lock.release()
-            with replacing(run.record) as path:
+            with replacing_noted(run.record) as path:
                 path.write_text(json.dumps(self._record(run), indent=2) + "\n", encoding="utf-8")
             args = self.fit_args(run)
         return args
@@ -302,6 +304,24 @@ def _news(run: SweepRun) -> str:
     metrics = read_metrics(run.folder.metrics)
     cacc = metrics[own_row(metrics)].get("cacc")
     return f"{run.name} done" if cacc is None else f"{run.name} cACC {cacc:.1f}"
+
+
+def _read_record(path: Path, ways: str) -> dict[str, Any]:
+    """What a run was started with.
+
+    Raises:
+        FgvrError: The file is damaged.
+    """
+    checksums.check(path)
+    try:
+        then: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, OSError) as error:
+        raise FgvrError(f"{path} is damaged ({visible(str(error), 200)}). {ways}") from None
+    record: dict[str, Any] = then if isinstance(then, dict) else {}
+    texts, options = [record.get("base"), record.get("base_sha256")], record.get("options")
+    if not isinstance(options, list) or not all(isinstance(text, str) for text in (*texts, *options)):
+        raise FgvrError(f"{path} is damaged: expected the texts base and base_sha256, and a list options. {ways}")
+    return record
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -5,8 +5,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from fgvr.checksums import check, replacing_noted
 from fgvr.errors import FgvrError
-from fgvr.files import replacing
 from fgvr.records import Join, Vocabulary
 from fgvr.text import encodable
 from fgvr.vocabulary.build import fold_name
@@ -42,7 +42,7 @@ def write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:
     if vocabulary.joins:
         content["joins"] = [asdict(join) for join in vocabulary.joins]
     text = json.dumps(content, ensure_ascii=False, indent=2)
-    with replacing(path) as temporary:
+    with replacing_noted(path) as temporary:
         temporary.write_text(encodable(text) + "\n", encoding="utf-8")
 
 
@@ -56,8 +56,10 @@ def read_vocabulary(path: Path) -> Vocabulary:
         The vocabulary, classes in the order of the file.
 
     Raises:
-        FgvrError: The file is missing or cannot be read, is no JSON, lacks a key, or holds one spelling in two classes.
+        FgvrError: The file is missing or cannot be read, is not what fgvr left in a run folder, is no JSON, lacks a
+            key, or holds one spelling in two classes.
     """
+    check(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -68,9 +68,10 @@ GOOD = {"sample_id": ["a"], "neighbours": [["b", "c"]], "similarity": [[0.5, 0.2
     ("change", "message"),
     [
         ({"similarity": None}, "no column 'similarity'"),
-        ({"similarity": ["near"]}, "the columns must be"),
+        ({"similarity": ["near"]}, "column 'similarity' holds string; expected list<"),
         ({"sample_id": [None]}, r"row 0 \(None\): expected a sample_id"),
-        ({"similarity": [[0.5]]}, r"row 0 \(a\): expected .* one similarity for each neighbour"),
+        ({"similarity": [[0.5]]}, r"row 0 \(a\): expected .* one similarity from -1 to 1 for each neighbour"),
+        ({"similarity": [[0.5, float("nan")]]}, r"row 0 \(a\): expected .* from -1 to 1"),
         ({"neighbours": [["b", None]]}, r"row 0 \(a\)"),
     ],
 )
@@ -83,7 +84,7 @@ def test_errors_name_the_file_and_the_row(tmp_path, change, message):
 
 def test_a_file_that_is_not_there_or_not_parquet(tmp_path):
     path = tmp_path / "neighbours.parquet"
-    with pytest.raises(FgvrError, match="is not there"):
+    with pytest.raises(FgvrError, match="There is no"):
         read_neighbours(path)
     path.write_text("no")
     with pytest.raises(FgvrError, match="not a Parquet file"):

@@ -43,19 +43,41 @@ def test_files_of_older_runs_are_read(tmp_path, first):
 
 
 def test_a_missing_file(tmp_path):
-    with pytest.raises(FgvrError, match=r"no .*labels\.parquet.*the label stage writes it"):
+    with pytest.raises(FgvrError, match=r"no .*labels\.parquet.*Run the label stage again"):
         read_labels_file(tmp_path / "labels.parquet")
 
 
 def test_a_file_that_is_not_parquet(tmp_path):
     path = tmp_path / "labels.parquet"
     path.write_text("sample_id,names\n")
-    with pytest.raises(FgvrError, match=r"labels\.parquet.*not a Parquet file.*run the label stage again"):
+    with pytest.raises(FgvrError, match=r"labels\.parquet.*not a Parquet file.*Run the label stage again"):
         read_labels_file(path)
 
 
 def test_a_file_without_its_columns(tmp_path):
     path = tmp_path / "labels.parquet"
     pq.write_table(pa.table({"sample_id": ["a.jpg"], "flag": [""]}), path)
-    with pytest.raises(FgvrError, match=r"lacks the column\(s\) names, scientific_names, raw.*has sample_id, flag"):
+    with pytest.raises(FgvrError, match=r"no column 'names'; it needs .*, and has sample_id, flag\. Run the label"):
         read_labels_file(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("sample_id", ["a.jpg", None], r"row 1 \(None\): sample_id is empty"),
+        ("sample_id", ["a.jpg", "a.jpg"], r"row 1 \(a\.jpg\): an earlier row is of the same photo"),
+        ("names", [["Pug", None], []], r"row 0 .*: a name is empty"),
+        ("names", [None, []], r"row 0 .*: names is empty"),
+        ("scientific_names", [[None, None], []], r"row 0 .*: 2 in scientific_names, for 1 name"),
+        ("cost_usd", [0.5, float("nan")], r"row 1 .*: cost_usd is nan; expected a finite number"),
+        ("cost_usd", ["much", "more"], "column 'cost_usd' holds string; expected double"),
+    ],
+)
+def test_a_row_that_is_no_label_is_refused_in_one_line(tmp_path, column, values, message):
+    path = tmp_path / "labels.parquet"
+    write_labels([LabelRecord("a.jpg", ("Pug",), (None,)), LabelRecord("b.jpg", ())], path)
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(table.column_names.index(column), column, pa.array(values)), path)
+    with pytest.raises(FgvrError, match=rf"labels\.parquet.*{message}.*Run the label stage again") as error:
+        read_labels_file(path)
+    assert "\n" not in str(error.value)

@@ -43,13 +43,24 @@ def test_a_figure_that_is_no_number_leaves_the_old_file(tmp_path):
         ('{"coop": {"cacc": 4', "is not JSON"),
         ("[1]", "holds a list"),
         ('{"coop": 4}', "row 'coop' is 4"),
+        ("{}", "has no row"),
+        ("[" * 100_000, "is not JSON"),
+        ('{"coop": {"cacc": NaN}}', "it holds NaN"),
+        ('{"coop": {"cacc": 1e999}}', "cacc of row 'coop' is inf"),
+        ('{"coop": {"cacc": [4]}, "zero_shot": {"cacc": 4}}', r"cacc of row 'coop' is \[4\]; expected a finite number"),
+        (
+            '{"coop": {"fusion": {"visual": "ridge"}}}',
+            "fusion of row 'coop' is .*; expected an object with visual",
+        ),
+        ('{"coop": {"candidates": 4}}', "candidates of row 'coop' is 4"),
     ],
 )
 def test_broken_file(tmp_path, text, message):
     path = tmp_path / "metrics.json"
     path.write_text(text)
-    with pytest.raises(FgvrError, match=message):
+    with pytest.raises(FgvrError, match=message) as error:
         read_metrics(path)
+    assert "\n" not in str(error.value)
 
 
 def test_missing_file(tmp_path):

@@ -236,6 +236,9 @@ def test_the_labelers_row_is_an_upper_bound_and_never_the_runs_own(run):
 
 def test_damaged_files_are_named(run):
     run.folder.predictions.write_bytes(b"PAR1")
+    with pytest.raises(FgvrError, match=r"predictions\.parquet is damaged, or was changed since fgvr wrote it"):
+        run.report()
+    (run.folder.path / "checksums.txt").unlink()
     with pytest.raises(FgvrError, match=r"predictions\.parquet is not a Parquet file"):
         run.report()
 
