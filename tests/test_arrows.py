@@ -31,6 +31,7 @@ ORDER = (
         "packaged",
         "runs",
         "cache",
+        "disk_problems",
         "records",
         "fieldguide",
     ),

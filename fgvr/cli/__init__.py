@@ -1,5 +1,6 @@
 """The command line: picks the subcommand, and imports only what that one needs."""
 
+import contextlib
 import difflib
 import importlib
 import os
@@ -8,6 +9,9 @@ from pathlib import Path
 
 from fgvr import __version__
 from fgvr.cli.option_table import check_flags, completion, help_of, options_of
+from fgvr.cli.signals import Signals
+from fgvr.cli.starter import end_with_starter
+from fgvr.disk_problems import AFTERWARDS, disk_problem
 from fgvr.errors import FgvrError
 from fgvr.text import visible
 
@@ -71,26 +75,56 @@ def main(argv: list[str] | None = None) -> int:
         argv: Arguments without the program's name; those of the process if not given.
 
     Returns:
-        The exit code: 0, or 2 for a mistake that the user can fix; 1 from ``fgvr data verify`` for faulty data.
+        The exit code: 0, or 2 for a mistake that the user can fix; 1 from ``fgvr data verify`` for faulty data; 130
+        after Control-C and 143 after SIGTERM.
     """
     argv = sys.argv[1:] if argv is None else argv
-    here = str(Path.cwd())
-    if here not in sys.path:
-        # a labeler or a loss in a file of the working directory can be selected by its class path
-        sys.path.append(here)
+    if "LOCAL_RANK" in os.environ:
+        end_with_starter()
+    with Signals() as signals:
+        try:
+            here = str(Path.cwd())
+            if here not in sys.path:
+                # a labeler or a loss in a file of the working directory can be selected by its class path
+                sys.path.append(here)
+            code = _dispatch(argv[0] if argv else "--help", argv[1:])
+            sys.stdout.flush()  # what cannot be written is an error here, and a traceback later
+        except FgvrError as error:
+            # file names and replies in it are untrusted
+            _say(f"error: {visible(_own_words(error), lines=True)}")
+            return 2
+        except BrokenPipeError:
+            # whoever read the output, such as head, has seen enough
+            _drop_output()
+            return 141
+        except KeyboardInterrupt as stopped:
+            if os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0":
+                go_on = visible(str(stopped)) or "To go on, give the same command again."
+                _say(f"stopped; what was labelled and computed so far is kept. {go_on}")
+            return signals.exit_code
+        except Exception as error:
+            if (problem := disk_problem(error)) is None:
+                raise
+            _say(f"error: {visible(problem)} {AFTERWARDS}")
+            return 2
+        return code
+
+
+def _say(line: str) -> None:
+    """Print a last word; where it cannot be written either, the exit code says enough."""
     try:
-        return _dispatch(argv[0] if argv else "--help", argv[1:])
-    except FgvrError as error:
-        # file names and replies in it are untrusted
-        print(f"fgvr: error: {visible(_own_words(error), lines=True)}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        # whoever read the output, such as head, has seen enough; Python must not write the rest when it ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except KeyboardInterrupt:
-        print("fgvr: stopped; what was labelled and computed so far is kept.", file=sys.stderr)
-        return 130
+        print(f"fgvr: {line}", file=sys.stderr, flush=True)
+        sys.stdout.flush()
+    except OSError:
+        _drop_output()
+
+
+def _drop_output() -> None:
+    """Keep Python from writing, when it ends, what could not be written before."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # a stream of a test is no file
+            os.dup2(nowhere, stream.fileno())
 
 
 def _own_words(error: FgvrError) -> str:

@@ -20,7 +20,8 @@ from fgvr.errors import FgvrError
 from fgvr.methods.schedules import default_epochs
 from fgvr.pipeline.descriptions import describe_before_training
 from fgvr.pipeline.loggers import check_loggers, make_loggers
-from fgvr.pipeline.parts import RunParts
+from fgvr.pipeline.parts import RunParts, as_list
+from fgvr.pipeline.process_watch import ProcessWatch
 from fgvr.pipeline.processes import SKIP_FAILED, external_processes, is_rank_zero
 from fgvr.reports.run_files import simulates
 from fgvr.runs import RunFolder
@@ -169,7 +170,7 @@ def build_trainer(options: dict[str, Any]) -> Trainer:
     """
     check_precision(options.get("precision"))
     try:
-        trainer = Trainer(**options)
+        trainer = Trainer(**{**options, "callbacks": [*as_list(options.get("callbacks")), ProcessWatch()]})
     except (MisconfigurationException, ImportError, TypeError, ValueError, RuntimeError) as error:
         raise FgvrError(f"The trainer cannot be built: {_sentence(error)}") from error
     if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # no plugin of the user's own

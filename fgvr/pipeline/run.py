@@ -76,18 +76,22 @@ class Run:
 
     Attributes:
         failed_rows: Compared rows that are not in the table, with what to do; ``""`` where there are none.
+        unwritten: Which file of the result could not be written and why; ``""`` where all are there.
+        unwritten_table: The result table, where that is the file.
     """
 
     def __init__(self, parts: RunParts, folder: RunFolder | None = None, compared: ComparedRows | None = None) -> None:
         self.parts = parts
         self.compared = compared
         self.failed_rows = ""
+        self.unwritten, self.unwritten_table = "", ResultTable()
         self._folder = folder
         self._lock: FileLock | None = None
         self._opened = folder is not None
         self._trainer: Trainer | None = None
         self._fitted = False
         self._added: Sequence[Callback] = ()
+        self._recorder: RunRecorder | None = None
         parts.data.begin(RunState(backbone=parts.method.backbone))
 
     # what it is made of
@@ -112,6 +116,11 @@ class Run:
         if self._folder is None:
             raise FgvrError("The run has no folder yet: call fit(), or another stage that leaves files.")
         return self._folder
+
+    @property
+    def has_folder(self) -> bool:
+        """Whether a stage has left a file."""
+        return self._folder is not None
 
     # what came of it
 
@@ -219,7 +228,8 @@ class Run:
         take_best(self._added, trainer, method, data)
         trainer.test(method, datamodule=data, verbose=False)
         self._fitted = True
-        if self.compared is not None and trainer.is_global_zero:
+        self._take_unwritten()
+        if self.compared is not None and trainer.is_global_zero and not self.unwritten_table:
             # the driver of a GPU does not survive a fork, and several processes need the launcher of Lightning
             fork = trainer.strategy.root_device.type == "cpu" and trainer.world_size == 1
             self.failed_rows = self.compared.train(self, fork)
@@ -331,6 +341,11 @@ class Run:
         assert trainer is not None, "what has fitted has a trainer"
         weights = {} if self._fitted else {"ckpt_path": parts.ckpt_path, "weights_only": parts.weights_only}
         getattr(trainer, command)(self.method, datamodule=self.data, **weights, **kwargs)
+        self._take_unwritten()
+
+    def _take_unwritten(self) -> None:
+        assert self._recorder is not None, "there is a trainer"
+        self.unwritten, self.unwritten_table = self._recorder.unwritten, ResultTable(self._recorder.table)
 
     def _start(self, command: str) -> Trainer:
         """Do what must be done before there is a trainer (checks, labelling and describing), then build it."""
@@ -343,7 +358,8 @@ class Run:
         state = state_of(parts, folder, command)
         options = dict(parts.trainer)
         theirs = as_list(options.pop("callbacks", None))
-        callbacks: list[Callback] = [*theirs, RunRecorder(folder)]
+        self._recorder = RunRecorder(folder)
+        callbacks: list[Callback] = [*theirs, self._recorder]
         if fitting:
             self._added = checkpoint_callbacks(parts.checkpoints, theirs, method, data, folder, options)
             callbacks += [*self._added, TimeEstimate()]

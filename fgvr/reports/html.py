@@ -7,6 +7,7 @@ security policy of the page admits one script by its hash, so that text which es
 import base64
 import hashlib
 import json
+import logging
 from importlib.resources import files
 from typing import Any
 
@@ -14,6 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fgvr.datasets.images import Images
+from fgvr.disk_problems import disk_problem
+from fgvr.errors import FgvrError
 from fgvr.files import replacing
 from fgvr.reports.content import Content
 from fgvr.reports.printable import printable
@@ -21,6 +24,8 @@ from fgvr.reports.run_files import read_run
 from fgvr.reports.sections.reported_run import ReportedRun
 from fgvr.reports.sections.sortable_table import MINUS, Column
 from fgvr.runs import RunFolder
+
+log = logging.getLogger(__name__)
 
 _TEMPLATE = "template"
 
@@ -39,6 +44,23 @@ def write_report(folder: RunFolder, images: Images) -> None:
     page = render(Content(ReportedRun(read_run(folder), images)))
     with replacing(folder.report) as path:
         path.write_text(page, encoding="utf-8")
+
+
+def why_unwritten(folder: RunFolder, error: Exception) -> str:
+    """Why the report of a run was not written, in a sentence; a defect of the program is logged with its traceback.
+
+    Args:
+        folder: The run.
+        error: What :func:`write_report` has raised.
+    """
+    if (problem := disk_problem(error)) is not None:
+        return problem
+    if isinstance(error, FgvrError):
+        return f"The report of {folder.path} was not written: {error}"
+    log.error("The report of %s was not written", folder.path, exc_info=error)
+    return (
+        f"The report of {folder.path} was not written ({type(error).__name__}); report writes it once this is mended."
+    )
 
 
 def render(content: Content) -> str:

@@ -10,6 +10,7 @@ import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 
+from fgvr.disk_problems import disk_problem
 from fgvr.labelling.files import read_labels_file
 from fgvr.labelling.plan import count_follow_ups
 from fgvr.methods.base import Method
@@ -18,7 +19,7 @@ from fgvr.metrics.files import write_metrics
 from fgvr.metrics.protocol import score, scoring
 from fgvr.records import LabelRecord, Prediction
 from fgvr.registry import CANDIDATES, VOCABULARIES
-from fgvr.reports.html import write_report
+from fgvr.reports.html import why_unwritten, write_report
 from fgvr.reports.predictions import write_predictions
 from fgvr.reports.run_files import LABELER
 from fgvr.runs import RunFolder
@@ -33,10 +34,16 @@ class RunRecorder(Callback):
 
     Args:
         folder: The run folder.
+
+    Attributes:
+        table: Row name -> its figures, where a test was evaluated and they could not be written.
+        unwritten: Which of the files could not be written and why, in a sentence; ``""`` where all are there.
     """
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
+        self.table: dict[str, dict[str, object]] = {}
+        self.unwritten = ""
         self._started = 0.0
         self._training_seconds = 0.0
 
@@ -82,8 +89,15 @@ class RunRecorder(Callback):
             asked = method.data.read_labels(method.data.records_of("test"))
             predictions = _with_labels(predictions, asked)
             rows[LABELER] = _labeler_row(method, predictions, asked)
-        write_predictions(predictions, self.folder.predictions)
-        write_metrics(self.folder.metrics, rows)
+        try:
+            write_predictions(predictions, self.folder.predictions)
+            write_metrics(self.folder.metrics, rows)
+        except Exception as error:
+            if (problem := disk_problem(error)) is None:
+                raise
+            # the table is computed, and can still be printed
+            self.table, self.unwritten = rows, problem
+            return
         self._add_support_figures(method, rows)
         for logger in trainer.loggers:
             logger.log_metrics(_figures(rows, method.row), step=trainer.global_step)
@@ -93,14 +107,16 @@ class RunRecorder(Callback):
                 log_samples(logger, method, labels)
         try:
             write_report(self.folder, method.data.images)
-        except Exception:  # the page is made of files that are there already; nothing computed may be lost for its sake
-            log.exception("The report of %s was not written; report writes it once this is mended.", self.folder.path)
+        except Exception as error:  # the page is made of files that are there already; nothing may be lost for its sake
+            self.unwritten = why_unwritten(self.folder, error)
 
     def _add_support_figures(self, method: Method, rows: dict[str, dict[str, object]]) -> None:
         """Add the figures that need no true names, which look at the support photos again."""
         try:
             found = support_figures(method)
-        except Exception:  # they are beside the table, which is there already
+        except Exception as error:  # they are beside the table, which is there already
+            if disk_problem(error) is not None:
+                raise
             log.exception(
                 "The figures without true names could not be computed; all others are in %s", self.folder.path
             )

@@ -12,13 +12,12 @@ import yaml
 
 from fgvr.config.cli import ParsedCLI
 from fgvr.config.names import expand_config
-from fgvr.datasets.images import Images
 from fgvr.errors import FgvrError
 from fgvr.metrics.files import read_metrics, write_metrics
 from fgvr.pipeline.processes import SKIP_FAILED, external_processes
 from fgvr.pipeline.run import Run
 from fgvr.registry import METHODS
-from fgvr.reports.html import write_report
+from fgvr.reports.html import why_unwritten, write_report
 from fgvr.reports.predictions import read_prediction_table, write_prediction_table
 from fgvr.reports.run_files import LABELER
 from fgvr.runs import RunFolder
@@ -86,7 +85,14 @@ class ComparedRows:
             For each row that is not in the files, its name and what to do; ``""`` where all are.
         """
         output = None if self.main_guard else run.folder.path / "compare" / "output.log"
-        return run_compared(run.folder, self.entries, run.data.images, fork and self.main_guard, output)
+        failed = run_compared(run.folder, self.entries, fork and self.main_guard, output)
+        try:
+            write_report(run.folder, run.data.images)
+        except Exception as error:  # the rows are there, and so is what it is made of
+            run.unwritten = why_unwritten(run.folder, error)
+        else:
+            run.unwritten = ""  # where that of before could not be written
+        return failed
 
 
 def without_nulls(value: Any) -> Any:
@@ -143,7 +149,6 @@ def compared_args(folder: RunFolder, row: str, options: Mapping[str, Any]) -> li
 def run_compared(
     folder: RunFolder,
     entries: Mapping[str, Mapping[str, Any]],
-    images: Images,
     fork: bool,
     output: Path | None = None,
 ) -> str:
@@ -152,7 +157,6 @@ def run_compared(
     Args:
         folder: The run, with predictions and metrics.
         entries: Row name -> the options in which its run differs.
-        images: The photos of the run, for its report.
         fork: See :class:`~fgvr.sweeps.launch.Launcher`; rows that have another trainer are not forked.
         output: File for what the rows print; where this process prints if not given.
 
@@ -175,7 +179,6 @@ def run_compared(
                 merge_row(folder, row)
             except FgvrError as error:
                 failed[row] = str(error)
-    write_report(folder, images)
     return "; ".join(f"{row!r}, {reason}" for row, reason in failed.items())
 
 

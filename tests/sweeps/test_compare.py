@@ -215,9 +215,8 @@ def test_a_row_on_other_photos_is_refused(runs):
         merge_row(runs, "other")
 
 
-def test_a_row_that_cannot_be_merged_leaves_the_others(runs, monkeypatch):
-    monkeypatch.setattr("fgvr.sweeps.compare.write_report", lambda *_: None)
-    failed = run_compared(runs, {"elsewhere": {}, "other": {}}, images=None, fork=False)
+def test_a_row_that_cannot_be_merged_leaves_the_others(runs):
+    failed = run_compared(runs, {"elsewhere": {}, "other": {}}, fork=False)
     assert failed.startswith("'elsewhere', ")
     assert "is of other photos than" in failed
     assert list(metrics(runs.path)) == ["zero_shot", "other", "coop", "labeler"]
@@ -237,11 +236,10 @@ def test_the_metrics_of_a_row_say_that_its_predictions_are_there(runs, monkeypat
 
 def test_compared_rows_do_not_ask_again_for_what_failed(runs, monkeypatch):
     given = []
-    monkeypatch.setattr("fgvr.sweeps.compare.write_report", lambda *_: None)
     monkeypatch.setattr(
         "fgvr.sweeps.launch.Launcher.run", lambda self, args, environment=None, *_, **__: given.append(environment)
     )
-    run_compared(runs, {"new": {"data.candidates": "single"}}, images=None, fork=False)
+    run_compared(runs, {"new": {"data.candidates": "single"}}, fork=False)
     assert given == [{"FGVR_ASK_AGAIN": "0"}]
 
 
