@@ -38,7 +38,7 @@ def cache_database(path: Path, writing: bool = False, belongs_to: Path | None = 
             if writing:
                 database.execute("BEGIN IMMEDIATE")
             yield database
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # the last of SQLite's own words about a damaged file
         raise FgvrError(
             f"{str(path)!r} cannot be used as a cache ({error}). Name a folder that can be written with FGVR_CACHE or "
             f"data.cache_dir; if the file is damaged, delete {str(belongs_to or path)!r}: what is in it can be "

@@ -3,22 +3,25 @@
 from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from jsonargparse import ArgumentParser
 from tqdm import tqdm
 
 from fgvr.errors import FgvrError
 from fgvr.labelling.store.corrections import Renaming
+from fgvr.labelling.store.damage import StoreDamage
 from fgvr.labelling.store.exchange import export_rows, import_rows
 from fgvr.labelling.store.label_store import LabelStore
 from fgvr.labelling.store.parse_stored import read_stored
 from fgvr.labelling.store.review import apply_review, write_review
 from fgvr.labelling.store.rows import StoredReply
 from fgvr.labelling.store.stats import LabelerStats, count_rows
-from fgvr.text import counted, visible
+from fgvr.text import counted, verb, visible
 
 STORE = Path("runs/labels.sqlite")
+
+_Row = TypeVar("_Row")
 
 _SHOWN = 300
 _REASONS = 3
@@ -182,6 +185,43 @@ def review(
     )
 
 
+def check(drop: bool = False, keep: bool = False, store: Path = STORE) -> None:
+    """Look for damage in every row: replies, batches and what a person said that are not what was stored.
+
+    Args:
+        drop: Take damaged rows out and make indexes anew. What is taken out is asked, and paid for, again.
+        keep: Take damaged rows as they are from now on, for whoever has looked at them.
+        store: The label store.
+
+    Raises:
+        FgvrError: Something is damaged, and stays so.
+    """
+    _refuse_absent(store)
+    if drop and keep:
+        raise FgvrError("Damaged rows are dropped or kept, not both: give --drop or --keep.")
+    with StoreDamage(store) as damage:
+        rows = list(_watched(damage.rows()))
+        for row in rows:
+            print(row.described)
+        structure = damage.structure()
+        if drop and (rows or structure):
+            damage.drop(rows)
+            print(f"{counted(len(rows), 'row')} taken out of {store}; to ask for replies again: fgvr label")
+        if keep:
+            damage.keep(rows)
+            kept = sum(row.readable for row in rows)
+            print(f"{counted(kept, 'row')} taken as they are in {store}")
+        if drop or keep:
+            rows, structure = list(_watched(damage.rows())), damage.structure()
+    if rows or structure:
+        raise FgvrError(
+            f"{counted(len(rows), 'row')} of the label store {str(store)!r} {verb(len(rows))} damaged"
+            f"{f', and its structure ({structure})' if structure else ''}. Restore a copy of it; or --drop takes "
+            "out what is damaged, to be asked and paid for again; or, for what is readable and right, --keep."
+        )
+    print(f"Every row of {store} is as it was stored.")
+
+
 def main(argv: list[str]) -> int:
     """Runs ``fgvr store`` with the arguments after the subcommand; returns the exit code."""
     parser = ArgumentParser(
@@ -218,16 +258,28 @@ COMMANDS: dict[str, tuple[Callable[..., None], str, dict[str, str]]] = {
         "write a table of doubtful names and replies to edit, and take it over with --apply",
         {"apply": "Read the edited file. What has no decision is taken back."},
     ),
+    "check": (
+        check,
+        "look for damaged rows",
+        {
+            "drop": "Take damaged rows out and make indexes anew. What is taken out is asked, and paid for, again.",
+            "keep": "Take damaged rows as they are from now on, for whoever has looked at them.",
+        },
+    ),
 }
 
 
 def _existing(store: Path) -> LabelStore:
-    if not store.is_file():
-        raise FgvrError(f"There is no label store {str(store)!r}: fgvr label makes one, --store names another.")
+    _refuse_absent(store)
     return LabelStore(store)
 
 
-def _watched(rows: Iterable[StoredReply]) -> Iterable[StoredReply]:
+def _refuse_absent(store: Path) -> None:
+    if not store.is_file():
+        raise FgvrError(f"There is no label store {str(store)!r}: fgvr label makes one, --store names another.")
+
+
+def _watched(rows: Iterable[_Row]) -> Iterable[_Row]:
     """The same, with a progress bar on a terminal: a million replies take minutes to parse."""
     return tqdm(rows, desc="Reading", unit=" replies", disable=None, leave=False)
 

@@ -274,6 +274,8 @@ class _Batches:
         if self.stopped or self.refused:
             return
         missing = [key for key in self._missing() if key not in self.sent]
+        if missing:
+            self.store.check_index()
         for shard in self._shards(missing):
             await self._submit(*shard)
 

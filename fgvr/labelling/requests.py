@@ -124,6 +124,8 @@ def ask_requests(
             )
         failures = {reply.request: reply.attempts for reply in found if reply is not None and reply.error}
         del found
+        if missing:
+            store.check_index()
         return _ask(labeler, missing, failures, stored, store, budget, progress, asker)
 
 

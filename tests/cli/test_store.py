@@ -1,7 +1,9 @@
 import hashlib
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -220,3 +222,20 @@ def test_help_is_fast_and_lists_the_commands(capsys):
     # what takes seconds to import is not
     code = "import sys, fgvr.cli.store; sys.exit(bool({'torch', 'lightning', 'rapidfuzz'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_check_shows_damage_and_takes_it_out_or_takes_it_as_it_is(store, run, capsys):
+    assert "Every row of runs/labels.sqlite is as it was stored." in run("check")
+    with closing(sqlite3.connect("runs/labels.sqlite")) as other, other:
+        other.execute("UPDATE replies SET raw = 'Odd' WHERE sample_id = 'x.jpg'")
+    assert main(["store", "check"]) == 2
+    captured = capsys.readouterr()
+    assert "x.jpg  reply: Odd  labeler:" in captured.out
+    assert "1 row of the label store 'runs/labels.sqlite' is damaged. Restore a copy" in captured.err
+    assert "x.jpg" in run("stats", code=2)
+    assert "1 row taken as they are" in run("check", "--keep")
+    with closing(sqlite3.connect("runs/labels.sqlite")) as other, other:
+        other.execute("UPDATE replies SET raw = 'Odder' WHERE sample_id = 'x.jpg'")
+    assert "1 row taken out of runs/labels.sqlite" in run("check", "--drop")
+    assert "x.jpg" not in run("show")
+    assert "give --drop or --keep" in run("check", "--drop", "--keep", code=2)

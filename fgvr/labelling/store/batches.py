@@ -2,11 +2,12 @@
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
+from fgvr.errors import FgvrError
 from fgvr.labelling.store.database import Database
 from fgvr.labelling.store.keys import canonical
+from fgvr.labelling.store.row_checks import can_be_read, columns_of, is_whole, source_of
 from fgvr.labelling.store.rows import (
     BATCH_STATES,
     PUT_REPLY,
@@ -17,6 +18,7 @@ from fgvr.labelling.store.rows import (
     stored_batch,
 )
 from fgvr.records import LabelRequest, Reply
+from fgvr.text import visible
 
 
 class Batches:
@@ -118,9 +120,18 @@ class Batches:
         if states:
             conditions.append(f"state IN ({', '.join('?' * len(states))})")
             values.extend(states)
+        checked = self._database.checked
         query = (
-            f"SELECT {', '.join(field.name for field in fields(StoredBatch))} FROM batches "
-            f"WHERE {' AND '.join(conditions)} ORDER BY id"
+            f"SELECT {columns_of('batches', checked)} FROM {source_of('batches', checked)} "
+            f"WHERE {' AND '.join(conditions)} ORDER BY batches.id"
         )
         with self._database.explained("read"):
-            return [stored_batch(row) for row in self._database.connection.execute(query, values)]
+            rows = self._database.connection.execute(query, values).fetchall()
+        for *row, checksum in rows:
+            if not is_whole(row, checksum) or not can_be_read("batches", row):
+                raise FgvrError(
+                    f"The label store {str(self._database.path)!r} is damaged: what it says of the batch "
+                    f"{visible(str(row[3] or row[0]), 80)!r}, which may be paid for, is not what was stored. Nothing "
+                    "is sent. Restore a copy of the store; `fgvr store check` shows what is damaged."
+                )
+        return [stored_batch(row[:-1]) for row in rows]

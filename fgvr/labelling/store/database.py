@@ -1,16 +1,26 @@
 """The SQLite file under the label store: its tables, and how it is opened."""
 
+import logging
+import os
 import sqlite3
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from fgvr.errors import FgvrError
+from fgvr.labelling.store.row_checks import make_checks, schema_is_whole, watch
+from fgvr.text import visible
+
+log = logging.getLogger(__name__)
 
 _APPLICATION_ID = 0x66677672  # "fgvr", in the header of the file: tells a label store from any other database
-_VERSION = 2
+_VERSION = 3
+_WITHOUT_CHECKS = 2
 _BUSY_SECONDS = 60.0
+_SMALLEST = 100  # bytes: the header of every SQLite file
+_DAMAGED = "it is damaged, so restore it from a backup, or save what is left with: sqlite3 FILE .recover"
 
 # The table has row ids because its rows are long: with the key as the table's own order a page holds three rows, and
 # each look-up reads ten pages.
@@ -74,19 +84,33 @@ _TABLES = [
 class Database:
     """An open label store.
 
+    A new store is made under another name and gets its own when it is whole, so that an empty file under this name is
+    one that was damaged, and not a store in which nothing was ever asked.
+
+    Attributes:
+        checked: Whether rows have checksums; not in an older store that cannot be written.
+
     Args:
         path: The SQLite file; it and its folder are made where they do not exist.
 
     Raises:
-        FgvrError: The file is no label store, is of a newer fgvr, or cannot be opened.
+        FgvrError: The file is empty, no label store, is of a newer fgvr, or cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.checked = True
         with self.explained("opened"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            # without an isolation level every statement is a transaction of its own
-            self.connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+            if not path.exists():
+                self._make_new(Path(os.path.realpath(path)))  # where a link points that leads nowhere
+            if path.is_file() and (size := path.stat().st_size) < _SMALLEST:
+                # SQLite would make a new store of it, and delete what is in its write-ahead log
+                raise FgvrError(
+                    f"The label store {str(path)!r} is empty or cut off (bytes: {size}): what was in it is lost here. "
+                    "Restore a copy of it, or delete it to begin anew, which asks and pays for every reply again."
+                )
+            self.connection = _connected(path)
         try:
             with self.explained("opened"):
                 self._prepare()
@@ -117,14 +141,21 @@ class Database:
         """Say of SQLite's and the system's errors which file they are about and what to do."""
         try:
             yield
+        except UnicodeDecodeError as error:  # of SQLite's own words about a damaged file
+            raise FgvrError(f"The label store {str(self.path)!r} cannot be {done}: {_DAMAGED}.") from error
         except (sqlite3.Error, OSError) as error:
             if "not a database" in str(error):
                 advice = "name another file; a new store is made where there is none"
             elif "malformed" in str(error):
-                advice = "restore it from a backup, or save what is left with: sqlite3 FILE .recover"
+                advice = _DAMAGED
+            elif "decode to UTF-8" in str(error):
+                raise FgvrError(
+                    f"The label store {str(self.path)!r} has a text that is damaged: `fgvr store check` says which."
+                ) from None
             else:
                 advice = "check the path, its permissions, the space on the disk, and what other programs hold it"
-            raise FgvrError(f"The label store {str(self.path)!r} cannot be {done} ({error}): {advice}.") from error
+            reason = visible(str(error), 200)
+            raise FgvrError(f"The label store {str(self.path)!r} cannot be {done} ({reason}): {advice}.") from error
 
     def _prepare(self) -> None:
         application, version, tables = self._header()
@@ -138,14 +169,20 @@ class Database:
                 f"{str(self.path)!r} is a label store of version {version}, and this fgvr knows version {_VERSION}: "
                 "upgrade with pip install -U fgvr, or name another file."
             )
-        if 0 < version < _VERSION:
+        if 0 < version < _WITHOUT_CHECKS:
             raise FgvrError(
                 f"{str(self.path)!r} is a label store of version {version}, of before the first release. Export its "
                 "replies with the fgvr that made it, and import them into a new one: `fgvr store import FILE.parquet`"
             )
-        if version < _VERSION:
+        if version == 0:
             self._use_write_ahead_log()
             self._make()
+        elif version == _WITHOUT_CHECKS:
+            self._add_checks()
+        if self.checked and not schema_is_whole(self.connection):
+            raise FgvrError(f"The tables of the label store {str(self.path)!r} are not what fgvr made: {_DAMAGED}.")
+        if self.checked:
+            watch(self.connection)
         self.connection.execute("PRAGMA synchronous = FULL")  # replies cost money: each is on the disk at once
 
     def _header(self) -> tuple[int, int, int]:
@@ -163,8 +200,43 @@ class Database:
                 return
             for statement in _TABLES:
                 connection.execute(statement)
+            make_checks(connection)
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+    def _add_checks(self) -> None:
+        """Give the rows of a store from before checksums theirs."""
+        try:
+            with self.writing() as connection:
+                if int(connection.execute("PRAGMA user_version").fetchone()[0]) == _WITHOUT_CHECKS:
+                    log.info("The label store %r gets checksums, once.", str(self.path))
+                    make_checks(connection)
+                    connection.execute(f"PRAGMA user_version = {_VERSION}")
+        except FgvrError as error:
+            if "readonly" not in str(error.__cause__):
+                raise
+            self.checked = False  # it can be read all the same
+
+    def _make_new(self, path: Path) -> None:
+        """Make a store that is there as a whole or not at all; another process may do the same."""
+        new = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        try:
+            self.connection = _connected(new)
+            try:
+                self._use_write_ahead_log()
+                self._make()
+            finally:
+                self.connection.close()
+            try:
+                os.link(new, path)  # which replaces nothing
+            except FileExistsError:
+                pass
+            except OSError:  # a disk without links
+                if not path.exists():
+                    new.rename(path)
+        finally:
+            for file in path.parent.glob(f"{new.name}*"):
+                file.unlink(missing_ok=True)
 
     def _use_write_ahead_log(self) -> None:
         # SQLite answers "locked" at once, without waiting, when two processes switch a new file at the same moment
@@ -178,3 +250,8 @@ class Database:
                 time.sleep(0.02)
             else:
                 return
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    # without an isolation level every statement is a transaction of its own
+    return sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)

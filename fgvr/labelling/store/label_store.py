@@ -7,13 +7,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from fgvr.errors import FgvrError
 from fgvr.labelling.store.batches import Batches
 from fgvr.labelling.store.database import Database
-from fgvr.labelling.store.keys import request_keys
+from fgvr.labelling.store.keys import canonical, request_keys
+from fgvr.labelling.store.row_checks import can_be_read, columns_of, is_whole, source_of
 from fgvr.labelling.store.rows import (
     IMPORT_REPLY,
     PUT_REPLY,
-    REPLY_COLUMNS,
     StoredReply,
     names_json,
     now,
@@ -22,7 +23,7 @@ from fgvr.labelling.store.rows import (
     stored_reply,
 )
 from fgvr.records import LabelRequest, Reply
-from fgvr.text import encodable
+from fgvr.text import counted, encodable, visible
 from fgvr.vocabulary.build import fold_name
 
 _decode = json.JSONDecoder().decode
@@ -61,6 +62,8 @@ class LabelStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._database = Database(path)
+        checked = self._database.checked
+        self._select = f"SELECT {columns_of('replies', checked)} FROM {source_of('replies', checked)}"
         self.batches = Batches(self._database)
 
     def __enter__(self) -> Self:
@@ -121,26 +124,27 @@ class LabelStore:
         """What is stored for each of ``requests``, in their order: a reply, a failure (with ``error``), or ``None``.
 
         Raises:
-            FgvrError: The file cannot be read.
+            FgvrError: The file cannot be read, or a reply in it is damaged.
         """
         keys = request_keys(identity, requests)
         # neighbours in the index are asked for together
         order = sorted(range(len(keys)), key=keys.__getitem__)
         shared: dict[str, str] = {}  # models, which are alike in many rows
         found: list[Reply | None] = [None] * len(keys)
+        damaged: list[str] = []
         for start in range(0, len(order), _KEYS_A_QUERY):
             part = order[start : start + _KEYS_A_QUERY]
-            query = (
-                "SELECT key, raw, names, error, model, cost_usd, seconds, usage, attempts FROM replies "
-                f"WHERE key IN ({', '.join('?' * len(part))})"
-            )
+            query = f"{self._select} WHERE key IN ({', '.join('?' * len(part))})"
             with self._database.explained("read"):
                 rows = {
                     row[0]: row for row in self._database.connection.execute(query, [keys[number] for number in part])
                 }
             for number in part:
                 if (row := rows.get(keys[number])) is not None:
-                    _, raw, names, error, model, cost_usd, seconds, usage, attempts = row
+                    *_, raw, names, error, model, cost_usd, seconds, usage, attempts, _, checksum = row
+                    if not is_whole(row[:-1], checksum) or (checksum is None and not can_be_read("replies", row[:-1])):
+                        damaged.append(requests[number].image.sample_id)
+                        continue
                     found[number] = Reply(
                         requests[number],
                         raw,
@@ -152,7 +156,33 @@ class LabelStore:
                         None if usage is None else _decode(usage),
                         attempts,
                     )
+        if damaged:
+            raise self._damaged(f"the photo {min(damaged)!r}", canonical(identity), len(damaged))
         return found
+
+    def check_index(self) -> None:
+        """Make sure that a reply which is there is found; seconds for a million of them.
+
+        Raises:
+            FgvrError: The file is damaged, so that what is there might be asked, and paid for, again.
+        """
+        with self._database.explained("read"):
+            [said] = self._database.connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if said != "ok":
+            raise FgvrError(
+                f"The label store {str(self.path)!r} is damaged ({visible(said, 100)}), so that replies in it might "
+                "not be found, and paid for again: nothing is asked. Restore a copy of it, or mend it with `fgvr store "
+                "check --drop`."
+            )
+
+    def _damaged(self, what: str, identity: str, count: int) -> FgvrError:
+        more = f" and {counted(count - 1, 'other')}" if count > 1 else ""
+        return FgvrError(
+            f"The label store {str(self.path)!r} is damaged: the reply about {what} of the labeler "
+            f"{visible(identity, 100)}{more} is not what was stored. It is neither used nor paid for again without a "
+            "word: `fgvr store check` shows it, a copy of the store may have it whole, and `fgvr store check --drop` "
+            "takes it out, so that it is asked again."
+        )
 
     def known(self, keys: Collection[str]) -> set[str]:
         """Those of ``keys`` that have a row, a success or a failure.
@@ -184,22 +214,25 @@ class LabelStore:
         Raises:
             FgvrError: The file cannot be read.
         """
-        conditions = ["id < :at" if newest_first else "id > :at"]
+        conditions = ["replies.id < :at" if newest_first else "replies.id > :at"]
         given = {"labeler": labeler, "model": model, "photo": image}
         values: dict[str, Any] = {name: text for name, text in given.items() if text}
         conditions += [_FILTERS[name] for name in values]
         if failed is not None:
             conditions.append("error != ''" if failed else "error = ''")
         values["at"] = 2**62 if newest_first else -1
+        order = "DESC" if newest_first else "ASC"
         query = (
-            f"SELECT id, {', '.join(REPLY_COLUMNS)} FROM replies WHERE {' AND '.join(conditions)} "
-            f"ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT {_ROWS_A_PAGE}"
+            f"{self._select.replace('SELECT', 'SELECT replies.id,')} WHERE {' AND '.join(conditions)} "
+            f"ORDER BY replies.id {order} LIMIT {_ROWS_A_PAGE}"
         )
         while True:
             with self._database.explained("read"):
                 page = self._database.connection.execute(query, values).fetchall()
-            for row in page:
-                yield stored_reply(row[1:])
+            for _, *row, checksum in page:
+                if not is_whole(row, checksum) or (checksum is None and not can_be_read("replies", row)):
+                    raise self._damaged(f"the photo {visible(str(row[1]), 80)!r}", str(row[5]), 1)
+                yield stored_reply(row)
             if len(page) < _ROWS_A_PAGE:
                 return
             values["at"] = page[-1][0]
@@ -257,11 +290,10 @@ class LabelStore:
         Raises:
             FgvrError: The file cannot be read.
         """
-        with self._database.explained("read"):
-            rows = self._database.connection.execute("SELECT key, names FROM corrections").fetchall()
         # a person writes hundreds, so all of them are read
         wanted = None if keys is None else set(keys)
-        return {key: tuple(json.loads(names)) for key, names in rows if wanted is None or key in wanted}
+        rows = self._said_by_a_person("corrections")
+        return {key: tuple(json.loads(names)) for key, names, _ in rows if wanted is None or key in wanted}
 
     def aliases(self) -> dict[str, str]:
         """Folded name -> the name that a person put in its place.
@@ -277,8 +309,21 @@ class LabelStore:
         Raises:
             FgvrError: The file cannot be read.
         """
+        return {name: canonical for _, name, canonical, _ in sorted(self._said_by_a_person("aliases"))}
+
+    def _said_by_a_person(self, table: str) -> list[tuple[Any, ...]]:
+        checked = self._database.checked
+        query = f"SELECT {columns_of(table, checked)} FROM {source_of(table, checked)}"
         with self._database.explained("read"):
-            return dict(self._database.connection.execute("SELECT name, canonical FROM aliases ORDER BY name"))
+            rows = self._database.connection.execute(query).fetchall()
+        for *row, checksum in rows:
+            if not is_whole(row, checksum):
+                raise FgvrError(
+                    f"The label store {str(self.path)!r} is damaged: what a person wrote for "
+                    f"{visible(str(row[1]), 80)!r} ({table}) is not what was stored. `fgvr store check` shows it, and "
+                    "`fgvr store check --drop` takes it back, so that it can be written again with `fgvr store review`."
+                )
+        return [row[:-1] for row in rows]
 
     def revise(
         self,

@@ -164,7 +164,7 @@ def test_a_database_of_another_program(tmp_path):
 @pytest.mark.parametrize(
     ("version", "message"),
     [
-        (7, r"version 7.*knows version 2.*upgrade"),
+        (7, r"version 7.*knows version 3.*upgrade"),
         (1, r"of version 1, of before the first release\. Export its replies"),
     ],
 )
