@@ -240,15 +240,19 @@ class _Batches:
     async def _store(self, batch: _Open, replies: Sequence[Reply]) -> None:
         """Store all replies of a batch at once: what was collected halfway would be counted again the next time."""
         cost_usd = sum(reply.cost_usd for reply in replies)
-        if self.store.batches.collect(batch.nonce, self.identity, replies):
+        try:
+            collected = self.store.batches.collect(batch.nonce, self.identity, replies)
+        except FgvrError as error:
+            kept = f"{counted(len(replies), 'reply', 'replies')} of batch {batch.remote_id} (${cost_usd:.4f})"
+            raise FgvrError(f"{error} {self.labeler.server} keeps {kept} until then. {_AGAIN}") from error
+        if collected:
             self.watch.add(replies)
             failed = [reply for reply in replies if reply.error]
             self.collected += len(replies)
             self.failed += len(failed)
             self.cost_usd += cost_usd
             if failed:
-                first = f"{failed[0].request.image.sample_id}: {failed[0].error}"
-                self.first_error = self.first_error or first
+                self.first_error = self.first_error or f"{failed[0].request.image.sample_id}: {failed[0].error}"
             self.report(
                 f"batch {batch.remote_id}: {counted(len(replies), 'reply', 'replies')} stored, failures among them: "
                 f"{len(failed)}, ${cost_usd:.4f}"
@@ -274,8 +278,6 @@ class _Batches:
         if self.stopped or self.refused:
             return
         missing = [key for key in self._missing() if key not in self.sent]
-        if missing:
-            self.store.check_index()
         for shard in self._shards(missing):
             await self._submit(*shard)
 
@@ -331,6 +333,7 @@ class _Batches:
         return json.dumps(self.labeler.batch_line(key, question)).encode() + b"\n", worst or 0.0
 
     async def _submit(self, file: BinaryIO, keys: list[str], reserved: float) -> None:
+        self.store.check_index()
         self.sent.update(keys)
         requests = {key: self.requests[key] for key in keys}
         nonce = self.store.batches.open(self.identity, self.labeler.server, list(requests.values()), reserved)

@@ -15,6 +15,7 @@ from fgvr.labelers.asking.engine import send_all
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.remote import RemoteLabeler
 from fgvr.labelling.plan import LabelPlan, LabelRun
+from fgvr.labelling.reply_keeper import ReplyKeeper
 from fgvr.labelling.reply_watch import ReplyWatch
 from fgvr.labelling.run_lock import RunLock
 from fgvr.labelling.store.keys import request_key, request_keys
@@ -145,14 +146,16 @@ def _ask(
         server, days = labeler.server, DailyQuota(labeler.limits.requests_per_day, labeler.limits.day_starts_in)
         days.sync(days.today(), store.requests_on(server, days.today()))
     done, failed, first_error = 0, 0, ""
-    watch = ReplyWatch(labeler)
+    watch, keeper = ReplyWatch(labeler), ReplyKeeper(store, identity, server)
     bar: tqdm[Any] = tqdm(
         total=stored + len(missing), initial=stored, desc="Labelling", unit="photo", disable=not progress, leave=True
     )
     try:
         with bar, closing(labeler):
-            for replies in _conversation(labeler, missing, failures, budget, days, asker):
-                store.put_many(identity, replies, server, days.drain())
+            for replies in _conversation(labeler, missing, failures, budget, days, asker, keeper):
+                keeper.put(replies, days.drain())
+                if keeper.problem() is not None and not isinstance(labeler, RemoteLabeler):
+                    break
                 if days.limit is not None:  # other runs may ask the same server for something else
                     days.sync(days.today(), store.requests_on(server, days.today()))
                 for reply in replies:
@@ -167,8 +170,7 @@ def _ask(
                 bar.update(len(replies))
     finally:
         # also what the server was sent in vain
-        if sent := days.drain():
-            store.put_many(identity, [], server, sent)
+        keeper.finish(days.drain())
     watch.finish()
     return LabelRun(asked=len(missing), failed=failed, cost_usd=budget.spent - before, first_error=first_error)
 
@@ -210,11 +212,12 @@ def _conversation(
     budget: Budget,
     days: DailyQuota,
     asker: Asker | None,
+    keeper: ReplyKeeper,
 ) -> Iterator[Sequence[Reply]]:
     """The replies to ``missing``, a list at a time; the budget is held, and knows what they cost."""
     if isinstance(labeler, RemoteLabeler):
         before = [failures.get(request, 0) for request in missing]
-        with closing(send_all(labeler, missing, budget, days, before, _say)) as conversation:
+        with closing(send_all(labeler, missing, budget, days, before, _say, keeper.problem)) as conversation:
             yield from _watched(labeler, missing, conversation)
     elif asker is not None:
         yield from _asked_by(asker, labeler, missing, budget)

@@ -123,6 +123,20 @@ def test_sent_now_and_collected_by_another_process(server, labeler, requests, st
     assert server.created == 1
 
 
+def test_a_disk_that_is_full_when_replies_are_collected(server, labeler, requests, small_disk):
+    with LabelStore(small_disk.path / "labels.sqlite") as store:
+        run(labeler, requests, store, wait=False)
+        server.finish()
+        small_disk.leave(0)
+        with pytest.raises(
+            FgvrError, match=rf"keeps 3 replies of batch \S+ \(\${3 * COST:.4f}\) until then\..* again\.$"
+        ):
+            run(labeler, requests, store)
+        small_disk.free()
+        assert run(labeler, requests, store).collected == 3
+    assert server.created == 1
+
+
 def test_interrupted_while_it_waits(server, labeler, requests, store):
     with pytest.raises(KeyboardInterrupt):
         run(labeler, requests, store, report=Interrupting("requests sent"))

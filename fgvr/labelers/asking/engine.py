@@ -42,6 +42,7 @@ def send_all(
     days: DailyQuota | None = None,
     attempts_before: Sequence[int] | None = None,
     notify: Callable[[str], object] | None = None,
+    problem: Callable[[], Exception | None] | None = None,
 ) -> Generator[list[Reply], None, None]:
     """Yield the replies to ``requests`` as they come, those that are there at one moment together.
 
@@ -59,6 +60,8 @@ def send_all(
         days: Counts what reaches the server, and says whether it may be sent more today; no limit if not given.
         attempts_before: For each of ``requests``, how many attempts failed in earlier runs; none if not given.
         notify: Called with a line of text where a person should know why nothing happens; from another thread.
+        problem: Asked when the caller comes back for more: what speaks against sending more, if anything does. Replies
+            in flight are waited for and yielded, and it is raised in the end.
 
     Raises:
         FgvrError: The budget or the day is used up, or the server cannot be asked at all. Requests in flight were
@@ -72,6 +75,8 @@ def send_all(
         try:
             while replies := session.next_replies():
                 yield replies
+                if problem is not None and (error := problem()) is not None:
+                    session.stop(error)
                 session.mark_stored()
         finally:
             session.close()
@@ -146,6 +151,10 @@ class _Session:
     def interrupt(self) -> None:
         """Send nothing more. Called from a signal handler."""
         self._call(self._interrupt)
+
+    def stop(self, error: Exception) -> None:
+        """Send nothing more, and end with this error when what is in flight has come."""
+        self._call(self._stop, error)
 
     def close(self) -> None:
         """Drop what is still in flight."""

@@ -89,7 +89,7 @@ def make_checks(connection: sqlite3.Connection) -> None:
 
 def schema_is_whole(connection: sqlite3.Connection) -> bool:
     """Whether the tables are what they were made as: a column of another name or kind would hide rows and checksums."""
-    return connection.execute("SELECT checksum FROM schema_check").fetchone() == (_schema_checksum(connection),)
+    return bool(connection.execute("SELECT checksum FROM schema_check").fetchone() == (_schema_checksum(connection),))
 
 
 def _schema_checksum(connection: sqlite3.Connection) -> int:
