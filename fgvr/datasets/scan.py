@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from stat import S_ISLNK
 
 from tqdm import tqdm
 
@@ -43,7 +44,8 @@ def scan(records: Sequence[ImageRecord], cache_dir: Path, progress: bool = True)
         FgvrError: Not one photo can be opened.
     """
     cache = cache_dir / "photos.sqlite"
-    stamps = {record.sample_id: _stamp(record.path) for record in records}
+    folders: dict[str, str] = {}
+    stamps = {record.sample_id: _stamp(str(record.path), folders) for record in records}
     known = _known(cache, [stamp for stamp in stamps.values() if stamp])
     digests = {key: known[stamp] for key, stamp in stamps.items() if stamp in known}
     new = [record for record in records if record.sample_id not in digests]
@@ -72,14 +74,26 @@ def scan(records: Sequence[ImageRecord], cache_dir: Path, progress: bool = True)
     return Scan(tuple(replace(record, digest=digests[record.sample_id]) for record in readable), unreadable)
 
 
-def _stamp(path: Path) -> str:
-    """What changes when the file does; ``""`` where there is no file of a usable name."""
+def _stamp(path: str, folders: dict[str, str]) -> str:
+    """What changes when the file does; ``""`` where there is no file of a usable name.
+
+    Args:
+        path: The file.
+        folders: Folders that photos are in -> where they really are: found once, and not for each photo in them.
+    """
     try:
-        status = path.stat()
-        str(path).encode()
+        path.encode()
+        status = os.lstat(path)
+        if S_ISLNK(status.st_mode):
+            real, status = os.path.realpath(path), os.stat(path)  # noqa: PTH116
+        else:
+            folder, name = os.path.split(path)
+            if folder not in folders:
+                folders[folder] = os.path.realpath(folder)
+            real = os.path.join(folders[folder], name)  # noqa: PTH118
     except (OSError, UnicodeEncodeError):
         return ""
-    return f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
+    return f"{real}|{status.st_size}|{status.st_mtime_ns}"
 
 
 def _known(cache: Path, stamps: Sequence[str]) -> dict[str, str]:

@@ -1,4 +1,6 @@
 import hashlib
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -42,3 +44,22 @@ def test_only_new_and_changed_files_are_read_again(tmp_path, draw, monkeypatch):
     assert read == ["b.png"]
     assert second.readable[0] == first.readable[0]
     assert second.readable[1].digest != first.readable[1].digest
+
+
+def test_the_file_behind_a_link_is_remembered_where_it_is(tmp_path, draw, monkeypatch):
+    target = draw("elsewhere/a.png")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/b.png").symlink_to(target)
+    (tmp_path / "linked").symlink_to(target.parent)
+    one, two = (FolderDataset(tmp_path / name).records() for name in ("photos", "linked"))
+    first = scan(one, tmp_path / "cache")
+    examined = []
+    examine = module._examine
+    monkeypatch.setattr(module, "_examine", lambda path: examined.append(path.name) or examine(path))
+    monkeypatch.chdir(tmp_path / "linked")
+    for records in (one, two, [replace(two[0], path=Path("a.png"))]):
+        assert scan(records, tmp_path / "cache").readable[0].digest == first.readable[0].digest
+    assert examined == []
+    draw("elsewhere/a.png", "green")
+    assert scan(one, tmp_path / "cache").readable[0].digest != first.readable[0].digest
+    assert examined == ["b.png"]
