@@ -2,13 +2,14 @@
 
 import codecs
 import csv
-import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
@@ -25,6 +26,8 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+_MOST_SEEN = 2**16
+_LINES = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods; .xls
 # What a spreadsheet takes for a formula. An apostrophe before it makes it text; one that was there gets another one, so
 # that nothing is lost.
@@ -42,6 +45,32 @@ class Row:
 
     number: int
     cells: Mapping[str, str]
+
+
+class _Rows(Sequence[Row]):
+    """The rows of a file that are not blank, made when they are asked for: a million mappings would fill the memory."""
+
+    def __init__(self, header: Sequence[str], records: Sequence[tuple[str, ...]]) -> None:
+        self._header = header
+        self._records = records
+        self._places = array("L", (place for place in range(1, len(records)) if any(records[place])))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Row]: ...
+
+    def __getitem__(self, index: int | slice) -> Row | list[Row]:
+        if isinstance(index, slice):
+            return [self._row(place) for place in self._places[index]]
+        return self._row(self._places[index])
+
+    def _row(self, place: int) -> Row:
+        return Row(place + 1, dict(zip(self._header, self._records[place], strict=False)))
 
 
 @dataclass(frozen=True)
@@ -125,32 +154,40 @@ def parse_csv(text: str, path: Path) -> Table:
 
 def _header_cells(text: str, separator: str) -> int:
     try:
-        return len(next(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True), []))
+        return len(next(csv.reader(_lines(text), delimiter=separator, strict=True), []))
     except csv.Error:
         return 0
 
 
+def _lines(text: str) -> Iterator[str]:
+    """The lines with their ends, one at a time: a stream of the text would be a copy of it, four bytes a character."""
+    return (line[0] for line in _LINES.finditer(text))
+
+
 def _parse(text: str, path: Path, separator: str) -> Table:
-    records: list[list[str]] = []
+    records: list[tuple[str, ...]] = []
     name = _SEPARATORS[separator]
+    seen: dict[str, str] = {}  # classes and splits come again and again, and are kept once
     try:
-        for record in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True):
-            records.append([unescape_formula(cell.strip()) for cell in record])
+        for record in csv.reader(_lines(text), delimiter=separator, strict=True):
+            stripped = (unescape_formula(cell.strip()) for cell in record)
+            records.append(tuple(seen.setdefault(cell, cell) for cell in stripped))
+            if len(seen) > _MOST_SEEN:
+                seen.clear()
     except csv.Error as error:
         # the record that fails is not among them yet: for an unclosed quote, the row in which it was opened
         raise FgvrError(
             f"{path}, row {len(records) + 1}: not CSV ({error}); expected {name}s between the cells, a closing quote "
             "for every opening one, and doubled quotes inside quotes."
         ) from None
-    header = records[0] if records else []
+    header = list(records[0]) if records else []
     if not any(header):
         raise FgvrError(f"{path} is empty, or its first row is: expected a header and one row per photo.")
     for column in header:
         # spreadsheets leave several empty columns at the right, which nobody reads
         if column and header.count(column) > 1:
             raise FgvrError(f"{path}, row 1: column {column!r} is there twice. Rename or delete one of the two.")
-    rows = []
-    for number, cells in enumerate(records[1:], start=2):
+    for number, cells in enumerate(islice(records, 1, None), start=2):
         if any(cells[len(header) :]) or (cells and len(cells) < len(header)):
             hint = (
                 f'A cell with a {name} must stand in quotes: a.jpg{separator}"Heron{separator} grey".'
@@ -160,9 +197,7 @@ def _parse(text: str, path: Path, separator: str) -> Table:
             raise FgvrError(
                 f"{path}, row {number}: {len(cells)} cells, but the header has {len(header)} columns. {hint}"
             )
-        if any(cells):
-            rows.append(Row(number, dict(zip(header, cells, strict=False))))
-    return Table(path, header, rows)
+    return Table(path, header, _Rows(header, records))
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:

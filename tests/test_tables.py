@@ -4,7 +4,7 @@ import io
 import pytest
 
 from fgvr.errors import FgvrError
-from fgvr.tables import read_csv, write_csv
+from fgvr.tables import Row, read_csv, write_csv
 
 
 def table(tmp_path, content):
@@ -26,7 +26,7 @@ def test_cells_by_column_and_row_numbers_of_a_spreadsheet(tmp_path):
 
 
 def test_a_header_alone_is_a_table(tmp_path):
-    assert table(tmp_path, "file,name").rows == []
+    assert list(table(tmp_path, "file,name").rows) == []
 
 
 @pytest.mark.parametrize(
@@ -152,3 +152,17 @@ def test_a_written_text_is_no_formula_and_comes_back(tmp_path, text):
     assert written[1][2] == "-0.5"
     first, second = read_csv(path).rows
     assert (first.cells["name"], second.cells["file"]) == (text, text)
+
+
+def test_rows_can_be_taken_by_their_places_and_again(tmp_path):
+    rows = table(tmp_path, "file\na.jpg\n\nb.jpg\rc.jpg").rows
+    assert (len(rows), rows[-1], [row.number for row in rows[:2]]) == (3, Row(5, {"file": "c.jpg"}), [2, 4])
+    assert list(rows) == list(rows)
+    with pytest.raises(IndexError):
+        rows[3]
+
+
+def test_more_values_than_are_kept_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("fgvr.tables._MOST_SEEN", 2)
+    text = "file,name\n" + "".join(f"{number}.jpg,{number % 2}\n" for number in range(9))
+    assert [row.cells["name"] for row in table(tmp_path, text).rows] == [str(number % 2) for number in range(9)]

@@ -1,7 +1,9 @@
 """Photos listed in a CSV file."""
 
 import logging
+import os
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from fgvr.datasets.base import ImageDataset, split_name
@@ -52,37 +54,49 @@ class ManifestDataset(ImageDataset):
             )
         if not table.rows:
             raise FgvrError(f"{path} lists no photos: it has a header and no further row.")
-        listed: dict[str, int] = {}
-        records = []
-        for row in table.rows:
-            record = self._record(table, row)
-            first = listed.setdefault(record.sample_id, row.number)
-            if first != row.number:
-                raise FgvrError(
-                    f"{table.place(row)}: {record.sample_id!r} is listed in row {first} already; "
-                    "a photo may be listed once. Delete one of the two rows."
-                )
-            records.append(record)
+        records = [self._record(table, row) for row in table.rows]
         if self._elsewhere:
             written, found = next(iter(self._elsewhere.items()))
             log.info(
                 "Paths of %s that are not below %s as they stand were taken for photos whose paths end alike "
                 "(%d of %d), such as %r for %r.", path, self.root, len(self._elsewhere), len(records), written, found,
             )  # fmt: skip
-        return sorted(records, key=lambda record: record.sample_id)
+        records.sort(key=lambda record: record.sample_id)
+        if any(one.sample_id == two.sample_id for one, two in pairwise(records)):
+            self._refuse_twice(table)
+        return records
+
+    def _refuse_twice(self, table: Table) -> None:
+        listed: dict[str, int] = {}
+        for row in table.rows:
+            sample_id = self._record(table, row).sample_id
+            first = listed.setdefault(sample_id, row.number)
+            if first != row.number:
+                raise FgvrError(
+                    f"{table.place(row)}: {sample_id!r} is listed in row {first} already; "
+                    "a photo may be listed once. Delete one of the two rows."
+                )
 
     def _record(self, table: Table, row: Row) -> ImageRecord:
         place = table.place(row)
         file = table.line(row, "file")
         if not file:
             raise FgvrError(f"{place}: the column 'file' is empty; it must name a photo below {str(self.root)!r}.")
-        path = self._path(file, place)
+        path, sample_id = self._photo(file, place)
         split = split_name(row.cells.get("split") or "support")
         if split is None:
             raise FgvrError(f"{place}: the split is {row.cells['split']!r}; expected support, val or test.")
         true_name = table.line(row, "class_name") if "class_name" in table.header else ""
-        sample_id = posix_path(str(path.relative_to(self.root)))
         return ImageRecord(sample_id=sample_id, path=path, split=split, true_name=true_name or None)
+
+    def _photo(self, file: str, place: str) -> tuple[Path, str]:
+        """The photo that a cell names, and its path below ``root``."""
+        written = posix_path(file)
+        # as nearly all cells of nearly all files are; a path keeps what it is asked, so a text is asked
+        if not written.startswith("/") and ".." not in written and os.path.isfile(f"{self.root}/{written}"):  # noqa: PTH113
+            return self.root / written, file if file == written else written.strip()
+        path = self._path(file, place)
+        return path, posix_path(str(path.relative_to(self.root)))
 
     def _path(self, file: str, place: str) -> Path:
         """The photo that a cell means; where there is none, the file that the cell names below ``root``.
