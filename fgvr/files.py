@@ -26,6 +26,11 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
         with suppress(OSError):  # some network disks know no such thing
             _flush(path.parent)
+    except OSError as error:
+        # what fails to be written names no file, or the temporary one
+        if error.errno is not None and error.filename in (None, str(temporary), temporary):
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -12,7 +12,7 @@ import torch.distributed as dist
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from fgvr.errors import FgvrError
-from fgvr.pipeline.processes import external_processes, is_rank_zero
+from fgvr.pipeline.processes import is_rank_zero
 
 _LOOK_SECONDS = 0.2
 _GRACE_SECONDS = 2.0
@@ -26,6 +26,8 @@ _OTHER_ENDED = "Another process of this job has ended, and so does this one."
 
 _children: list[subprocess.Popen[bytes]] = []
 """The processes that Lightning has started for this job, in the order of their ranks from 1."""
+_several = threading.Event()
+"""Set in a job of several processes."""
 _ending = threading.Event()
 """Set when this process ends by itself and says why."""
 
@@ -45,6 +47,8 @@ class ProcessWatch(Callback):
         """Remember who handles SIGTERM; Lightning has not taken it yet."""
         self._handler = signal.getsignal(signal.SIGTERM)
         _ending.clear()
+        if trainer.world_size > 1:
+            _several.set()
         children = getattr(trainer.strategy.launcher, "procs", None)
         if children and self._thread is None:
             _children[:] = children
@@ -90,9 +94,8 @@ def lost_process(error: RuntimeError) -> FgvrError | None:
     Args:
         error: What PyTorch has raised in a job of several processes.
     """
-    if external_processes() == 1 or not (
-        isinstance(error, dist.DistError) or any(word in str(error) for word in _LOST)
-    ):
+    connection = isinstance(error, dist.DistError) or any(word in str(error) for word in _LOST)
+    if not connection or not _several.is_set():
         return None
     _ending.set()
     if _children:

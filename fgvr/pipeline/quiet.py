@@ -32,4 +32,5 @@ def silence() -> None:
 
 
 def _is_no_tip(record: logging.LogRecord) -> bool:
-    return "litlogger" not in record.getMessage()
+    # what a stopped run says is how to go on
+    return not any(words in record.getMessage() for words in ("litlogger", "Detected KeyboardInterrupt"))
