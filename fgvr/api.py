@@ -14,8 +14,9 @@ import torch
 
 from fgvr.checkpoints.files import read_newest
 from fgvr.checkpoints.whole import chosen_checkpoint, newest_checkpoint
-from fgvr.config.cli import FgvrCLI, ParsedCLI, keys_of
+from fgvr.config.cli import FgvrCLI, ParsedCLI
 from fgvr.config.files import find_config
+from fgvr.config.guard import ImportGuard, read_run_config, with_own_place
 from fgvr.config.options import as_arguments
 from fgvr.descriptions.files import read_descriptions
 from fgvr.errors import FgvrError
@@ -67,12 +68,13 @@ def configure(
         >>> type(run.data.labeler).__name__, run.data.shots
         ('FieldguideLabeler', 2)
     """
-    return _configured(config, keys=None, short={"dataset": dataset, "labeler": labeler, "method": method}, **options)
+    tokens, objects = _tokens({"dataset": dataset, "labeler": labeler, "method": method}, options)
+    files = [] if config is None else ["--config", str(config)]
+    return _run(FgvrCLI("fit", [*files, *tokens], main_guard=False), objects)
 
 
-def _configured(
-    config: str | Path | None, keys: RunFolder | None, short: Mapping[str, Any] | None = None, **options: Any
-) -> Run:
+def _tokens(short: Mapping[str, Any], options: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
+    """Options as arguments of a process, and those of the trainer that are objects."""
     trainer = options.pop("trainer", None) or {}
     if not isinstance(trainer, Mapping):
         raise FgvrError(
@@ -81,17 +83,18 @@ def _configured(
         )
     objects = {key: value for key, value in trainer.items() if _is_object(value)}
     plain = {key: value for key, value in trainer.items() if key not in objects}
-    named = {_SHORT[key]: value for key, value in (short or {}).items() if value is not None}
+    named = {_SHORT[key]: value for key, value in short.items() if value is not None}
     model = options.get("model")
     if "model" in named and model is not None and (not isinstance(model, Mapping) or "class_path" in model):
         raise FgvrError("method and model both name a method: give one of them, and its options below model.")
-    tokens = [*as_arguments(named), *as_arguments({**options, **({"trainer": plain} if plain else {})})]
-    files = [] if config is None else ["--config", str(config)]
-    cli = FgvrCLI("fit", [*files, *tokens], None if keys is None else keys_of(keys), main_guard=False)
-    parts = cli.build()
+    return [*as_arguments(named), *as_arguments({**options, **({"trainer": plain} if plain else {})})], objects
+
+
+def _run(cli: FgvrCLI, objects: Mapping[str, Any], folder: RunFolder | None = None, refused: str = "") -> Run:
+    parts = replace(cli.build(), refused=refused)
     if objects:
         parts = replace(parts, trainer={**parts.trainer, **objects})
-    return Run(parts, keys, ComparedRows(cli.compare, main_guard=False) if cli.compare else None)
+    return Run(parts, folder, ComparedRows(cli.compare, main_guard=False) if cli.compare else None)
 
 
 def fit(config: str | Path | None = None, *, verbose: bool = False, **options: Any) -> Run:
@@ -152,35 +155,51 @@ def describe(config: str | Path | None = None, *, verbose: bool = False, **optio
     return list(read_descriptions(run.folder.descriptions))
 
 
-def open_run(path: str | Path, **options: Any) -> Run:
+def open_run(path: str | Path, *, trust: bool = False, **options: Any) -> Run:
     """A run that is there: what came of it, and its stages, which go on with it.
 
     Args:
         path: ``runs/NAME`` for its newest version, or ``runs/NAME/VERSION``.
-        options: What is to differ, as in :func:`configure`, such as where the photos are now.
+        trust: Whether its configuration may name any code, as one that is given to :func:`configure` may. Without, only
+            classes of fgvr and of installed plugins are imported, and no stage is begun of a run that sends photos to
+            a server of its own choice, logs to one, or writes elsewhere.
+        options: What is to differ, as in :func:`configure`, such as where the photos are now; they may name any code.
 
     Raises:
-        FgvrError: There is no such run.
+        FgvrError: There is no such run, or it names a class that it must be trusted for.
     """
     folder = find_run(Path(path))
     if (checkpoint := newest_checkpoint(folder.checkpoints)) is not None:
         options = {"ckpt_path": str(checkpoint), **options}
-    return _configured(folder.config, folder, **options)
+    tokens, objects = _tokens({}, options)
+    config = read_run_config(folder)
+    if trust:
+        return _run(FgvrCLI("fit", tokens, main_guard=False, config=config), objects, folder)
+    guard = ImportGuard(config, folder.config, "give trust=True to fgvr.open_run", tokens)
+    cli = FgvrCLI("fit", tokens, main_guard=False, config=with_own_place(config, folder), guard=guard)
+    return _run(cli, objects, folder, guard.elsewhere())
 
 
-def load(path: str | Path, row: str | None = None, device: torch.device | str | None = None) -> TrainedModel:
+def load(
+    path: str | Path, row: str | None = None, device: torch.device | str | None = None, *, trust: bool = False
+) -> TrainedModel:
     """The model of a run, for photos that are at hand.
 
     Args:
         path: ``runs/NAME`` for its newest version that was trained, or ``runs/NAME/VERSION``.
         row: The row of its table whose classifier is used; the method's own if not given.
         device: Where it computes; a GPU where there is one if not given.
+        trust: Whether its method may be any class; without, only those of fgvr and of installed plugins are imported.
 
     Raises:
-        FgvrError: There is no such run, or it has trained nothing that could be loaded.
+        FgvrError: There is no such run, it has trained nothing that could be loaded, or it names a class that it must
+            be trusted for.
     """
     folder = find_run(Path(path), trained=True)
-    method = ParsedCLI(["--config", str(folder.config), "--compare=null"], keys_of(folder)).method
+    # of its configuration, nothing else is looked at
+    config = {key: value for key, value in read_run_config(folder).items() if key == "model"}
+    guard = None if trust else ImportGuard(config, folder.config, "give trust=True to fgvr.load")
+    method = ParsedCLI(["--data.dataset=fieldguide"], config=config, guard=guard).method
     checkpoint = chosen_checkpoint(folder.checkpoints)
     if checkpoint is None and method.trains:
         raise FgvrError(f"{str(folder.path)!r} has no checkpoint: its training did not come so far, or wrote none.")
@@ -219,10 +238,10 @@ class SweepResult:
             [table, *(f"{name} failed; the end of its log:\n{tail}" for name, tail in self.failures.items())]
         )
 
-    def runs(self) -> Iterator[Run]:
+    def runs(self, trust: bool = False) -> Iterator[Run]:
         """Its runs, as :func:`open_run` gives them."""
         for config in sorted(self.folder.glob("*/config.yaml")):
-            yield open_run(config.parent)
+            yield open_run(config.parent, trust=trust)
 
 
 def sweep(

@@ -28,6 +28,7 @@ ORDER = (
         "tables",
         "weights",
         "registry",
+        "known_classes",
         "packaged",
         "runs",
         "cache",

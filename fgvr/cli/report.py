@@ -2,14 +2,12 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from fgvr.errors import FgvrError
 from fgvr.runs import find_run
 
-if TYPE_CHECKING:
-    pass
-
 log = logging.getLogger(__name__)
+_OF_PHOTOS = ("dataset", "cache_dir")
 
 USAGE = """\
 usage: fgvr report RUN [options]
@@ -18,6 +16,8 @@ Writes report.html of a run anew, from the files in its folder: one HTML file th
 
   RUN                      runs/NAME for the newest version of a run, or runs/NAME/VERSION
   --data.dataset.root DIR  where the photos are now, if they have been moved; any option of fgvr fit can be given so
+  --trust                  read the photos with the data set's own class, which is neither fgvr's nor an installed
+                           plugin's: what the run folder names is imported then, and may do anything
 
 The last line is the path of the report."""
 
@@ -34,12 +34,21 @@ def run_report(args: list[str]) -> int:
     folder = find_run(Path(args[0]))
     # imported late: they bring torch, which a wrong folder does not need
     from fgvr.cli.logs import configure_logging
-    from fgvr.config.cli import FgvrCLI, keys_of
+    from fgvr.config.cli import FgvrCLI
+    from fgvr.config.guard import ImportGuard, read_run_config
     from fgvr.pipeline.run import Run
 
     configure_logging()
-
-    cli = FgvrCLI("report", ["--config", str(folder.config), *args[1:]], keys_of(folder))
-    cli.config.trainer.callbacks = None  # a report has no trainer, and their constructors may do anything
-    print(Run(cli.build(), folder).report())
+    given = [token for token in args[1:] if token != "--trust"]
+    # the page is made from the files; of the configuration, it needs to know where the photos are
+    data = read_run_config(folder).get("data")
+    data = {key: data[key] for key in _OF_PHOTOS if key in data} if isinstance(data, dict) else {}
+    config = {"data": data}
+    guard = None
+    if "--trust" not in args:
+        guard = ImportGuard(config, folder.config, "give --trust", given)
+        data.pop("cache_dir", None)  # photos are noted there: only in the user's own place
+        if refused := guard.elsewhere():
+            raise FgvrError(refused)
+    print(Run(FgvrCLI("report", given, config=config, guard=guard).build(), folder).report())
     return 0

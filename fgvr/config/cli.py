@@ -3,10 +3,10 @@
 import random
 import re
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import yaml
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
@@ -14,6 +14,7 @@ from fgvr.checkpoints.files import read_newest
 from fgvr.checkpoints.options import CheckpointOptions
 from fgvr.checkpoints.true_names import check_callbacks, check_configured
 from fgvr.config.files import expand_config_names
+from fgvr.config.guard import ImportGuard, as_yaml
 from fgvr.config.names import PARSER_MODE, expand_argv
 from fgvr.config.parser import FgvrParser
 from fgvr.data.datamodule import FgvrDataModule
@@ -22,7 +23,6 @@ from fgvr.methods.base import Method
 from fgvr.pipeline.options import RunOptions
 from fgvr.pipeline.parts import RunParts, as_list
 from fgvr.registry import BACKBONES, METHODS
-from fgvr.runs import RunFolder
 
 DEFAULT_MODEL = {
     "class_path": METHODS.resolve("class_means"),
@@ -47,15 +47,25 @@ class FgvrCLI(LightningCLI):
         args: What follows it.
         add_options: Adds options of the command's own to the parser.
         main_guard: Whether processes may be started that import the main module again: ``auto`` loader processes.
+        config: A configuration that ``args`` are given to, such as that of a run.
+        guard: Keeps what is read and made here from importing what ``config`` must not name; nothing is kept from it
+            if not given.
 
     Raises:
         FgvrError: An option is unknown, or has a wrong value.
     """
 
     def __init__(
-        self, command: str, args: list[str], add_options: AddOptions | None = None, main_guard: bool = True
+        self,
+        command: str,
+        args: list[str],
+        add_options: AddOptions | None = None,
+        main_guard: bool = True,
+        config: Mapping[str, Any] | None = None,
+        guard: ImportGuard | None = None,
     ) -> None:
         self.command = command
+        self._guard: AbstractContextManager[object] = guard or nullcontext()
         self._main_guard = main_guard
         self._add_options = add_options
         self.ckpt_path: Path | None = None
@@ -71,7 +81,7 @@ class FgvrCLI(LightningCLI):
             parser_class=FgvrParser,
             parser_kwargs={"parser_mode": PARSER_MODE, "prog": f"fgvr {command}"},
             trainer_defaults={"use_distributed_sampler": False, "log_every_n_steps": 1},
-            args=expand_argv(expand_config_names(args)),
+            args=[*([] if config is None else ["--config", as_yaml(config)]), *expand_argv(expand_config_names(args))],
             run=False,
         )
 
@@ -98,7 +108,8 @@ class FgvrCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse ``args`` without Lightning's warning that they were given, and look at callbacks and checkpoint."""
-        self.config = parser.parse_args(_with_first_list(parser, list(args)))
+        with self._guard:
+            self.config = parser.parse_args(_with_first_list(parser, list(args)))
         if self.config.get("model") is not None:  # jsonargparse shortens the class path of a default, and of no other
             self.config.model.class_path = METHODS.resolve(self.config.model.class_path)
         check_configured(self.config.trainer.callbacks, self.config.checkpoint.allow_true_names)
@@ -117,6 +128,10 @@ class FgvrCLI(LightningCLI):
         Raises:
             FgvrError: A constructor refuses its options.
         """
+        with self._guard:
+            return self._built()
+
+    def _built(self) -> RunParts:
         self.config.run.name = self.config.run.name or _name_of(self.config.get("config"))
         if self.config.seed_everything is True:
             self.config.seed_everything = random.SystemRandom().randrange(2**32)
@@ -124,6 +139,7 @@ class FgvrCLI(LightningCLI):
         resolved = self.resolved()
         loggers, options = self.config.trainer.logger, self.config.clone()
         options.trainer.logger = None  # the run makes them, because they write into its folder
+        options["compare"] = None  # options of other runs
         if not self._main_guard and options.data.num_workers == "auto":
             options.data.num_workers = 0
         try:
@@ -165,22 +181,6 @@ class FgvrCLI(LightningCLI):
         return self.config.compare or {}
 
 
-def keys_of(folder: RunFolder) -> AddOptions:
-    """Adds the keys that only some commands have: a run may be of any of them, and of an older fgvr.
-
-    Args:
-        folder: The run, whose ``config.yaml`` is to be read.
-    """
-
-    def add_keys(parser: LightningArgumentParser) -> None:
-        known = {key.partition(".")[0] for key in parser.get_defaults().keys()}  # noqa: SIM118  # a Namespace
-        for key in yaml.safe_load(folder.config.read_text(encoding="utf-8")):
-            if key not in known and key.isidentifier():
-                parser.add_argument(f"--{key}", type=Any, help=f"As in {folder.config}; not needed here.")
-
-    return add_keys
-
-
 class ParsedCLI(FgvrCLI):
     """Parses the arguments of ``fgvr fit`` and builds data module and method; writes nothing and runs nothing.
 
@@ -189,13 +189,14 @@ class ParsedCLI(FgvrCLI):
     Args:
         args: What follows ``fgvr fit``.
         add_options: Adds options to the parser.
+        given: ``config`` and ``guard`` of :class:`FgvrCLI`.
 
     Raises:
         FgvrError: ``fgvr fit`` would refuse them.
     """
 
-    def __init__(self, args: list[str], add_options: AddOptions | None = None) -> None:
-        super().__init__("fit", args, add_options)
+    def __init__(self, args: list[str], add_options: AddOptions | None = None, **given: Any) -> None:
+        super().__init__("fit", args, add_options, **given)
         self.config.trainer.callbacks = None
         self.loggers, self.config.trainer.logger = self.config.trainer.logger, None
         parts = self.build()

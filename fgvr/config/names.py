@@ -121,13 +121,14 @@ def _expand_list(text: str, key: str) -> str:
     return text
 
 
-def _load_yaml(text: str) -> Any:
+def load_yaml(text: str) -> Any:
+    """YAML as every configuration is read: what is a text by its key is one."""
     return _load_plain_yaml(keep_texts(text))
 
 
 def _expand_text(text: str, registry: Registry) -> str:
     if text[:1] in "[{":
-        return as_flow(_expand(_load_yaml(text), registry))
+        return as_flow(_expand(load_yaml(text), registry))
     return text if text in ("null", "") else registry.resolve(text)
 
 
@@ -155,4 +156,4 @@ def _new_name(argument: str) -> str:
     return ARGUMENTS[argument]
 
 
-set_loader(PARSER_MODE, lambda text: expand_config(_load_yaml(text)), exceptions=(yaml.YAMLError,))
+set_loader(PARSER_MODE, lambda text: expand_config(load_yaml(text)), exceptions=(yaml.YAMLError,))

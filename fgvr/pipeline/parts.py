@@ -27,6 +27,7 @@ class RunParts:
         ckpt_path: The checkpoint that is evaluated, or gone on with.
         loaded: Its content.
         weights_only: As Lightning's: whether nothing but weights may be read from it.
+        refused: Why no stage may be begun; ``""`` where any may.
     """
 
     data: FgvrDataModule
@@ -39,6 +40,7 @@ class RunParts:
     ckpt_path: Path | None = None
     loaded: Mapping[str, Any] | None = None
     weights_only: bool | None = None
+    refused: str = ""
 
 
 def as_list(value: Any) -> list[Any]:

@@ -41,6 +41,8 @@ def stage(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P],
 
     @functools.wraps(method)
     def wrapped(run: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        if run.parts.refused:
+            raise FgvrError(run.parts.refused)
         with warnings.catch_warnings():
             silence()
             if run.parts.seed is not None:

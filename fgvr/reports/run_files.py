@@ -1,7 +1,6 @@
 """Everything that a report reads from a run folder. A run leaves what it has; what is missing is ``None`` or empty."""
 
 import csv
-import importlib
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -16,9 +15,11 @@ from numpy.typing import NDArray
 from fgvr.candidates.files import read_candidates
 from fgvr.candidates.neighbours import Neighbours, read_neighbours
 from fgvr.errors import FgvrError
+from fgvr.known_classes import known_class
 from fgvr.labelling.files import read_labels_file
 from fgvr.metrics.files import read_metrics
 from fgvr.records import CandidateSets, LabelRecord, Vocabulary
+from fgvr.registry import LABELERS
 from fgvr.relabelling.files import Relabelled, read_relabelling
 from fgvr.reports.predictions import read_prediction_table
 from fgvr.runs import RunFolder
@@ -258,7 +259,12 @@ def _read_predictions(path: Path) -> Predictions:
 
 
 def simulates(config: Mapping[str, Any]) -> bool:
-    """Whether who names or describes in a configuration, or a part of it, says that it makes its replies up."""
+    """Whether who names or describes in a configuration, or a part of it, says that it makes its replies up.
+
+    A labeler that is neither fgvr's nor an installed plugin's is not asked: a configuration is data, and nothing is
+    imported for it. It counts as one that is not known to; ``simulated`` in ``metrics.json`` and in the checkpoint,
+    which were written while it could be asked, count beside this.
+    """
     data = config.get("data")
     data = data if isinstance(data, dict) else {}
     describe = data.get("describe")
@@ -282,11 +288,7 @@ def _class_paths(node: Any) -> Iterator[str]:
 
 
 def _class_simulates(path: str) -> bool:
-    module, _, name = path.rpartition(".")
-    try:
-        return getattr(getattr(importlib.import_module(module), name), "simulated", False) is True
-    except (ImportError, ValueError, AttributeError):  # a plugin that this machine does not have
-        return False
+    return getattr(known_class(LABELERS.get(path, path)), "simulated", False) is True
 
 
 def class_path(config: Mapping[str, Any], *keys: str) -> str:

@@ -75,6 +75,7 @@ def test_predictions_of_another_form_are_refused(run):
     [
         ("fgvr.labelers.fieldguide.FieldguideLabeler", True),
         ("fgvr.labelers.recorded.RecordedLabeler", False),
+        ("fieldguide", True),
         ("no_such_package.Labeler", False),
         ("fgvr.labelers.recorded.Gone", False),
         ("Labeler", False),
