@@ -22,7 +22,7 @@ from fgvr.records import CandidateSets, LabelRecord, Vocabulary
 from fgvr.registry import LABELERS
 from fgvr.relabelling.files import Relabelled, read_relabelling
 from fgvr.reports.predictions import read_prediction_table
-from fgvr.runs import RunFolder
+from fgvr.runs import RunFolder, check_run_config
 from fgvr.vocabulary.files import read_vocabulary
 
 LABELER = "labeler"
@@ -124,6 +124,7 @@ def read_run(folder: RunFolder) -> RunFiles:
         FgvrError: A file is damaged, or is not of the form that fgvr writes.
     """
     text = folder.config.read_text(encoding="utf-8", errors="replace") if folder.config.is_file() else ""
+    check_run_config(folder.config, text)
     try:
         config = yaml.safe_load(text)
         shown = mask_secrets(text)
