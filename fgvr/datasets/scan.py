@@ -10,7 +10,7 @@ from stat import S_ISLNK
 
 from tqdm import tqdm
 
-from fgvr.cache import cache_database
+from fgvr.datasets.digests import known_digests, remember_digests
 from fgvr.errors import FgvrError
 from fgvr.images import UnreadableImageError, open_image
 from fgvr.records import ImageRecord
@@ -46,7 +46,7 @@ def scan(records: Sequence[ImageRecord], cache_dir: Path, progress: bool = True)
     cache = cache_dir / "photos.sqlite"
     folders: dict[str, str] = {}
     stamps = {record.sample_id: _stamp(str(record.path), folders) for record in records}
-    known = _known(cache, [stamp for stamp in stamps.values() if stamp])
+    known = known_digests(cache, [stamp for stamp in stamps.values() if stamp])
     digests = {key: known[stamp] for key, stamp in stamps.items() if stamp in known}
     new = [record for record in records if record.sample_id not in digests]
     unreadable: dict[str, str] = {}
@@ -65,7 +65,7 @@ def scan(records: Sequence[ImageRecord], cache_dir: Path, progress: bool = True)
                     found[record.sample_id] = digest
                 bar.update()
             # only what was readable: a file's rights, its disk or Pillow's plugins may be fixed without changing it
-            _remember(cache, {stamps[key]: digest for key, digest in found.items()})
+            remember_digests(cache, {stamps[key]: digest for key, digest in found.items()})
             digests |= found
     if not digests:
         name, problem = next(iter(unreadable.items()))
@@ -94,22 +94,6 @@ def _stamp(path: str, folders: dict[str, str]) -> str:
     except (OSError, UnicodeEncodeError):
         return ""
     return f"{real}|{status.st_size}|{status.st_mtime_ns}"
-
-
-def _known(cache: Path, stamps: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    with cache_database(cache) as database:
-        database.execute("CREATE TABLE IF NOT EXISTS photos (stamp TEXT PRIMARY KEY, digest TEXT NOT NULL)")
-        for start in range(0, len(stamps), 500):
-            part = stamps[start : start + 500]
-            query = f"SELECT stamp, digest FROM photos WHERE stamp IN ({','.join('?' * len(part))})"
-            found.update(database.execute(query, part))
-    return found
-
-
-def _remember(cache: Path, digests: dict[str, str]) -> None:
-    with cache_database(cache) as database:
-        database.executemany("INSERT OR REPLACE INTO photos VALUES (?, ?)", digests.items())
 
 
 def _examine(path: Path) -> tuple[str, str]:
