@@ -6,7 +6,7 @@ Nothing is loaded here, and nothing that a file says is run.
 import json
 import zipfile
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from fgvr.errors import FgvrError
 from fgvr.text import visible
@@ -20,7 +20,14 @@ WEIGHTS_ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".npz")
 _TEXT_ENDINGS = (".json", ".jinja", ".txt", ".model")
 _BEGINNING = 4096
 _BEFORE = b"\xef\xbb\xbf \t\r\n"  # a mark of UTF-8, and blank lines
-_LARGEST_HEADER = 100_000_000  # safetensors' own limit
+_LARGEST_HEADER = 20_000_000  # bytes, of one that says what a hundred thousand tensors are
+# bits a number; what a later safetensors may have besides is left to it
+_BITS = {
+    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2", "F8_E8M0"), 8),
+    **dict.fromkeys(("U16", "I16", "F16", "BF16"), 16),
+    **dict.fromkeys(("U32", "I32", "F32"), 32),
+    **dict.fromkeys(("U64", "I64", "F64", "C64"), 64),
+}
 _POINTERS = (b"version https://git-lfs.github.com/spec", b"version https://hawser.github.com/spec")
 _PAGES = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml", b"<error", b"<!--", b"<script", b"<meta")
 # how other files begin which are not weights, or none that are read here
@@ -156,16 +163,51 @@ def _checked_safetensors(path: Path, size: int, again: str) -> WeightsFormat:
     if len(header) < length:
         raise _none(path, missing.format(size, f"at least {8 + length}"))
     try:
-        content = json.loads(header)
-        ends = [entry["data_offsets"][1] for name, entry in content.items() if name != "__metadata__"]
-        needed = 8 + length + max(ends, default=0)
+        content = json.loads(header, object_pairs_hook=_without_doubles)
+        entries = {name: entry for name, entry in content.items() if name != "__metadata__"}
+        places = sorted((*map(_whole, entry["data_offsets"]), name) for name, entry in entries.items())
+        needed = 8 + length + max((end for _, end, _ in places), default=0)
+        if size < needed:
+            raise _none(path, missing.format(size, needed))
+        if not places:
+            raise _none(path, "is a safetensors file without a single tensor: give the file with the weights")
+        position = 0
+        for start, end, name in places:
+            if start != position or end < start or not _fits(entries[name], end - start):
+                raise _none(path, f"has a header that says of {visible(name, 80)!r} what cannot be: {again}")
+            position = end
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         raise _none(path, f"has a header that is none of safetensors: {again}") from None
-    if size < needed:
-        raise _none(path, missing.format(size, needed))
-    if not ends:
-        raise _none(path, "is a safetensors file without a single tensor: give the file with the weights")
+    if size > needed:
+        raise _none(path, f"is longer than its header says: it has {size} bytes, expected {needed}: {again}")
     return "safetensors"
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object; a second value of a name would take the place of the first."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError("a name stands there twice")
+    return content
+
+
+def _whole(number: Any) -> int:
+    if type(number) is not int or number < 0:
+        raise ValueError("no whole number from 0")
+    return number
+
+
+def _fits(entry: dict[str, Any], size: int) -> bool:
+    """Whether numbers of this kind and shape take so many bytes."""
+    bits, shape = _BITS.get(entry["dtype"]), [_whole(number) for number in entry["shape"]]
+    if bits is None:
+        return True
+    total = 0 if 0 in shape else bits
+    for number in shape:
+        total *= number
+        if total > 8 * size:  # a shape that lies must not be multiplied to the end
+            return False
+    return total == 8 * size
 
 
 def _what_it_is(start: bytes, again: str) -> str:

@@ -31,6 +31,16 @@ def zipped(**files):
     return stream.getvalue()
 
 
+def lying(header, size=16):
+    """A safetensors file of which the header says what is not so."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(size)
+
+
+def entry(dtype="F32", shape=(2,), offsets=(0, 8)):
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": list(offsets)}
+
+
 SAFETENSORS = save(TENSORS)
 NOT_WEIGHTS = {
     "pointer": (POINTER.encode(), ["a Git LFS pointer that stands for 1710540580 bytes", "`git lfs pull`"]),
@@ -47,6 +57,24 @@ NOT_WEIGHTS = {
     "safetensors cut in its header": (SAFETENSORS[:30], ["cut off", "30 of at least"]),
     "safetensors with a broken header": (struct.pack("<Q", 9) + b"{'a': 1} ", ["a header that is none of safetensors"]),
     "safetensors without tensors": (save({}), ["without a single tensor"]),
+    "a longer header than the file": (struct.pack("<Q", 19_000_000) + b"{}", ["cut off", "at least 19000008"]),
+    "a header of gigabytes": (struct.pack("<Q", 2**40) + b"{}", ["neither a safetensors file"]),
+    "tensors beyond the file": (lying({"a": entry(offsets=(0, 2**62), shape=(2**60,))}), ["cut off"]),
+    "negative places": (lying({"a": entry(offsets=(-8, 0))}), ["a header that is none"]),
+    "places back to front": (lying({"a": entry(offsets=(8, 0))}, 0), ["says of 'a' what cannot be"]),
+    "places on top of each other": (lying({"a": entry(), "b": entry(offsets=(4, 12))}, 12), ["of 'b' what cannot be"]),
+    "a gap": (lying({"a": entry(offsets=(8, 16))}), ["of 'a' what cannot be"]),
+    "another shape": (lying({"a": entry(shape=(3,))}, 8), ["of 'a' what cannot be"]),
+    "an enormous shape": (lying({"a": entry(shape=[10**6] * 10**5)}, 8), ["of 'a' what cannot be"]),
+    "another kind of number": (lying({"a": entry(dtype="F64")}, 8), ["of 'a' what cannot be"]),
+    "shapes that are texts": (lying({"a": entry(shape="23")}, 8), ["a header that is none"]),
+    "places that are fractions": (lying({"a": entry(offsets=(0, 8.0))}, 8), ["a header that is none"]),
+    "one name twice": (
+        lying(b'{"a": %b, "a": %b}' % ((json.dumps(entry()).encode(),) * 2), 8),
+        ["a header that is none"],
+    ),
+    "deep header": (lying(b'{"a":' + b"[" * 100_000), ["a header that is none"]),
+    "more than the header says": (lying({"a": entry()}), ["longer than its header says"]),
     "torch cut off": (saved()[:-30], ["cut off", "download it again"]),
     "JSON": (b'{"error": "Invalid username or password."}', ["JSON and not weights"]),
     "list of shards": (b'{"metadata": {}, "weight_map": {"a": "b"}}', ["the list of the files", "one file with all"]),
