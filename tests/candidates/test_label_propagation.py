@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from candidates.drawn import random_images
+from scipy import sparse
 
 from fgvr.candidates import propagation as module
 from fgvr.candidates.base import NamedImages
@@ -48,7 +49,9 @@ def test_it_is_the_definition(monkeypatch, m, k, alpha, gamma, block):
         np.testing.assert_allclose(weights, expected[sample_id][1], atol=1e-3)
 
 
-def test_the_solution_is_accurate():
+@pytest.mark.parametrize("above", [module._REORDER_ABOVE, 0])
+def test_the_solution_is_accurate(monkeypatch, above):
+    monkeypatch.setattr(module, "_REORDER_ABOVE", above)
     images = random_images(300, dim=3, num_classes=12, named=10)
     weights = LabelPropagationCandidates(m=10, k=5, alpha=0.99).build(images).weights
     expected = np.concatenate([row for _, row in reference(images, 10, 5, 0.99, 3.0).values()])
@@ -85,3 +88,18 @@ def test_equal_shares_go_to_the_class_of_the_lower_index():
 def test_options_out_of_range_are_refused(option, value):
     with pytest.raises(FgvrError, match=rf"candidates\.{option} is"):
         LabelPropagationCandidates(**{option: value})
+
+
+@pytest.mark.parametrize("above", [module._REORDER_ABOVE, 0])
+def test_parts_of_the_graph_are_solved_apart_where_names_reach_few(monkeypatch, above):
+    count, parts = 90, 9
+    neighbours = np.arange(count)[:, None] // 10 * 10 + np.random.default_rng(0).integers(10, size=(count, 3))
+    graph = module.normalised_graph(neighbours, np.random.default_rng(1).random((count, 3)), np.float64)
+    given = sparse.csr_matrix((np.ones(parts), (np.arange(parts) * 10, np.arange(parts)[::-1])), shape=(count, parts))
+    solution = np.linalg.solve(np.eye(count) - 0.9 * graph.toarray(), given.toarray())
+    monkeypatch.setattr(module, "_BLOCK_VALUES", 2 * count)
+    monkeypatch.setattr(module, "_REORDER_ABOVE", above)
+    names, best = module.propagate(graph, given, alpha=0.9, m=2)
+    np.testing.assert_allclose(best[:, 0], solution.max(axis=1), atol=1e-8)
+    reached = solution.max(axis=1) > 1e-9
+    np.testing.assert_array_equal(names[reached, 0], solution.argmax(axis=1)[reached])
