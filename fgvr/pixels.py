@@ -1,7 +1,9 @@
 """How many pixels a photo may have, and how many are decoded at one time, so that memory is bounded."""
 
+import ctypes
 import mmap
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,7 @@ _MOST_TIMES_AS_LONG = 100
 _MOST_BYTES = 2**31  # twice what is packed worst, 179 million pixels of 4 x 16 bits
 _MOST_SCANS = 1000  # of a progressive JPEG, which has about ten; each goes over all pixels again
 _ONE_PICTURE_IN_MEMORY = {"JPEG", "MPO", "PNG", "TIFF", "GIF", "BMP", "PPM"}
+_LARGE = 16_000_000
 _AT_ONE_TIME = 256_000_000  # 1 GB as RGB, 2 GB where a photo is turned or converted
 
 
@@ -72,6 +75,18 @@ def room_for(image: Image.Image) -> Iterator[None]:
     width, height = image.size
     with _GATE.room(width * height):
         yield
+
+
+def give_memory_back(pixels: int) -> None:
+    """After a large photo was let go: glibc keeps what a thread has freed, which adds up over threads.
+
+    Args:
+        pixels: Of the photo; after a small one it is not worth the time.
+    """
+    if pixels > _LARGE and sys.platform.startswith("linux"):
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none, and keeps nothing
+        if trim is not None:
+            trim(0)
 
 
 class PixelGate:

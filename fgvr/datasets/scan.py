@@ -1,6 +1,7 @@
 """Read every photo once: its digest, and whether it can be opened at all."""
 
 import hashlib
+import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +14,12 @@ from tqdm import tqdm
 from fgvr.datasets.digests import known_digests, remember_digests
 from fgvr.errors import FgvrError
 from fgvr.images import UnreadableImageError, open_image
+from fgvr.pixels import give_memory_back
 from fgvr.records import ImageRecord
 from fgvr.text import none_of
 
 _IMAGES_A_COMMIT = 500
+_MOST_THREADS = 32  # each keeps the memory of a photo that it has freed
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def scan(records: Sequence[ImageRecord], cache_dir: Path, progress: bool = True)
     unreadable: dict[str, str] = {}
     # Pillow and hashlib release the interpreter lock, so threads are enough; fgvr/pixels.py bounds what they decode
     with (
-        ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,
+        ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as pool,
         tqdm(total=len(new), desc="Reading photos", unit="photo", disable=not progress or not new) as bar,
     ):
         for start in range(0, len(new), _IMAGES_A_COMMIT):
@@ -100,7 +103,7 @@ def _examine(path: Path) -> tuple[str, str]:
     """Digest and ``""``, or ``""`` and why the photo cannot be used."""
     try:
         str(path).encode()
-        open_image(path)
+        give_memory_back(math.prod(open_image(path).size))
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest(), ""
     except UnicodeEncodeError:
