@@ -37,16 +37,17 @@ _UNSAID = ("PytorchStreamWriter failed writing", "file write failed", "unable to
 _LITTLE_BYTES = 1 << 16
 
 
-def disk_problem(error: BaseException) -> str | None:
+def disk_problem(error: BaseException, folder: Path | None = None) -> str | None:
     """What is wrong with the disk, and what helps; ``None`` where the error is of another kind.
 
     Args:
         error: What was raised; what it was raised from, or because of, counts as well.
+        folder: Where files are written, beside the usual places, should the error name no file.
     """
     for each in _chain(error):
         if (code := _code(each)) is not None:
             where = _file_of(each) or next(map(_file_of, _chain(error)), "")
-            if not where and code == errno.ENOSPC and (full := _full_folders()):
+            if not where and code == errno.ENOSPC and (full := _full_folders(folder)):
                 return f"A file below {' or '.join(full)} cannot be written: {_FULL}"
             return f"{repr(where) if where else 'A file'} cannot be opened or written: {_REASONS[code]}"
     return None
@@ -84,9 +85,9 @@ def _file_of(error: BaseException) -> str:
     return str(path.with_name(temporary[1]) if temporary else path)
 
 
-def _full_folders() -> list[str]:
+def _full_folders(folder: Path | None = None) -> list[str]:
     """The folders that fgvr writes into whose disks are full."""
-    candidates = (Path.cwd(), Path(tempfile.gettempdir()), default_cache_dir())
+    candidates = (*([] if folder is None else [folder]), Path.cwd(), Path(tempfile.gettempdir()), default_cache_dir())
     return [repr(str(path)) for path in dict.fromkeys(candidates) if _free_bytes(path) < _LITTLE_BYTES]
 
 

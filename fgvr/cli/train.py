@@ -7,6 +7,7 @@ from fgvr.config.cli import FgvrCLI
 from fgvr.disk_problems import disk_problem
 from fgvr.errors import FgvrError
 from fgvr.pipeline.allocator import keep_freed_memory
+from fgvr.pipeline.process_watch import LostProcessError
 from fgvr.pipeline.run import Run
 from fgvr.reports.table import format_table
 from fgvr.sweeps.compare import ComparedRows
@@ -29,10 +30,13 @@ def run_trainer(command: str, args: list[str]) -> int:
         getattr(run, command)()
     except MisconfigurationException as error:  # Lightning's word for trainer options that do not go together
         raise FgvrError(str(error)) from error
+    except LostProcessError as lost:
+        raise FgvrError(f"{lost} {how_to_go_on(run, command)}") from lost
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(how_to_go_on(run, command)) from stop
     except Exception as error:
-        if isinstance(error, FgvrError) or (problem := disk_problem(error)) is None:
+        folder = run.folder.path if run.has_folder else None
+        if isinstance(error, FgvrError) or (problem := disk_problem(error, folder)) is None:
             raise
         raise FgvrError(f"{problem} {how_to_go_on(run, command)}") from error
     if run.is_global_zero:

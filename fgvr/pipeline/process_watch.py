@@ -32,6 +32,10 @@ _ending = threading.Event()
 """Set when this process ends by itself and says why."""
 
 
+class LostProcessError(FgvrError):
+    """Another process of the job has ended before this one."""
+
+
 class ProcessWatch(Callback):
     """Ends process 0 with the processes that Lightning has started for it, and keeps SIGTERM as it was.
 
@@ -88,7 +92,7 @@ class ProcessWatch(Callback):
             signal.signal(signal.SIGTERM, self._handler)
 
 
-def lost_process(error: RuntimeError) -> FgvrError | None:
+def lost_process(error: RuntimeError) -> LostProcessError | None:
     """What a user is told of an error that another process of the job has caused by its end; ``None`` for others.
 
     Args:
@@ -99,11 +103,11 @@ def lost_process(error: RuntimeError) -> FgvrError | None:
         return None
     _ending.set()
     if _children:
-        return FgvrError(_said_of_children(_GRACE_SECONDS) or _OTHER_ENDED)
+        return LostProcessError(_said_of_children(_GRACE_SECONDS) or _OTHER_ENDED)
     if not is_rank_zero():
         # process 0 knows which one it was, and ends the others; where it is that one, this ends with it
         time.sleep(2 * _GRACE_SECONDS)
-    return FgvrError(_OTHER_ENDED)
+    return LostProcessError(_OTHER_ENDED)
 
 
 def end_children() -> None:
@@ -131,11 +135,12 @@ def _said_of_children(patience: float = 0.0) -> str:
     while True:
         for rank, child in enumerate(_children, start=1):
             if code := child.poll():
-                how = (
-                    f"was ended by {signal.Signals(-code).name}" + " (for lack of memory?)" * (-code == signal.SIGKILL)
-                    if code < 0
-                    else f"failed with exit code {code}; what it printed says why"
-                )
+                # a process that a signal has stopped says so in its exit code
+                by = -code if code < 0 else code - 128
+                how = f"failed with exit code {code}; what it printed says why"
+                if by > 0:
+                    memory = " (for lack of memory?)" * (by == signal.SIGKILL)
+                    how = f"was ended by {signal.Signals(by).name}{memory}"
                 return f"Process {rank} of this job {how}, and so the others end, too."
         if not _children or time.monotonic() >= deadline:
             return ""
