@@ -29,6 +29,7 @@ ORDER = (
         "weights",
         "registry",
         "known_classes",
+        "secret_names",
         "packaged",
         "runs",
         "cache",

@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from fgvr.methods.base import Method
 from fgvr.pipeline.options import RunOptions
 from fgvr.pipeline.parts import RunParts, as_list
 from fgvr.registry import BACKBONES, METHODS
+from fgvr.secret_names import is_secret_name, secrets_in
 
 DEFAULT_MODEL = {
     "class_path": METHODS.resolve("class_means"),
@@ -109,7 +110,9 @@ class FgvrCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse ``args`` without Lightning's warning that they were given, and look at callbacks and checkpoint."""
         with self._guard:
+            _check_secrets(_given_secrets(list(args)))  # before a message may repeat what was given
             self.config = parser.parse_args(_with_first_list(parser, list(args)))
+        _check_secrets(secrets_in(self.config.as_dict()))
         if self.config.get("model") is not None:  # jsonargparse shortens the class path of a default, and of no other
             self.config.model.class_path = METHODS.resolve(self.config.model.class_path)
         check_configured(self.config.trainer.callbacks, self.config.checkpoint.allow_true_names)
@@ -223,6 +226,28 @@ def _with_first_list(parser: LightningArgumentParser, args: list[str]) -> list[s
             "--data.class_names '[Pug, Boxer]'."
         )
     return [*args[: places[0]], "--data.class_names=[]", *args[places[0] :]]
+
+
+def _given_secrets(args: list[str]) -> Iterator[str]:
+    """The options among arguments that hold a secret."""
+    for token, after in zip(args, [*args[1:], ""], strict=True):
+        flag, _, value = token.partition("=")
+        given = value or ("" if after.startswith("--") else after)
+        if flag.startswith("--") and is_secret_name(flag) and given not in ("", "null"):
+            yield flag.removeprefix("--")
+
+
+def _check_secrets(keys: Iterator[str]) -> None:
+    """Refuse to take a secret, which would be written down.
+
+    Raises:
+        FgvrError: There is one.
+    """
+    if (key := next(keys, None)) is not None:
+        raise FgvrError(
+            f"{key} is a secret by its name, and options are written into config.yaml, checkpoints and logs: "
+            "leave it out, and set it as an environment variable that the plugin or logger reads."
+        )
 
 
 def _user_error(error: BaseException) -> FgvrError:

@@ -14,6 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from fgvr.config.names import as_flow
 from fgvr.errors import FgvrError
 from fgvr.registry import KINDS, option_names
+from fgvr.secret_names import is_secret_name
 
 _CLASS_OPTION = re.compile(r"class_path '(?P<path>[\w.]+)':\s+Option '(?P<option>[\w.]+)' is not accepted")
 _GROUP_OPTION = re.compile(r"Group '(?P<group>[\w.]+)' does not accept option '(?P<option>[\w.]+)'")
@@ -132,6 +133,8 @@ def _wrong_value(message: str) -> str | None:
     kinds = [kind for kind in kinds if "NoneType" not in kind]
     if not path or not kinds or value.startswith("NestedArg("):
         return None
+    if any(map(is_secret_name, path)):
+        value = "***"
     expected = " or ".join(dict.fromkeys(_expected(kind, value) for kind in kinds))
     return f"{'.'.join(path)} is {value[:_SHOWN]!r}; expected {expected}."
 

@@ -2,7 +2,6 @@
 
 import csv
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +22,12 @@ from fgvr.registry import LABELERS
 from fgvr.relabelling.files import Relabelled, read_relabelling
 from fgvr.reports.predictions import read_prediction_table
 from fgvr.runs import RunFolder, check_run_config
+from fgvr.secret_names import is_secret_name
 from fgvr.vocabulary.files import read_vocabulary
 
 LABELER = "labeler"
 """Row of the labeler's own answers on the evaluated photos; never the run's own row."""
 
-_SECRET = re.compile("key|token|secret|password", re.IGNORECASE)
-_COUNT = re.compile("tokens$", re.IGNORECASE)
 _MASK = "'***'"
 
 
@@ -157,10 +155,9 @@ def read_run(folder: RunFolder) -> RunFiles:
 
 
 def mask_secrets(text: str) -> str:
-    r"""YAML with the values of keys that look like secrets replaced; everything else, comments too, as it is.
+    r"""YAML with the values of keys that hold secrets replaced; everything else, comments too, as it is.
 
-    Keys with ``key``, ``token``, ``secret`` or ``password`` in them do. What is null, true or false is no secret,
-    nor is a number of tokens.
+    :func:`~fgvr.secret_names.is_secret_name` says which do. What is null, true or false is no secret.
 
     Args:
         text: One document.
@@ -187,14 +184,14 @@ def _secrets(node: yaml.Node | None, key: str | None, seen: set[tuple[int, str |
     seen.add((id(node), key))
     if isinstance(node, yaml.MappingNode):
         for name, value in node.value:
-            own = name.value if isinstance(name, yaml.ScalarNode) and _SECRET.search(name.value) else key
+            own = name.value if isinstance(name, yaml.ScalarNode) and is_secret_name(name.value) else key
             yield from _secrets(value, own, seen)
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
             yield from _secrets(value, key, seen)
     elif isinstance(node, yaml.ScalarNode) and key is not None:
         kind = node.tag.rpartition(":")[2]
-        if kind not in ("null", "bool") and not (kind in ("int", "float") and _COUNT.search(key)):
+        if kind not in ("null", "bool"):
             yield node
 
 

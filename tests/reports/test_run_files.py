@@ -95,10 +95,10 @@ def test_the_labeler_says_whether_it_simulates(path, answer):
         ('clientSecret: "a b"  # y\nb: c\n', "clientSecret: '***'  # y\nb: c\n"),
         ("api_key: |\n  a\n  b\nc: d\n", "api_key: '***'\nc: d\n"),
         ("a:\n  PASSWORD: 1234\n  b: c", "a:\n  PASSWORD: '***'\n  b: c"),
-        ("tokens: [a, {b: c}]\n", "tokens: ['***', {b: '***'}]\n"),
+        ("secrets: [a, {b: c}]\n", "secrets: ['***', {b: '***'}]\n"),
         ("- {token: a}\n- b\n", "- {token: '***'}\n- b\n"),
-        ("max_tokens: 300\napi_key: null\nkeys: true\n", "max_tokens: 300\napi_key: null\nkeys: true\n"),
-        ("a: &a {b: *a}\nkey: c\n", "a: &a {b: *a}\nkey: '***'\n"),
+        ("max_tokens: 300\napi_key: null\nkey: a\n", "max_tokens: 300\napi_key: null\nkey: a\n"),
+        ("a: &a {b: *a}\ntoken: c\n", "a: &a {b: *a}\ntoken: '***'\n"),
         ("", ""),
     ],
 )
