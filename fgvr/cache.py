@@ -10,10 +10,21 @@ from fgvr.errors import FgvrError
 
 
 def default_cache_dir() -> Path:
-    """``$FGVR_CACHE``, else ``fgvr`` in the user's cache folder."""
+    """``$FGVR_CACHE``, else ``fgvr`` in the user's cache folder.
+
+    Raises:
+        FgvrError: The user has no home folder, as in a container that is started with any user's number.
+    """
     if "FGVR_CACHE" in os.environ:
         return Path(os.environ["FGVR_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fgvr"
+    if set_by_user := os.environ.get("XDG_CACHE_HOME"):
+        return Path(set_by_user) / "fgvr"
+    try:
+        return Path.home() / ".cache" / "fgvr"
+    except RuntimeError:
+        raise FgvrError(
+            "This user has no home folder in which the cache could be: name a folder with FGVR_CACHE or data.cache_dir."
+        ) from None
 
 
 @contextmanager

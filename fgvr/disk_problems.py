@@ -22,6 +22,8 @@ _REASONS = {
     errno.EACCES: "permission denied. Change its permissions, or choose another folder.",
     errno.EPERM: "the operation is not permitted. Change its permissions, or choose another folder.",
     errno.EIO: "the disk has an error. Choose a folder on another one.",
+    errno.ENOTDIR: "a folder on its way is a file. Choose another folder.",
+    errno.ENAMETOOLONG: "its name is too long. Choose a shorter one.",
     errno.EFBIG: "a file must not be so large there. Choose a folder on another disk.",
 }
 _SAID = {

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from fgvr.cache import cache_database, default_cache_dir
@@ -44,3 +46,21 @@ def test_where_it_is(monkeypatch, tmp_path):
     assert default_cache_dir() == tmp_path / "fgvr"
     monkeypatch.setenv("FGVR_CACHE", str(tmp_path / "mine"))
     assert default_cache_dir() == tmp_path / "mine"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may become another user")
+def test_a_user_whom_the_system_does_not_know_is_told_to_name_a_folder():
+    read, write = os.pipe()
+    if not (child := os.fork()):
+        for name in ("HOME", "XDG_CACHE_HOME", "FGVR_CACHE"):
+            os.environ.pop(name, None)
+        os.setuid(54321)
+        try:
+            default_cache_dir()
+        except FgvrError as error:
+            os.write(write, str(error).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(write)
+    with os.fdopen(read) as said:
+        assert "no home folder" in said.read()

@@ -50,6 +50,7 @@ _PLACES = {
 _RENAMED = {"labels": "store"}
 """Old name of a command -> its new one; both work for one release."""
 
+
 _LINES = "\n".join(f"  {command:<11} {summary}" for command, summary in COMMANDS.items())
 HELP = f"""\
 usage: fgvr COMMAND [options]
@@ -83,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
         end_with_starter()
     with Signals() as signals:
         try:
-            here = str(Path.cwd())
+            here = str(_working_directory())
             if here not in sys.path:
                 # a labeler or a loss in a file of the working directory can be selected by its class path
                 sys.path.append(here)
@@ -125,6 +126,13 @@ def _drop_output() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):  # a stream of a test is no file
             os.dup2(nowhere, stream.fileno())
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise FgvrError(f"The working directory cannot be used ({error.strerror}): change into another one.") from error
 
 
 def _own_words(error: FgvrError) -> str:
