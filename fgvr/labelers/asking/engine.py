@@ -60,8 +60,7 @@ def send_all(
         days: Counts what reaches the server, and says whether it may be sent more today; no limit if not given.
         attempts_before: For each of ``requests``, how many attempts failed in earlier runs; none if not given.
         notify: Called with a line of text where a person should know why nothing happens; from another thread.
-        problem: Asked when the caller comes back for more: what speaks against sending more, if anything does. Replies
-            in flight are waited for and yielded, and it is raised in the end.
+        problem: Asked after each list: what speaks against sending more; raised when what is in flight was yielded.
 
     Raises:
         FgvrError: The budget or the day is used up, or the server cannot be asked at all. Requests in flight were
