@@ -33,6 +33,7 @@ from fgvr.sweeps.compare import ComparedRows
 from fgvr.sweeps.grid import read_grid
 from fgvr.sweeps.result import Tidy, format_summary
 from fgvr.sweeps.sweep import Sweep, run_sweep
+from fgvr.visible_lines import VisibleFormatter
 from fgvr.vocabulary.build import known_vocabulary
 from fgvr.vocabulary.files import read_vocabulary
 
@@ -288,7 +289,9 @@ def _spoken(verbose: bool) -> Iterator[None]:
     logger = logging.getLogger("fgvr")
     before = logger.level
     if verbose:
-        logging.basicConfig(format="%(message)s")
+        handler = logging.StreamHandler()
+        handler.setFormatter(VisibleFormatter("%(message)s"))
+        logging.basicConfig(handlers=[handler])
     logger.setLevel(logging.INFO if verbose else logging.WARNING)
     try:
         yield

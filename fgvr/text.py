@@ -2,6 +2,9 @@
 
 import unicodedata
 
+_DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that turn the direction of text."""
+
 
 def encodable(text: str) -> str:
     """The text with U+FFFD for half surrogate pairs, which models send in JSON and UTF-8 cannot hold.
@@ -46,6 +49,22 @@ def visible(text: str, limit: int | None = None, lines: bool = False) -> str:
     if limit is not None and len(text) > limit:
         text = f"{text[: limit - 3].rstrip()}..."
     return "".join(char if _is_seen(char) or (lines and char in "\n\t") else _escape(char) for char in text)
+
+
+def without_controls(text: str) -> str:
+    r"""A name without characters that only a terminal or a layout would obey, in one line.
+
+    Joiners, which some scripts spell with, stay.
+
+    Args:
+        text: The name.
+
+    Example:
+        >>> without_controls("Pug\x1b[2J\r\n"), without_controls("\u202egup")
+        ('Pug [2J', 'gup')
+    """
+    kept = (" " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in text)
+    return " ".join("".join(char for char in kept if char not in _DIRECTIONS).split())
 
 
 def _is_seen(char: str) -> bool:

@@ -28,6 +28,7 @@ ORDER = (
         "tables",
         "weights",
         "registry",
+        "visible_lines",
         "known_classes",
         "secret_names",
         "packaged",

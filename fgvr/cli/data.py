@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jsonargparse import ArgumentParser
-
+from fgvr.cli.plain_parser import PlainParser
+from fgvr.cli.say import say
 from fgvr.errors import FgvrError
 from fgvr.registry import DATASETS
 from fgvr.text import verb, visible
@@ -37,13 +37,13 @@ def main(argv: list[str]) -> int:
         FgvrError: There is no such command or data set, it cannot be read, or it cannot be downloaded.
     """
     if not argv or argv[0] in ("-h", "--help"):
-        print(USAGE)
+        say(USAGE)
         return 0
     commands = {"download": _download, "verify": _verify}
     if argv[0] not in commands:
         raise FgvrError(f"{argv[0]!r} is not a command of fgvr data, which are {' and '.join(commands)}.")
     if len(argv) < 2 or argv[1] in ("-h", "--help"):
-        print(USAGE)
+        say(USAGE)
         return 0 if len(argv) == 2 else 2
     return commands[argv[0]](argv[1], argv[2:])
 
@@ -52,7 +52,7 @@ def _download(name: str, args: list[str]) -> int:
     from fgvr.datasets.download import SOURCES, download
     from fgvr.datasets.standard import StandardDataset
 
-    parser = ArgumentParser(prog=f"fgvr data download {name}", description="Get the photos of a standard data set.")
+    parser = PlainParser(prog=f"fgvr data download {name}", description="Get the photos of a standard data set.")
     parser.add_argument("--root", type=Path, required=True, help="Folder for it; made where there is none.")
     plugin = DATASETS.load(name)
     options = parser.parse_args(args)
@@ -70,13 +70,13 @@ def _download(name: str, args: list[str]) -> int:
     if name not in SOURCES:
         raise FgvrError("\n".join([f"{name} cannot be downloaded by fgvr. {info.images_from}", *wanted, check]))
     if any((dataset.root / folder).is_dir() for folder in info.image_folders):
-        print(f"There are photos of {name} in {dataset.root} already.")
+        say(f"There are photos of {name} in {dataset.root} already.")
     else:
         # before an hour's wait, not after it
-        print(f"{name}: {SOURCES[name].size / 1e6:,.0f} MB to download into {dataset.root}", flush=True)
+        say(f"{name}: {SOURCES[name].size / 1e6:,.0f} MB to download into {dataset.root}")
         download(name, dataset)
-        print(f"The photos of {name} are in {dataset.root}.")
-    print("\n".join([*wanted, check]))
+        say(f"The photos of {name} are in {dataset.root}.")
+    say("\n".join([*wanted, check]))
     return 0
 
 
@@ -84,7 +84,7 @@ def _verify(name: str, args: list[str]) -> int:
     from fgvr.cache import default_cache_dir
     from fgvr.datasets.verify import verify
 
-    parser = ArgumentParser(prog=f"fgvr data verify {name}", description="Look whether a data set is as it should be.")
+    parser = PlainParser(prog=f"fgvr data verify {name}", description="Look whether a data set is as it should be.")
     plugin = DATASETS.load(name)
     parser.add_class_arguments(plugin, fail_untyped=False)
     parser.add_argument(
@@ -94,7 +94,7 @@ def _verify(name: str, args: list[str]) -> int:
     cache_dir = options.pop("cache_dir")
     with _own_options():
         found = verify(plugin(**options), cache_dir)
-    print("\n".join(_described(found)))
+    say("\n".join(_described(found)))
     return 0 if found.sound else 1
 
 

@@ -3,6 +3,7 @@
 import json
 
 from fgvr.cli.logs import configure_logging
+from fgvr.cli.say import say
 from fgvr.cli.stages import add_asking_options, on_ray
 from fgvr.config.cli import FgvrCLI
 from fgvr.descriptions.describe import Descriptions
@@ -36,8 +37,8 @@ def run_describe(args: list[str]) -> int:
         return 0
     problem = _ask(descriptions, options.batch, options.engine)
     run.write_descriptions(descriptions, vocabulary)
-    print(descriptions.read().summary)
-    print(run.folder.path)
+    say(descriptions.read().summary)
+    say(run.folder.path)
     if problem:
         raise FgvrError(problem)
     return 0
@@ -45,17 +46,17 @@ def run_describe(args: list[str]) -> int:
 
 def _print_plan(descriptions: Descriptions, dry_run: bool, batch: bool) -> None:
     for kind, plan in descriptions.plan().items():
-        print(f"{kind} descriptions: {plan}")
+        say(f"{kind} descriptions: {plan}")
     if not descriptions.parts:
-        print("nothing to ask: the descriptions are those of a file")
+        say("nothing to ask: the descriptions are those of a file")
     if dry_run and batch:
         usd = descriptions.estimate_batch_usd()
-        print(f"by batch: {'cost unknown' if usd is None else f'about ${usd:.2f}'}")
+        say(f"by batch: {'cost unknown' if usd is None else f'about ${usd:.2f}'}")
     if dry_run:
         for part in descriptions.parts:
             if part.requests:
-                print(f"{part.kind} prompt: {part.requests[0].prompt}")
-            print(f"{part.kind} labeler: {json.dumps(part.labeler.identity())}")
+                say(f"{part.kind} prompt: {part.requests[0].prompt}")
+            say(f"{part.kind} labeler: {json.dumps(part.labeler.identity())}")
 
 
 def _ask(descriptions: Descriptions, batch: bool, engine: str) -> str:

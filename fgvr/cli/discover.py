@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from lightning.pytorch.cli import LightningArgumentParser
 
 from fgvr.cli.logs import configure_logging
+from fgvr.cli.say import say
 from fgvr.config.cli import FgvrCLI
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.errors import FgvrError
@@ -68,14 +69,14 @@ def discover(data: FgvrDataModule, count: int) -> None:
         )
     category, unit = found.names
     model = reply.model or labeler.model
-    print(f"{category}, by {unit} ({counted(len(images), 'photo')}, {ascii(model)[1:-1]}, ${run.cost_usd:.4f})")
-    print("In the configuration, under data.labeler.init_args:")
+    say(f"{category}, by {unit} ({counted(len(images), 'photo')}, {ascii(model)[1:-1]}, ${run.cost_usd:.4f})")
+    say("In the configuration, under data.labeler.init_args:")
     # JSON is YAML, whatever the model has put into the words
     words = f"category: {json.dumps(category)}, unit: {json.dumps(unit)}"
-    print(f"  task: {{class_path: name, init_args: {{style: expert, {words}}}}}")
-    print("On the command line:")
+    say(f"  task: {{class_path: name, init_args: {{style: expert, {words}}}}}")
+    say("On the command line:")
     option = "--data.labeler.task"
-    print(
+    say(
         f"  {option} name {option}.style expert {option}.category {shlex.quote(category)} "
         f"{option}.unit {shlex.quote(unit)}"
     )

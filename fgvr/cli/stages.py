@@ -7,6 +7,7 @@ from typing import Literal
 from lightning.pytorch.cli import LightningArgumentParser
 
 from fgvr.cli.logs import configure_logging
+from fgvr.cli.say import say
 from fgvr.config.cli import FgvrCLI
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import Labeler
@@ -62,24 +63,24 @@ def run_label(args: list[str]) -> int:
             f"The task {groups[0].task.registry_name!r} is about groups of photos, and fgvr label asks about "
             "single ones: give --data.labeler.task describe_image, or describe groups with fgvr describe."
         )
-    print(data.label_plan())
+    say(data.label_plan())
     if options.dry_run and options.batch:
         usd = data.labels.estimate_batch_usd(data.asked)
-        print(f"by batch: {'cost unknown' if usd is None else f'about ${usd:.2f}'}")
+        say(f"by batch: {'cost unknown' if usd is None else f'about ${usd:.2f}'}")
     if options.dry_run:
         for part in labeler.parts if isinstance(labeler, CombinedLabeler) else (labeler,):
-            print(f"prompt: {part.prompt}")
-            print(f"labeler: {json.dumps(part.identity())}")
+            say(f"prompt: {part.prompt}")
+            say(f"labeler: {json.dumps(part.identity())}")
     elif options.batch:
         batch = data.labels.ask_batch(data.asked)
-        print(summary(data.read_labels(data.asked), data.simulated))
+        say(summary(data.read_labels(data.asked), data.simulated))
         if batch.missing:
             raise FgvrError(
                 f"{counted(batch.missing, 'request has', 'requests have')} no reply. To send them again, give the "
                 f"same command. The first failure is: {batch.first_error or 'the server left them out'}"
             )
     else:
-        print(summary(run.label(on_ray if options.engine == "ray" else None), data.simulated))
+        say(summary(run.label(on_ray if options.engine == "ray" else None), data.simulated))
     return 0
 
 
@@ -92,7 +93,7 @@ def run_candidates(args: list[str]) -> int:
     configure_logging()
     run = Run(FgvrCLI("candidates", args).build())
     run.candidates()
-    print(run.folder.path)
+    say(run.folder.path)
     return 0
 
 

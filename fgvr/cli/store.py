@@ -5,9 +5,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from jsonargparse import ArgumentParser
 from tqdm import tqdm
 
+from fgvr.cli.plain_parser import PlainParser
+from fgvr.cli.say import say
 from fgvr.errors import FgvrError
 from fgvr.labelling.store.corrections import Renaming
 from fgvr.labelling.store.damage import StoreDamage
@@ -61,12 +62,12 @@ def show(
         rename = Renaming(labels.aliases())
         for row in islice(rows, limit or None):
             correction = labels.corrections([row.key]).get(row.key)
-            print("\n".join(_described(row, rename, correction, full)), end="\n\n")
+            say("\n".join(_described(row, rename, correction, full)), end="\n\n")
             shown += 1
     if not shown:
-        print(f"No such reply in {store}.")
+        say(f"No such reply in {store}.")
     elif shown == limit:
-        print(f"The latest {limit}; more with --limit.")
+        say(f"The latest {limit}; more with --limit.")
 
 
 def stats(labeler: str = "", model: str = "", store: Path = STORE) -> None:
@@ -84,11 +85,11 @@ def stats(labeler: str = "", model: str = "", store: Path = STORE) -> None:
         labelers = count_rows(_watched(labels.rows(labeler, model)), Renaming(labels.aliases()))
         batches = [batch for batch in labels.batches.find() if batch.open]
     for each in labelers:
-        print("\n".join(_counted(each)), end="\n\n")
+        say("\n".join(_counted(each)), end="\n\n")
     if not labelers:
-        print(f"No replies in {store}.")
+        say(f"No replies in {store}.")
     for batch in batches:
-        print(
+        say(
             f"open batch {visible(batch.remote_id or batch.nonce)}: {batch.state}, "
             f"{counted(len(batch.requests), 'request')} to {visible(batch.server)}, at most "
             f"${batch.reserved_usd:.2f}, since {batch.created_at}"
@@ -108,7 +109,7 @@ def export(file: Path, labeler: str = "", model: str = "", store: Path = STORE) 
         FgvrError: There is no such store, or the file's name ends in something else.
     """
     with _existing(store) as labels:
-        print(f"{file}: {counted(export_rows(_watched(labels.rows(labeler, model)), file), 'reply', 'replies')}")
+        say(f"{file}: {counted(export_rows(_watched(labels.rows(labeler, model)), file), 'reply', 'replies')}")
 
 
 def import_(file: Path, store: Path = STORE) -> None:
@@ -127,7 +128,7 @@ def import_(file: Path, store: Path = STORE) -> None:
         pass
     with LabelStore(store) as labels:
         taken, kept = labels.merge(import_rows(file))
-    print(f"{taken} new, {kept} kept as they were in {store}")
+    say(f"{taken} new, {kept} kept as they were in {store}")
 
 
 def retry_failed(error: str = "", store: Path = STORE) -> None:
@@ -142,7 +143,7 @@ def retry_failed(error: str = "", store: Path = STORE) -> None:
     """
     with _existing(store) as labels:
         count = labels.retry_failed(error)
-    print(f"{counted(count, 'failure')} may be asked again." + (" To ask them: fgvr label" if count else ""))
+    say(f"{counted(count, 'failure')} may be asked again." + (" To ask them: fgvr label" if count else ""))
 
 
 def review(
@@ -170,19 +171,17 @@ def review(
     with _existing(store) as labels:
         if not apply:
             asked = write_review(labels, file, labeler, model, progress=True)
-            print(
+            say(
                 f"{file}: {counted(asked.pairs, 'pair')} of names and {counted(asked.replies, 'reply', 'replies')}. "
                 f"Fill the column 'decision', then: fgvr store review {file} --apply"
             )
             return
         changes = apply_review(labels, file, encoding)
     for name, (before, after) in changes.aliases.items():
-        print(f"{visible(name)}: {visible(before or 'itself')} -> {visible(after or 'itself')}")
+        say(f"{visible(name)}: {visible(before or 'itself')} -> {visible(after or 'itself')}")
     for key, (old, new) in changes.corrections.items():
-        print(f"{visible(changes.images[key])}: {_corrected(old)} -> {_corrected(new)}")
-    print(
-        f"{counted(len(changes.aliases), 'name')} and {counted(len(changes.corrections), 'reply', 'replies')} changed."
-    )
+        say(f"{visible(changes.images[key])}: {_corrected(old)} -> {_corrected(new)}")
+    say(f"{counted(len(changes.aliases), 'name')} and {counted(len(changes.corrections), 'reply', 'replies')} changed.")
 
 
 def check(drop: bool = False, keep: bool = False, store: Path = STORE) -> None:
@@ -224,13 +223,13 @@ def check(drop: bool = False, keep: bool = False, store: Path = STORE) -> None:
 
 def main(argv: list[str]) -> int:
     """Runs ``fgvr store`` with the arguments after the subcommand; returns the exit code."""
-    parser = ArgumentParser(
+    parser = PlainParser(
         prog="fgvr store",
         description="Look at, review and export stored replies; nobody is asked. To ask for replies: fgvr label.",
     )
     commands = parser.add_subcommands(required=True)
     for name, (function, text, switches) in COMMANDS.items():
-        command = ArgumentParser(description=text)
+        command = PlainParser(description=text)
         command.add_function_arguments(function, as_positional=True, skip=set(switches))
         for switch, meaning in switches.items():
             command.add_argument(f"--{switch}", action="store_true", help=meaning)

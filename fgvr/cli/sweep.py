@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from fgvr.cli.logs import configure_logging
+from fgvr.cli.say import say
 from fgvr.config.files import find_config
 from fgvr.errors import FgvrError
 from fgvr.sweeps.grid import read_grid
@@ -36,25 +37,25 @@ def main(argv: list[str]) -> int:
     sweep = Sweep(read_grid(path, extra), args.root / (args.name or path.stem))
     todo, grid = sweep.todo(), sweep.grid
     done = len(sweep.runs) - len(todo)
-    print(
+    say(
         f"{counted(len(sweep.runs), 'run')}: {counted(len(grid.variants), 'variant')}, "
         f"{counted(len(grid.seeds), 'seed')}; {done} done"
     )
     if args.dry_run:
         for run in todo:
-            print(command_line(resume_args(run.folder) or sweep.fit_args(run)))
+            say(command_line(resume_args(run.folder) or sweep.fit_args(run)))
         return 0
     failures = run_sweep(sweep, args.jobs)
     if (tidy := sweep.write()).rows:
-        print(format_summary(tidy))
+        say(format_summary(tidy))
     for run, tail in failures.items():
-        print(f"fgvr: {run.name} failed; the end of {run.log}:\n{tail}", file=sys.stderr)
+        say(f"fgvr: {run.name} failed; the end of {run.log}:\n{tail}", file=sys.stderr)
     if failures:
-        print(
+        say(
             f"fgvr: {len(failures)} of {counted(len(sweep.runs), 'run')} failed. The same command runs them again.",
             file=sys.stderr,
         )
-    print(sweep.folder)
+    say(sweep.folder)
     return 1 if failures else 0
 
 

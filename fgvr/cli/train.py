@@ -3,6 +3,7 @@
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from fgvr.cli.logs import configure_logging
+from fgvr.cli.say import say
 from fgvr.config.cli import FgvrCLI
 from fgvr.disk_problems import disk_problem
 from fgvr.errors import FgvrError
@@ -43,13 +44,13 @@ def run_trainer(command: str, args: list[str]) -> int:
         if command == "predict" or (command in ("fit", "test") and not run.data.images.truth):
             print_names(run)
         if command in ("fit", "test"):
-            print(format_table(run.unwritten_table or run.table))
+            say(format_table(run.unwritten_table or run.table))
         # once more: what was said at the beginning is out of sight by now
         for remark in run.data.images.remarks:
-            print(f"({remark})")
+            say(f"({remark})")
         if command in ("fit", "test") and not run.unwritten:
-            print(f"report: {run.report}")
-        print(run.folder.path)
+            say(f"report: {run.report}")
+        say(run.folder.path)
     run.close()
     if run.unwritten:
         raise FgvrError(f"{run.unwritten} {how_to_go_on(run, command)}")
@@ -75,4 +76,4 @@ def print_names(run: Run) -> None:
     counts = run.name_counts()
     shown = ", ".join(f"{count} {name}" for name, count in counts.most_common(8))
     more = f", and {counted(len(counts) - 8, 'more name')}" if len(counts) > 8 else ""
-    print(f"{counted(counts.total(), 'photo')}: {shown}{more}")
+    say(f"{counted(counts.total(), 'photo')}: {shown}{more}")

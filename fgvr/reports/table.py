@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from fgvr.text import visible
+
 COLUMNS = {
     "candidates": "candidates",
     "accuracy": "accuracy",
@@ -85,7 +87,7 @@ def format_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
         zero_shot  79.3  0.00
         coop       80.0     -
     """
-    cells = table_cells(rows)
+    cells = [[visible(cell) for cell in row] for row in table_cells(rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
     lines = []
     for row in cells:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from fgvr.errors import FgvrError
 from fgvr.records import LabelRecord, Vocabulary
-from fgvr.text import encodable, none_of
+from fgvr.text import encodable, none_of, without_controls
 from fgvr.vocabulary.individuals import without_individual
 
 APOSTROPHES = "'`\u00b4\u02bc\u2018\u2019\u201b\u2032"
@@ -103,7 +103,8 @@ def known_vocabulary(class_names: Sequence[str]) -> Vocabulary:
         class_names: The names in class-index order.
 
     Returns:
-        The vocabulary, in the order given, with counts of 0 and no scientific names.
+        The vocabulary, in the order given, with counts of 0 and no scientific names; names are without control
+        characters.
 
     Raises:
         FgvrError: There is no name, a name is blank, or two fold to the same key.
@@ -111,6 +112,7 @@ def known_vocabulary(class_names: Sequence[str]) -> Vocabulary:
     if not class_names:
         raise FgvrError("The list of class names is empty: give at least one name.")
     by_key: dict[str, list[str]] = defaultdict(list)
+    class_names = [without_controls(name) for name in class_names]
     for position, name in enumerate(class_names):
         if not fold_name(name):
             raise FgvrError(f"Class name {position} is blank ({name!r}): remove it or give it a name.")
