@@ -57,7 +57,7 @@ class ImportGuard:
     def __enter__(self) -> "ImportGuard":
         if not _is_asked():
             raise FgvrError(
-                f"jsonargparse {jsonargparse.__version__} cannot be kept from importing what {self.source} names: "
+                f"jsonargparse {jsonargparse.__version__} cannot be kept from importing what it finds in {self.source}: "
                 f"install another version of it, or {self.allow}."
             )
         for key, path in _class_paths(self.config):
