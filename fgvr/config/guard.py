@@ -57,8 +57,8 @@ class ImportGuard:
     def __enter__(self) -> "ImportGuard":
         if not _is_asked():
             raise FgvrError(
-                f"jsonargparse {jsonargparse.__version__} cannot be kept from importing what it finds in {self.source}: "
-                f"install another version of it, or {self.allow}."
+                f"jsonargparse {jsonargparse.__version__} cannot be kept from importing what it finds in "
+                f"{self.source}: install another version of it, or {self.allow}."
             )
         for key, path in _class_paths(self.config):
             if not self.allows(path):
@@ -199,7 +199,7 @@ def _is_asked() -> bool:
     for module in (_util, _typehints):
         if not hasattr(module, "check_import_path"):
             return False
-        module.check_import_path = _asking(module.check_import_path)  # type: ignore[attr-defined]
+        module.check_import_path = _asking(module.check_import_path)  # type: ignore[attr-defined]  # private
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
     parser.add_argument("--function", type=Callable)
     parser.add_argument("--kind", type=type)
