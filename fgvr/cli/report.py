@@ -16,7 +16,7 @@ usage: fgvr report RUN [options]
 Writes report.html of a run anew, from the files in its folder: one HTML file that needs no network.
 
   RUN                      runs/NAME for the newest version of a run, or runs/NAME/VERSION
-  --data.dataset.root DIR  where the photos are now, if they have been moved; any option of fgvr fit can be given so
+  --data.dataset.root DIR  where the photos are now, if they have been moved; so any option below data.dataset
   --trust                  read the photos with the data set's own class, which is neither fgvr's nor an installed
                            plugin's: what the run folder names is imported then, and may do anything
 
