@@ -18,7 +18,7 @@ from fgvr.parquet import read_metadata, read_parquet
 from fgvr.photo_paths import posix_path
 from fgvr.records import Description
 from fgvr.tables import decode_text, read_csv
-from fgvr.text import counted, encodable
+from fgvr.text import counted, encodable, visible
 
 log = logging.getLogger(__name__)
 
@@ -201,4 +201,6 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _check_columns(header: Iterable[str], place: Path | str) -> None:
     there = set(header)
     if not there.intersection(_TEXT) or not there.intersection((*_IMAGE, "class_name")):
-        raise FgvrError(f"{place}: the columns are {', '.join(sorted(there)) or 'none'}; expected {_COLUMNS}.")
+        raise FgvrError(
+            f"{place}: the columns are {visible(', '.join(sorted(there)), 200) or 'none'}; expected {_COLUMNS}."
+        )

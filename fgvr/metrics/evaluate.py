@@ -10,7 +10,7 @@ from fgvr.errors import FgvrError
 from fgvr.metrics.protocol import score, scoring
 from fgvr.photo_paths import PhotoPaths, posix_path
 from fgvr.tables import Row, Table, read_csv
-from fgvr.text import composed, counted
+from fgvr.text import composed, counted, visible
 
 ID_COLUMNS = ("sample_id", "file")
 TRUTH_COLUMNS = ("class_name", "true_name")
@@ -133,7 +133,9 @@ def _column(table: Table, names: Sequence[str]) -> str:
 
 
 def _missing_column(table: Table, names: Sequence[str]) -> FgvrError:
-    return FgvrError(f"{table.path} has no column {' or '.join(names)} of text; it has: {', '.join(table.header)}.")
+    return FgvrError(
+        f"{table.path} has no column {' or '.join(names)} of text; it has: {visible(', '.join(table.header), 200)}."
+    )
 
 
 def _rows_by_id(table: Table) -> dict[str, Row]:

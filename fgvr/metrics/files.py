@@ -84,7 +84,7 @@ def _expected(key: str, value: object, is_figure: bool) -> str:
         return "" if whole else " with ".join(["an object", *([", ".join(fields)] if fields else [])])
     if key in _TEXTS:
         return "" if value is None or isinstance(value, str) else "a text"
-    return "a finite number or null" if is_figure and value is not None else ""
+    return "a finite number or null" if (is_figure or key in _FIGURES) and value is not None else ""
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
@@ -115,6 +115,10 @@ _FIELDS: dict[str, dict[str, Callable[[Any], bool]]] = {
 }
 """Keys of a record that are objects -> what a reader needs of them."""
 _TEXTS = ("candidates", "warning", "agreement_of")
+_FIGURES = (
+    *("accuracy", "cacc", "siou", "agreement", "neighbour_agreement", "covering_rate", "left_candidates"),
+    *("class_means_agreement", "shared_names", "seconds", "label_seconds", "cost_usd"),
+)
 
 
 def _refuse_constant(name: str) -> None:

@@ -115,9 +115,9 @@ def known_vocabulary(class_names: Sequence[str]) -> Vocabulary:
     class_names = [without_controls(name) for name in class_names]
     for position, name in enumerate(class_names):
         if not fold_name(name):
-            raise FgvrError(f"Class name {position} is blank ({name!r}): remove it or give it a name.")
+            raise FgvrError(f"Class name {position} is blank ({name!r:.60}): remove it or give it a name.")
         by_key[fold_name(name)].append(name)
-    if twice := [" = ".join(map(repr, same)) for same in by_key.values() if len(same) > 1]:
+    if twice := [" = ".join(f"{name!r:.80}" for name in same[:9]) for same in by_key.values() if len(same) > 1]:
         more = f" and {len(twice) - 3} more" if len(twice) > 3 else ""
         raise FgvrError(
             f"Class names are given more than once: {'; '.join(twice[:3])}{more} "

@@ -8,7 +8,7 @@ from typing import Any
 from fgvr.checksums import check, replacing_noted
 from fgvr.errors import FgvrError
 from fgvr.records import Join, Vocabulary
-from fgvr.text import encodable
+from fgvr.text import encodable, visible
 from fgvr.vocabulary.build import fold_name
 
 _VERSION = 1
@@ -92,7 +92,7 @@ def _parsed(content: object) -> Vocabulary:
     if not isinstance(content, dict) or not isinstance(content.get("classes"), list) or not content["classes"]:
         raise _BrokenError("the list 'classes' is missing or empty")
     if content.get("version") != _VERSION:
-        raise _BrokenError(f"'version' is {content.get('version')!r}, expected {_VERSION}")
+        raise _BrokenError(f"'version' is {visible(repr(content.get('version')), 60)}, expected {_VERSION}")
     members: dict[str, int] = {}
     owner: dict[str, int] = {}
     for index, entry in enumerate(content["classes"]):
@@ -100,7 +100,7 @@ def _parsed(content: object) -> Vocabulary:
         for spelling in dict.fromkeys([entry["name"], *entry["spellings"]]):
             if owner.setdefault(fold_name(spelling), index) != index:
                 first = content["classes"][owner[fold_name(spelling)]]["name"]
-                raise _BrokenError(f"{spelling!r} of class {index} is also a spelling of class {first!r}")
+                raise _BrokenError(f"{spelling!r:.60} of class {index} is also a spelling of class {first!r:.60}")
             members[spelling] = index
     classes = content["classes"]
     return Vocabulary(
@@ -138,7 +138,9 @@ def _check(index: int, entry: object) -> None:
     )
     for key, holds, expected in checks:
         if not holds:
-            raise _BrokenError(f"{key!r} of class {index} is {entry.get(key, 'missing')!r}, expected {expected}")
+            raise _BrokenError(
+                f"{key!r} of class {index} is {visible(repr(entry.get(key, 'missing')), 60)}, expected {expected}"
+            )
 
 
 def _is_count(value: object) -> bool:
