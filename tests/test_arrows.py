@@ -18,6 +18,7 @@ ORDER = (
     *(
         "errors",
         "text",
+        "yaml_text",
         "files",
         "checksums",
         "parquet",

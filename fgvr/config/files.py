@@ -8,6 +8,7 @@ import yaml
 import fgvr
 from fgvr.errors import FgvrError
 from fgvr.runs import check_run_config
+from fgvr.yaml_text import load_yaml
 
 _PACKAGE = Path(fgvr.__file__).parent
 
@@ -50,7 +51,7 @@ def _check_syntax(path: Path) -> None:
     try:
         text = path.read_text(encoding="utf-8")
         check_run_config(path, text)
-        content = yaml.safe_load(text)
+        content = load_yaml(text)
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise FgvrError(f"{path}, line {line}: not UTF-8 text ({error.reason}); save the file as UTF-8.") from None
@@ -70,7 +71,7 @@ def config_chain(path: Path) -> list[Path]:
         FgvrError: A base cannot be found, or is based on itself.
     """
     chain = [path]
-    while (base := yaml.safe_load(chain[0].read_text(encoding="utf-8")).get("base")) is not None:
+    while (base := load_yaml(chain[0].read_text(encoding="utf-8")).get("base")) is not None:
         if not isinstance(base, str):
             raise FgvrError(f"{chain[0]}: 'base' is {base!r}; expected the name of a configuration.")
         beside = chain[0].parent / base

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import yaml
 
+from fgvr.yaml_text import compose_yaml
+
 TEXT_LISTS = frozenset({"class_names", "options", "others", "templates", "without"})
 """Options that are lists of texts."""
 TEXT_OPTIONS = TEXT_LISTS | {
@@ -38,7 +40,7 @@ def keep_texts(text: str, key: str = "") -> str:
         >>> keep_texts("[on, 12:30]", "model.templates")
         '["on", "12:30"]'
     """
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    root = compose_yaml(text)
     if root is None:
         return text
     places: dict[int, tuple[int, str]] = {}

@@ -8,6 +8,7 @@ from typing import Any
 
 from fgvr.errors import FgvrError
 from fgvr.tables import decode_text
+from fgvr.yaml_text import load_json
 
 PARTS = ("train", "val", "test")
 _NOT_PLAIN = frozenset(("", ".", ".."))
@@ -52,7 +53,7 @@ def read_split_file(path: Path) -> list[ListedImage]:
         FgvrError: It is not such a file. The message names the entry.
     """
     try:
-        content = json.loads(decode_text(path.read_bytes(), path))
+        content = load_json(decode_text(path.read_bytes(), path))
     except json.JSONDecodeError as error:
         raise FgvrError(f"{path}, line {error.lineno}: not JSON ({error.msg}); download the file again.") from None
     except (ValueError, RecursionError) as error:  # endless numbers, and lists in lists without end

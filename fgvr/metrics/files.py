@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 from fgvr.checksums import check, replacing_noted
 from fgvr.errors import FgvrError
 from fgvr.text import visible
+from fgvr.yaml_text import load_json
 
 _AGAIN = "remove it and write it again with evaluate, or test the run again."
 
@@ -49,7 +50,7 @@ def read_metrics(path: Path) -> dict[str, dict[str, Any]]:
     """
     check(path)
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        rows = load_json(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError:
         raise FgvrError(f"{path} is missing: a run writes one, and evaluate with output={path}.") from None
     except (ValueError, RecursionError) as error:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import yaml
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
@@ -27,6 +26,7 @@ from fgvr.reports.run_files import simulates
 from fgvr.runs import RunFolder
 from fgvr.text import counted, visible
 from fgvr.vocabulary.build import known_vocabulary
+from fgvr.yaml_text import load_yaml
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def state_of(parts: RunParts, folder: RunFolder, command: str) -> RunState:
     state = RunState(folder, method.backbone, parts.config, resuming, oracle=parts.checkpoints.allow_true_names)
     state = replace(state, asks_evaluated=command in ("fit", "test"))
     if loaded is not None and parts.ckpt_path is not None:
-        trained_with = yaml.safe_load(loaded["fgvr"]["config"]) or {}
+        trained_with = load_yaml(loaded["fgvr"]["config"]) or {}
         if resuming:
             check_resumed(parts.checkpoints, trained_with)
             _check_epochs(parts, trained_with)
@@ -85,7 +85,7 @@ def _check_epochs(parts: RunParts, trained_with: Mapping[str, Any]) -> None:
             f"The run is complete: {parts.ckpt_path} has {counted(done, 'epoch')}, and trainer.max_epochs is {given}. "
             f"{more}; to evaluate it with other options, test it."
         )
-    now = yaml.safe_load(parts.config) if parts.config else {}
+    now = load_yaml(parts.config) if parts.config else {}
     if (changed := _changed(trained_with.get("model"), now.get("model"), "model")) is not None:
         raise FgvrError(
             f"The run is complete: {parts.ckpt_path} has all epochs of trainer.max_epochs, {done}, and {changed}. "

@@ -24,6 +24,7 @@ from fgvr.reports.predictions import read_prediction_table
 from fgvr.runs import RunFolder, check_run_config
 from fgvr.secret_names import is_secret_name
 from fgvr.vocabulary.files import read_vocabulary
+from fgvr.yaml_text import compose_yaml, load_yaml
 
 LABELER = "labeler"
 """Row of the labeler's own answers on the evaluated photos; never the run's own row."""
@@ -124,7 +125,7 @@ def read_run(folder: RunFolder) -> RunFiles:
     text = folder.config.read_text(encoding="utf-8", errors="replace") if folder.config.is_file() else ""
     check_run_config(folder.config, text)
     try:
-        config = yaml.safe_load(text)
+        config = load_yaml(text)
         shown = mask_secrets(text)
     except yaml.YAMLError as error:
         raise FgvrError(f"{folder.config} is not YAML ({error}): mend it, or delete it.") from None
@@ -169,7 +170,7 @@ def mask_secrets(text: str) -> str:
         >>> mask_secrets("url: example.org\napi_key: abc\n")
         "url: example.org\napi_key: '***'\n"
     """
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    root = compose_yaml(text)
     spans = {(node.start_mark.index, node.end_mark.index) for node in _secrets(root, None, set())}
     for start, end in sorted(spans, reverse=True):
         # a block of lines ends after its last line break

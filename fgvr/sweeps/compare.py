@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import yaml
 
 from fgvr.config.cli import ParsedCLI
 from fgvr.config.names import expand_config
@@ -24,6 +23,7 @@ from fgvr.runs import RunFolder
 from fgvr.sweeps.grid import as_tokens, named_options, ordered
 from fgvr.sweeps.launch import Launcher, command_line, launching, resume_args
 from fgvr.sweeps.result import own_row
+from fgvr.yaml_text import load_yaml
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +60,8 @@ class ComparedRows:
         check_rows(self.entries, run.method.row_names())
         if run.parts.loaded is not None:
             # a file of before lacks the options that have come since, and has old names
-            then = without_nulls(expand_config(yaml.safe_load(run.folder.config.read_text(encoding="utf-8"))))
-            now = without_nulls(yaml.safe_load(run.parts.config))
+            then = without_nulls(expand_config(load_yaml(run.folder.config.read_text(encoding="utf-8"))))
+            now = without_nulls(load_yaml(run.parts.config))
             changed = ", ".join(sorted(key for key in then | now if then.get(key) != now.get(key)))
             if changed:
                 raise FgvrError(
@@ -213,7 +213,7 @@ def _has_other_method(folder: RunFolder, options: Mapping[str, Any]) -> bool:
     name = options.get("model.class_path", model.get("class_path") if isinstance(model, Mapping) else model)
     if not isinstance(name, str):
         return False
-    own: str = yaml.safe_load(folder.config.read_text(encoding="utf-8"))["model"]["class_path"]
+    own: str = load_yaml(folder.config.read_text(encoding="utf-8"))["model"]["class_path"]
     return METHODS.resolve(name) != METHODS.resolve(own)
 
 

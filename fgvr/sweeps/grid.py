@@ -16,6 +16,7 @@ from fgvr.config.files import config_chain, find_config
 from fgvr.config.texts import keep_texts
 from fgvr.errors import FgvrError
 from fgvr.reports.table import COLUMNS
+from fgvr.yaml_text import load_yaml
 
 KEYS = ("base", "seeds", "seeded", "set", "vary")
 _TABLE_COLUMNS = {"seed", "row", "run", "simulated", "oracle", "coverage", "purity", "mean_size", "classes", *COLUMNS}
@@ -95,7 +96,10 @@ def read_grid(path: Path, extra: Sequence[str] = ()) -> Grid:
         FgvrError: A key is unknown, missing or of another form, the grid is empty, what is varied has the name of a
             column of the result, or two variants or two seeds are the same.
     """
-    content = yaml.safe_load(keep_texts(path.read_text(encoding="utf-8")))
+    try:
+        content = load_yaml(keep_texts(path.read_text(encoding="utf-8")))
+    except yaml.YAMLError as error:
+        raise FgvrError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     _check_keys(content, path)
     seeds = _seeds(content["seeds"], path)
     given = named_options(content.get("set") or {}, f"{path}: 'set'", _GIVEN_BY_THE_SWEEP)

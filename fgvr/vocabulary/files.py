@@ -10,6 +10,7 @@ from fgvr.errors import FgvrError
 from fgvr.records import Join, Vocabulary
 from fgvr.text import encodable, visible
 from fgvr.vocabulary.build import fold_name
+from fgvr.yaml_text import load_json
 
 _VERSION = 1
 _FIX = "Mend it, or delete it to have it built again."
@@ -61,7 +62,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
     """
     check(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = load_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FgvrError(f"There is no vocabulary at {path}: label the photos first.") from None
     except OSError as error:

@@ -2,10 +2,11 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -15,6 +16,7 @@ from fgvr.tables import Row, Table, decode_text, parse_csv, read_csv
 from fgvr.text import composed
 from fgvr.vocabulary.build import known_vocabulary
 from fgvr.vocabulary.files import parse_vocabulary
+from fgvr.yaml_text import Bounded, load_json
 
 EXPECTED = (
     "a text file with one name per line, a CSV with the column name, class_name or class, a list of names as JSON or "
@@ -193,7 +195,7 @@ def _first_that_reads(text: str, path: Path, *readers: Callable[[str, Path], Any
 
 def _json(text: str, path: Path) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_distinct)
+        return load_json(text, object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:
         raise FgvrError(f"{path} is not JSON ({error}); expected a list of names, or a vocabulary.json.") from None
 
@@ -207,12 +209,15 @@ def _distinct(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return known
 
 
-class _TextLoader(yaml.BaseLoader):
+class _TextLoader(Bounded, yaml.BaseLoader):
     """Leaves every scalar as it is written, ``no`` and ``1e3`` too, and takes no key twice."""
+
+    most_characters: ClassVar[int] = 8_000_000
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
-        if twice := next((key for key in keys if isinstance(key, Hashable) and keys.count(key) > 1), None):
+        counts = Counter(key for key in keys if isinstance(key, Hashable))
+        if twice := next((key for key, count in counts.items() if count > 1), None):
             raise yaml.YAMLError(f"the key {twice!r} is there twice")
         return super().construct_mapping(node, deep=deep)
 
