@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test lint types gpu-check clean
+.PHONY: quickstart test lint types audit gpu-check clean
 
 $(VENV)/installed: pyproject.toml fgvr/__init__.py
 	$(PYTHON) -m venv $(VENV)
@@ -23,6 +23,13 @@ lint: $(VENV)/installed
 types: $(VENV)/installed
 	$(BIN)/mypy
 
+# known vulnerabilities of what is installed; asks the package index, so it needs a network
+audit: $(VENV)/installed
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet pip-audit \
+	|| { echo 'make audit: pip-audit cannot be installed here; it needs a network'; exit 1; }
+	.venv-audit/bin/pip-audit --skip-editable --path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+
 # with the machine's own PyTorch, which fits its driver; what else is missing is installed above it
 GPU_NEEDS := faiss jsonargparse lightning open_clip pytest timm torch torchvision transformers
 gpu-check:
@@ -33,4 +40,4 @@ gpu-check:
 	&& .venv-gpu/bin/python scripts/gpu_check.py; fi
 
 clean:
-	rm -rf $(VENV) .venv-gpu build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-gpu .venv-audit build dist .pytest_cache .mypy_cache .ruff_cache
