@@ -114,7 +114,7 @@ def test_labelling_waits_for_what_is_paid_for(tiny_run, name):
     assert line.endswith("To go on, give the same command again.")
     assert 0 < asked < len(COLOURS) * SUPPORT
     with LabelStore(Path("runs/labels.sqlite")) as store:
-        assert len([row for row in store.rows() if not row.reply.error]) == asked
+        assert len([row for row in store.rows() if not row.error]) == asked
 
 
 DDP = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--trainer.max_epochs", "2000"]
