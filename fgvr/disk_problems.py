@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fgvr.cache import default_cache_dir
 
-AFTERWARDS = "What was labelled and computed before is kept: give the same command again."
+AFTERWARDS = "What was labelled and computed before is kept: start the same again then."
 """What goes on where the disk has room again."""
 
 _FULL = "the disk is full. Make room on it, or choose a folder on another one."

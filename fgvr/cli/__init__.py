@@ -1,11 +1,11 @@
 """The command line: picks the subcommand, and imports only what that one needs."""
 
-import contextlib
 import difflib
 import importlib
 import os
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from fgvr import __version__
 from fgvr.cli.option_table import check_flags, completion, help_of, options_of
@@ -96,7 +96,7 @@ def main(argv: list[str] | None = None) -> int:
             return 2
         except BrokenPipeError:
             # whoever read the output, such as head, has seen enough
-            _drop_output()
+            _drop(sys.stdout)
             return 141
         except KeyboardInterrupt as stopped:
             if os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0":
@@ -117,15 +117,14 @@ def _say(line: str) -> None:
         print(f"fgvr: {line}", file=sys.stderr, flush=True)
         sys.stdout.flush()
     except OSError:
-        _drop_output()
+        _drop(sys.stdout, sys.stderr)
 
 
-def _drop_output() -> None:
+def _drop(*streams: TextIO) -> None:
     """Keep Python from writing, when it ends, what could not be written before."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # a stream of a test is no file
-            os.dup2(nowhere, stream.fileno())
+    for stream in streams:
+        os.dup2(nowhere, stream.fileno())
 
 
 def _working_directory() -> Path:
