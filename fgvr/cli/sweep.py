@@ -43,7 +43,7 @@ def main(argv: list[str]) -> int:
     )
     if args.dry_run:
         for run in todo:
-            say(command_line(resume_args(run.folder) or sweep.fit_args(run)))
+            say(command_line(resume_args(run.folder, sweep.fit_args(run)) or sweep.fit_args(run)))
         return 0
     failures = run_sweep(sweep, args.jobs)
     if (tidy := sweep.write()).rows:

@@ -222,9 +222,10 @@ def _run_one(
 ) -> list[str]:
     """Begin the run of a row, or go on with it, unless it is done; returns its arguments."""
     other = compared_folder(folder, row)
-    args = resume_args(other)
+    begin = ["fit", *compared_args(folder, row, options)]
+    args = resume_args(other, begin)
     if args is None:
-        args = ["fit", *compared_args(folder, row, options)]
+        args = begin
         if not other.metrics.is_file():
             shutil.rmtree(other.path, ignore_errors=True)  # of a run that ended before its first epoch did
     if not other.metrics.is_file():

@@ -138,10 +138,15 @@ def launching(fork: bool = False, environment: Mapping[str, str] | None = None) 
         launcher.stop()
 
 
-def resume_args(folder: RunFolder) -> list[str] | None:
+def resume_args(folder: RunFolder, begun_with: Sequence[str] | None = None) -> list[str] | None:
     """Arguments of ``fgvr`` that go on with a run; ``None`` where it must begin anew.
 
     That is where it has no checkpoint, or its files are damaged.
+
+    Args:
+        folder: The run.
+        begun_with: The arguments that began it. Without, its own ``config.yaml`` is given, which is for a person to do:
+            what it names is imported.
     """
     if not folder.config.is_file() or (checkpoint := checkpoint_to_go_on(folder.checkpoints)) is None:
         return None
@@ -150,7 +155,8 @@ def resume_args(folder: RunFolder) -> list[str] | None:
     except (FgvrError, UnicodeDecodeError) as error:
         log.warning("%s The run begins anew.", error)
         return None
-    return ["fit", "--config", str(folder.config), "--ckpt_path", str(checkpoint)]
+    begin = ["fit", "--config", str(folder.config)] if begun_with is None else begun_with
+    return [*begin, "--ckpt_path", str(checkpoint)]
 
 
 def command_line(args: Sequence[str]) -> str:

@@ -152,7 +152,7 @@ class Sweep:
 
     def prepare(self, run: SweepRun) -> list[str]:
         """Arguments of ``fgvr`` that go on with a run, or begin it in an empty folder."""
-        args = resume_args(run.folder)
+        args = resume_args(run.folder, self.fit_args(run))
         if args is None:
             lock = only_writer(run.folder)  # a run that was started by hand may be going on
             for entry in _entries(run.folder.path):

@@ -73,6 +73,14 @@ def test_only_a_run_with_a_checkpoint_goes_on(tmp_path):
     checkpoint = tmp_path / "checkpoints/last.ckpt"
     torch.save({"fgvr": {}}, checkpoint)
     assert resume_args(folder) == ["fit", "--config", str(tmp_path / "config.yaml"), "--ckpt_path", str(checkpoint)]
+    # a folder that somebody has put there is no code
+    assert resume_args(folder, ["fit", "--config", "mine"]) == [
+        "fit",
+        "--config",
+        "mine",
+        "--ckpt_path",
+        str(checkpoint),
+    ]
     write_run_config(folder.config, "model: coop")
     assert resume_args(folder) is not None
     folder.config.write_text(folder.config.read_text()[:50])
