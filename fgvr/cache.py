@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from fgvr.errors import FgvrError
+from fgvr.files import is_full
 
 
 def default_cache_dir() -> Path:
@@ -50,6 +51,11 @@ def cache_database(path: Path, writing: bool = False, belongs_to: Path | None = 
                 database.execute("BEGIN IMMEDIATE")
             yield database
     except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # the last of SQLite's own words about a damaged file
+        if is_full(path.parent):  # SQLite may call that an I/O error
+            raise FgvrError(
+                f"{str(path)!r} cannot be written, because the disk is full: make room on it, or name a folder on "
+                "another one with FGVR_CACHE or data.cache_dir."
+            ) from error
         raise FgvrError(
             f"{str(path)!r} cannot be used as a cache ({error}). Name a folder that can be written with FGVR_CACHE or "
             f"data.cache_dir; if the file is damaged, delete {str(belongs_to or path)!r}: what is in it can be "

@@ -3,13 +3,13 @@
 import errno
 import os
 import re
-import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from fgvr.cache import default_cache_dir
+from fgvr.files import is_full
 
 AFTERWARDS = "What was labelled and computed before is kept: start the same again then."
 """What goes on where the disk has room again."""
@@ -36,7 +36,6 @@ _SAID = {
 }
 """What libraries say of errors that they do not raise as ``OSError``."""
 _UNSAID = ("PytorchStreamWriter failed writing", "file write failed", "unable to open database file")
-_LITTLE_BYTES = 1 << 16
 
 
 def disk_problem(error: BaseException, folder: Path | None = None) -> str | None:
@@ -90,9 +89,4 @@ def _file_of(error: BaseException) -> str:
 def _full_folders(folder: Path | None = None) -> list[str]:
     """The folders that fgvr writes into whose disks are full."""
     candidates = (*([] if folder is None else [folder]), Path.cwd(), Path(tempfile.gettempdir()), default_cache_dir())
-    return [repr(str(path)) for path in dict.fromkeys(candidates) if _free_bytes(path) < _LITTLE_BYTES]
-
-
-def _free_bytes(path: Path) -> int:
-    there = next((folder for folder in (path, *path.parents) if folder.is_dir()), None)
-    return shutil.disk_usage(there).free if there is not None else _LITTLE_BYTES
+    return [repr(str(path)) for path in dict.fromkeys(candidates) if is_full(path)]

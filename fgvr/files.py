@@ -1,12 +1,14 @@
 """Writing files so that nobody ever sees half of one."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 _SUFFIX = ".tmp"
+_LITTLE_BYTES = 1 << 16
 
 
 @contextmanager
@@ -43,6 +45,12 @@ def remove_temporaries(folder: Path) -> None:
     """
     for path in folder.glob(f".*{_SUFFIX}"):
         path.unlink(missing_ok=True)
+
+
+def is_full(path: Path) -> bool:
+    """Whether there is next to no room on the disk of a folder, or of where it would be."""
+    there = next((folder for folder in (path, *path.parents) if folder.is_dir()), None)
+    return there is not None and shutil.disk_usage(there).free < _LITTLE_BYTES
 
 
 def _flush(path: Path) -> None:

@@ -72,8 +72,7 @@ def fails_in_a_line(capfd):
 
 
 def names_the_full_disk(line):
-    # SQLite says of a full disk that it has an error, where it makes its files
-    return "the disk is full" in line or "the space on the disk" in line
+    return "the disk is full" in line
 
 
 def test_labels(disk, fails_in_a_line):

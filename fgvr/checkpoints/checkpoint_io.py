@@ -1,5 +1,6 @@
 """How checkpoints get onto the disk: whole, or not at all."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from fgvr.checkpoints.files import read_checkpoint
 from fgvr.checkpoints.whole import LAST, PREVIOUS
 from fgvr.errors import FgvrError
-from fgvr.files import replacing
+from fgvr.files import is_full, replacing
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
@@ -61,7 +62,9 @@ def _not_written(path: Path, error: BaseException) -> FgvrError:
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, OSError):
         cause = cause.__context__
-    why = (cause.strerror if isinstance(cause, OSError) else None) or " ".join(str(error).split())[:120]
+    said = (cause.strerror if isinstance(cause, OSError) else None) or " ".join(str(error).split())[:120]
+    full = (isinstance(cause, OSError) and cause.errno == errno.ENOSPC) or is_full(path.parent)
+    why = "the disk is full" if full else said
     last = path.with_name(LAST)
     kept = (
         f"The last one is whole; to go on from it: ckpt_path={last}" if last.is_file() else "There is none before it."

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fgvr.errors import FgvrError
+from fgvr.files import is_full
 from fgvr.labelling.store.row_checks import make_checks, schema_is_whole, watch
 from fgvr.text import visible
 
@@ -152,6 +153,8 @@ class Database:
                 raise FgvrError(
                     f"The label store {str(self.path)!r} has a text that is damaged: `fgvr store check` says which."
                 ) from None
+            elif is_full(self.path.parent):  # SQLite calls that an I/O error, too
+                advice = "the disk is full, so make room on it"
             else:
                 advice = "check the path, its permissions, the space on the disk, and what other programs hold it"
             reason = visible(str(error), 200)
