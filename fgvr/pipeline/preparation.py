@@ -30,6 +30,7 @@ from fgvr.yaml_text import load_yaml
 
 log = logging.getLogger(__name__)
 
+_MOST_PROCESSES = 10_000  # with more, PyTorch fails in ways of its own
 _PRECISIONS = ("32", "32-true", "16", "16-mixed", "bf16", "bf16-mixed")
 
 
@@ -169,6 +170,9 @@ def build_trainer(options: dict[str, Any]) -> Trainer:
         FgvrError: An accelerator, a strategy or a precision is not available here.
     """
     check_precision(options.get("precision"))
+    for key in ("devices", "num_nodes"):
+        if isinstance(count := options.get(key), int) and count > _MOST_PROCESSES:
+            raise FgvrError(f"trainer.{key} is {count:,}; expected at most {_MOST_PROCESSES:,}.")
     try:
         trainer = Trainer(**{**options, "callbacks": [*as_list(options.get("callbacks")), ProcessWatch()]})
     except (MisconfigurationException, ImportError, TypeError, ValueError, RuntimeError) as error:

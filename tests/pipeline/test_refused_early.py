@@ -15,7 +15,7 @@ from fgvr.errors import FgvrError
 from fgvr.labelers.recorded import RecordedLabeler
 from fgvr.methods.coop import CoOpMethod
 from fgvr.pipeline.loggers import check_loggers
-from fgvr.pipeline.preparation import check_precision
+from fgvr.pipeline.preparation import build_trainer, check_precision
 
 
 @pytest.fixture
@@ -92,6 +92,12 @@ def test_precisions_that_are_refused(precision):
 @pytest.mark.parametrize("precision", [None, 32, "32", "32-true", 16, "16-mixed", "bf16", "bf16-mixed"])
 def test_precisions_that_work(precision):
     check_precision(precision)
+
+
+@pytest.mark.parametrize("key", ["devices", "num_nodes"])
+def test_numbers_of_processes_that_nobody_has(key):
+    with pytest.raises(FgvrError, match=rf"trainer\.{key} is 1,180,591,620,717,411,303,424; expected at most 10,000\."):
+        build_trainer({"accelerator": "cpu", key: 2**70})
 
 
 @pytest.mark.parametrize("project", [r"a\b", "a#b", "what?", "50%", "a:b", "x" * 129])
