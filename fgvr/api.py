@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from fgvr.checkpoints.files import read_newest
+from fgvr.checkpoints.files import read_checkpoint
 from fgvr.checkpoints.whole import chosen_checkpoint, newest_checkpoint
 from fgvr.config.cli import FgvrCLI, ParsedCLI
 from fgvr.config.files import find_config
@@ -204,7 +204,7 @@ def load(
     checkpoint = chosen_checkpoint(folder.checkpoints)
     if checkpoint is None and method.trains:
         raise FgvrError(f"{str(folder.path)!r} has no checkpoint: its training did not come so far, or wrote none.")
-    loaded = None if checkpoint is None else read_newest(checkpoint)[1]
+    loaded = None if checkpoint is None else read_checkpoint(checkpoint)
     if loaded is None:
         vocabulary = read_vocabulary(folder.vocabulary)
     else:

@@ -48,6 +48,8 @@ def check_whole(path: Path) -> None:
 def newest_whole(path: Path) -> Path:
     """The checkpoint itself or, where the newest of a run is damaged or gone, the one before it, with a warning.
 
+    That is for a training that goes on: it comes to the same weights. Who tests or predicts would get others.
+
     Args:
         path: The checkpoint that was asked for.
 
@@ -73,7 +75,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
         folder: ``checkpoints`` of the run.
     """
     # a process that was killed between two renamings leaves the one before alone
-    return next((folder / LAST for name in (LAST, PREVIOUS) if (folder / name).is_file()), None)
+    return next((folder / name for name in (LAST, PREVIOUS) if (folder / name).is_file()), None)
 
 
 def chosen_checkpoint(folder: Path) -> Path | None:

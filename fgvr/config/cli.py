@@ -10,7 +10,7 @@ from typing import Any
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from fgvr.checkpoints.files import read_newest
+from fgvr.checkpoints.files import read_checkpoint, read_newest
 from fgvr.checkpoints.options import CheckpointOptions
 from fgvr.checkpoints.true_names import check_callbacks, check_configured
 from fgvr.config.files import expand_config_names
@@ -117,7 +117,10 @@ class FgvrCLI(LightningCLI):
             self.config.model.class_path = METHODS.resolve(self.config.model.class_path)
         check_configured(self.config.trainer.callbacks, self.config.checkpoint.allow_true_names)
         if self.config.get("ckpt_path") is not None:
-            self.ckpt_path, self.checkpoint = read_newest(Path(self.config.ckpt_path))
+            path = Path(self.config.ckpt_path)
+            self.ckpt_path, self.checkpoint = (
+                read_newest(path) if self.command == "fit" else (path, read_checkpoint(path))
+            )
 
     def _set_seed(self) -> None:
         """Nothing: a run sets its seed when a stage of it begins, and who only looks keeps its own random numbers."""

@@ -13,7 +13,7 @@ from lightning.pytorch import Callback, Trainer
 
 from fgvr.candidates.files import read_candidates
 from fgvr.checkpoints.callbacks import checkpoint_callbacks, take_best
-from fgvr.checkpoints.files import read_newest
+from fgvr.checkpoints.files import read_checkpoint
 from fgvr.checkpoints.label_free_figures import LabelFreeFigures
 from fgvr.checkpoints.monitors import check_monitored
 from fgvr.checkpoints.whole import chosen_checkpoint
@@ -325,9 +325,8 @@ class Run:
             return self  # training ends with a test
         run = self
         if self._opened and not self._fitted:
-            checkpoint, loaded = chosen_checkpoint(self.folder.checkpoints), None
-            if checkpoint is not None:
-                checkpoint, loaded = read_newest(checkpoint)
+            checkpoint = chosen_checkpoint(self.folder.checkpoints)
+            loaded = None if checkpoint is None else read_checkpoint(checkpoint)
             run = Run(replace(self.parts, ckpt_path=checkpoint, loaded=loaded))
         run._evaluate(command, **kwargs)
         return run

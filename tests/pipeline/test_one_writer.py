@@ -45,6 +45,9 @@ def test_a_damaged_newest_checkpoint_goes_on_from_the_one_before(tiny_run, capsy
     last = Path("runs/run/broken/checkpoints/last.ckpt")
     last.write_bytes(last.read_bytes()[:-50])
     capsys.readouterr()
+    # who predicts would get other names
+    assert main(["predict", *OPTIONS, "--ckpt_path", str(last)]) == 2
+    assert "last.ckpt" in capsys.readouterr().err
     assert main([*fit, "4", "--ckpt_path", str(last)]) == 0
     assert "Taking the checkpoint before it: runs/run/broken/checkpoints/previous.ckpt" in caplog.text
     assert pq.read_table("runs/run/broken/predictions.parquet").to_pylist() == expected
