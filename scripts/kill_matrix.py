@@ -280,7 +280,7 @@ def stages() -> dict[str, Stage]:
     rows = {"plain": {"data.candidates": "single"}, "means": {"model": "class_means"}}
     drawn = ("--data.dataset", "fieldguide", "--data.dataset.species", "4", "--data.dataset.support", "3")
     simulated = (*drawn, "--data.dataset.test", "1", "--data.labeler", "fieldguide", "--data.batch_size", "5")
-    local = ("--data.labeler", "llava", "--data.labeler.model", "llava", "--data.labeler.max_output_tokens", "4")
+    local = ("--data.labeler", "llava", "--data.labeler.model", "llava", "--data.labeler.max_output_tokens", "120")
     described = {"data": {**labelled["data"], "describe": {"domain": "bird", "groups_per_class": 2, "group_size": 2}}}
     known = (*DATA, *METHOD, "--data.class_names", "dataset")
     found = [
