@@ -25,6 +25,9 @@ KEYS = ("seed_everything", "trainer", "model", "data", "run", "checkpoint", "com
 _PATH = re.compile(r"(?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*")
 _GIVEN = re.compile(r"(?:[A-Za-z_]\w*\.)+[A-Z]\w*")
 """A class path among the values of arguments."""
+_OF_TRAINER = re.compile(r"(?:compare\.[^.]+\.)?trainer\b")
+_LEADS_AWAY = re.compile(r"(?:^|[\s:,='\"\[{])[/~\\]|\.\.|\$|://")
+"""What a text of a logger or a callback, be it a folder, a name or a version, does not have within the run."""
 _active: ContextVar["ImportGuard | None"] = ContextVar("import_guard", default=None)
 
 
@@ -163,7 +166,9 @@ def _elsewhere(config: Mapping[str, Any], folder: Path) -> Iterator[str]:
             yield f"{key} is {visible(text, 120)!r}, a server that photos would be sent to"
         elif key.startswith("compare.") and ("://" in text or text.endswith("WandbLogger")):
             yield f"{key} is {visible(text, 120)!r}, and something would be sent there"
-        elif key.startswith("trainer.") and name in ("dirpath", "save_dir") and not _is_inside(text, folder):
+        elif _OF_TRAINER.match(key) and (
+            _LEADS_AWAY.search(text) or (name in ("dirpath", "save_dir") and not _is_inside(text, folder))
+        ):
             yield f"{key} is {visible(text, 120)!r}, and something would be written there"
     data = config.get("data")
     dataset = data.get("dataset") if isinstance(data, Mapping) else None

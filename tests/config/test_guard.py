@@ -140,6 +140,11 @@ def test_what_the_user_gives_may_be_any_code(run):
         ("trainer.logger", {"class_path": "lightning.pytorch.loggers.WandbLogger"}, "to a server"),
         ("compare", {"row": {"trainer.logger": "WandbLogger"}}, "would be sent"),
         ("trainer.callbacks", [{"class_path": "ModelCheckpoint", "init_args": {"dirpath": "/far/away"}}], "written"),
+        ("trainer.callbacks", [{"class_path": "ModelCheckpoint", "init_args": {"filename": "/far/away"}}], "written"),
+        ("trainer.logger", {"class_path": "CSVLogger", "init_args": {"save_dir": ".", "name": "../far"}}, "written"),
+        ("trainer.logger", {"class_path": "CSVLogger", "init_args": {"save_dir": ".", "version": "$HOME"}}, "written"),
+        ("compare", {"row": {"trainer.logger.save_dir": "/far"}}, "written"),
+        ("compare", {"row": {"trainer.logger": "{class_path: CSVLogger, init_args: {save_dir: /far}}"}}, "written"),
     ],
 )
 def test_a_run_that_sends_or_writes_elsewhere_is_looked_at_and_goes_on_when_trusted(run, key, value, reason):
