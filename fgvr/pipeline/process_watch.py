@@ -138,7 +138,7 @@ def _said_of_children(patience: float = 0.0) -> str:
                 # a process that a signal has stopped says so in its exit code
                 by = -code if code < 0 else code - 128
                 how = f"failed with exit code {code}; what it printed says why"
-                if by > 0:
+                if by in signal.valid_signals():  # sys.exit(-1) makes 255
                     memory = " (for lack of memory?)" * (by == signal.SIGKILL)
                     how = f"was ended by {signal.Signals(by).name}{memory}"
                 return f"Process {rank} of this job {how}, and so the others end, too."
