@@ -61,7 +61,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     while found is not None and found not in seen:
         seen.append(found)
         yield found
-        found = found.__cause__ or found.__context__
+        found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
 
 
 def _code(error: BaseException) -> int | None:
