@@ -12,7 +12,7 @@ from fgvr.files import replacing
 FILE = "checksums.txt"
 """Name of the file, in the run folder."""
 _RUN_AGAIN = "Remove labels.parquet, vocabulary.json and candidates.parquet: going on with the run makes them again."
-_TEST_AGAIN = "Remove it, and run the test or the prediction again."
+_TEST_AGAIN = "Remove it: going on with a trained run makes it again; a test or a prediction is run again."
 _AGAIN = {
     "labels.parquet": _RUN_AGAIN,
     "vocabulary.json": _RUN_AGAIN,

@@ -15,7 +15,7 @@ from fgvr.records import Prediction
 from fgvr.tables import write_csv
 from fgvr.text import visible
 
-_ADVICE = "Remove it, and run the test or the prediction again."
+_ADVICE = "Remove it: going on with a trained run makes it again; a test or a prediction is run again."
 _ID = pa.field("sample_id", pa.string())
 
 
