@@ -8,9 +8,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 import yaml
 from tiny_run import OPTIONS
 
+import fgvr
 from fgvr.cli import main
 from fgvr.config.cli import ParsedCLI
 from fgvr.errors import FgvrError
@@ -241,6 +243,32 @@ def test_compared_rows_do_not_ask_again_for_what_failed(runs, monkeypatch):
     )
     run_compared(runs, {"new": {"data.candidates": "single"}}, fork=False)
     assert given == [{"FGVR_ASK_AGAIN": "0"}]
+
+
+def test_a_row_goes_on_with_the_options_of_its_run_and_not_with_what_its_folder_says(runs, monkeypatch):
+    """Which may be somebody else's, and would be code."""
+    row = RunFolder(runs.path / "compare/new")
+    row.checkpoints.mkdir(parents=True)
+    row.config.write_text("trainer: {callbacks: [{class_path: evil_module.Evil}]}\n")
+    checkpoint = row.checkpoints / "last.ckpt"
+    torch.save({"fgvr": {}}, checkpoint)
+    given = []
+    monkeypatch.setattr("fgvr.sweeps.launch.Launcher.run", lambda self, args, *_, **__: given.append(args))
+    run_compared(runs, {"new": {"data.candidates": "single"}}, fork=False)
+    assert given == [
+        ["fit", *compared_args(runs, "new", {"data.candidates": "single"}), "--ckpt_path", str(checkpoint)]
+    ]
+
+
+def test_a_run_that_was_moved_goes_on_with_its_rows(tiny_run):
+    assert compare(coop_single={"data.candidates": "single"}) == 0
+    Path("runs/run").rename("runs/moved")
+    done = metrics("runs/moved/0")
+    shutil.rmtree("runs/moved/0/compare")
+    run = fgvr.open_run("runs/moved")
+    assert not run.fit().failed_rows
+    assert metrics("runs/moved/0")["coop_single"]["cacc"] == done["coop_single"]["cacc"]
+    assert not Path("runs/run").exists()
 
 
 def test_no_row_may_be_named_like_one_of_the_run(tiny_run, capsys):

@@ -13,6 +13,7 @@ from unittest.mock import MagicMock
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 import yaml
 from tiny.server import TinyAnswer, TinyServer
 from tiny_run import COLOURS, OPTIONS, SUPPORT
@@ -268,6 +269,18 @@ def test_a_run_is_done_when_its_compared_rows_are_there(grid):
     assert not run.done
     write_metrics(run.folder.metrics, {"coop_random": {}, "coop": {}})
     assert run.done
+
+
+def test_a_run_goes_on_with_the_options_of_the_sweep_and_not_with_what_its_folder_says(grid):
+    """Which may be somebody else's, and would be code."""
+    sweep = Sweep(read_grid(grid()), Path("runs/grid"))
+    run = sweep.runs[0]
+    begun = sweep.prepare(run)
+    checkpoint = run.folder.checkpoints / "last.ckpt"
+    checkpoint.parent.mkdir()
+    torch.save({"fgvr": {}}, checkpoint)
+    run.folder.config.write_text("trainer: {callbacks: [{class_path: evil_module.Evil}]}\n")
+    assert sweep.prepare(run) == [*begun, "--ckpt_path", str(checkpoint)]
 
 
 def test_the_order_of_the_options_does_not_matter_to_a_run_that_was_begun(grid):
