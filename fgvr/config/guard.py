@@ -1,5 +1,6 @@
 """Configurations that came with a run folder: what they may name, and nothing else is imported for them."""
 
+import importlib.util
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextvars import ContextVar, Token
@@ -69,7 +70,7 @@ class ImportGuard:
         for key, text in _leaves(self.config.get("compare"), "compare"):
             # these options are arguments of a run of their own, which imports what they name
             for path in _PATH.findall(text):
-                if not self.allows(path):
+                if not self.allows(path) and _may_be_imported(path):
                     raise self._refusal(path, key)
         self._token = _active.set(self)
         return self
@@ -152,6 +153,15 @@ def _inside(node: Any, key: str) -> Iterator[tuple[str, Any]]:
     elif isinstance(node, list | tuple):
         for value in node:
             yield key, value
+
+
+def _may_be_imported(path: str) -> bool:
+    """Whether there is a module that it begins with, unlike ``names.txt``; nothing is imported to see that."""
+    top = path.partition(".")[0]
+    try:
+        return Path(f"{top}.py").exists() or Path(top).is_dir() or importlib.util.find_spec(top) is not None
+    except (ImportError, ValueError):  # of a module that hides where it is from
+        return True
 
 
 def _elsewhere(config: Mapping[str, Any], folder: Path) -> Iterator[str]:

@@ -157,6 +157,12 @@ def test_a_run_that_sends_or_writes_elsewhere_is_looked_at_and_goes_on_when_trus
     assert not fgvr.open_run(RUN, trust=True).parts.refused
 
 
+def test_files_and_sentences_in_the_options_of_compared_rows_are_no_code(run):
+    options = {"data.class_names": "names.txt", "model.templates": ["a {}.", "one bird.One {}"]}
+    change("compare", {"row": options})
+    assert "coop" in fgvr.open_run(RUN).table
+
+
 def test_a_test_of_an_opened_run_stays_beside_it(run):
     change("run.root", str(run / "elsewhere"))
     change("run.name", "../../far")
