@@ -25,7 +25,9 @@ _AGAIN = {
     "sweep_run.json": "Remove the folder, and run the sweep again: it begins this run anew.",
 }
 """The files that have a checksum -> how one is made again."""
-_BEGINS_A_FOLDER = "sweep_run.json"
+_CONFIG = "config.yaml"
+"""Of a run; people edit it, so that a change is remarked on and not refused."""
+_BEGIN_A_FOLDER = ("sweep_run.json", _CONFIG)
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 _TRIES = 20
 
@@ -43,7 +45,7 @@ def replacing_noted(path: Path) -> Iterator[Path]:
     Raises:
         FgvrError: ``checksums.txt`` of the folder is damaged.
     """
-    noted = path.name in _AGAIN and _is_run(path)
+    noted = path.name in (*_AGAIN, _CONFIG) and _is_run(path)
     with replacing(path) as temporary:
         yield temporary
         if noted:
@@ -65,28 +67,36 @@ def check(path: Path) -> None:
     Raises:
         FgvrError: It has another checksum than the one that is noted, or ``checksums.txt`` is damaged.
     """
-    if path.name not in _AGAIN or not path.is_file():
-        return
+    if path.name in _AGAIN and path.is_file() and differs(path):
+        raise FgvrError(
+            f"{path} is damaged, or was changed since fgvr wrote it: {path.parent / FILE} has another checksum. "
+            f"{_AGAIN[path.name]} If you have changed it yourself, remove its line there."
+        )
+
+
+def differs(path: Path) -> bool:
+    """Whether a file is not as fgvr left it; one without a checksum does not.
+
+    Raises:
+        FgvrError: ``checksums.txt`` is damaged.
+    """
     before = None
     for _ in range(_TRIES):
         # in this order a run that writes meanwhile is not taken for damage, unless it writes each time
         found = {digest for name, digest in _lines(path.parent) if name == path.name}
         if not found:
-            return
+            return False
         digest = _digest(path)
         if digest in found:
-            return
+            return False
         if before == (digest, found):
             break
         before = digest, found
-    raise FgvrError(
-        f"{path} is damaged, or was changed since fgvr wrote it: {path.parent / FILE} has another checksum. "
-        f"{_AGAIN[path.name]} If you have changed it yourself, remove its line there."
-    )
+    return True
 
 
 def _is_run(path: Path) -> bool:
-    return path.name == _BEGINS_A_FOLDER or any((path.parent / name).is_file() for name in (FILE, "config.yaml"))
+    return path.name in _BEGIN_A_FOLDER or any((path.parent / name).is_file() for name in (FILE, _CONFIG))
 
 
 def _digest(path: Path) -> str:

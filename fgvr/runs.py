@@ -1,7 +1,6 @@
 """The run folder: where each stage leaves a file that a person can open and another tool can read."""
 
 import difflib
-import hashlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,14 +9,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from fgvr import checksums
 from fgvr.errors import FgvrError
-from fgvr.files import remove_temporaries, replacing
+from fgvr.files import remove_temporaries
 
 log = logging.getLogger(__name__)
 
 _WAIT_SECONDS = 10.0
 _BEGIN = "# The configuration of a run of fgvr."
-_END = "# End of the configuration; checksum:"
+_END = "# End of the configuration of a run of fgvr."
 
 
 class _Place:
@@ -63,6 +63,8 @@ class RunFolder:
     checkpoints = _Place("checkpoints")
     """Folder of the checkpoints; ``last.ckpt`` is the newest."""
 
+    checksums = _Place(checksums.FILE)
+    """Checksums of the files that are read again."""
     lock = _Place(".lock")
     """Held by the process that writes here."""
 
@@ -151,18 +153,20 @@ def _numbered_folder(parent: Path) -> RunFolder:
 def write_run_config(path: Path, config: str) -> None:
     """Write the configuration of a run, between a line that says what it is and one that says that it is whole.
 
+    In the folder of a run, its checksum is noted.
+
     Args:
         path: Usually ``RunFolder.config``.
         config: YAML.
     """
-    with replacing(path) as temporary:
-        temporary.write_text(f"{_BEGIN}\n{config.rstrip()}\n{_END} {_digest(config)}\n", encoding="utf-8")
+    with checksums.replacing_noted(path) as temporary:
+        temporary.write_text(f"{_BEGIN}\n{config.rstrip()}\n{_END}\n", encoding="utf-8")
 
 
 def check_run_config(path: Path, text: str) -> None:
     """Refuse the configuration of a run whose end is missing, and say so where it was changed since it was written.
 
-    Other configurations, and those of runs of fgvr up to 0.1, have no such lines and are not looked at.
+    Other configurations, and those of runs of fgvr up to 0.1, have no such line and no checksum.
 
     Args:
         path: Its file.
@@ -171,28 +175,20 @@ def check_run_config(path: Path, text: str) -> None:
     Raises:
         FgvrError: Its end is missing.
     """
-    begin, *lines = text.strip().splitlines() or [""]
-    if begin != _BEGIN:
-        return
-    end = lines.pop() if lines else ""
-    if not end.startswith(_END):
+    lines = text.strip().splitlines()
+    if lines[:1] == [_BEGIN] and lines[-1] != _END:
         raise FgvrError(
             f"{path} is cut off: its last line, {_END!r}, is missing. The run's checkpoint has the whole text, as "
             "torch.load(FILE)['fgvr']['config']; if it was you who took the line away, take the first line away, too."
         )
-    if end.removeprefix(_END).strip() != _digest("\n".join(lines)):
+    if checksums.differs(path):
         log.warning("%s was changed since the run wrote it. If it was not you, it is damaged", path)
 
 
 def run_config(text: str) -> str:
     """The configuration in the file of a run, without the lines around it."""
     lines = text.strip().splitlines()
-    return "\n".join(line for line in lines if line != _BEGIN and not line.startswith(_END)) + "\n"
-
-
-def _digest(config: str) -> str:
-    lines = [line.rstrip() for line in config.strip().splitlines()]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    return "\n".join(line for line in lines if line not in (_BEGIN, _END)) + "\n"
 
 
 def find_run(path: Path, trained: bool = False) -> RunFolder:

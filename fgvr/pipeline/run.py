@@ -269,9 +269,9 @@ class Run:
         folder = self._folder
         if folder is None or self._opened or not folder.path.is_dir():
             return
-        if set(folder.path.iterdir()) <= {folder.config, folder.lock}:
-            folder.config.unlink(missing_ok=True)
-            folder.lock.unlink(missing_ok=True)
+        if set(folder.path.iterdir()) <= (own := {folder.config, folder.checksums, folder.lock}):
+            for path in own:
+                path.unlink(missing_ok=True)
             folder.path.rmdir()
             self._folder = None
 
