@@ -163,7 +163,7 @@ def open_run(path: str | Path, *, trust: bool = False, **options: Any) -> Run:
         path: ``runs/NAME`` for its newest version, or ``runs/NAME/VERSION``.
         trust: Whether its configuration may name any code, as one that is given to :func:`configure` may. Without, only
             classes of fgvr and of installed plugins are imported, and no stage is begun of a run that sends photos to
-            a server of its own choice, logs to one, or writes elsewhere.
+            a server of its own choice, logs to one, writes elsewhere, or makes a store or cache elsewhere.
         options: What is to differ, as in :func:`configure`, such as where the photos are now; they may name any code.
 
     Raises:

@@ -44,11 +44,10 @@ def run_report(args: list[str]) -> int:
     # the page is made from the files; of the configuration, it needs to know where the photos are
     data = read_run_config(folder).get("data")
     data = {key: data[key] for key in _OF_PHOTOS if key in data} if isinstance(data, dict) else {}
-    config = {"data": data}
-    guard = None
+    config, guard = {"data": data}, None
     if "--trust" not in args:
-        guard = ImportGuard(config, folder.config, "give --trust", given)
         data.pop("cache_dir", None)  # photos are noted there: only in the user's own place
+        guard = ImportGuard(config, folder.config, "give --trust", given)
         if refused := guard.elsewhere():
             raise FgvrError(refused)
     say(Run(FgvrCLI("report", given, config=config, guard=guard).build(), folder).report())

@@ -29,6 +29,8 @@ _GIVEN = re.compile(r"(?:[A-Za-z_]\w*\.)+[A-Z]\w*")
 _OF_TRAINER = re.compile(r"(?:compare\.[^.]+\.)?trainer\b")
 _LEADS_AWAY = re.compile(r"(?:^|[\s:,='\"\[{])[/~\\]|\.\.|\$|://")
 """What a text of a logger or a callback, be it a folder, a name or a version, does not have within the run."""
+_OWN_PLACES = ("label_store", "cache_dir")
+"""Where a user's runs have what they share: a place that is there already is the user's own."""
 _active: ContextVar["ImportGuard | None"] = ContextVar("import_guard", default=None)
 
 
@@ -180,6 +182,8 @@ def _elsewhere(config: Mapping[str, Any], folder: Path) -> Iterator[str]:
             _LEADS_AWAY.search(text) or (name in ("dirpath", "save_dir") and not _is_inside(text, folder))
         ):
             yield f"{key} is {visible(text, 120)!r}, and something would be written there"
+        elif name in _OWN_PLACES and _LEADS_AWAY.search(text) and not Path(text).exists():
+            yield f"{key} is {visible(text, 120)!r}, which is not there, and would be made"
     data = config.get("data")
     dataset = data.get("dataset") if isinstance(data, Mapping) else None
     if isinstance(dataset, Mapping) and str(dataset.get("class_path")).endswith("FieldguideDataset"):

@@ -144,6 +144,9 @@ def test_what_the_user_gives_may_be_any_code(run):
         ("trainer.logger", {"class_path": "CSVLogger", "init_args": {"save_dir": ".", "name": "../far"}}, "written"),
         ("trainer.logger", {"class_path": "CSVLogger", "init_args": {"save_dir": ".", "version": "$HOME"}}, "written"),
         ("compare", {"row": {"trainer.logger.save_dir": "/far"}}, "written"),
+        ("compare", {"row": {"data.cache_dir": "/far/cache"}}, "would be made"),
+        ("data.cache_dir", "../far", "would be made"),
+        ("data.label_store", "/far/labels.sqlite", "would be made"),
         ("compare", {"row": {"trainer.logger": "{class_path: CSVLogger, init_args: {save_dir: /far}}"}}, "written"),
     ],
 )
