@@ -62,7 +62,8 @@ class ComparedRows:
             # a file of before lacks the options that have come since, and has old names
             then = without_nulls(expand_config(load_yaml(run.folder.config.read_text(encoding="utf-8"))))
             now = without_nulls(load_yaml(run.parts.config))
-            changed = ", ".join(sorted(key for key in then | now if then.get(key) != now.get(key)))
+            # a run may be moved: where it is is given to the rows anew
+            changed = ", ".join(sorted(key for key in (then | now).keys() - {"run"} if then.get(key) != now.get(key)))
             if changed:
                 raise FgvrError(
                     f"{run.folder.config} has other options under {changed}, and compared rows belong to the options "
