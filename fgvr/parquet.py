@@ -29,7 +29,8 @@ def read_parquet(path: Path, advice: str, schema: pa.Schema | None = None, may_l
         FgvrError: There is no such file, it is damaged, or it lacks a column or has one of another type.
     """
     if not path.is_file():
-        raise FgvrError(f"There is no {str(path)!r}. {advice}")
+        # there is nothing to remove
+        raise FgvrError(f"There is no {str(path)!r}. {advice.replace('Remove it: ', 'To have it: ')}")
     check(path)
     try:
         with pq.ParquetFile(path) as file:

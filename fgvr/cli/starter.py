@@ -5,6 +5,8 @@ import sys
 import threading
 import time
 
+from fgvr.cli.say import say
+
 _LOOK_SECONDS = 0.2
 _FAILED = 2
 
@@ -21,7 +23,7 @@ def end_with_starter() -> None:
         while os.getppid() == starter:
             time.sleep(_LOOK_SECONDS)
         line = "fgvr: error: The process that has started this job has ended, and so do all of its processes."
-        print(line, file=sys.stderr, flush=True)
+        say(line, file=sys.stderr)
         os._exit(_FAILED)
 
     threading.Thread(target=watch, name="fgvr-starter", daemon=True).start()

@@ -201,15 +201,15 @@ def check(drop: bool = False, keep: bool = False, store: Path = STORE) -> None:
     with StoreDamage(store) as damage:
         rows = list(_watched(damage.rows()))
         for row in rows:
-            print(row.described)
+            say(row.described)
         structure = damage.structure()
         if drop and (rows or structure):
             damage.drop(rows)
-            print(f"{counted(len(rows), 'row')} taken out of {store}; to ask for replies again: fgvr label")
+            say(f"{counted(len(rows), 'row')} taken out of {store}; to ask for replies again: fgvr label")
         if keep:
             damage.keep(rows)
             kept = sum(row.readable for row in rows)
-            print(f"{counted(kept, 'row')} taken as they are in {store}")
+            say(f"{counted(kept, 'row')} taken as they are in {store}")
         if drop or keep:
             rows, structure = list(_watched(damage.rows())), damage.structure()
     if rows or structure:
@@ -218,7 +218,7 @@ def check(drop: bool = False, keep: bool = False, store: Path = STORE) -> None:
             f"{f', and its structure ({structure})' if structure else ''}. Restore a copy of it; or --drop takes "
             "out what is damaged, to be asked and paid for again; or, for what is readable and right, --keep."
         )
-    print(f"Every row of {store} is as it was stored.")
+    say(f"Every row of {store} is as it was stored.")
 
 
 def main(argv: list[str]) -> int:

@@ -7,7 +7,7 @@ import yaml
 
 from fgvr.yaml_text import compose_yaml
 
-TEXT_LISTS = frozenset({"class_names", "options", "others", "templates", "without"})
+TEXT_LISTS = frozenset({"class_names", "options", "others", "redirects_to", "templates", "without"})
 """Options that are lists of texts."""
 TEXT_OPTIONS = TEXT_LISTS | {
     *("api_key_env", "base_url", "cache_dir", "category", "config_dir", "day_starts_in", "device", "domain"),

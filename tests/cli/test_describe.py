@@ -66,7 +66,8 @@ def test_describe_and_the_same_again(server, capsys):
     out = capsys.readouterr().out
     folder = RunFolder(Path(out.splitlines()[-1]))
     assert f"image descriptions: {IMAGES} usable; group descriptions: " in out
-    assert {path.name for path in folder.path.iterdir()} == {"config.yaml", "descriptions.parquet", "vocabulary.json"}
+    left = {"config.yaml", "descriptions.parquet", "vocabulary.json", "checksums.txt", ".lock"}
+    assert {path.name for path in folder.path.iterdir()} == left
     table = pq.read_table(folder.descriptions).to_pylist()
     assert [row["kind"] for row in table[:IMAGES]] == ["image"] * IMAGES
     assert all(len(row["members"]) == 2 and row["class_name"] in COLOURS for row in table[IMAGES:])

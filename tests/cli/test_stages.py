@@ -31,7 +31,9 @@ def test_label_and_then_candidates(tiny_run, capsys):
     folder = Path(capsys.readouterr().out.splitlines()[-1])
     assert pq.read_table(folder / "candidates.parquet").num_rows == IMAGES
     assert {path.name for path in folder.iterdir()} == {
+        ".lock",
         "candidates.parquet",
+        "checksums.txt",
         "config.yaml",
         "labels.parquet",
         "neighbours.parquet",

@@ -11,7 +11,7 @@ from tiny_run import COLOURS, OPTIONS, SUPPORT, TEST, fit_in_two_processes, writ
 from fgvr.cli import main
 
 FILES = {"config.yaml", "labels.parquet", "vocabulary.json", "candidates.parquet", "predictions.parquet"}
-FILES |= {"metrics.json", "report.html", "neighbours.parquet", "checkpoints", "logs"}
+FILES |= {"metrics.json", "report.html", "neighbours.parquet", "checkpoints", "logs", "checksums.txt", ".lock"}
 
 
 def fit(*options, command="fit"):

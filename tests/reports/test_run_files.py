@@ -98,7 +98,7 @@ def test_the_labeler_says_whether_it_simulates(path, answer):
         ("secrets: [a, {b: c}]\n", "secrets: ['***', {b: '***'}]\n"),
         ("- {token: a}\n- b\n", "- {token: '***'}\n- b\n"),
         ("max_tokens: 300\napi_key: null\nkey: a\n", "max_tokens: 300\napi_key: null\nkey: a\n"),
-        ("a: &a {b: *a}\ntoken: c\n", "a: &a {b: *a}\ntoken: '***'\n"),
+        ("a: &a {b: c}\ntoken: *a\n", "a: &a {b: '***'}\ntoken: *a\n"),
         ("", ""),
     ],
 )

@@ -188,7 +188,8 @@ def runs(tmp_path):
         names = {f"{row}_name": pa.array([f"{row} {image}" for image in images]) for row in rows}
         scores = {f"{row}_score": pa.array([0.5] * len(images), pa.float32()) for row in rows}
         path.mkdir(parents=True)
-        pq.write_table(pa.table({"sample_id": images, **names, **scores}), path / "predictions.parquet")
+        photos = {"sample_id": images, "true_name": images}
+        pq.write_table(pa.table({**photos, **names, **scores}), path / "predictions.parquet")
         write_metrics(path / "metrics.json", {row: {"cacc": float(len(row))} for row in rows})
 
     write(tmp_path / "run", ["a", "b"], ["zero_shot", "coop", "labeler"])
@@ -213,7 +214,7 @@ def test_a_row_on_other_photos_is_refused(runs):
     assert runs.predictions.read_bytes() == before
     assert "elsewhere" not in metrics(runs.path)
     (runs.path / "compare/other/predictions.parquet").unlink()
-    with pytest.raises(FgvrError, match=r"cannot be read .* To run it again, remove "):
+    with pytest.raises(FgvrError, match=r"There is no .* To run the row again, remove "):
         merge_row(runs, "other")
 
 
