@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
@@ -113,6 +114,9 @@ class FgvrCLI(LightningCLI):
             _check_secrets(_given_secrets(list(args)))  # before a message may repeat what was given
             self.config = parser.parse_args(_with_first_list(parser, list(args)))
         _check_secrets(secrets_in(self.config.as_dict()))
+        for key in ("trainer", "data", "run", "checkpoint"):  # jsonargparse lets a value take the place of a group
+            if not isinstance(value := self.config[key], Namespace):
+                raise FgvrError(f"{key} is {value!r:.60}; expected keys below it, as in: fgvr show configs NAME")
         if self.config.get("model") is not None:  # jsonargparse shortens the class path of a default, and of no other
             self.config.model.class_path = METHODS.resolve(self.config.model.class_path)
         check_configured(self.config.trainer.callbacks, self.config.checkpoint.allow_true_names)

@@ -94,3 +94,12 @@ def test_the_same_of_a_file(tmp_path, text, message):
     with pytest.raises(FgvrError) as caught:
         read("--config", str(path))
     assert message in str(caught.value).splitlines()[0]
+
+
+@pytest.mark.parametrize("key", ["trainer", "data", "run", "checkpoint"])
+@pytest.mark.parametrize("value", ["1.5", "[1]", "text"])
+def test_a_value_in_the_place_of_a_group_is_refused(tmp_path, key, value):
+    path = tmp_path / "odd.yaml"
+    path.write_text(f"{key}: {value}\n")
+    with pytest.raises(FgvrError, match=key):
+        read("--config", str(path))

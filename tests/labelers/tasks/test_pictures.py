@@ -88,7 +88,7 @@ def test_no_metadata_leaves_the_machine(tmp_path):
         ((300, 400), (75, 100)),
         ((100, 80), (100, 80)),
         ((30, 20), (30, 20)),  # never enlarged
-        ((1000, 20), (100, 2)),
+        ((1000, 16), (100, 2)),
     ],
 )
 def test_the_longest_side_is_max_side(tmp_path, size, expected, suffix):
