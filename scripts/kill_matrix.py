@@ -677,7 +677,14 @@ def run(names: Sequence[str], kills: int, seed: int, jobs: int, folder: Path) ->
             for number in itertools.count():
                 if (left := share - outcomes[stage.name].kills) <= 0 or number > 3 * share:
                     break
-                outcomes[stage.name].add(matrix.episode(stage, min(left, _KILLS_IN_A_ROW), seed * 1000 + number))
+                outcome = outcomes[stage.name]
+                outcome.add(matrix.episode(stage, min(left, _KILLS_IN_A_ROW), seed * 1000 + number))
+                # a whole matrix takes long, and may be stopped
+                print(
+                    f"{stage.name}: {outcome.kills} of {share}, {outcome.failures} failures",
+                    file=sys.stderr,
+                    flush=True,
+                )
 
         with ThreadPoolExecutor(jobs) as pool:
             ordered = sorted(shares(chosen, kills).items(), key=lambda item: item[0].share)
