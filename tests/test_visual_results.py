@@ -30,7 +30,8 @@ def write_sweep(folder):
     write_tidy(Tidy(("names",), tuple(rows)), folder)
     for run, weight in (("l0", 0.2), ("l1", 1.0), ("o0", 0), ("o1", 0)):
         by_kind = {"class_means": 33.0, "ridge": 30.0 + weight, "gaussian": 20.0}
-        fusion = {"visual": "class_means", "text_weight": weight, "agreement_by_kind": by_kind}
+        fusion = {"visual": "class_means", "text": "zero_shot", "text_weight": weight, "weight_by": "nothing"}
+        fusion["agreement_by_kind"] = by_kind
         (folder / run).mkdir()
         (folder / run / "metrics.json").write_text(json.dumps({"class_means_fused": {"fusion": fusion}}))
 
