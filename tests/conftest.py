@@ -2,9 +2,7 @@
 
 import importlib.util
 import os
-import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -19,6 +17,7 @@ import pytest
 import torch
 from ddp_pool import ddp_pool
 from PIL import Image
+from small_disk import mounted
 from tiny_run import tiny_run
 
 __all__ = ["ddp_pool", "tiny_run"]
@@ -46,39 +45,11 @@ def draw(tmp_path):
     return draw_image
 
 
-class SmallDisk:
-    """A disk of one megabyte, on which room can be taken and given back.
-
-    Attributes:
-        path: Where it is mounted.
-    """
-
-    def __init__(self, path):
-        self.path = path
-        self._filler = path / "filler"
-
-    def leave(self, size):
-        """Take all room but so many bytes."""
-        self.free()
-        room = os.statvfs(self.path)
-        self._filler.write_bytes(bytes(max(0, room.f_bavail * room.f_frsize - size)))
-
-    def free(self):
-        """Give the room back."""
-        self._filler.unlink(missing_ok=True)
-
-
 @pytest.fixture
 def small_disk(tmp_path):
-    path = tmp_path / "small"
-    path.mkdir()
-    if not shutil.which("mount"):
-        pytest.skip("there is no mount")
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(path)]
-    if (done := subprocess.run(command, capture_output=True, text=True)).returncode:
-        pytest.skip(f"mounting is not allowed: {done.stderr.strip()}")
-    yield SmallDisk(path)
-    subprocess.run(["umount", "--lazy", str(path)], check=True)
+    """A disk of 1 MB; see ``small_disk.py``."""
+    with mounted(tmp_path / "small") as disk:
+        yield disk
 
 
 @pytest.fixture

@@ -5,12 +5,11 @@ The disk is a small tmpfs, which only root may mount.
 
 import os
 import shlex
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
+from small_disk import mounted
 from tiny.server import TinyAnswer, TinyServer
 from tiny_run import OPTIONS
 from tower_run import QUIET
@@ -24,34 +23,10 @@ SIZE = 24 * MEGABYTE
 FIT = [*OPTIONS, "--run.root", "disk/runs", "--data.label_store", "labels.sqlite", "--seed_everything", "0"]
 
 
-class Disk:
-    """A disk of its own, below ``disk`` in the working directory."""
-
-    def __init__(self, path):
-        self.path = path
-        self._ballast = path / "ballast"
-
-    def fill(self, free):
-        """Leave so many bytes."""
-        self.make_room()
-        with self._ballast.open("wb") as stream:
-            stream.write(b"x" * (shutil.disk_usage(self.path).free - free))
-        assert shutil.disk_usage(self.path).free <= free + 4096
-
-    def make_room(self):
-        self._ballast.unlink(missing_ok=True)
-
-
 @pytest.fixture
 def disk(tiny_run):
-    path = tiny_run / "disk"
-    path.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(path)]
-    done = subprocess.run(mount, capture_output=True, text=True) if shutil.which("mount") else None
-    if done is None or done.returncode != 0:
-        pytest.skip(f"no disk can be mounted here: {'no mount' if done is None else done.stderr.strip()}")
-    yield Disk(path)
-    subprocess.run(["umount", "-l", str(path)], check=True)
+    with mounted(tiny_run / "disk", SIZE) as disk:
+        yield disk
 
 
 @pytest.fixture
@@ -78,11 +53,11 @@ def names_the_full_disk(line):
 def test_labels(disk, fails_in_a_line):
     command = ["label", *OPTIONS, "--data.label_store", "disk/labels.sqlite"]
     for free in (0, 16_384):
-        disk.fill(free)
+        disk.leave(free)
         line, _ = fails_in_a_line(*command)
         assert "labels.sqlite" in line
         assert names_the_full_disk(line)
-    disk.make_room()
+    disk.free()
     assert main(command) == 0
 
 
@@ -90,34 +65,34 @@ def test_image_features(disk, fails_in_a_line, monkeypatch):
     monkeypatch.setenv("FGVR_CACHE", str(disk.path / "cache"))
     command = ["fit", *OPTIONS, "--trainer.max_epochs", "1"]
     for free in (0, 40_960):
-        disk.fill(free)
+        disk.leave(free)
         line, _ = fails_in_a_line(*command)
         assert str(disk.path) in line
         assert names_the_full_disk(line)
-    disk.make_room()
+    disk.free()
     assert main(command) == 0
 
 
 def test_candidates(disk, fails_in_a_line):
     assert main(["label", *OPTIONS, "--data.label_store", "labels.sqlite"]) == 0
     for free in (0, 8192, 16_384):
-        disk.fill(free)
+        disk.leave(free)
         line, _ = fails_in_a_line("candidates", *FIT)
         assert "disk/runs" in line
         assert names_the_full_disk(line)
-    disk.make_room()
+    disk.free()
     assert main(["candidates", *FIT]) == 0
 
 
 @pytest.mark.parametrize("free", [0, 24_576, 36_864, 49_152, 65_536, 90_112])
 def test_fit(disk, fails_in_a_line, free):
     """Configuration, candidate sets, log, checkpoint, predictions, report: what comes when the room is used up."""
-    disk.fill(free)
+    disk.leave(free)
     line, out = fails_in_a_line("fit", *FIT)
     assert "disk/runs" in line
     assert names_the_full_disk(line)
     assert "report: " not in out
-    disk.make_room()
+    disk.free()
     assert main(shlex.split(line.partition("To go on: fgvr ")[2]) or ["fit", *FIT]) == 0
 
 
@@ -127,7 +102,7 @@ def test_a_report_that_cannot_be_written_is_not_announced(disk, fails_in_a_line,
     write = recorder.write_report
 
     def on_a_full_disk(*args):
-        disk.fill(0)
+        disk.leave(0)
         write(*args)
 
     monkeypatch.setattr(recorder, "write_report", on_a_full_disk)
@@ -139,7 +114,7 @@ def test_a_report_that_cannot_be_written_is_not_announced(disk, fails_in_a_line,
     assert "coop" in out, "the table is computed, and printed"
     monkeypatch.undo()
     os.chdir(disk.path.parent)
-    disk.make_room()
+    disk.free()
     assert main(["report", "disk/runs/run/0"]) == 0
 
 
@@ -149,7 +124,7 @@ def test_metrics_that_cannot_be_written_are_printed(disk, fails_in_a_line, monke
     write = recorder.write_predictions
 
     def on_a_full_disk(*args):
-        disk.fill(0)
+        disk.leave(0)
         write(*args)
 
     with monkeypatch.context() as patch:
@@ -159,7 +134,7 @@ def test_metrics_that_cannot_be_written_are_printed(disk, fails_in_a_line, monke
     assert names_the_full_disk(line)
     assert "coop" in out
     assert "report: " not in out
-    disk.make_room()
+    disk.free()
     folder = "disk/runs/run/0"
     assert main(["fit", "--config", f"{folder}/config.yaml", "--ckpt_path", f"{folder}/checkpoints/last.ckpt"]) == 0
 
@@ -177,12 +152,12 @@ def test_descriptions(disk, fails_in_a_line):
         known = [*OPTIONS[:4], *OPTIONS[8:], "--data.class_names", "dataset", "--run.root", "disk/runs"]
         command = ["describe", "--config", "described.yaml", *known, "--data.label_store", "labels.sqlite"]
         for free in (0, 8192):
-            disk.fill(free)
+            disk.leave(free)
             line, _ = fails_in_a_line(*command)
             assert "disk/runs" in line
             assert names_the_full_disk(line)
         asked = len(server.asked)
-        disk.make_room()
+        disk.free()
         assert main(command) == 0
         assert len(server.asked) == asked, "replies are not paid for again"
 
@@ -198,19 +173,19 @@ def test_a_sweep(disk, fails_in_a_line):
     }
     Path("grid.yaml").write_text(yaml.safe_dump(grid, sort_keys=False))
     command = ["sweep", "--config", "grid.yaml", "--root", "disk/runs", "--jobs", "1"]
-    disk.fill(0)
+    disk.leave(0)
     line, _ = fails_in_a_line(*command)
     assert names_the_full_disk(line)
-    disk.make_room()
+    disk.free()
     assert main(command) == 0
 
 
 def test_an_export_of_the_store(disk, fails_in_a_line):
     assert main(["label", *OPTIONS, "--data.label_store", "labels.sqlite"]) == 0
     command = ["store", "export", "disk/labels.csv", "--store", "labels.sqlite"]
-    disk.fill(0)
+    disk.leave(0)
     line, _ = fails_in_a_line(*command)
     assert "labels.csv" in line
     assert names_the_full_disk(line)
-    disk.make_room()
+    disk.free()
     assert main(command) == 0
