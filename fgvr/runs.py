@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from fgvr import checksums
 from fgvr.errors import FgvrError
 from fgvr.files import remove_temporaries
+from fgvr.yaml_text import MOST_YAML_CHARACTERS
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +159,16 @@ def write_run_config(path: Path, config: str) -> None:
     Args:
         path: Usually ``RunFolder.config``.
         config: YAML.
+
+    Raises:
+        FgvrError: It is longer than what is read again.
     """
+    if len(config) > MOST_YAML_CHARACTERS:
+        raise FgvrError(
+            f"The configuration of this run has {len(config) / 1e6:.1f} MB, and at most "
+            f"{MOST_YAML_CHARACTERS / 1e6:.0f} are read again. Give long lists as files: data.class_names and the "
+            "options of the task choose take one with a name per line."
+        )
     with checksums.replacing_noted(path) as temporary:
         temporary.write_text(f"{_BEGIN}\n{config.rstrip()}\n{_END}\n", encoding="utf-8")
 

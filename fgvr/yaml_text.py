@@ -7,6 +7,8 @@ import yaml
 
 from fgvr.errors import FgvrError
 
+MOST_YAML_CHARACTERS = 2_000_000
+"""PyYAML reads a megabyte in ten seconds."""
 _MOST_VALUES = 1_000_000
 _MOST_DEPTH = 100
 _MOST_JSON_CHARACTERS = 512_000_000
@@ -23,8 +25,8 @@ class Bounded:
         TooMuchError: There is too much of it, it is too deep, or an alias is within what it stands for.
     """
 
-    most_characters: ClassVar[int] = 2_000_000
-    """PyYAML reads a megabyte in ten seconds."""
+    most_characters: ClassVar[int] = MOST_YAML_CHARACTERS
+    """How long a text may be."""
 
     def __init__(self, stream: Any) -> None:
         if len(stream) > self.most_characters:

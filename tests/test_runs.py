@@ -81,6 +81,12 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
             new_run_folder(tmp_path / "file", "a", version)
 
 
+def test_a_configuration_that_nobody_could_read_again_is_refused(tmp_path):
+    with pytest.raises(FgvrError, match=r"has 2\.1 MB, and at most 2 are read again\. Give long lists as files"):
+        write_run_config(tmp_path / "config.yaml", "names:\n" + "- Pug\n" * 350_000)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_configuration_says_that_it_is_whole(tmp_path, caplog):
     path, config = tmp_path / "config.yaml", "data:\n  shots: 3\nmodel: coop\n"
     write_run_config(path, config)
