@@ -598,14 +598,14 @@ class Matrix:
                     process.wait(draw.uniform(0.0, seconds))
                 code = process.poll()
                 if code is None:
-                    (os.killpg if kill % 2 else os.kill)(process.pid, signal.SIGKILL)
+                    kill_process(process.pid, with_children=bool(kill % 2))
                     process.wait(_PATIENCE_SECONDS)
                     outcome.kills += 1
                 if left := outlived(process.pid):
                     outcome.outlived += len(left)
                     outcome.notes.append(f"processes outlived {' '.join(args)[:80]}")
                     for pid in left:
-                        os.kill(pid, signal.SIGKILL)
+                        kill_process(pid)
                 after = stored(folder)
                 changed = sum(after.get(key) != reply for key, reply in before.items() if not reply[1])
                 outcome.lost += changed
@@ -636,6 +636,14 @@ class Matrix:
                 shutil.rmtree(folder, ignore_errors=True)
         outcome.seconds = time.monotonic() - begin
         return outcome
+
+
+def kill_process(pid: int, with_children: bool = False) -> None:
+    """Kill a process that may have ended by itself, or, just forked, may have no group of its own yet."""
+    for kill in (os.killpg, os.kill) if with_children else (os.kill,):
+        with contextlib.suppress(ProcessLookupError):
+            kill(pid, signal.SIGKILL)
+            break
 
 
 def _tail(folder: Path) -> str:
