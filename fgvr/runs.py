@@ -55,6 +55,8 @@ class RunFolder:
     """The support photos that look most like each support photo."""
     descriptions = _Place("descriptions.parquet")
     """What was said of each support photo, and of groups of them."""
+    near_duplicates = _Place("near_duplicates.csv")
+    """The evaluated photos that look nearly the same as a support photo, where there are any."""
     predictions = _Place("predictions.parquet")
     """What each row of the result table says of each photo."""
     metrics = _Place("metrics.json")

@@ -22,8 +22,9 @@ usage: fgvr data download NAME --root FOLDER
 Gets standard data sets, and looks whether a data set is as it should be.
 
   download   the photos of a standard data set, into FOLDER, with the folders that CoOp's DATASETS.md describes
-  verify     of any data set: numbers of photos and classes, photos that are missing or cannot be opened, and files that
-             are in two splits. The exit code is 0 if all is well, 1 if not, and 2 if it cannot be read at all.
+  verify     of any data set: numbers of photos and classes, photos that are missing or cannot be opened, files that are
+             in two splits, and photos that look nearly the same as a support photo. The exit code is 0 if all is well,
+             1 if not, and 2 if it cannot be read at all.
 
 fgvr data verify NAME --help has the options of a data set; fgvr list datasets has the names."""
 
@@ -82,6 +83,7 @@ def _download(name: str, args: list[str]) -> int:
 
 def _verify(name: str, args: list[str]) -> int:
     from fgvr.cache import default_cache_dir
+    from fgvr.datasets.near_duplicates import write_near_duplicates
     from fgvr.datasets.verify import verify
 
     parser = PlainParser(prog=f"fgvr data verify {name}", description="Look whether a data set is as it should be.")
@@ -90,11 +92,16 @@ def _verify(name: str, args: list[str]) -> int:
     parser.add_argument(
         "--cache_dir", type=Path, default=default_cache_dir(), help="Folder that remembers which photos were read."
     )
+    parser.add_argument(
+        "--near_duplicates", type=Path, help="CSV file for the photos that look nearly the same as a support photo."
+    )
     options = vars(parser.instantiate_classes(parser.parse_args(args)))
-    cache_dir = options.pop("cache_dir")
+    cache_dir, listed = options.pop("cache_dir"), options.pop("near_duplicates")
     with _own_options():
         found = verify(plugin(**options), cache_dir)
     say("\n".join(_described(found)))
+    if listed is not None:
+        write_near_duplicates(found.near_duplicates, listed)
     return 0 if found.sound else 1
 
 
@@ -139,6 +146,11 @@ def _described(found: "Verification") -> list[str]:
     notes += _some(
         *_both("{} with the same bytes {} different class names", "pair of files", "pairs of files"),
         _pairs(found.contradictions),
+    )
+    notes += _some(
+        "photo looks nearly the same as a support photo",
+        "photos look nearly the same as a support photo",
+        [f"{each.sample_id} and {each.support_id}" for each in found.near_duplicates],
     )
     for split, names in found.in_one_split.items():
         notes += _some(f"class is in the split {split!r} only", f"classes are in the split {split!r} only", names)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from lightning.pytorch import LightningDataModule, Trainer
@@ -18,6 +18,7 @@ from fgvr.cache import default_cache_dir
 from fgvr.data.learner import Learner
 from fgvr.data.run_state import RunState
 from fgvr.datasets.base import ImageDataset
+from fgvr.datasets.duplicates import Duplicates
 from fgvr.datasets.images import Images, read_images
 from fgvr.descriptions.files import Origin, read_origin
 from fgvr.descriptions.options import DescribeOptions
@@ -56,6 +57,8 @@ class LabelledDataModule(LightningDataModule, ABC):
         shots: Draw this many support photos per true class (m in the FGVR paper). All support photos if not given.
         support_size: Draw this many support photos in all, for photos without names.
         support_seed: Another one draws other support photos.
+        duplicates: What is done about support photos whose files have the same bytes as an evaluated photo: ``refuse``
+            to train, ``leave_out`` these support photos before the draw, or ``allow`` them.
         select: Which support photos the labeler is asked about; all if not given. The others stay in the support set
             without a name, and can be given candidate sets from neighbours that have one.
         direct: Ask the labeler about every evaluated photo too: the row ``labeler`` of the result table, which the FGVR
@@ -77,6 +80,7 @@ class LabelledDataModule(LightningDataModule, ABC):
         shots: int | None = None,
         support_size: int | None = None,
         support_seed: int = 0,
+        duplicates: Duplicates = "refuse",
         select: Selection | None = None,
         direct: bool = False,
         label_store: Path = Path("runs/labels.sqlite"),
@@ -92,6 +96,9 @@ class LabelledDataModule(LightningDataModule, ABC):
         self.shots = shots
         self.support_size = support_size
         self.support_seed = support_seed
+        if duplicates not in get_args(Duplicates):
+            raise FgvrError(f"data.duplicates is {duplicates!r}; expected {', '.join(get_args(Duplicates))}.")
+        self.duplicates: Duplicates = duplicates
         self.select = select
         self.direct = direct
         self.label_store = Path(label_store)
@@ -129,7 +136,8 @@ class LabelledDataModule(LightningDataModule, ABC):
     @cached_property
     def images(self) -> Images:
         """The photos, read and checked once."""
-        return read_images(self.dataset, self.cache_dir)
+        images = read_images(self.dataset, self.cache_dir)
+        return images.without_evaluated_bytes() if self.duplicates == "leave_out" else images
 
     @cached_property
     def support(self) -> tuple[ImageRecord, ...]:

@@ -1,4 +1,4 @@
-"""The digests of photos that were read before, in the cache; one that was damaged counts as not known."""
+"""Digests and perceptual hashes of photos that were read before, in the cache; what was damaged counts as not known."""
 
 import zlib
 from collections.abc import Mapping, Sequence
@@ -52,6 +52,44 @@ def remember_digests(cache: Path, digests: Mapping[str, str]) -> None:
     entries = [(stamp, digest, _checksum(stamp, digest)) for stamp, digest in digests.items()]
     with cache_database(cache) as database:
         database.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", entries)
+
+
+def known_hashes(cache: Path, digests: Sequence[str]) -> dict[str, int]:
+    """Digest of a photo -> its perceptual hash, of the photos whose hash is known.
+
+    Args:
+        cache: The SQLite file.
+        digests: SHA-256 of the files.
+
+    Raises:
+        FgvrError: The cache cannot be read.
+    """
+    found: dict[str, int] = {}
+    if not _has_table(cache, "dhashes"):
+        return found
+    with cache_database(cache) as database:
+        for start in range(0, len(digests), _STAMPS_A_QUERY):
+            part = digests[start : start + _STAMPS_A_QUERY]
+            query = f"SELECT digest, hash, checksum FROM dhashes WHERE digest IN ({','.join('?' * len(part))})"
+            for digest, text, checksum in database.execute(query, part):
+                if checksum == _checksum(digest, text):
+                    found[digest] = int(text, 16)
+    return found
+
+
+def remember_hashes(cache: Path, hashes: Mapping[str, int]) -> None:
+    """Note the perceptual hashes of photos, by their digests.
+
+    Raises:
+        FgvrError: The cache cannot be written.
+    """
+    entries = [(digest, f"{value:016x}") for digest, value in hashes.items()]
+    with cache_database(cache, writing=True) as database:
+        database.execute("CREATE TABLE IF NOT EXISTS dhashes (digest TEXT PRIMARY KEY, hash TEXT, checksum INTEGER)")
+        database.executemany(
+            "INSERT OR REPLACE INTO dhashes VALUES (?, ?, ?)",
+            [(digest, text, _checksum(digest, text)) for digest, text in entries],
+        )
 
 
 def _make(cache: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from lightning.pytorch.utilities import rank_zero_only
 
 from fgvr.datasets.base import ImageDataset
+from fgvr.datasets.duplicates import equal_bytes
 from fgvr.datasets.scan import scan
 from fgvr.datasets.support import sample_support
 from fgvr.errors import FgvrError
@@ -50,6 +51,27 @@ class Images:
                 f"This needs photos in the split {split!r}, but there are {there}. Splits are folders of that name, or "
                 "the column 'split' of a manifest."
             )
+
+    def without_evaluated_bytes(self) -> "Images":
+        """The photos without support photos whose files have the same bytes as an evaluated photo.
+
+        Raises:
+            FgvrError: No support photo is left.
+        """
+        split, support = self.evaluated_split, self.splits.get("support", ())
+        if split == "support" or not (pairs := equal_bytes(support, self.splits[split])):
+            return self
+        out = {support_id for support_id, _ in pairs}
+        kept = tuple(record for record in support if record.sample_id not in out)
+        if not kept:
+            raise FgvrError(
+                f"Every support photo has the same bytes as a photo of {split!r}, so that data.duplicates=leave_out "
+                "leaves none: give photos that are in one split only, or set data.duplicates to allow."
+            )
+        if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            what = counted(len(out), "support photo is left out, whose", "support photos are left out, whose")
+            log.warning("%s bytes are those of a photo of %r", what, split)
+        return replace(self, splits={**self.splits, "support": kept})
 
     def draw_support(self, shots: int | None, size: int | None, seed: int) -> tuple[ImageRecord, ...]:
         """Draw the support photos; see ``sample_support``.

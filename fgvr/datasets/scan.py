@@ -11,7 +11,8 @@ from stat import S_ISLNK
 
 from tqdm import tqdm
 
-from fgvr.datasets.digests import known_digests, remember_digests
+from fgvr.datasets.digests import known_digests, remember_digests, remember_hashes
+from fgvr.datasets.near_duplicates import perceptual_hash
 from fgvr.errors import FgvrError
 from fgvr.images import UnreadableImageError, open_image
 from fgvr.pixels import give_memory_back
@@ -61,14 +62,17 @@ def scan(records: Sequence[ImageRecord], cache_dir: Path, progress: bool = True)
         for start in range(0, len(new), _IMAGES_A_COMMIT):
             part = new[start : start + _IMAGES_A_COMMIT]
             found: dict[str, str] = {}
-            for record, (digest, problem) in zip(part, pool.map(_examine, (r.path for r in part)), strict=True):
+            hashes: dict[str, int] = {}
+            for record, (digest, problem, look) in zip(part, pool.map(_examine, (r.path for r in part)), strict=True):
                 if problem:
                     unreadable[record.sample_id] = problem
                 else:
                     found[record.sample_id] = digest
+                    hashes[digest] = look
                 bar.update()
             # only what was readable: a file's rights, its disk or Pillow's plugins may be fixed without changing it
             remember_digests(cache, {stamps[key]: digest for key, digest in found.items()})
+            remember_hashes(cache, hashes)
             digests |= found
     if not digests:
         name, problem = next(iter(unreadable.items()))
@@ -99,14 +103,17 @@ def _stamp(path: str, folders: dict[str, str]) -> str:
     return f"{real}|{status.st_size}|{status.st_mtime_ns}"
 
 
-def _examine(path: Path) -> tuple[str, str]:
-    """Digest and ``""``, or ``""`` and why the photo cannot be used."""
+def _examine(path: Path) -> tuple[str, str, int]:
+    """Digest, ``""`` and perceptual hash; or ``""``, why the photo cannot be used, and 0."""
     try:
         str(path).encode()
-        give_memory_back(math.prod(open_image(path).size))
+        photo = open_image(path)
+        look, pixels = perceptual_hash(photo), math.prod(photo.size)
+        del photo
+        give_memory_back(pixels)
         with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest(), ""
+            return hashlib.file_digest(stream, "sha256").hexdigest(), "", look
     except UnicodeEncodeError:
-        return "", "its name is not UTF-8; rename the file"
+        return "", "its name is not UTF-8; rename the file", 0
     except (UnreadableImageError, OSError) as error:
-        return "", str(error)
+        return "", str(error), 0

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fgvr.datasets.base import SPLITS, ImageDataset
+from fgvr.datasets.near_duplicates import NearDuplicate, near_duplicates
 from fgvr.datasets.scan import scan
 from fgvr.datasets.standard import StandardDataset
 from fgvr.records import ImageRecord
@@ -50,6 +51,7 @@ class Verification:
         in_one_split: Split -> classes that no other split has, where there are other splits with class names.
         unlisted: Files in the image folder that are in no list; ``None`` where everything is listed by definition.
         remarks: What the reader of the data set has to say of files that it passed over, in sentences.
+        near_duplicates: Photos of other splits that look nearly the same as a support photo, and have other bytes.
     """
 
     splits: Mapping[str, SplitCount]
@@ -64,13 +66,14 @@ class Verification:
     in_one_split: Mapping[str, Sequence[str]]
     unlisted: Sequence[str] | None
     remarks: Sequence[str] = ()
+    near_duplicates: Sequence[NearDuplicate] = ()
 
     @property
     def sound(self) -> bool:
         """Whether all photos are there, can be opened, have the expected names, and are in one split only.
 
         A photo twice in one split, a class in one split only and files in no list do not count: they are common, and
-        harm no evaluation.
+        harm no evaluation. Nor do near-duplicates, which a person must look at.
         """
         return (
             not (self.unreadable or self.overlaps or self.unknown_names or self.missing_names)
@@ -118,6 +121,11 @@ def verify(dataset: ImageDataset, cache_dir: Path) -> Verification:
         in_one_split=_in_one_split(by_split),
         unlisted=_unlisted(standard, records) if standard else None,
         remarks=tuple(dataset.remarks),
+        near_duplicates=near_duplicates(
+            [record for record in scanned.readable if record.split == "support"],
+            [record for record in scanned.readable if record.split != "support"],
+            cache_dir,
+        ),
     )
 
 

@@ -15,6 +15,7 @@ from fgvr.checkpoints.checkpoint_io import WholeCheckpointIO
 from fgvr.checkpoints.files import epochs_done
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.data.run_state import RunState
+from fgvr.datasets.duplicates import refuse_equal_bytes, warn_of_near_duplicates
 from fgvr.errors import FgvrError
 from fgvr.methods.schedules import default_epochs
 from fgvr.pipeline.descriptions import describe_before_training
@@ -114,9 +115,12 @@ def ask_before_training(parts: RunParts, folder: RunFolder, fitting: bool) -> No
         fitting: Whether it trains.
 
     Raises:
-        FgvrError: Nobody can be asked, this is one of several processes, or asking cannot go on.
+        FgvrError: Photos are trained on and evaluated, nobody can be asked, this is one of several processes, or asking
+            cannot go on.
     """
     data, method = parts.data, parts.method
+    if fitting and parts.loaded is None and (method.trains or data.state.asks_support):
+        guard_against_duplicates(data, folder)
     spent_usd = 0.0
     if data.asks_evaluated or data.state.asks_support:
         data.labels.require_names()
@@ -124,6 +128,26 @@ def ask_before_training(parts: RunParts, folder: RunFolder, fitting: bool) -> No
     if fitting and is_rank_zero():
         alone, again = external_processes() == 1, SKIP_FAILED.items() <= os.environ.items()
         describe_before_training(data, method, folder, alone, again, spent_usd)
+
+
+def guard_against_duplicates(data: FgvrDataModule, folder: RunFolder) -> None:
+    """Refuse to train on evaluated photos, and warn of support photos that look nearly the same as one.
+
+    Args:
+        data: The run's.
+        folder: The run folder, which gets the list of near-duplicates.
+
+    Raises:
+        FgvrError: A support photo has the bytes of an evaluated one, and ``data.duplicates`` does not allow it.
+    """
+    split = data.images.evaluated_split
+    if split == "support":
+        return
+    evaluated = data.images.splits[split]
+    if data.duplicates == "refuse":
+        refuse_equal_bytes(data.support, evaluated, split)
+    if is_rank_zero():
+        warn_of_near_duplicates(data.support, evaluated, split, data.cache_dir, folder.near_duplicates)
 
 
 def label_before_training(data: FgvrDataModule) -> float:

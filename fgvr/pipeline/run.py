@@ -269,7 +269,8 @@ class Run:
         folder = self._folder
         if folder is None or self._opened or not folder.path.is_dir():
             return
-        if set(folder.path.iterdir()) <= (own := {folder.config, folder.checksums, folder.lock}):
+        own = {folder.config, folder.checksums, folder.lock, folder.near_duplicates}
+        if set(folder.path.iterdir()) <= own:
             for path in own:
                 path.unlink(missing_ok=True)
             folder.path.rmdir()

@@ -17,7 +17,7 @@ from fgvr.pipeline.loggers import check_loggers
 from fgvr.pipeline.preparation import check_precision
 from fgvr.sweeps.grid import Grid, Variant
 
-_ASKING = ("dataset", "labeler", "shots", "support_size", "support_seed", "select", "label_store")
+_ASKING = ("dataset", "labeler", "shots", "support_size", "support_seed", "duplicates", "select", "label_store")
 """Keys of the data module that decide whom a labeler is asked about, and where its replies are."""
 
 
