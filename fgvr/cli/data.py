@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from fgvr.cli.plain_parser import PlainParser
 from fgvr.cli.say import say
 from fgvr.errors import FgvrError
 from fgvr.registry import DATASETS
-from fgvr.text import verb, visible
+from fgvr.text import counted, verb, visible
 
 if TYPE_CHECKING:
     from fgvr.datasets.verify import Verification
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 USAGE = """\
 usage: fgvr data download NAME --root FOLDER
        fgvr data verify NAME --root FOLDER [options of the data set]
+       fgvr data finer NAME --root FOLDER --discovery PATH --output FILE [options of the data set]
 
 Gets standard data sets, and looks whether a data set is as it should be.
 
@@ -25,6 +27,8 @@ Gets standard data sets, and looks whether a data set is as it should be.
   verify     of any data set: numbers of photos and classes, photos that are missing or cannot be opened, files that are
              in two splits, and photos that look nearly the same as a support photo. The exit code is 0 if all is well,
              1 if not, and 2 if it cannot be read at all.
+  finer      a list of the photos, for the data set manifest, whose support photos are FineR's discovery set: PATH is
+             its folder images_discovery_all_3, or a list of its files such as FiNDR's dogs_qwen.json
 
 fgvr data verify NAME --help has the options of a data set; fgvr list datasets has the names."""
 
@@ -40,9 +44,9 @@ def main(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         say(USAGE)
         return 0
-    commands = {"download": _download, "verify": _verify}
+    commands = {"download": _download, "verify": _verify, "finer": _finer}
     if argv[0] not in commands:
-        raise FgvrError(f"{argv[0]!r} is not a command of fgvr data, which are {' and '.join(commands)}.")
+        raise FgvrError(f"{argv[0]!r} is not a command of fgvr data, which are {', '.join(commands)}.")
     if len(argv) < 2 or argv[1] in ("-h", "--help"):
         say(USAGE)
         return 0 if len(argv) == 2 else 2
@@ -105,13 +109,41 @@ def _verify(name: str, args: list[str]) -> int:
     return 0 if found.sound else 1
 
 
+def _finer(name: str, args: list[str]) -> int:
+    from fgvr.datasets.finer_split import finer_split, read_discovery_set
+
+    parser = PlainParser(prog=f"fgvr data finer {name}", description="Make FineR's discovery set the support photos.")
+    plugin = DATASETS.load(name)
+    parser.add_class_arguments(plugin, fail_untyped=False)
+    parser.add_argument("--discovery", type=Path, required=True, help="Folder or list of FineR's discovery set.")
+    parser.add_argument("--output", type=Path, required=True, help="CSV file for the list of photos.")
+    options = vars(parser.instantiate_classes(parser.parse_args(args)))
+    discovery, output = options.pop("discovery"), options.pop("output")
+    dataset = plugin(**options)
+    with _own_options("finer"):
+        found = finer_split(dataset.records(), read_discovery_set(discovery))
+    found.write(output, dataset.root)
+    counts = Counter(record.split for record in found.records)
+    say(f"{counts['support']:,} support photos, {counts['test']:,} test photos: {output}")
+    if found.left_out:
+        say(f"left out: {counted(found.left_out, 'photo')} to learn from that FineR has not drawn")
+    if found.from_test:
+        say(
+            f"{counted(found.from_test, 'of them is a test photo', 'of them are test photos')} of the data set's own "
+            "split. FineR is evaluated on these, too; here they are support photos only, and figures are of the others."
+        )
+    listed = f"--data.dataset.root {dataset.root} --data.dataset.manifest {output.absolute()}"
+    say(f"To train on it: --data.dataset manifest {listed}")
+    return 0
+
+
 @contextlib.contextmanager
-def _own_options() -> Iterator[None]:
-    """Let errors name the options of ``fgvr data verify``, not those of ``fgvr fit``."""
+def _own_options(command: str = "verify") -> Iterator[None]:
+    """Let errors name the options of a command of ``fgvr data``, not those of ``fgvr fit``."""
     try:
         yield
     except FgvrError as error:
-        message = re.sub(r"set data\.dataset to (?=\w)", "use fgvr data verify ", str(error))
+        message = re.sub(r"set data\.dataset to (?=\w)", f"use fgvr data {command} ", str(error))
         raise FgvrError(message.replace("data.dataset.", "--").replace("data.cache_dir", "--cache_dir")) from error
 
 
