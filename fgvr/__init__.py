@@ -16,6 +16,8 @@ from fgvr.moved import accept_old_names
 
 __version__ = "0.1.0a1"
 __all__ = [
+    "Doubts",
+    "Effect",
     "Evaluation",
     "FgvrError",
     "ImageNames",
@@ -24,7 +26,9 @@ __all__ = [
     "SweepResult",
     "TrainedModel",
     "configure",
+    "correct",
     "describe",
+    "doubtful",
     "evaluate",
     "fit",
     "label",
@@ -37,6 +41,8 @@ accept_old_names()
 
 if TYPE_CHECKING:
     from fgvr.api import (
+        Doubts,
+        Effect,
         Evaluation,
         ImageNames,
         ResultTable,
@@ -44,7 +50,9 @@ if TYPE_CHECKING:
         SweepResult,
         TrainedModel,
         configure,
+        correct,
         describe,
+        doubtful,
         evaluate,
         fit,
         label,

@@ -4,7 +4,7 @@ What is imported under its own name again is handed out by the package, too.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +19,9 @@ from fgvr.config.files import find_config
 from fgvr.config.guard import ImportGuard, read_run_config, with_own_place
 from fgvr.config.options import as_arguments
 from fgvr.descriptions.files import read_descriptions
+from fgvr.doubt.effect import Effect as Effect
+from fgvr.doubt.find import Doubts as Doubts
+from fgvr.doubt.list import corrected, doubtful_of
 from fgvr.errors import FgvrError
 from fgvr.metrics.evaluate import Evaluation as Evaluation
 from fgvr.metrics.evaluate import evaluate as evaluate
@@ -173,12 +176,63 @@ def open_run(path: str | Path, *, trust: bool = False, **options: Any) -> Run:
     if (checkpoint := newest_checkpoint(folder.checkpoints)) is not None:
         options = {"ckpt_path": str(checkpoint), **options}
     tokens, objects = _tokens({}, options)
-    config = read_run_config(folder)
+    return opened_with(folder, tokens, objects, trust=trust)
+
+
+def opened_with(
+    folder: RunFolder,
+    tokens: Sequence[str],
+    objects: Mapping[str, Any] | None = None,
+    *,
+    trust: bool = False,
+    how: str = "give trust=True to fgvr.open_run",
+) -> Run:
+    """A run that is there, with options as arguments of a process.
+
+    Args:
+        folder: The run.
+        tokens: Arguments; they may name any code.
+        objects: Arguments of the trainer that are objects.
+        trust: See :func:`open_run`.
+        how: What the user can do to trust it, for messages.
+
+    Raises:
+        FgvrError: It names a class that it must be trusted for.
+    """
+    config, tokens, objects = read_run_config(folder), list(tokens), objects or {}
     if trust:
         return _run(FgvrCLI("fit", tokens, main_guard=False, config=config), objects, folder)
-    guard = ImportGuard(config, folder.config, "give trust=True to fgvr.open_run", tokens)
+    guard = ImportGuard(config, folder.config, how, tokens)
     cli = FgvrCLI("fit", tokens, main_guard=False, config=with_own_place(config, folder), guard=guard)
     return _run(cli, objects, folder, guard.elsewhere())
+
+
+def doubtful(path: str | Path, output: str | Path | None = None, *, trust: bool = False, **options: Any) -> Doubts:
+    """The evaluated photos of a run on which labeler, neighbours and model agree against the true name.
+
+    Args:
+        path: ``runs/NAME`` for its newest version, or ``runs/NAME/VERSION``.
+        output: CSV file for the list, with a page of photos beside it; nothing is written if not given.
+        trust: See :func:`open_run`.
+        options: See :func:`open_run`.
+
+    Raises:
+        FgvrError: There is no such run, it has predicted nothing, or there is nobody who could doubt.
+    """
+    return doubtful_of(open_run(path, trust=trust, **options), None if output is None else Path(output))
+
+
+def correct(path: str | Path, corrections: str | Path) -> Effect:
+    """Every figure of a run before and after the decisions that a person has written into the list of :func:`doubtful`.
+
+    Args:
+        path: ``runs/NAME`` for its newest version, or ``runs/NAME/VERSION``; its files stay as they are.
+        corrections: The list.
+
+    Raises:
+        FgvrError: There is no such run, the list is not of it, or a decision is none.
+    """
+    return corrected(find_run(Path(path)), Path(corrections))
 
 
 def load(

@@ -41,7 +41,7 @@ ORDER = (
     ),
     *("vocabulary", "datasets", "metrics", "selections", "reading", "labelers", "labelling", "descriptions"),
     *("backbones", "candidates", "classifiers", "heads", "losses", "relabelling"),
-    *("data", "methods", "checkpoints", "reports", "pipeline", "config", "sweeps", "api", "cli", "testing"),
+    *("data", "methods", "checkpoints", "reports", "pipeline", "doubt", "config", "sweeps", "api", "cli", "testing"),
 )
 FILES = sorted(PACKAGE.rglob("*.py"))
 LONGEST = 400

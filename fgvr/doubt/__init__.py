@@ -1,0 +1,1 @@
+"""Truth in doubt: photos on which others agree against the given name, and what corrections change."""
