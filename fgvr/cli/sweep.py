@@ -9,6 +9,7 @@ from fgvr.cli.logs import configure_logging
 from fgvr.cli.say import say
 from fgvr.config.files import find_config
 from fgvr.errors import FgvrError
+from fgvr.sweeps.asking_plan import plan_asking
 from fgvr.sweeps.grid import read_grid
 from fgvr.sweeps.launch import command_line, resume_args
 from fgvr.sweeps.result import format_summary
@@ -30,7 +31,11 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--jobs", type=_positive, metavar="N", help="runs side by side (one a GPU, or cores / 2)")
     parser.add_argument("--name", help="name of the sweep's folder (the file's name)")
     parser.add_argument("--root", type=Path, default=Path("runs"), help="folder of all runs (runs)")
-    parser.add_argument("--dry-run", action="store_true", help="check all options, list the runs, and run nothing")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check all options, list the runs and what they would ask and cost; run and ask nothing",
+    )
     args, extra = parser.parse_known_args(argv)
     path = find_config(args.config)
     configure_logging()
@@ -44,6 +49,8 @@ def main(argv: list[str]) -> int:
     if args.dry_run:
         for run in todo:
             say(command_line(resume_args(run.folder, sweep.fit_args(run)) or sweep.fit_args(run)))
+        if todo:
+            say(plan_asking(sweep))
         return 0
     failures = run_sweep(sweep, args.jobs)
     if (tidy := sweep.write()).rows:

@@ -14,7 +14,7 @@ from fgvr.labelers.batch import BatchLabeler
 from fgvr.labelers.combined import CombinedLabeler, TextFeatures
 from fgvr.labelers.model import ModelLabeler
 from fgvr.labelling.batch_run import BatchRun, label_batch
-from fgvr.labelling.labelling import Features, label, plan, read_labels
+from fgvr.labelling.labelling import Features, NeededRequests, label, needed_requests, plan, read_labels
 from fgvr.labelling.plan import LabelPlan, add_plans
 from fgvr.labelling.requests import Asker, missing_requests, requests_for, without_truth
 from fgvr.labelling.store.label_store import LabelStore
@@ -123,6 +123,15 @@ class ImageLabels:
         with LabelStore(self.store) as store:
             plans = [plan(self.labeler, images, store, self._for_labeler()) for images in groups]
         return add_plans(plans, sum(map(len, groups)))
+
+    def needed(self, groups: Sequence[Sequence[ImageRecord]]) -> list[NeededRequests]:
+        """What asking about the photos of ``groups`` needs, stored or not; asks nothing."""
+        with LabelStore(self.store) as store:
+            return [
+                each
+                for images in self._grouped(groups)
+                for each in needed_requests(self.labeler, images, store, self._for_labeler())
+            ]
 
     def ask(self, groups: Sequence[Sequence[ImageRecord]], asker: Asker | None = None) -> None:
         """Ask for what is missing, and store every reply.

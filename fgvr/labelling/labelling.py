@@ -1,7 +1,7 @@
 """The labelling run: what is missing, asking for it within a budget, and reading the labels back."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from fgvr.labelling.requests import (
 from fgvr.labelling.store.corrections import correct
 from fgvr.labelling.store.label_store import LabelStore
 from fgvr.labelling.stored_replies import stored_replies
-from fgvr.records import ImageRecord, LabelRecord, Reply, Space
+from fgvr.records import ImageRecord, LabelRecord, LabelRequest, Reply, Space
 from fgvr.registry import LABELERS
 from fgvr.text import counted, none_of
 
@@ -46,6 +46,42 @@ def plan(
     """
     labeler.check_images([without_truth(image) for image in images])
     return _plan(labeler, images, store, features)
+
+
+@dataclass(frozen=True)
+class NeededRequests:
+    """What one labeler is to be asked, whether its replies are stored or not.
+
+    Attributes:
+        labeler: No combined one.
+        requests: Each once.
+        follow_ups: Whether it depends on replies that are missing which of them will be asked.
+    """
+
+    labeler: Labeler
+    requests: tuple[LabelRequest, ...]
+    follow_ups: bool = False
+
+
+def needed_requests(
+    labeler: Labeler, images: Sequence[ImageRecord], store: LabelStore, features: Features | None = None
+) -> list[NeededRequests]:
+    """What the labels of ``images`` need; nothing is asked.
+
+    Args:
+        labeler: Who is to name the photos.
+        images: Photos with digests.
+        store: Where replies are kept.
+        features: Image features, for labelers that look at neighbours.
+
+    Returns:
+        One entry a part of a combined labeler.
+
+    Raises:
+        FgvrError: The labeler cannot label these photos, or the store cannot be read.
+    """
+    labeler.check_images([without_truth(image) for image in images])
+    return _needed(labeler, images, store, features)
 
 
 def label(
@@ -139,6 +175,25 @@ def _plan(labeler: Labeler, images: Sequence[ImageRecord], store: LabelStore, fe
     if isinstance(labeler, CombinedLabeler):
         return _plan_parts(labeler, images, store, features)
     return plan_requests(labeler, requests_for(labeler, images), store, len(images))
+
+
+def _needed(
+    labeler: Labeler, images: Sequence[ImageRecord], store: LabelStore, features: Features | None
+) -> list[NeededRequests]:
+    if not isinstance(labeler, CombinedLabeler):
+        return [NeededRequests(labeler, tuple(requests_for(labeler, images)))]
+    needed: list[NeededRequests] = []
+    columns: list[list[LabelRecord | None]] = []
+    for number in range(len(labeler.parts)):
+        if _follows_up(labeler) and any(plan_requests(p.labeler, p.requests, store, 0).unasked for p in needed):
+            parts = (labeler.part(each, columns) for each in range(number, len(labeler.parts)))
+            later = [each for part in parts for each in _needed(part, images, store, features)]
+            return [*needed, *(replace(each, follow_ups=True) for each in later)]
+        rows, part = _wanted_rows(labeler, number, columns, images, features), labeler.part(number, columns)
+        mine = [images[row] for row in rows]
+        needed += _needed(part, mine, store, features)
+        columns.append(_column(rows, read_labels(part, mine, store, features), images))
+    return needed
 
 
 def _label(

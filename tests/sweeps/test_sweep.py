@@ -192,7 +192,9 @@ def test_help_explains_the_command(capsys):
 def test_a_dry_run_lists_the_commands(grid, capsys):
     assert sweep("--dry-run", "--name", "mine", "--root", "out") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 7
+    assert lines[5] == "labels by recorded: 16 photos, 16 requests: 0 stored, 16 to ask, about $0.00"
+    assert lines[6] == "the whole grid: 16 calls, about $0.00"
     assert lines[1].startswith("fgvr fit --config base.yaml ")
     assert lines[1].endswith("--seed_everything=0 --run.root=out --run.name=mine --run.version=single-seed0")
     assert not Path("out").exists()
