@@ -88,7 +88,7 @@ def test_descriptions_of_known_classes(plan):
     found = plan({"data.class_names": ["dataset"]}, seeds=[0], set=LATTECLIP)
     by_what = calls(found)
     assert by_what["image descriptions by openai gpt-4o"] == ALL
-    assert 0 < by_what["group descriptions by openai gpt-4o"] <= 4
+    assert by_what["group descriptions by openai gpt-4o"] > 0
     assert found.notes == ()
 
 
