@@ -26,6 +26,7 @@ ALLOWED = {
     *("sweeps/grid.py: Grid.options", "sweeps/grid.py: read_grid", "sweeps/grid.py: parse_options"),
     *("sweeps/grid.py: as_tokens", "sweeps/launch.py: resume_args", "sweeps/launch.py: command_line"),
     *("sweeps/sweep.py: Sweep.fit_args", "sweeps/sweep.py: Sweep.asking_args"),
+    *("sweeps/asking_plan.py: plan_asking", "sweeps/asking_plan.py: _with_compared"),
     # variables of a style sheet
     "reports/plots.py: ",
 }

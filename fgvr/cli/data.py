@@ -124,7 +124,8 @@ def _finer(name: str, args: list[str]) -> int:
         found = finer_split(dataset.records(), read_discovery_set(discovery))
     found.write(output, dataset.root)
     counts = Counter(record.split for record in found.records)
-    say(f"{counts['support']:,} support photos, {counts['test']:,} test photos: {output}")
+    said = counted(counts["support"], "support photo"), counted(counts["test"], "test photo")
+    say(f"{', '.join(said)}: {output}")
     if found.left_out:
         say(f"left out: {counted(found.left_out, 'photo')} to learn from that FineR has not drawn")
     if found.from_test:

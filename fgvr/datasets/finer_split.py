@@ -65,7 +65,9 @@ def read_discovery_set(path: Path) -> list[str]:
     else:
         raise FgvrError(f"There is no {str(path)!r}: give FineR's folder images_discovery_all_3, or a list of files.")
     if not found:
-        raise FgvrError(f"{path} names no photo; expected FineR's folder images_discovery_all_3, or a list of files.")
+        raise FgvrError(
+            f"There is no photo in {path}; expected FineR's folder images_discovery_all_3, or a list of files."
+        )
     return found
 
 
@@ -122,7 +124,7 @@ def _photo(file: str, by_name: dict[str, list[ImageRecord]]) -> ImageRecord:
             )
     raise FgvrError(
         f"{visible(file)!r} of the discovery set is no photo of this data set: give the list of this data set, and as "
-        "--root the folder with all its photos."
+        "root the folder with all its photos."
     )
 
 

@@ -65,8 +65,8 @@ def require_undecided(path: Path) -> None:
     """
     if path.is_file() and (decided := [each for each in read_corrections(path).values() if each.decision]):
         raise FgvrError(
-            f"{path} has {counted(len(decided), 'decision')} already, and is not written again. Take them with "
-            f"--corrections {path}; for a new list, move the file or give another --output."
+            f"{path} has {counted(len(decided), 'decision')} already, and is not written again. Take them as "
+            f"corrections={path}; for a new list, move the file or give another output."
         )
 
 
@@ -82,10 +82,10 @@ def read_corrections(path: Path) -> Mapping[str, Correction]:
     Raises:
         FgvrError: It is no such file, a decision is none, or a photo is there twice; the message names the row.
     """
-    table = read_csv(path, missing="Write the list with fgvr doubt RUN, and decide in its last column.")
+    table = read_csv(path, missing="Write the list with doubt, and decide in its last column.")
     missing = [column for column in ("sample_id", "other_name", "decision") if column not in table.header]
     if missing:
-        raise FgvrError(f"{path}, row 1: there is no column {missing[0]!r}; expected the list of fgvr doubt RUN.")
+        raise FgvrError(f"{path}, row 1: there is no column {missing[0]!r}; expected the list that doubt writes.")
     found: dict[str, Correction] = {}
     for row in table.rows:
         place = table.place(row)
