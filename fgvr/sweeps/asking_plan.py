@@ -25,6 +25,8 @@ from fgvr.sweeps.launch import resume_args
 from fgvr.sweeps.sweep import Sweep
 from fgvr.text import counted
 
+_DESCRIPTIONS = {"image": "image descriptions", "group": "group descriptions"}
+
 
 @dataclass(frozen=True)
 class AskingPlan:
@@ -128,7 +130,7 @@ def _add(
             _count("labels", each, store, data.label_store, asked)
     if describes and method.description_kinds:
         for kind, each in _descriptions(data, method, notes):
-            _count(f"{kind} descriptions", each, store, data.label_store, asked)
+            _count(_DESCRIPTIONS[kind], each, store, data.label_store, asked)
 
 
 def _descriptions(data: FgvrDataModule, method: Method, notes: dict[str, None]) -> Iterator[tuple[str, NeededRequests]]:
