@@ -315,10 +315,12 @@ METHODS = Registry(
         "class_means": "fgvr.methods.class_means.ClassMeansMethod",
         "coop": "fgvr.methods.coop.CoOpMethod",
         "flyp": "fgvr.methods.flyp.FlypMethod",
+        "labeler_direct": "fgvr.methods.labeler_direct.LabelerDirectMethod",
         "latteclip": "fgvr.methods.latteclip.LatteClipMethod",
         "linear": "fgvr.methods.linear.LinearMethod",
         "reclip": "fgvr.methods.reclip.ReclipMethod",
         "zero_shot": "fgvr.methods.zero_shot.ZeroShotMethod",
+        "zs_wordnet": "fgvr.methods.zs_wordnet.ZsWordnetMethod",
     },
 )
 

@@ -239,7 +239,8 @@ class FgvrDataModule(LabelledDataModule):
     def prepare_data(self) -> None:
         """Make the vocabulary: on process 0, while the others wait."""
         learner, folder = self._learner(), self._folder()
-        learner.backbone.load()  # which may download it, before the others read it
+        if learner.needs_features:
+            learner.backbone.load()  # which may download it, before the others read it
         made = folder.vocabulary.is_file() and (folder.candidates.is_file() or not needs_sets(learner))
         if self._stage() == "fit" and self.state.resuming and made:
             log.info("Taking vocabulary and candidate sets from %s", folder.path)
@@ -254,7 +255,8 @@ class FgvrDataModule(LabelledDataModule):
         told = "" if self.run_folder is None else str(self.run_folder.path)
         folder = RunFolder(Path(strategy.broadcast(told)))
         self.state = replace(self.state, folder=folder)
-        learner.backbone.load()
+        if learner.needs_features:
+            learner.backbone.load()
         if self.vocabulary is None:
             self.vocabulary = read_vocabulary(folder.vocabulary)
         processes = together(self._trainer().num_nodes)

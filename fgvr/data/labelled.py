@@ -173,7 +173,7 @@ class LabelledDataModule(LightningDataModule, ABC):
     @property
     def asks_evaluated(self) -> bool:
         """Whether the labeler is asked about evaluated photos, too."""
-        return self.direct and self.state.asks_evaluated
+        return (self.direct or self.state.direct) and self.state.asks_evaluated
 
     @property
     def asked(self) -> tuple[ImageRecord, ...]:
@@ -219,13 +219,14 @@ class LabelledDataModule(LightningDataModule, ABC):
 
     def needs_labels(self, learner: Learner) -> bool:
         """Whether making the vocabulary and the candidate sets of this run needs the labeler."""
-        return self.class_names == "labels" or needs_sets(learner)
+        return needs_sets(learner) or (self.class_names == "labels" and not learner.brings_names)
 
-    def find_vocabulary(self, labelled: bool) -> tuple[Vocabulary, list[LabelRecord]]:
+    def find_vocabulary(self, labelled: bool, own: Vocabulary | None = None) -> tuple[Vocabulary, list[LabelRecord]]:
         """The vocabulary, and what the labeler said of the support photos; no file is left.
 
         Args:
             labelled: Whether replies are needed: see ``needs_labels``. Without, there are no labels.
+            own: The method's own, where it brings one.
 
         Raises:
             FgvrError: Photos are not labelled yet, or no reply has a usable name.
@@ -242,7 +243,10 @@ class LabelledDataModule(LightningDataModule, ABC):
                 )
             labels = self.read_labels()
             log.info("%s", summary(labels, self.simulated))
-        vocabulary = self._join(labels) if self.class_names == "labels" else self._given_vocabulary()
+        if own is not None:
+            vocabulary = own
+        else:
+            vocabulary = self._join(labels) if self.class_names == "labels" else self._given_vocabulary()
         log.info("Vocabulary: %s", counted(len(vocabulary), "class", "classes"))
         if len(vocabulary) == 1:
             log.warning("There is one class, so every photo will be given the name %r", vocabulary.names[0])
@@ -255,7 +259,8 @@ class LabelledDataModule(LightningDataModule, ABC):
             FgvrError: Photos are not labelled yet, or no reply has a usable name.
         """
         labelled = self.needs_labels(learner)
-        vocabulary, labels = self.find_vocabulary(labelled)
+        own = learner.own_vocabulary() if learner.brings_names else None
+        vocabulary, labels = self.find_vocabulary(labelled, own)
         if labelled:
             write_labels(labels, self._folder().labels)
         write_vocabulary(vocabulary, self._folder().vocabulary)

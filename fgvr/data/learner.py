@@ -4,7 +4,7 @@ from typing import ClassVar, Protocol
 
 from fgvr.backbones.base import Backbone
 from fgvr.candidates.base import CandidateStrategy
-from fgvr.records import Space
+from fgvr.records import Space, Vocabulary
 
 
 class Learner(Protocol):
@@ -14,6 +14,8 @@ class Learner(Protocol):
         backbone: Whose image features are stored.
         trains: Whether there is anything to train.
         needs_candidates: Whether it trains on candidate sets, and so on labels; otherwise on all support photos.
+        brings_names: Whether its class names are its own, so that no support photo is labelled for them.
+        needs_features: Whether evaluation looks at photos; otherwise the backbone is not loaded.
         needs_pixels: Whether photos must be read in evaluation too, because the image tower changes.
         spaces: In which spaces it needs image features, where it needs features.
         closed_form: Whether it learns everything at once when it is configured, and nothing from batches.
@@ -23,10 +25,15 @@ class Learner(Protocol):
     backbone: Backbone
     trains: ClassVar[bool]
     needs_candidates: ClassVar[bool]
+    brings_names: ClassVar[bool]
+    needs_features: ClassVar[bool]
     needs_pixels: ClassVar[bool]
     spaces: frozenset[Space]
     closed_form: ClassVar[bool]
     looks_at_support: bool
+
+    def own_vocabulary(self) -> Vocabulary:
+        """The class names, where ``brings_names``."""
 
     def default_candidates(self) -> CandidateStrategy:
         """The candidate strategy where none is configured."""

@@ -21,7 +21,8 @@ class RunState:
         simulated: Whether the checkpoint rests on replies that were made up.
         oracle: Whether true names may choose the checkpoint.
         asks_support: Whether the labeler is asked about support photos.
-        asks_evaluated: Whether ``data.direct`` counts: where nothing is scored, nothing is compared with the labeler.
+        direct: Whether the method asks about evaluated photos, as ``data.direct`` does.
+        asks_evaluated: Whether these two count: where nothing is scored, nothing is compared with the labeler.
         evaluates_support: Whether figures are computed on support photos after each epoch.
     """
 
@@ -33,6 +34,7 @@ class RunState:
     simulated: bool = False
     oracle: bool = False
     asks_support: bool = True
+    direct: bool = False
     asks_evaluated: bool = True
     evaluates_support: bool = False
 

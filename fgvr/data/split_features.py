@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from fgvr.backbones.base import Backbone
@@ -128,7 +129,7 @@ class SplitFeatures:
             judges_training: Whether photos of ``TRAINING`` are evaluated too, which takes their plain view.
             processes: Those that compute together.
         """
-        for space in _spaces(learner):
+        for space in _spaces(learner) if learner.needs_features else ():
             for group in groups:
                 if group == TRAINING:
                     if learner.trains and not learner.closed_form and self.trains_on_stored(learner):
@@ -197,6 +198,10 @@ class SplitFeatures:
         if learner.needs_pixels:
             records = self.images(group)
             return PixelBatches([records[row] for row in rows], learner.backbone.transform)
+        if not learner.needs_features:
+            return FeatureBatches(
+                StoredFeatures(np.zeros((len(rows), 0), np.float16), np.arange(len(rows))[None], (0, 0))
+            )
         return self._stored_batches(group, learner, None, rows)
 
     def _stored_batches(

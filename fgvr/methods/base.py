@@ -57,6 +57,12 @@ class Method(LightningModule, ABC):
     """Its rows that are the same before training; the seconds of all other rows have the training in them."""
     needs_candidates: ClassVar[bool] = True
     """Whether it trains on candidate sets; otherwise on all support photos, and no labels are asked for."""
+    brings_names: ClassVar[bool] = False
+    """Whether its class names are its own (``own_vocabulary``): no support photo is labelled for them."""
+    asks_evaluated: ClassVar[bool] = False
+    """Whether the labeler is asked about the evaluated photos, and about no others."""
+    needs_features: ClassVar[bool] = True
+    """Whether evaluation looks at photos; otherwise batches are without features, and the backbone is not loaded."""
     needs_descriptions: ClassVar[bool] = False
     """Whether it trains with descriptions of photos, which ``fit`` asks for beforehand."""
     needs_pixels: ClassVar[bool] = False
@@ -101,6 +107,10 @@ class Method(LightningModule, ABC):
         them times the backbone's logit scale. What each took to compute, here or in ``build``, goes into
         ``classifier_seconds`` under the row's name.
         """
+
+    def own_vocabulary(self) -> Vocabulary:
+        """The class names, where ``brings_names``. The trainer is there; the backbone need not be loaded."""
+        raise NotImplementedError
 
     def unseen_predictions(self) -> Mapping[str, Tensor]:
         """Row name -> class of each support photo by a classifier that did not learn from that photo.
@@ -155,7 +165,8 @@ class Method(LightningModule, ABC):
     def configure_model(self) -> None:
         """Load the backbone and build the rest; Lightning calls it on every process, after the data is set up."""
         if self.vocabulary is None:
-            self.backbone.load()
+            if self.needs_features:
+                self.backbone.load()
             vocabulary = self.data.vocabulary
             assert vocabulary is not None, "the data module sets it up before the model is configured"
             # the draw of new parameters depends on the seed alone, not on what was cached and so drew nothing before
@@ -276,8 +287,7 @@ class Method(LightningModule, ABC):
         if known:
             names = [prediction.names[self.row] for prediction in known]
             truth = [prediction.true_name or "" for prediction in known]
-            figures = score(names, truth, encoders=[])
-            self.log_dict({f"val/{name}": figure for name, figure in figures.items()})
+            self.log_dict({f"val/{name}": figure for name, figure in score(names, truth, encoders=[]).items()})
 
     def on_test_epoch_start(self) -> None:
         """See ``begin_evaluation``."""
@@ -374,9 +384,8 @@ class Method(LightningModule, ABC):
     @cached_property
     def towers(self) -> dict[str, str]:
         """Space -> fingerprint of the frozen image tower whose features it reads; after ``configure_model``."""
-        if self.needs_pixels:
-            return {}
-        return {space: self.backbone.tower_of(space).fingerprint() for space in sorted(self.spaces)}
+        spaces = [] if self.needs_pixels else sorted(self.spaces)
+        return {space: self.backbone.tower_of(space).fingerprint() for space in spaces}
 
 
 def _some(keys: Sequence[str]) -> str:

@@ -49,7 +49,8 @@ def state_of(parts: RunParts, folder: RunFolder, command: str) -> RunState:
     fitting, loaded, method, data = command == "fit", parts.loaded, parts.method, parts.data
     resuming = fitting and loaded is not None
     state = RunState(folder, method.backbone, parts.config, resuming, oracle=parts.checkpoints.allow_true_names)
-    state = replace(state, asks_evaluated=command in ("fit", "test"))
+    asks = command in ("fit", "test") or (command == "predict" and method.asks_evaluated)
+    state = replace(state, direct=method.asks_evaluated, asks_evaluated=asks)
     if loaded is not None and parts.ckpt_path is not None:
         trained_with = load_yaml(loaded["fgvr"]["config"]) or {}
         if resuming:

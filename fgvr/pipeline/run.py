@@ -92,7 +92,8 @@ class Run:
         self._fitted = False
         self._added: Sequence[Callback] = ()
         self._recorder: RunRecorder | None = None
-        parts.data.begin(RunState(backbone=parts.method.backbone))
+        direct = parts.method.asks_evaluated
+        parts.data.begin(RunState(backbone=parts.method.backbone, direct=direct, asks_support=not direct))
 
     # what it is made of
 

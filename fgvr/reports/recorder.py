@@ -87,8 +87,11 @@ class RunRecorder(Callback):
         predictions = method.predictions
         if method.data.asks_evaluated:
             asked = method.data.read_labels(method.data.records_of("test"))
-            predictions = _with_labels(predictions, asked)
-            rows[LABELER] = _labeler_row(method, predictions, asked)
+            if method.asks_evaluated:
+                rows[method.row] = _labeler_row(method, predictions, asked, method.row)
+            else:
+                predictions = _with_labels(predictions, asked)
+                rows[LABELER] = _labeler_row(method, predictions, asked)
         try:
             write_predictions(predictions, self.folder.predictions)
             write_metrics(self.folder.metrics, rows)
@@ -202,13 +205,15 @@ def _naming(method: Method, labels: Sequence[LabelRecord]) -> dict[str, object]:
     return found
 
 
-def _labeler_row(method: Method, predictions: Sequence[Prediction], asked: Sequence[LabelRecord]) -> dict[str, object]:
+def _labeler_row(
+    method: Method, predictions: Sequence[Prediction], asked: Sequence[LabelRecord], row: str = LABELER
+) -> dict[str, object]:
     """What asking the labeler about every evaluated photo is worth and costs; one without a name has an empty one."""
     known = [prediction for prediction in predictions if prediction.true_name is not None]
     truth = [prediction.true_name or "" for prediction in known]
     figures: dict[str, object] = {}
     if known:
-        names, closed = [prediction.names[LABELER] for prediction in known], _is_closed(method, truth)
+        names, closed = [prediction.names[row] for prediction in known], _is_closed(method, truth)
         if closed:
             spelled = {fold_name(name): name for name in truth}  # a labeler that was given no list has its own spelling
             names = [spelled.get(fold_name(name), name) for name in names]

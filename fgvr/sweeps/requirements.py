@@ -59,10 +59,11 @@ def requirements_of(grid: Grid, variant: Variant) -> Requirements:
     except FgvrError as error:
         raise FgvrError(f"The variant {variant.slug!r} cannot be run: {error}") from error
     config = yaml.safe_load(cli.parser.dump(cli.config, skip_none=False))
-    trainer, asks = config["trainer"], cli.data.needs_labels(method) or cli.data.direct
+    trainer, needs_labels = config["trainer"], cli.data.needs_labels(method)
+    direct = cli.data.direct or method.asks_evaluated
     unused = [kind for kind in get_args(Kind) if kind not in method.description_kinds]
     return Requirements(
-        labels=_labelling(config, cli.data.labels.needs_features) if asks else "",
+        labels=_labelling(config, cli.data.labels.needs_features, method) if needs_labels or direct else "",
         descriptions=_describing(config, method),
         describe_options=tuple(f"--data.describe.{kind}s=false" for kind in unused),
         gpu=trainer["accelerator"] in ("auto", "gpu", "cuda"),
@@ -71,8 +72,9 @@ def requirements_of(grid: Grid, variant: Variant) -> Requirements:
     )
 
 
-def _labelling(config: Mapping[str, Any], needs_features: bool) -> str:
+def _labelling(config: Mapping[str, Any], needs_features: bool, method: Method) -> str:
     labelling = {key: config["data"][key] for key in (*_ASKING, "direct")}
+    labelling["asks_evaluated"] = method.asks_evaluated
     if needs_features:
         labelling["backbone"] = config["model"]["init_args"].get("backbone")
     return json.dumps(labelling, sort_keys=True)

@@ -73,7 +73,7 @@ def test_photos_without_reply_do_not_stop_a_second_run(write, store):
 
 def test_a_file_about_other_photos(write, store):
     labeler = RecordedLabeler(write({"image": "dog.jpg", "raw": "Beagle"}))
-    with pytest.raises(FgvrError, match=r"None of the 2 photos is in .*replies.jsonl.*'dog\.jpg'.*'x/1\.jpg'"):
+    with pytest.raises(FgvrError, match=r"None of the 2 support photos is in .*replies.jsonl.*'dog\.jpg'.*'x/1\.jpg'"):
         plan(labeler, [image("x/1.jpg"), image("x/2.jpg")], store)
 
 
