@@ -31,6 +31,8 @@ _GIVEN_BY_THE_SWEEP = {
     "ckpt_path": "runs that have a checkpoint go on by themselves",
     "run": "give root and name to the sweep",
 }
+_GIVEN_BEFORE = {key: fix for key, fix in _GIVEN_BY_THE_SWEEP.items() if key != "config"}
+"""The same where a file may lie over the base: in ``set`` and ``vary``."""
 
 Options = tuple[tuple[str, str], ...]
 """Keys, and their values as text."""
@@ -81,8 +83,10 @@ class Grid:
         return [*variant.tokens, *(f"--{key}={value.replace(_SEED, str(seed))}" for key, value in seeded)]
 
     def base_digest(self) -> str:
-        """SHA-256 of the base configuration's text, in hex, and of what that is based on."""
-        return hashlib.sha256(b"\0".join(path.read_bytes() for path in config_chain(self.base))).hexdigest()
+        """SHA-256 of the base configuration's text, in hex, of what that is based on, and of what lies over it."""
+        over = (find_config(value) for each in self.variants for key, value in each.options if key == "config")
+        files = [path for config in dict.fromkeys((self.base, *over)) for path in config_chain(config)]
+        return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def read_grid(path: Path, extra: Sequence[str] = ()) -> Grid:
@@ -102,7 +106,7 @@ def read_grid(path: Path, extra: Sequence[str] = ()) -> Grid:
         raise FgvrError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     _check_keys(content, path)
     seeds = _seeds(content["seeds"], path)
-    given = named_options(content.get("set") or {}, f"{path}: 'set'", _GIVEN_BY_THE_SWEEP)
+    given = named_options(content.get("set") or {}, f"{path}: 'set'", _GIVEN_BEFORE)
     extra_options = parse_options(extra)
     varied = content["vary"]
     if not isinstance(varied, dict) or not varied:
@@ -180,16 +184,18 @@ def named_options(options: Any, place: str, refused: Mapping[str, str]) -> Optio
 def ordered(options: Sequence[tuple[str, str]]) -> Options:
     """Each key once, with its last value; a class before its own options, because naming a class may drop them.
 
+    Files come first, all of them, because options win over what files say.
+
     Example:
         >>> ordered([("data.candidates.k", "3"), ("data.candidates", "knn"), ("data.candidates.k", "5")])
         (('data.candidates', 'knn'), ('data.candidates.k', '5'))
     """
     last: dict[str, list[str]] = {}
     for key, value in options:
-        # --key+ adds to a list, each time
-        last[key] = [*last.get(key, []), value] if key.endswith("+") else [value]
+        # --key+ adds to a list, and --config to the files, each time
+        last[key] = [*last.get(key, []), value] if key.endswith("+") or key == "config" else [value]
     pairs = [(key, value) for key, values in last.items() for value in values]
-    return tuple(sorted(pairs, key=lambda pair: pair[0].count(".")))
+    return tuple(sorted(pairs, key=lambda pair: (pair[0] != "config", pair[0].count("."))))
 
 
 def as_tokens(options: Options) -> list[str]:
@@ -270,17 +276,14 @@ def _axis(key: str, column: str, values: Any, path: Path) -> list[_Point]:
     if not isinstance(values, list | dict) or not values:
         raise FgvrError(f"{place} is {values!r}; expected a list of values, or a mapping of names to options.")
     if isinstance(values, list):
-        _check_option(key, place, _GIVEN_BY_THE_SWEEP)
+        _check_option(key, place, _GIVEN_BEFORE)
         points = [_Point(_slug(column, value), _cell(value), ((key, _text(value, place)),)) for value in values]
     else:
         points = []
         for name, options in values.items():
             value = _number(str(name))
-            points.append(
-                _Point(
-                    _slug(column, value), value, named_options(options, f"{place}: {str(name)!r}", _GIVEN_BY_THE_SWEEP)
-                )
-            )
+            given = named_options(options, f"{place}: {str(name)!r}", _GIVEN_BEFORE)
+            points.append(_Point(_slug(column, value), value, given))
     texts = [point.options for point in points]
     if len(set(texts)) < len(texts):
         twice = next(point.value for point in points if texts.count(point.options) > 1)
