@@ -14,7 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from fgvr.checkpoints.files import read_checkpoint, read_newest
 from fgvr.checkpoints.options import CheckpointOptions
 from fgvr.checkpoints.true_names import check_callbacks, check_configured
-from fgvr.config.files import expand_config_names
+from fgvr.config.files import config_chain, expand_config_names
 from fgvr.config.guard import ImportGuard, as_yaml
 from fgvr.config.names import PARSER_MODE, expand_argv
 from fgvr.config.parser import FgvrParser
@@ -268,6 +268,8 @@ def _user_error(error: BaseException) -> FgvrError:
 
 
 def _name_of(configs: Any) -> str:
-    """A run's name where none is given: that of the last configuration file."""
-    names = [Path(str(config)).stem for config in as_list(configs)]
-    return names[-1] if names else "run"
+    """A run's name where none is given: that of its configuration file, or of all that lie over each other."""
+    files = [Path(str(config)) for config in as_list(configs) if "\n" not in str(config)]
+    # each after what it is based on, which is no name of its own
+    bases = {base.resolve() for file in files if file.is_file() for base in config_chain(file)[:-1]}
+    return "_".join(dict.fromkeys(file.stem for file in files if file.resolve() not in bases)) or "run"

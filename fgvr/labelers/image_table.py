@@ -98,8 +98,8 @@ class ImageTable(Generic[T]):
             # a file may have the support photos of this data set, and the labeler be asked about the evaluated ones
             photos = f"{splits.pop()} photo" if len(splits) == 1 else "photo"
             raise FgvrError(
-                f"{none_of(len(images), photos)} is in {self.path}: it {example}, but the {photos}s of the data set are "
-                f"such as {images[0].sample_id!r}. Name a file that has the {photos}s of this data set."
+                f"{none_of(len(images), photos)} is in {self.path}: it {example}, but the data set has "
+                f"{photos}s such as {images[0].sample_id!r}. Name a file that has the {photos}s of this data set."
             )
 
     def match(self, images: Sequence[ImageRecord]) -> PhotoPaths:

@@ -46,8 +46,8 @@ def specificity(names: Sequence[str], wordnet: WordNet, truth: Sequence[str] | N
     several meanings one is taken: the commonest in the lexicographer file that most of the different names have a
     meaning in. So among names of birds, a crane is neither a machine nor Stephen Crane.
 
-    WordNet has names of dogs, few of birds and of cars none (114 of 120 dogs, 71 of CUB's 200 birds, 0 of 196 cars), and
-    it is not equally deep everywhere: look at ``found`` and ``compared`` first, and compare rows of one data set only.
+    WordNet has names of dogs, of few birds and of no cars (114 of 120 dogs, 71 of CUB's 200 birds, 0 of 196 cars), and
+    it is not equally deep everywhere: look at ``found`` and ``compared`` first, and compare rows of one data set.
 
     Args:
         names: The predicted names of N photos.

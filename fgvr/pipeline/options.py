@@ -10,7 +10,7 @@ class RunOptions:
 
     Args:
         root: Folder of all runs.
-        name: The configuration file's name if not given.
+        name: The configuration file's name if not given, or those of several, as in ``cub_gpt4o``.
         version: The next free number if not given.
     """
 
