@@ -101,6 +101,20 @@ def test_slugs_are_file_names_and_each_its_own(write):
     assert slugs[1].startswith("a_b-")
 
 
+def test_files_lie_over_the_base_before_options(write, tmp_path):
+    for name in ("one", "two", "three"):
+        (tmp_path / f"{name}.yaml").write_text("data: {}")
+    varied = {"labeler": {"a": {"data.shots": 2, "config": "one.yaml"}, "b": {"config": "two.yaml"}}}
+    path = write(vary=varied, set={"compare": None, "config": "three.yaml"})
+    grid = read_grid(path)
+    first, second = grid.variants
+    assert first.tokens == ["--config=three.yaml", "--config=one.yaml", "--compare=null", "--data.shots=2"]
+    assert second.tokens == ["--config=three.yaml", "--config=two.yaml", "--compare=null"]
+    before = grid.base_digest()
+    (tmp_path / "two.yaml").write_text("data: {shots: 1}")
+    assert read_grid(path).base_digest() != before, "a run of before is of another text"
+
+
 def test_a_base_beside_the_file_is_taken_first(write, tmp_path):
     (tmp_path / "sweeps").mkdir()
     path = write().rename(tmp_path / "sweeps/grid.yaml")
