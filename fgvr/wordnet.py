@@ -158,7 +158,7 @@ def read_wordnet(path: Path | None = None, option: str = "path") -> WordNet:
     for place in _places():
         if (source := _source(place)) is not None:
             return _read(source)
-    raise FgvrError(f"No WordNet is installed, and {option} names none. {_HOW} with {option}.")
+    raise FgvrError(f"No WordNet was found where one is usually installed. {_HOW} with {option}.")
 
 
 def _places() -> Iterator[Path]:

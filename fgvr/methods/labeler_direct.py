@@ -18,9 +18,9 @@ class LabelerDirectMethod(Method):
     """Asks ``data.labeler`` about every evaluated photo (the GPT-4o, Gemini, LLaVA and BLIP-2 rows of table 2).
 
     Nothing is trained, no support photo is asked about, and no weights are read. Replies come from the label store
-    where they are there, and are asked for under ``data.max_cost_usd`` where they are not; ``fgvr label`` with the same
-    options asks for them beforehand, and with ``--dry-run`` says what that would cost. The FGVR paper takes these rows
-    for the upper bound. A photo whose reply gives no name has an empty one, which is wrong.
+    where they are there, and are asked for under ``data.max_cost_usd`` where they are not; the label stage with these
+    options asks for them beforehand, and its dry run says what that would cost. The FGVR paper takes these rows for the
+    upper bound. A photo whose reply gives no name has an empty one, which is wrong.
 
     The option ``data.direct`` has the same figures as a row beside those of another method.
 
@@ -58,8 +58,8 @@ class LabelerDirectMethod(Method):
             FgvrError: Always.
         """
         raise FgvrError(
-            "labeler_direct has no classifier, as it asks the labeler about each photo: use `fgvr test` or `fgvr "
-            "predict` with its options."
+            "labeler_direct has no classifier, as it asks the labeler about each photo: test it, or predict, with the "
+            "options of the run."
         )
 
     def begin_evaluation(self) -> None:

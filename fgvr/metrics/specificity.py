@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from fgvr.errors import FgvrError
+from fgvr.text import counted
 from fgvr.vocabulary.build import fold_name
 from fgvr.wordnet import Synset, WordNet
 
@@ -68,7 +69,10 @@ def specificity(names: Sequence[str], wordnet: WordNet, truth: Sequence[str] | N
     if not names:
         raise FgvrError("There are no photos whose names WordNet could have.")
     if truth is not None and len(truth) != len(names):
-        raise FgvrError(f"{len(names)} predicted names, but {len(truth)} true ones; expected one for each.")
+        raise FgvrError(
+            f"There are {counted(len(names), 'predicted name')}, but {counted(len(truth), 'true name')}; expected one "
+            "of each for every photo."
+        )
     depths = _depths({*names, *(truth or ())}, wordnet)
     found = [depths[name] for name in names if name in depths]
     depth, share = _mean(found), 100 * len(found) / len(names)

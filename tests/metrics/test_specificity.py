@@ -62,7 +62,7 @@ def test_nothing_is_found(tiny):
 def test_bad_input(tiny):
     with pytest.raises(FgvrError, match="no photos"):
         specificity([], tiny)
-    with pytest.raises(FgvrError, match="2 predicted names, but 1 true ones"):
+    with pytest.raises(FgvrError, match="2 predicted names, but 1 true name;"):
         specificity(["a", "b"], tiny, ["a"])
 
 
