@@ -24,10 +24,11 @@ class PopLoss(Loss):
     part of the state.
 
     Source: Xu et al., "Progressive Purification for Instance-Dependent Partial Label Learning", ICML 2023. Here is its
-    loss with the purification and none of its training recipe. Assumed: the threshold grows every epoch (public code:
-    when fewer than one entry in ten thousand of the table was dropped); purification happens at each visit of a sample,
-    not at the end of an epoch; weights come from the same forward as the loss; visits before the first count as the
-    candidate strategy's weights; 5 epochs of warm-up, where public code has 20 of several hundred.
+    loss with the purification and none of its training recipe. What differs from the authors' code, which purifies at
+    the end of every fifth epoch (as many as its window has): here it happens at each visit of a sample, so about five
+    times as often; the threshold grows every epoch, there at a purification that dropped fewer than one entry in ten
+    thousand of the table; 5 epochs of warm-up, there 20 of several hundred. Assumed: weights come from the same forward
+    as the loss; visits before the first count as the candidate strategy's weights.
 
     Shapes: ``logits`` ``(B, C)``, candidates ``(B, K)`` -> ``(B,)``. State: weights, what is left, and the window,
     ``(N, (2 + window) K)``.

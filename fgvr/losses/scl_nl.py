@@ -15,8 +15,10 @@ class SclNlLoss(Loss):
     A set of all classes has neither loss nor gradient.
 
     Source: Chou et al., "Unbiased Risk Estimators Can Mislead: A Case Study of Learning with Complementary Labels",
-    ICML 2020 (SCL-NL, for one complementary label; the sum over all of them is what benchmarks of partial labels
-    compute).
+    ICML 2020 (SCL-NL, for one complementary label). With several, fgvr adds them up for each photo and averages over
+    photos; the public benchmark of partial labels (PLENCH) averages over all pairs of a photo and a class outside of
+    its set in the batch. So here the loss and its gradient are larger, by the mean number of such classes in the batch:
+    a learning rate from there is too high here. Within a batch, photos count alike in both.
 
     Shapes: ``logits`` ``(B, C)``, candidates ``(B, K)`` -> ``(B,)``. No state.
     """
