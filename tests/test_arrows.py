@@ -39,7 +39,8 @@ ORDER = (
         "records",
         "fieldguide",
     ),
-    *("vocabulary", "wordnet", "datasets", "metrics", "selections", "reading", "labelers", "labelling", "descriptions"),
+    *("vocabulary", "wordnet", "datasets", "selections"),
+    *("reading", "metrics", "labelers", "labelling", "descriptions"),
     *("backbones", "candidates", "classifiers", "heads", "losses", "relabelling"),
     *("data", "methods", "checkpoints", "reports", "pipeline", "doubt", "config", "sweeps", "api", "cli", "testing"),
 )

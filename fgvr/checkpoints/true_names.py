@@ -10,7 +10,9 @@ from fgvr.errors import FgvrError
 from fgvr.registry import METHODS
 from fgvr.text import counted, verb
 
-_SCORES = ("accuracy", "cacc", "siou", "sacc")
+_SCORES = ("accuracy", "cacc", "siou", "sacc", "textual_inclusion", "selective_accuracy")
+_SCORES_ALONE = ("generic", "nmi", "ari", "ece")
+"""Too short to be the beginning of a name that means nothing else."""
 _QUALITY = ("candidates/coverage", "candidates/purity")
 _INSTEAD = (
     "Monitor select/covering_rate or select/approximated_accuracy, which need no true names, or set "
@@ -29,7 +31,11 @@ def uses_true_names(figure: str) -> bool:
         [True, True, True, False]
     """
     parts = figure.lower().split("/")
-    return parts[0] == "test" or figure.startswith(_QUALITY) or any(part.startswith(_SCORES) for part in parts)
+    return (
+        parts[0] == "test"
+        or figure.startswith(_QUALITY)
+        or any(part.startswith(_SCORES) or part in _SCORES_ALONE for part in parts)
+    )
 
 
 def check_monitor(owner: str, figure: object, allow_val: bool) -> None:

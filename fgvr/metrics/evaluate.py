@@ -1,13 +1,16 @@
 """Scoring anybody's predictions: two tables, joined by photo."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fgvr.datasets.base import split_name
 from fgvr.errors import FgvrError
-from fgvr.metrics.protocol import score, scoring
+from fgvr.metrics.comparison import RowTest, compare_rows
+from fgvr.metrics.intervals import RESAMPLES
+from fgvr.metrics.measure import measure
+from fgvr.metrics.protocol import scoring
 from fgvr.photo_paths import PhotoPaths, posix_path
 from fgvr.tables import Row, Table, read_csv
 from fgvr.text import composed, counted, visible
@@ -22,12 +25,16 @@ class Evaluation:
     """What came of an evaluation.
 
     Attributes:
-        rows: Row name -> its figures, from 0 to 100.
+        rows: Row name -> its figures; see :func:`fgvr.metrics.protocol.score`.
         scoring: What they were measured with: photos, classes, split, encoders.
         columns: Row name -> the column that its names came from.
         true_column: The column that the true names came from.
         unused: Predictions of photos that the truth does not have.
         empty: Row name -> photos with an empty name, where there are any.
+        intervals: Row name -> figure -> lower and upper bound of its 95 % bootstrap interval.
+        against: The row that the others were tested against; ``None`` for no tests.
+        tests: Row name -> figure -> its test against that row.
+        unscored: Row name -> photos without a score from 0 to 1, where only some have one; their row has no ``ece``.
     """
 
     rows: Mapping[str, Mapping[str, float]]
@@ -36,6 +43,24 @@ class Evaluation:
     true_column: str
     unused: int
     empty: Mapping[str, int]
+    intervals: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+    against: str | None = None
+    tests: Mapping[str, Mapping[str, RowTest]] = field(default_factory=dict)
+    unscored: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def records(self) -> dict[str, dict[str, Any]]:
+        """The rows as ``metrics.json`` has them: figures, ``intervals``, ``against`` and ``scoring``."""
+        records: dict[str, dict[str, Any]] = {}
+        for row, figures in self.rows.items():
+            records[row] = dict(figures)
+            if row in self.intervals:
+                records[row]["intervals"] = {figure: list(bounds) for figure, bounds in self.intervals[row].items()}
+            if row in self.tests:
+                tests = {figure: asdict(test) for figure, test in self.tests[row].items()}
+                records[row]["against"] = {"row": self.against, "tests": tests}
+            records[row]["scoring"] = self.scoring
+        return records
 
 
 def evaluate(
@@ -44,8 +69,13 @@ def evaluate(
     split: str | None = None,
     encoder: list[str] | str | None = None,
     encoding: str | None = None,
+    closed: bool = False,
+    against: str | None = None,
+    finer_compat: bool = False,
+    cacc_resolved: bool = False,
+    resamples: int = RESAMPLES,
 ) -> Evaluation:
-    """Score predicted class names: sACC, cACC and sIOU, each from 0 to 100.
+    """Score predicted class names: sACC, cACC, sIOU and others, each with its 95 % bootstrap interval.
 
     Both files are CSV or Parquet with a column ``sample_id`` (or ``file``), the photo's path below the data set's root,
     or another path in one of them that ends like the path of one photo of the other. Every photo of the truth needs a
@@ -60,11 +90,21 @@ def evaluate(
         encoder: Sentence encoder for sACC: ``all-MiniLM-L6-v2``, ``all-mpnet-base-v2`` or a directory, or a list of
             several; an empty list for no sACC. Without it, whichever of the two is on this machine.
         encoding: Encoding of CSV files, such as ``"cp1252"``, that are not UTF-8 or UTF-16.
+        closed: Whether predictions were chosen from a list of names that holds the true ones: adds the accuracy.
+        against: A row; every other row is tested against it: see :func:`fgvr.metrics.comparison.compare_rows`.
+        finer_compat: For sACC and sIOU, shift the true names of Stanford Cars by one class, as FineR's public
+            evaluation does.
+        cacc_resolved: Also give the interval ``cacc_resolved``, with the matching of cACC solved anew for each of (at
+            most 200) resamples.
+        resamples: Resamples of the bootstrap; 0 for no intervals.
 
     Raises:
-        FgvrError: A file cannot be read or lacks a column, a photo is listed twice or lacks its name or prediction, or
-            an encoder is not available.
+        FgvrError: A file cannot be read or lacks a column, a photo is listed twice or lacks its name or prediction, an
+            encoder is not available, there is no row ``against`` or no other one, ``resamples`` is negative, or with
+            ``finer_compat`` a true name is none of Stanford Cars'.
     """
+    if resamples < 0:
+        raise FgvrError(f"resamples is {resamples}; expected 0 or more.")
     if isinstance(encoder, str):
         encoder = [encoder]
     if split is not None:
@@ -82,14 +122,50 @@ def evaluate(
         )
     names = list(true_names.values())
     rows = {row: [predicted_rows[id_].cells[column] for id_ in true_names] for row, column in columns.items()}
+    scores = {
+        row: _scores(predicted, column, (predicted_rows[id_] for id_ in true_names)) for row, column in columns.items()
+    }
+    measured = {
+        row: measure(given, names, encoder, closed, _whole(scores[row]), finer_compat) for row, given in rows.items()
+    }
+    contributions = {row: each.contributions for row, each in measured.items()}
     return Evaluation(
-        rows={row: score(predicted_names, names, encoder) for row, predicted_names in rows.items()},
-        scoring=scoring(names, encoder, split),
+        rows={row: each.figures for row, each in measured.items()},
+        scoring=scoring(names, encoder, split, finer_compat),
         columns=columns,
         true_column=true_column,
         unused=len(predicted_rows) - len(names),
         empty={row: given.count("") for row, given in rows.items() if "" in given},
+        intervals=(
+            {row: each.intervals(resamples, cacc_resolved=cacc_resolved) for row, each in measured.items()}
+            if resamples
+            else {}
+        ),
+        against=against,
+        tests={} if against is None else compare_rows(contributions, against),
+        unscored={row: without for row, given in scores.items() if 0 < (without := given.count(None)) < len(given)},
     )
+
+
+def _scores(table: Table, column: str, rows: Iterable[Row]) -> list[float | None]:
+    """The score beside each name, where it is a number from 0 to 1."""
+    beside = f"{column.removesuffix('_name')}_score" if column.endswith("_name") else "score"
+    return [_probability(row.cells[beside]) for row in rows] if beside in table.header else []
+
+
+def _probability(cell: str) -> float | None:
+    try:
+        score = float(cell)
+    except ValueError:
+        return None
+    # the last digit of a sum of probabilities may be any
+    return score if -0.001 < score < 1.001 else None
+
+
+def _whole(scores: Sequence[float | None]) -> list[float] | None:
+    """The scores, where every photo has one."""
+    there = [score for score in scores if score is not None]
+    return there if there and len(there) == len(scores) else None
 
 
 def _true_names(table: Table, column: str, split: str | None) -> dict[str, str]:
@@ -206,7 +282,9 @@ def _read_parquet(path: Path) -> Table:
     columns = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         cells = column.to_pylist()
-        # scores and lists beside the names are not read here
+        # of what is beside the names only scores are read
+        if name.endswith("score") and any(isinstance(cell, float) for cell in cells):
+            cells = [repr(cell) if isinstance(cell, float) else cell for cell in cells]
         if all(cell is None or isinstance(cell, str) for cell in cells):
             columns[name] = [composed(cell or "").strip() for cell in cells]
     rows = [Row(index + 1, {name: cells[index] for name, cells in columns.items()}) for index in range(table.num_rows)]

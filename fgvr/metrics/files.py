@@ -20,8 +20,8 @@ def write_metrics(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:
     Args:
         path: The file; its folder is made if it is missing.
         rows: Row name (``"zero_shot"``, ``"coop"``, ...) -> its record: the figures of
-            :func:`fgvr.metrics.protocol.score`, ``seconds``, ``cost_usd``, and the ``scoring`` of
-            :func:`fgvr.metrics.protocol.scoring`.
+            :func:`fgvr.metrics.protocol.score`, ``seconds``, ``cost_usd``, the ``scoring`` of
+            :func:`fgvr.metrics.protocol.scoring`, and ``intervals``: figure -> its lower and upper bound.
 
     Raises:
         FgvrError: A figure is NaN or infinite, which JSON cannot hold.
@@ -78,11 +78,14 @@ def read_metrics(path: Path) -> dict[str, dict[str, Any]]:
 def _expected(key: str, value: object, is_figure: bool) -> str:
     """What should stand in the place of a value; ``""`` where it may stand there."""
     if _is_number(value):
-        return "" if math.isfinite(value) and key not in (*_FIELDS, *_TEXTS) else "another kind of value"
+        return "" if math.isfinite(value) and key not in (*_FIELDS, *_TEXTS, "intervals") else "another kind of value"
     if key in _FIELDS and value is not None:
         fields = _FIELDS[key]
         whole = isinstance(value, dict) and all(name in value and holds(value[name]) for name, holds in fields.items())
         return "" if whole else " with ".join(["an object", *([", ".join(fields)] if fields else [])])
+    if key == "intervals" and value is not None:
+        whole = isinstance(value, dict) and all(map(_is_interval, value.values()))
+        return "" if whole else "an object of pairs of finite numbers, each of which rises"
     if key in _TEXTS:
         return "" if value is None or isinstance(value, str) else "a text"
     return "a finite number or null" if (is_figure or key in _FIGURES) and value is not None else ""
@@ -91,6 +94,24 @@ def _expected(key: str, value: object, is_figure: bool) -> str:
 def _is_number(value: object) -> TypeGuard[int | float]:
     # a whole number beyond all floats is a number for Python alone
     return isinstance(value, float) or (type(value) is int and abs(value) < 2**63)
+
+
+def _is_interval(value: object) -> bool:
+    if not isinstance(value, list) or len(value) != 2 or not all(_is_number(bound) for bound in value):
+        return False
+    low, high = value
+    return math.isfinite(low) and math.isfinite(high) and low <= high
+
+
+def _is_tests(value: object) -> bool:
+    """Whether it maps figures to tests, as :class:`fgvr.metrics.comparison.RowTest` has them."""
+    numbers = ("difference", "low", "high", "p", "p_holm")
+    return isinstance(value, dict) and all(
+        isinstance(test, dict)
+        and isinstance(test.get("test"), str)
+        and all(_is_number(test.get(name)) and math.isfinite(test[name]) for name in numbers)
+        for test in value.values()
+    )
 
 
 def _is_text(value: object) -> bool:
@@ -102,6 +123,7 @@ _FIELDS: dict[str, dict[str, Callable[[Any], bool]]] = {
     "vocabulary": {},
     "follow_ups": {},
     "relabelling": {},
+    "against": {"row": _is_text, "tests": _is_tests},
     "fusion": {
         "visual": _is_text,
         "text": _is_text,
@@ -117,7 +139,9 @@ _FIELDS: dict[str, dict[str, Callable[[Any], bool]]] = {
 """Keys of a record that are objects -> what a reader needs of them."""
 _TEXTS = ("candidates", "warning", "agreement_of")
 _FIGURES = (
-    *("accuracy", "cacc", "siou", "agreement", "neighbour_agreement", "covering_rate", "left_candidates"),
+    *("accuracy", "accuracy_macro", "cacc", "cacc_macro", "siou", "siou_hyphen", "textual_inclusion"),
+    *("textual_inclusion_words", "generic", "nmi", "ari", "ece", "selective_accuracy_50", "selective_accuracy_80"),
+    *("agreement", "neighbour_agreement", "covering_rate", "left_candidates"),
     *("class_means_agreement", "shared_names", "seconds", "label_seconds", "cost_usd"),
 )
 

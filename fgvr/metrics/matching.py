@@ -15,7 +15,9 @@ Matching = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 """Predicted names, the true one of each, and the photos that the two share, all of one length."""
 
 
-def best_matching(predicted: NDArray[np.int64], true: NDArray[np.int64]) -> Matching:
+def best_matching(
+    predicted: NDArray[np.int64], true: NDArray[np.int64], photos: NDArray[np.int64] | None = None
+) -> Matching:
     r"""Match names one to one, so that the photos that both names of a pair share are as many as can be.
 
     It is the Hungarian algorithm's result for the table of all names by all names, without the table: a pair without a
@@ -28,6 +30,7 @@ def best_matching(predicted: NDArray[np.int64], true: NDArray[np.int64]) -> Matc
     Args:
         predicted: Number of the predicted name of each photo, from 0, shape ``(N,)``.
         true: Number of its true name, from 0, shape ``(N,)``.
+        photos: How many photos each entry stands for, 0 or more, shape ``(N,)``; one each if not given.
 
     Returns:
         The matched predicted names, rising; their true names; and the photos that they share, at least 1.
@@ -37,9 +40,13 @@ def best_matching(predicted: NDArray[np.int64], true: NDArray[np.int64]) -> Matc
         >>> names.tolist(), classes.tolist(), photos.tolist()
         ([0, 1], [1, 0], [1, 2])
     """
+    if photos is None:
+        photos = np.ones(len(predicted), dtype=np.int64)
+    else:  # a pair without a photo may not be matched: it would be won by nobody
+        predicted, true, photos = (each[photos > 0] for each in (predicted, true, photos))
     if len(predicted) == 0:
         return predicted.astype(np.int64), true.astype(np.int64), np.zeros(0, dtype=np.int64)
-    counts = sparse.coo_matrix((np.ones(len(predicted), dtype=np.int64), (predicted, true)))
+    counts = sparse.coo_matrix((photos, (predicted, true)))
     counts.sum_duplicates()
     swapped = counts.shape[0] > counts.shape[1]
     if swapped:

@@ -2,12 +2,36 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import Metric
 
+from fgvr.metrics.name_pairs import NamePairs
 from fgvr.metrics.sentence_encoder import sentence_encoder
 from fgvr.text import counted
+
+_PAIRS_TOGETHER = 2**16
+
+
+def similarities(pairs: NamePairs, encoder: str) -> NDArray[np.float64]:
+    """Cosine similarity of predicted and true name of each photo, -1 to 1, shape ``(N,)``.
+
+    Args:
+        pairs: The names of N photos.
+        encoder: As for :class:`SemanticAccuracy`.
+
+    Raises:
+        FgvrError: The encoder is not available.
+    """
+    embeddings = sentence_encoder(encoder).encode([*pairs.names, *pairs.classes]).numpy()
+    found = np.empty(len(pairs.pairs))
+    for start in range(0, len(found), _PAIRS_TOGETHER):
+        name, true = pairs.pairs[start : start + _PAIRS_TOGETHER].T
+        predicted, true_ones = embeddings[name], embeddings[len(pairs.names) + true]
+        found[start : start + _PAIRS_TOGETHER] = np.einsum("nd,nd->n", predicted, true_ones, dtype=np.float64)
+    return found[pairs.pair]
 
 
 class SemanticAccuracy(Metric):

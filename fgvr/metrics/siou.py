@@ -1,6 +1,6 @@
 """Semantic IoU (sIOU): the words that the predicted name and the true name share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Literal, get_args
 from unicodedata import category
 
@@ -8,23 +8,59 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from fgvr.text import composed
+
 Normalise = Literal["cased", "hyphen_split"]
 
 
-def word_set(name: str, normalise: Normalise) -> set[str]:
-    """The words of a name, as sIOU compares them.
+class _Replaced(dict[int, str]):
+    """What :meth:`str.translate` puts in the place of each character, found out when the character is first seen."""
+
+    def __init__(self, replace: Callable[[str], str]) -> None:
+        super().__init__()
+        self._replace = replace
+
+    def __missing__(self, code: int) -> str:
+        self[code] = self._replace(chr(code))
+        return self[code]
+
+
+# every dash of Unicode: LLMs write non-breaking hyphens and en dashes for the ASCII hyphen
+_SEPARATED = _Replaced(lambda char: " " if char in "_/" or char.isspace() or category(char) == "Pd" else char)
+_KEPT = _Replaced(lambda char: char if char.isalnum() or char == " " else "")
+
+
+def words_in(name: str, normalise: Normalise) -> list[str]:
+    """The words of a name in their order, as sIOU compares them.
 
     Example:
-        >>> sorted(word_set("Black-footed Albatross", "cased"))
-        ['albatross', 'blackfooted']
-        >>> sorted(word_set("Black-footed Albatross", "hyphen_split"))
-        ['albatross', 'black', 'footed']
+        >>> words_in("Black-footed Albatross", "cased")
+        ['blackfooted', 'albatross']
+        >>> words_in("Black-footed Albatross", "hyphen_split")
+        ['black', 'footed', 'albatross']
     """
     if normalise == "hyphen_split":
-        # every dash of Unicode: LLMs write non-breaking hyphens and en dashes for the ASCII hyphen
-        name = "".join(" " if character == "_" or category(character) == "Pd" else character for character in name)
-    kept = "".join(character for character in name if character.isalnum() or character == " ")
-    return set(kept.lower().split())
+        name = composed(name).translate(_SEPARATED)
+    return name.translate(_KEPT).lower().split()
+
+
+def word_set(name: str, normalise: Normalise) -> frozenset[str]:
+    """The different words of a name; see :func:`words_in`."""
+    return frozenset(words_in(name, normalise))
+
+
+def iou(words: Set[str], true_words: Set[str]) -> float:
+    """Words in common over words in either name, 0 to 1; 1 where neither has a word.
+
+    Args:
+        words: Those of the predicted name.
+        true_words: Those of the true name.
+
+    Example:
+        >>> iou({"house", "finch"}, {"finch"})
+        0.5
+    """
+    return len(words & true_words) / len(words | true_words) if words or true_words else 1.0
 
 
 class SemanticIoU(Metric):
@@ -52,8 +88,8 @@ class SemanticIoU(Metric):
 
     Args:
         normalise: ``"cased"``, as in CaSED: keep letters, digits and spaces, in lower case, and split at spaces, which
-            glues hyphenated words together. ``"hyphen_split"``: the same after replacing every dash and underscore by a
-            space.
+            glues hyphenated words together. ``"hyphen_split"``: the same after composing accents with their letters
+            (NFC) and replacing every dash, underscore, slash and white space by a space.
         kwargs: Keyword arguments of :class:`torchmetrics.Metric`.
 
     Example:
@@ -89,15 +125,10 @@ class SemanticIoU(Metric):
             preds: Predicted names.
             target: True names, as many.
         """
-        self.iou_sum += sum(self._iou(predicted, true) for predicted, true in zip(preds, target, strict=True))
+        words, true_words = ([word_set(name, self.normalise) for name in names] for names in (preds, target))
+        self.iou_sum += sum(iou(*both) for both in zip(words, true_words, strict=True))
         self.images += len(preds)
 
     def compute(self) -> Tensor:
         """The mean IoU of all photos so far."""
         return 100 * self.iou_sum / self.images
-
-    def _iou(self, predicted: str, true: str) -> float:
-        words, true_words = word_set(predicted, self.normalise), word_set(true, self.normalise)
-        if not words and not true_words:
-            return 1.0
-        return len(words & true_words) / len(words | true_words)

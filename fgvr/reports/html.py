@@ -120,6 +120,6 @@ def _cell(value: Any, column: Column) -> str:
 def _sort_value(value: Any) -> float | str:
     """A number to sort by; ``""``, which comes last, where there is none."""
     try:
-        return float(value.removesuffix("*") if isinstance(value, str) else value)
+        return float(value.partition(" ±")[0].removesuffix("*") if isinstance(value, str) else value)
     except (TypeError, ValueError):
         return ""

@@ -16,7 +16,8 @@ from fgvr.labelling.plan import count_follow_ups
 from fgvr.methods.base import Method
 from fgvr.methods.support_figures import support_figures, warn_of_disagreement
 from fgvr.metrics.files import write_metrics
-from fgvr.metrics.protocol import score, scoring
+from fgvr.metrics.measure import measure
+from fgvr.metrics.protocol import scoring
 from fgvr.records import LabelRecord, Prediction
 from fgvr.registry import CANDIDATES, VOCABULARIES
 from fgvr.reports.html import why_unwritten, write_report
@@ -151,7 +152,8 @@ class RunRecorder(Callback):
         for row in method.predictions[0].names:
             figures: dict[str, object] = {}
             if known:
-                figures.update(score([prediction.names[row] for prediction in known], truth, closed=closed))
+                scores = [prediction.scores[row] for prediction in known]
+                figures.update(_measured([prediction.names[row] for prediction in known], truth, closed, scores))
             own = method.classifier_seconds.get(row, 0.0) + (
                 training if method.trains and row not in method.untrained_rows else 0.0
             )
@@ -170,6 +172,14 @@ class RunRecorder(Callback):
                 figures["scoring"] = scoring(truth, split=method.data.images.evaluated_split)
             rows[row] = figures
         return rows
+
+
+def _measured(
+    names: Sequence[str], truth: Sequence[str], closed: bool, scores: Sequence[float] | None = None
+) -> dict[str, object]:
+    """The figures of a row, and their intervals."""
+    measured = measure(names, truth, closed=closed, scores=scores)
+    return {**measured.figures, "intervals": {figure: list(each) for figure, each in measured.intervals().items()}}
 
 
 def _is_closed(method: Method, truth: Sequence[str]) -> bool:
@@ -217,7 +227,7 @@ def _labeler_row(
         if closed:
             spelled = {fold_name(name): name for name in truth}  # a labeler that was given no list has its own spelling
             names = [spelled.get(fold_name(name), name) for name in names]
-        figures.update(score(names, truth, closed=closed))
+        figures.update(_measured(names, truth, closed))
     figures.update(_costs(asked))
     if method.data.simulated:
         figures["simulated"] = True

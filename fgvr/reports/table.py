@@ -1,9 +1,10 @@
 """The result table as text."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fgvr.text import visible
+from fgvr.text import counted, visible
 
 COLUMNS = {
     "candidates": "candidates",
@@ -23,6 +24,21 @@ COLUMNS = {
 }
 """Key of a row in ``metrics.json`` -> heading."""
 
+MORE_COLUMNS = {
+    "accuracy_macro": "accuracy (macro)",
+    "cacc_macro": "cACC (macro)",
+    "textual_inclusion": "true name in answer",
+    "textual_inclusion_words": "true name in answer (whole words)",
+    "generic": "too general",
+    "nmi": "NMI",
+    "ari": "ARI",
+    "ece": "calibration error",
+    "selective_accuracy_50": "right of the surest 50 %",
+    "selective_accuracy_80": "right of the surest 80 %",
+}
+"""Figures that no table has but that of :func:`format_figures` -> heading."""
+_SHARE = re.compile(r"(sacc_.+)_at_(\d\d)")
+
 _WITHOUT_TRUTH = ("neighbour_agreement", "covering_rate", "left_candidates")
 """Shown where true names say nothing; ``metrics.json`` has them always."""
 _NOT_SHOWN = ("class_means_agreement", "shared_names")
@@ -37,6 +53,8 @@ _NOTES = {
     "left_candidates": "support photos that get a name outside their candidate set when they are left out",
 }
 """Figures that need no true names -> what they are."""
+
+INTERVALS = "±: half of the 95 % interval, from photos drawn anew; the matching of cACC and the training are held"
 
 ORACLE = "oracle: true names were trained on, or chose what was described or trained; no label-free result"
 
@@ -59,6 +77,8 @@ def row_title(name: str, row: Mapping[str, Any]) -> str:
 def table_cells(rows: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     """Headings and rows as text; a key that no row has gets no column, and one that a row lacks a dash.
 
+    A figure with an interval has half of the interval's width behind it: "79.3 ±2.6".
+
     The name of a row that rests on a simulated labeler ends with "(simulated)", and that of one for which true names
     were trained on or allowed to choose with "(oracle)".
 
@@ -66,14 +86,16 @@ def table_cells(rows: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
         rows: Row name -> figures, as in ``metrics.json``.
     """
     found = {key for row in rows.values() for key, value in row.items() if _is_figure(value) or key == "candidates"}
-    found -= set(_NOT_SHOWN)
+    found = {key for key in found if key not in (*_NOT_SHOWN, *MORE_COLUMNS) and not _SHARE.fullmatch(key)}
     if any(row.get("scoring") for row in rows.values()):
         found -= set(_WITHOUT_TRUTH)
     shown = {key: COLUMNS.get(key, key) for key in [*COLUMNS, *sorted(found - COLUMNS.keys())] if key in found}
     cells = [["", *shown.values()]]
     for name, row in rows.items():
         seen = "*" if row.get("agreement_of") == "seen" else ""
-        found_cells = (_cell(key, row.get(key)) + (seen if key == "agreement" else "") for key in shown)
+        found_cells = (
+            _cell(key, row.get(key)) + _half_width(row, key) + (seen if key == "agreement" else "") for key in shown
+        )
         cells.append([row_title(name, row), *found_cells])
     return cells
 
@@ -87,20 +109,87 @@ def format_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
         zero_shot  79.3  0.00
         coop       80.0     -
     """
-    cells = [[visible(cell) for cell in row] for row in table_cells(rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    lines = []
-    for row in cells:
-        rest = "  ".join(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
-        lines.append(f"{row[0].ljust(widths[0])}  {rest}".rstrip())
+    cells = table_cells(rows)
+    lines = [aligned(cells)]
     if any(row.get("simulated") for row in rows.values()):
         lines.append(f"({SIMULATED})")
     if any(row.get("oracle") for row in rows.values()):
         lines.append(f"({ORACLE})")
+    if "±" in "".join(map("".join, cells)):
+        lines.append(f"({INTERVALS})")
     lines += [f"({note})" for note in figure_notes(rows)]
     lines += [f"{name}: {_choice(row['selected'])}" for name, row in rows.items() if row.get("selected")]
     lines += [f"warning: {row['warning']}" for row in rows.values() if row.get("warning")]
     lines += [f"{name}: {fusion_said(row['fusion'])}" for name, row in rows.items() if row.get("fusion")]
+    return "\n".join(lines)
+
+
+def format_figures(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """All figures of the rows with their intervals, a line for each figure.
+
+    Args:
+        rows: Row name -> figures, as in ``metrics.json``.
+
+    Example:
+        >>> print(format_figures({"zero_shot": {"cacc": 79.31, "nmi": 90.0, "intervals": {"cacc": [76.6, 81.8]}}}))
+              zero_shot
+        cACC  79.3 [76.6, 81.8]
+        NMI   90.0
+    """
+    # the matching that is solved anew has an interval of its own, and the figure of the one that is held
+    shown = {
+        row: {**record, **({"cacc_resolved": record.get("cacc")} if _interval(record, "cacc_resolved") else {})}
+        for row, record in rows.items()
+    }
+    keys = {key for record in shown.values() for key, value in record.items() if _is_figure(value)}
+    order = [key for key in (*COLUMNS, *MORE_COLUMNS) if key in keys]
+    cells = [["", *(row_title(name, row) for name, row in rows.items())]]
+    for key in [*order, *sorted(keys - set(order))]:
+        cells.append([_heading(key), *(_cell(key, row.get(key)) + _bounds(row, key) for row in shown.values())])
+    return aligned(cells, left=len(cells[0]))
+
+
+def format_tests(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """How rows differ from the row that they were tested against, a line for each figure; ``""`` without tests.
+
+    Args:
+        rows: Row name -> record, as in ``metrics.json``; ``against`` counts.
+    """
+    tested = {name: row["against"] for name, row in rows.items() if row.get("against")}
+    if not tested:
+        return ""
+    cells = [["", "", "difference", "95 % interval", "p", "p (Holm)"]]
+    for name, against in tested.items():
+        for key, test in against["tests"].items():
+            difference = f"{test['difference']:+.1f}", f"[{test['low']:+.1f}, {test['high']:+.1f}]"
+            cells.append([name, _heading(key), *difference, _p_value(test["p"]), _p_value(test["p_holm"])])
+    base = next(iter(tested.values()))["row"]
+    return "\n".join(
+        [
+            visible(f"against {base}, over the same photos:"),
+            aligned(cells, left=2),
+            "(p: McNemar's exact test for accuracy and cACC, each row's under its own matching, which is held; a "
+            f"paired bootstrap for the others. Holm: adjusted for {counted(len(tested), 'row')})",
+        ]
+    )
+
+
+def aligned(cells: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Rows of cells as lines with aligned columns, two spaces between them.
+
+    Args:
+        cells: Rows of equal length.
+        left: How many of the first columns are aligned at their left; the others are at their right.
+    """
+    shown = [[visible(cell) for cell in row] for row in cells]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    lines = []
+    for row in shown:
+        padded = [
+            cell.ljust(width) if number < left else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(padded).rstrip())
     return "\n".join(lines)
 
 
@@ -166,6 +255,33 @@ def _choice(selected: Mapping[str, Any]) -> str:
 
 def _is_figure(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _heading(key: str) -> str:
+    if share := _SHARE.fullmatch(key):
+        return f"{COLUMNS.get(share[1], share[1])} at or above {share[2]}"
+    if key == "cacc_resolved":
+        return "cACC (matched anew)"
+    return {**COLUMNS, **MORE_COLUMNS}.get(key, key)
+
+
+def _interval(row: Mapping[str, Any], key: str) -> Sequence[float] | None:
+    found: Sequence[float] | None = (row.get("intervals") or {}).get(key)
+    return found
+
+
+def _half_width(row: Mapping[str, Any], key: str) -> str:
+    interval = _interval(row, key)
+    return "" if interval is None or row.get(key) is None else f" ±{(interval[1] - interval[0]) / 2:.1f}"
+
+
+def _bounds(row: Mapping[str, Any], key: str) -> str:
+    interval = _interval(row, key)
+    return "" if interval is None else f" [{interval[0]:.1f}, {interval[1]:.1f}]"
+
+
+def _p_value(p: float) -> str:
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _cell(key: str, value: float | str | None) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from fgvr.cli.evaluate import evaluate, main
 from fgvr.errors import FgvrError
+from fgvr.metrics.files import read_metrics
 
 TRUTH = """\
 file,class_name,split
@@ -40,15 +41,19 @@ def predictions(table):
     return table("predictions.csv", PREDICTIONS)
 
 
+def scores_of(figures):
+    return {name: figures[name] for name in ("cacc", "siou", "siou_hyphen")}
+
+
 def test_every_row_is_scored_by_sample_id(predictions, truth):
     figures = evaluate(predictions, truth, encoder=[])
     assert list(figures) == ["zero_shot", "coop"]
-    assert figures["zero_shot"] == {"cacc": 66.6667, "siou": 33.3333, "siou_hyphen": 33.3333}
-    assert figures["coop"] == {"cacc": 100, "siou": 83.3333, "siou_hyphen": 83.3333}
+    assert scores_of(figures["zero_shot"]) == {"cacc": 66.6667, "siou": 33.3333, "siou_hyphen": 33.3333}
+    assert scores_of(figures["coop"]) == {"cacc": 100, "siou": 83.3333, "siou_hyphen": 83.3333}
 
 
 def test_table_on_stdout(predictions, truth, capsys):
-    evaluate(predictions, truth, split="test", encoder=[])
+    evaluate(predictions, truth, split="test", encoder=[], resamples=0)
     assert capsys.readouterr().out.splitlines() == [
         "2 photos, 2 classes, split test",
         f"columns: zero_shot_name, coop_name of {predictions}; class_name of {truth}",
@@ -101,19 +106,19 @@ def test_one_list_of_names(table, truth, column):
     path = table(
         "p.csv", f"\ufefffile,{column}\r\nimages\\a.jpg,Borzoi \r\n./images/b.jpg,Whippet\r\nimages/c.jpg,Pug\r\n\r\n"
     )
-    assert evaluate(path, truth, encoder=[]) == {"predictions": {"cacc": 100, "siou": 100, "siou_hyphen": 100}}
+    assert scores_of(evaluate(path, truth, encoder=[])["predictions"]) == {"cacc": 100, "siou": 100, "siou_hyphen": 100}
 
 
 @pytest.mark.parametrize("column", ["name", "prediction"])
 def test_a_list_of_names_goes_before_columns_that_end_in_name(table, truth, column, capsys):
     text = f"file,model_name,{column}\nimages/a.jpg,gpt,Borzoi\nimages/b.jpg,gpt,Whippet\nimages/c.jpg,gpt,Pug\n"
     path = table("p.csv", text)
-    assert evaluate(path, truth, encoder=[]) == {"predictions": {"cacc": 100, "siou": 100, "siou_hyphen": 100}}
+    assert scores_of(evaluate(path, truth, encoder=[])["predictions"]) == {"cacc": 100, "siou": 100, "siou_hyphen": 100}
     assert f"columns: {column} of {path}; class_name of {truth}\n" in capsys.readouterr().out
 
 
 def test_no_encoder_on_this_machine_is_said_unless_none_was_wanted(predictions, truth, capsys, monkeypatch):
-    monkeypatch.setattr("fgvr.metrics.protocol.available", lambda encoder: False)
+    monkeypatch.setattr("fgvr.metrics.contributions.available", lambda encoder: False)
     evaluate(predictions, truth)
     assert "No sACC: there is no sentence encoder on this machine" in capsys.readouterr().out
     evaluate(predictions, truth, encoder=[])
@@ -237,3 +242,57 @@ def test_accents_and_encodings(tmp_path):
         evaluate(tmp_path / "marked.csv", tmp_path / "truth.csv", encoder=[])
     figures = evaluate(tmp_path / "marked.csv", tmp_path / "truth.csv", encoder=[], encoding="cp1252")
     assert figures["predictions"]["cacc"] == 100
+
+
+def test_intervals_are_printed_and_written(predictions, truth, tmp_path, capsys):
+    evaluate(predictions, truth, encoder=[], output=tmp_path / "m.json")
+    out = capsys.readouterr().out
+    assert "coop       100.0 ±0.0" in out
+    assert "\n(±: half of the 95 % interval" in out
+    record = read_metrics(tmp_path / "m.json")["zero_shot"]
+    assert record["intervals"].keys() == {name for name, value in record.items() if isinstance(value, float)}
+    low, high = record["intervals"]["siou"]
+    assert low <= record["siou"] <= high
+    evaluate(predictions, truth, encoder=[], output=tmp_path / "m.json", resamples=0)
+    assert "intervals" not in read_metrics(tmp_path / "m.json")["zero_shot"]
+    with pytest.raises(FgvrError, match="resamples is -1"):
+        evaluate(predictions, truth, encoder=[], resamples=-1)
+
+
+def test_scores_of_either_kind_of_file_are_used(predictions, truth, tmp_path, capsys):
+    figures = evaluate(predictions, truth, encoder=[], closed=True)
+    assert figures["zero_shot"]["ece"] == pytest.approx(100 * (0.1 + 0.8 + 0.1) / 3, abs=1e-3)
+    assert "ece" not in figures["coop"], "it has no scores"
+    columns = {"sample_id": ["images/a.jpg", "images/b.jpg", "images/c.jpg"], "name": ["Borzoi", "Pug", "Pug"]}
+    for score, used in (([0.5, 1.0, 0.0], True), ([0.5, None, 0.0], False), ([None] * 3, False)):
+        pq.write_table(pa.table(columns | {"score": pa.array(score, pa.float32())}), tmp_path / "p.parquet")
+        capsys.readouterr()
+        figures = evaluate(tmp_path / "p.parquet", truth, encoder=[])
+        assert ("ece" in figures["predictions"]) is used
+        said = "scores not used: row predictions has none from 0 to 1 for 1 photo\n" in capsys.readouterr().out
+        assert said is (score == [0.5, None, 0.0])
+
+
+def test_rows_are_tested_against_one(predictions, truth, tmp_path, capsys):
+    output = tmp_path / "m.json"
+    evaluate(predictions, truth, encoder=[], against="zero_shot", output=output)
+    out = capsys.readouterr().out
+    assert "against zero_shot, over the same photos:" in out
+    assert "adjusted for 1 row)" in out
+    rows = read_metrics(output)
+    assert "against" not in rows["zero_shot"]
+    assert rows["coop"]["against"]["row"] == "zero_shot"
+    test = rows["coop"]["against"]["tests"]["cacc"]
+    assert (test["test"], test["difference"], test["p"]) == ("mcnemar", 33.3333, 1.0)
+    with pytest.raises(FgvrError, match="against is 'no'"):
+        evaluate(predictions, truth, encoder=[], against="no")
+
+
+def test_all_figures_and_switches_on_the_command_line(predictions, truth, capsys):
+    paths = ["--predictions", str(predictions), "--truth", str(truth), "--encoder", "[]"]
+    assert main([*paths, "--all-figures", "--closed", "--cacc-resolved", "--against", "coop"]) == 0
+    out = capsys.readouterr().out
+    for heading in ("accuracy (macro)", "NMI", "too general", "cACC (matched anew)", "right of the surest 50 %"):
+        assert f"\n{heading} " in out
+    with pytest.raises(FgvrError, match=r"finer_compat .* is none of its 196 classes"):
+        main([*paths, "--finer-compat"])

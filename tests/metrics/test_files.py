@@ -52,6 +52,17 @@ def test_a_figure_that_is_no_number_leaves_the_old_file(tmp_path):
             '{"coop": {"fusion": {"visual": "ridge"}}}',
             "fusion of row 'coop' is .*; expected an object with visual",
         ),
+        ('{"coop": {"intervals": 4}}', "intervals of row 'coop' is 4; expected another kind of value"),
+        (
+            '{"coop": {"intervals": {"cacc": [4]}}}',
+            "expected an object of pairs of finite numbers, each of which rises",
+        ),
+        ('{"coop": {"intervals": {"cacc": [5, 4]}}}', "each of which rises"),
+        ('{"coop": {"intervals": {"cacc": [4, 1e999]}}}', "finite numbers"),
+        ('{"coop": {"intervals": {"cacc": [4, "5"]}}}', "finite numbers"),
+        ('{"coop": {"against": {"row": "zero_shot"}}}', "expected an object with row, tests"),
+        ('{"coop": {"against": {"row": "a", "tests": {"cacc": {"test": "mcnemar", "p": 1}}}}}', "with row, tests"),
+        ('{"coop": {"nmi": "high"}}', "nmi of row 'coop' is 'high'; expected a finite number"),
         ('{"coop": {"candidates": 4}}', "candidates of row 'coop' is 4"),
     ],
 )
@@ -66,3 +77,10 @@ def test_broken_file(tmp_path, text, message):
 def test_missing_file(tmp_path):
     with pytest.raises(FgvrError, match="is missing"):
         read_metrics(tmp_path / "metrics.json")
+
+
+def test_intervals_and_tests_come_back(tmp_path):
+    test = {"test": "mcnemar", "difference": 1.5, "low": -0.5, "high": 3.0, "p": 0.1, "p_holm": 0.2}
+    row = {"cacc": 50.0, "intervals": {"cacc": [47.0, 53.0]}, "against": {"row": "a", "tests": {"cacc": test}}}
+    write_metrics(tmp_path / "metrics.json", {"coop": row})
+    assert read_metrics(tmp_path / "metrics.json") == {"coop": row}

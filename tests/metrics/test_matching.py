@@ -76,3 +76,13 @@ def test_names_by_the_ten_thousand_that_hardly_agree():
     names, classes, photos = best_matching(random.integers(20_000, size=60_000), random.integers(10_000, size=60_000))
     assert 9_000 < len(names) == len(classes) <= 10_000
     assert photos.sum() >= len(names)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_entries_may_stand_for_several_photos_or_none(seed):
+    predicted, true = drawn(seed)
+    photos = np.random.default_rng(seed).integers(3, size=len(true))
+    expected = best_matching(np.repeat(predicted, photos), np.repeat(true, photos))
+    for one, two in zip(best_matching(predicted, true, photos), expected, strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert not any(map(len, best_matching(predicted, true, np.zeros_like(true))))

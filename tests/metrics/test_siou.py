@@ -51,7 +51,10 @@ class TestSemanticIoUHyphenSplit(MetricContract):
         ("the Pug, the small dog", "Pug", 25, 25),
         ("", "Pug", 0, 0),
         ("?", "!", 100, 100),
-        ("Pug\nBorzoi", "PugBorzoi", 100, 100),  # CaSED drops line breaks without putting a space
+        ("Pug\nBorzoi", "PugBorzoi", 100, 0),  # CaSED drops line breaks without putting a space
+        ("Pug\tBorzoi\u3000Beagle", "Pug Borzoi Beagle", 0, 100),
+        ("Audi S4/S5", "Audi S4 S5", 25, 100),
+        ("Ka\u0308fer", "K\u00e4fer", 0, 100),
     ],
 )
 def test_hand_computed(predicted, true, cased, hyphen_split):

@@ -1,4 +1,4 @@
-from fgvr.reports.table import format_table, table_cells
+from fgvr.reports.table import INTERVALS, MORE_COLUMNS, format_figures, format_table, format_tests, table_cells
 
 
 def test_columns_stand_in_one_order_and_only_where_there_are_figures():
@@ -47,3 +47,39 @@ def test_what_chose_an_epoch_is_said_below_the_table():
     assert marks.startswith("(oracle: true names were trained on")
     assert random.endswith("on 12 photos that were trained on")
     assert own == "coop: epoch 4 of 6, the one with the highest covering_rate (91.7) on 12 held-out photos"
+
+
+def test_intervals_are_short_in_the_table_and_whole_in_the_list_of_figures():
+    rows = {
+        "zero_shot": {"cacc": 50.0, "nmi": 70.0, "seconds": 2.0, "intervals": {"cacc": [46.0, 55.0], "nmi": [69, 71]}},
+        "coop": {"cacc": 61.25, "sacc_mine_at_50": 30.0, "intervals": {"cacc_resolved": [60.0, 62.0]}},
+    }
+    assert format_table(rows).splitlines() == [
+        "                cACC  computing s",
+        "zero_shot  50.0 ±4.5          2.0",
+        "coop            61.2            -",
+        f"({INTERVALS})",
+    ]
+    lines = format_figures(rows).splitlines()
+    headings = ["", "cACC", "computing s", "NMI", "cACC (matched anew)", "sacc_mine at or above 50"]
+    assert [line[:25].strip() for line in lines] == headings
+    assert [line.split()[-3:] for line in lines if line.startswith("cACC")] == [
+        ["[46.0,", "55.0]", "61.2"],
+        ["61.2", "[60.0,", "62.0]"],
+    ]
+
+
+def test_figures_without_a_column_make_no_table_wider():
+    rows = {"coop": dict.fromkeys([*MORE_COLUMNS, "sacc_all_minilm_l6_v2_at_50"], 1.0) | {"cacc": 2.0}}
+    assert table_cells(rows) == [["", "cACC"], ["coop", "2.0"]]
+
+
+def test_tests_against_a_row():
+    test = {"test": "mcnemar", "difference": 1.25, "low": -0.5, "high": 3.0, "p": 0.0001, "p_holm": 0.04}
+    rows = {"a": {"cacc": 1.0}, "b": {"cacc": 2.0, "against": {"row": "a", "tests": {"cacc": test}}}}
+    head, columns, line, note = format_tests(rows).splitlines()
+    assert head == "against a, over the same photos:"
+    assert columns.split() == ["difference", "95", "%", "interval", "p", "p", "(Holm)"]
+    assert line.split() == ["b", "cACC", "+1.2", "[-0.5,", "+3.0]", "<0.001", "0.040"]
+    assert note.endswith("Holm: adjusted for 1 row)")
+    assert format_tests({"a": {"cacc": 1.0}}) == ""

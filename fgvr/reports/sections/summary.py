@@ -202,8 +202,8 @@ class Summary:
 
 
 def _figure(cell: str) -> float | None:
-    """The number in a cell of the result table; a dash counts as none that is known, and a star is a mark."""
+    """The number in a cell of the result table; a dash counts as none that is known, a star and ± not."""
     try:
-        return float("nan") if cell == "-" else float(cell.removesuffix("*"))
+        return float("nan") if cell == "-" else float(cell.partition(" ±")[0].removesuffix("*"))
     except ValueError:
         return None
