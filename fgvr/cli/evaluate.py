@@ -11,7 +11,7 @@ from fgvr.text import counted
 _SWITCHES = {
     "closed": "Predictions were chosen from a list of names that holds the true ones: adds the accuracy.",
     "all_figures": "Also print the figures that the table has no room for, and every interval.",
-    "finer_compat": "For sACC and sIOU, shift the true names of Stanford Cars by one class, as FineR's evaluation does.",
+    "finer_compat": "For sACC and sIOU, shift the true names of Stanford Cars by one class, as FineR's scoring does.",
     "cacc_resolved": "Also give the interval of cACC with its matching solved anew for each resample (at most 200).",
 }
 
