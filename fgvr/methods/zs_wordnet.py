@@ -28,8 +28,8 @@ class ZsWordnetMethod(Method):
     in case, spaces, hyphens or apostrophes alone the first one: 67,134 names in WordNet 3.0. The paper says "the label
     set from WordNet" and no more; this is the rule of SCD's released code.
 
-    The text features are computed once for each backbone and template, and kept in ``data.cache_dir``: 25 minutes to
-    one hour on two CPU cores with a ViT-B/16, minutes on a GPU or with ``lite``.
+    The text features are computed once for each backbone and template, and kept in ``data.cache_dir``: about six CPU
+    minutes with ``lite``.
 
     Args:
         backbone: Image and text tower.
