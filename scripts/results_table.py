@@ -12,7 +12,8 @@ from pathlib import Path
 
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
-from fgvr.sweeps.result import axis_column, markdown_summary, read_tidy, write_figure
+from fgvr.sweeps.figure import axis_column, write_figure
+from fgvr.sweeps.result import markdown_summary, read_tidy
 
 DOCS = Path(__file__).parents[1] / "docs"
 

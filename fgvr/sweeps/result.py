@@ -11,12 +11,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
 from fgvr.metrics.files import read_metrics
+from fgvr.parquet import read_parquet
 from fgvr.reports.run_files import LABELER
 from fgvr.reports.table import COLUMNS, row_title
 from fgvr.runs import RunFolder
@@ -26,13 +25,13 @@ from fgvr.vocabulary.files import read_vocabulary
 QUALITY = ("coverage", "purity", "mean_size")
 """What a run logs of its candidate sets, and the tidy table has for the run's own row."""
 
-_SCORES = ("accuracy", "sacc_all_mpnet_base_v2", "sacc_all_minilm_l6_v2", "cacc", "siou")
-_HEADINGS = {key: COLUMNS[key] for key in (*_SCORES, "agreement", "label_seconds", "seconds", "cost_usd")}
+SCORES = ("accuracy", "sacc_all_mpnet_base_v2", "sacc_all_minilm_l6_v2", "cacc", "siou")
+"""Figures by which rows are compared; of these, the tidy table has the ends of the intervals over photos, too."""
+
+_HEADINGS = {key: COLUMNS[key] for key in (*SCORES, "agreement", "label_seconds", "seconds", "cost_usd")}
 _HEADINGS |= {"coverage": "coverage (%)", "classes": "classes"}
 _COSTS = ("label_seconds", "cost_usd")
-# colours that people with any kind of colour vision tell apart (Okabe and Ito)
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_MARKERS = "os^Dv*P"
+_ADVICE = "Run the sweep again: it writes it."
 
 TidyRow = Mapping[str, Any]
 
@@ -44,6 +43,7 @@ class Tidy:
     Attributes:
         columns: What the sweep varies.
         rows: Column -> value, for each line: the varied columns, ``seed``, ``row``, every figure of ``metrics.json``,
+            ``<figure>_low`` and ``<figure>_high`` of the 95 % intervals of scores,
             ``coverage``, ``purity`` (0 to 1) and ``mean_size`` of the candidate sets on the run's own row, ``classes``,
             ``simulated``, ``oracle``, and ``run``, the folder's name.
     """
@@ -59,7 +59,7 @@ class Line:
     Attributes:
         row: Row of the result table.
         values: Varied column -> value; without those columns that make no difference to the row.
-        figures: Figure -> its value for each seed.
+        figures: Figure -> its value for each seed, the ends of intervals among them.
         seeds: Number of seeds.
         simulated: Whether it rests on simulated labels.
         oracle: Whether true names were trained on, or allowed to choose what was trained.
@@ -103,7 +103,7 @@ def tidy_rows(folder: RunFolder, values: Mapping[str, Any], seed: int) -> list[d
     classes = len(read_vocabulary(folder.vocabulary)) if folder.vocabulary.is_file() else None
     lines = []
     for row, record in metrics.items():
-        figures = {key: value for key, value in record.items() if _is_figure(value)}
+        figures = {key: value for key, value in record.items() if is_figure(value)} | _ends(record)
         quality = _logged_quality(folder.path / "logs") if row == own_row(metrics) else {}
         lines.append(
             {
@@ -147,12 +147,19 @@ def read_tidy(folder: Path) -> Tidy:
     path = folder / "sweep.parquet"
     if not path.is_file():
         raise FgvrError(f"There is no {str(path)!r}; a sweep writes it when a run has finished.")
-    try:
-        table = pq.read_table(path)
-        columns = table.column_names[: table.column_names.index("seed")]
-    except (pa.ArrowException, ValueError) as error:
-        raise FgvrError(f"{path} is not the table of a sweep ({error}). Run the sweep again to write it.") from error
-    return Tidy(tuple(columns), tuple(table.to_pylist()))
+    table = read_parquet(path, _ADVICE)
+    lacking = [name for name in ("seed", "row", "run") if name not in table.column_names]
+    if lacking:
+        raise FgvrError(f"{path} is not the table of a sweep: it has no column {lacking[0]!r}. {_ADVICE}")
+    rows = table.to_pylist()
+    for number, row in enumerate(rows, start=1):
+        texts = all(isinstance(row[name], str) for name in ("row", "run"))
+        if not texts or type(row["seed"]) is not int or row["run"] in ("", ".", "..") or set(row["run"]) & set("/\\"):
+            raise FgvrError(
+                f"{path}, row {number}: expected a whole number as seed, and texts as row and as run, which is the "
+                f"name of a folder beside it. {_ADVICE}"
+            )
+    return Tidy(tuple(table.column_names[: table.column_names.index("seed")]), tuple(rows))
 
 
 def summarise(tidy: Tidy) -> list[Line]:
@@ -173,7 +180,7 @@ def summarise(tidy: Tidy) -> list[Line]:
                 if len({line[column] for line in mine}) > 1 and _agree(mine, fewer, column):
                     columns = fewer
         for values, group in _grouped(mine, columns).items():
-            lines[row, values] = _line(row, dict(zip(columns, values, strict=True)), group)
+            lines[row, values] = _line(row, dict(zip(columns, values, strict=True)), group, tidy.columns)
     order: dict[int, int] = {}
     for number, tidy_row in enumerate(tidy.rows):
         for line in lines.values():
@@ -228,57 +235,16 @@ def markdown_summary(tidy: Tidy) -> str:
     return "\n".join([head, "|---" * len(cells[0]) + "|", *body, "", caption(tidy)])
 
 
-def axis_column(tidy: Tidy) -> str | None:
-    """The varied column that is an axis to draw over: the first of numbers, of which there are three or more."""
-    for column in tidy.columns:
-        values = {row[column] for row in tidy.rows}
-        if len(values) > 2 and all(_is_figure(value) for value in values):
-            return column
-    return None
-
-
-def write_figure(tidy: Tidy, path: Path) -> None:
-    """Draw cACC and sACC over the varied numbers as SVG: a line of means, and a band of one standard deviation.
-
-    Args:
-        tidy: Of a sweep with an :func:`axis_column`.
-        path: The file; the same results give the same bytes.
-
-    Raises:
-        FgvrError: The sweep varies nothing that is a number.
-    """
-    column = axis_column(tidy)
-    if column is None:
-        raise FgvrError("The sweep varies no number of three or more values: there is nothing to draw it over.")
-    lines = summarise(tidy)
-    panels = [key for key in ("cacc", *_SCORES[:2]) if any(key in line.figures for line in lines)][:2]
-    with rc_context({"svg.hashsalt": "fgvr", "svg.fonttype": "none", "font.size": 10}):
-        figure = Figure(figsize=(4.4 * len(panels), 3.8), layout="constrained")
-        for place, key in enumerate(panels, start=1):
-            axes = figure.add_subplot(1, len(panels), place)
-            axes.set_xlabel(column, parse_math=False)
-            axes.set_ylabel(f"{_HEADINGS[key]} (%)")
-            axes.grid(alpha=0.3)
-            for number, (name, series) in enumerate(_series(lines, column).items()):
-                colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
-                points = [line for line in series if key in line.figures]
-                x = [line.values[column] for line in points]
-                means = [statistics.mean(line.figures[key]) for line in points]
-                spread = [_deviation(line.figures[key]) for line in points]
-                axes.plot(x, means, color=colour, marker=marker, markersize=4, label=name)
-                low = [mean - half for mean, half in zip(means, spread, strict=True)]
-                high = [mean + half for mean, half in zip(means, spread, strict=True)]
-                axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
-            for line in lines:
-                if column not in line.values and key in line.figures:
-                    name = ", ".join([line.name, *map(str, line.values.values())])
-                    axes.axhline(statistics.mean(line.figures[key]), color="0.4", linestyle="--", label=name)
-        handles, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(labels)), frameon=False)
-        simulated = " (simulated labels)" if any(line.simulated for line in lines) else ""
-        figure.suptitle(f"{' and '.join(_HEADINGS[key] for key in panels)} over {column}{simulated}")
-        with replacing(path) as temporary:
-            figure.savefig(temporary, format="svg", metadata={"Date": None})
+def _ends(record: Mapping[str, Any]) -> dict[str, float]:
+    """The ends of the intervals of scores."""
+    intervals = record.get("intervals")
+    found = intervals if isinstance(intervals, Mapping) else {}
+    return {
+        f"{key}_{end}": value
+        for key in SCORES
+        if key in found
+        for end, value in zip(("low", "high"), found[key], strict=True)
+    }
 
 
 def _own_rows(tidy: Tidy) -> set[str]:
@@ -291,36 +257,26 @@ def _agree(lines: Sequence[TidyRow], columns: Sequence[str], column: str) -> boo
 
     Where nothing is scored, because no true names are known, there is nothing to agree in.
     """
-    if not any(_is_figure(line.get(key)) for line in lines for key in _SCORES):
+    if not any(is_figure(line.get(key)) for line in lines for key in SCORES):
         return False
     every = {line[column] for line in lines}
     return all(
         {line[column] for line in group} == every
-        and len({tuple(line.get(key) for key in _SCORES) for line in group}) == 1
+        and len({tuple(line.get(key) for key in SCORES) for line in group}) == 1
         for group in _grouped(lines, [*columns, "seed"]).values()
     )
 
 
-def _line(row: str, values: Mapping[str, Any], group: Sequence[TidyRow]) -> Line:
+def _line(row: str, values: Mapping[str, Any], group: Sequence[TidyRow], varied: Sequence[str]) -> Line:
     by_seed = _grouped(group, ["seed"])
     figures = {}
-    for key in {key for line in group for key, value in line.items() if _is_figure(value)} & _HEADINGS.keys():
+    for key in {key for line in group for key, value in line.items() if is_figure(value)} - {"seed", *varied}:
         # lines of one seed agree in scores; their seconds are averaged
-        of_seeds = [[line[key] for line in lines if _is_figure(line.get(key))] for lines in by_seed.values()]
+        of_seeds = [[line[key] for line in lines if is_figure(line.get(key))] for lines in by_seed.values()]
         figures[key] = tuple(statistics.mean(found) for found in of_seeds if found)
     # tables of before there was an option for it have no such column
     simulated, oracle = (any(line.get(mark) for line in group) for mark in ("simulated", "oracle"))
     return Line(row, values, figures, len(by_seed), simulated, oracle)
-
-
-def _series(lines: Sequence[Line], column: str) -> dict[str, list[Line]]:
-    """Legend -> lines along the axis: those that differ in nothing but it."""
-    series: dict[str, list[Line]] = {}
-    for line in lines:
-        if column in line.values:
-            others = [str(value) for key, value in line.values.items() if key != column]
-            series.setdefault(", ".join([line.name, *others]), []).append(line)
-    return {name: sorted(found, key=lambda line: line.values[column]) for name, found in series.items()}
 
 
 def _mean(key: str, values: Sequence[float]) -> str:
@@ -344,14 +300,15 @@ def _grouped(rows: Iterable[TidyRow], columns: Sequence[str]) -> dict[tuple[Any,
     return groups
 
 
-def _is_figure(value: Any) -> bool:
+def is_figure(value: Any) -> bool:
+    """Whether a value is a finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _array(values: Sequence[Any]) -> pa.Array:
     """A column: numbers or booleans where all values are, else text."""
     known = [value for value in values if value is not None]
-    if all(isinstance(value, bool) for value in known) or all(_is_figure(value) for value in known):
+    if all(isinstance(value, bool) for value in known) or all(is_figure(value) for value in known):
         numbers = any(isinstance(value, float) for value in known)
         return pa.array(values, pa.float64() if numbers or not known else None)
     return pa.array([value if value is None or isinstance(value, str) else json.dumps(value) for value in values])

@@ -1,5 +1,6 @@
 import json
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -8,7 +9,6 @@ from fgvr.reports.table import COLUMNS
 from fgvr.runs import RunFolder
 from fgvr.sweeps.result import (
     Tidy,
-    axis_column,
     caption,
     format_summary,
     markdown_summary,
@@ -17,7 +17,6 @@ from fgvr.sweeps.result import (
     summarise,
     summary_cells,
     tidy_rows,
-    write_figure,
     write_tidy,
 )
 
@@ -137,25 +136,34 @@ def test_a_folder_without_a_table_is_named(tmp_path):
     with pytest.raises(FgvrError, match=r"There is no .*sweep\.parquet"):
         read_tidy(tmp_path)
     (tmp_path / "sweep.parquet").write_bytes(b"PAR1")
-    with pytest.raises(FgvrError, match="is not the table of a sweep"):
+    with pytest.raises(FgvrError, match="not a Parquet file"):
         read_tidy(tmp_path)
 
 
-def test_numbers_are_drawn(tmp_path):
-    assert axis_column(TABLE) is None
-    assert axis_column(SHOTS) == "shots"
-    write_figure(SHOTS, tmp_path / "a.svg")
-    text = (tmp_path / "a.svg").read_text()
-    assert "cACC over shots</text>" in text
-    for name in ("zero_shot", "coop, knn", "coop, single"):
-        assert text.count(f">{name}</text>") == 1
-    write_figure(SHOTS, tmp_path / "b.svg")
-    assert (tmp_path / "b.svg").read_bytes() == (tmp_path / "a.svg").read_bytes()
-    level = tidy({(n, sets, 0): 1.0 * n for n in (1, 2, 3) for sets in ("knn", "single")}, ("k", "candidates"))
-    write_figure(level, tmp_path / "level.svg")
-    assert (tmp_path / "level.svg").read_text().count(">zero_shot</text>") == 1, "a level line, once in the legend"
-    simulated = tidy({(n, 0): 1.0 for n in (1, 2, 3)}, ("k",), simulated=True)
-    write_figure(simulated, tmp_path / "c.svg")
-    assert "(simulated labels)" in (tmp_path / "c.svg").read_text()
-    with pytest.raises(FgvrError, match="varies no number"):
-        write_figure(TABLE, tmp_path / "d.svg")
+@pytest.mark.parametrize(
+    "change",
+    [{"run": ".."}, {"run": "a/b"}, {"run": "a\\b"}, {"run": None}, {"row": 3}, {"seed": "0"}, {"seed": None}],
+)
+def test_a_table_that_leads_elsewhere_is_refused(tmp_path, change):
+    row = {"k": 1, "seed": 0, "row": "coop", "cacc": 50.0, "run": "k1"} | change
+    pq.write_table(pa.table({key: [value] for key, value in row.items()}), tmp_path / "sweep.parquet")
+    with pytest.raises(FgvrError, match="row 1: expected a whole number as seed"):
+        read_tidy(tmp_path)
+    pq.write_table(pa.table({"seed": [0], "row": ["coop"]}), tmp_path / "sweep.parquet")
+    with pytest.raises(FgvrError, match="it has no column 'run'"):
+        read_tidy(tmp_path)
+
+
+def test_the_ends_of_intervals_are_kept_and_not_shown(tmp_path):
+    folder = RunFolder(tmp_path / "one")
+    folder.path.mkdir()
+    record = {"cacc": 61.5, "nmi": 20.0, "intervals": {"cacc": [60.0, 63.0], "nmi": [19.0, 21.0]}}
+    folder.metrics.write_text(json.dumps({"coop": record}))
+    rows = tidy_rows(folder, {"k": 3}, 1)
+    assert {key: rows[0][key] for key in rows[0] if key.endswith(("_low", "_high"))} == {
+        "cacc_low": 60.0,
+        "cacc_high": 63.0,
+    }
+    table = Tidy(("k",), tuple(rows))
+    assert summarise(table)[0].figures == {"cacc": (61.5,), "nmi": (20.0,), "cacc_low": (60.0,), "cacc_high": (63.0,)}
+    assert summary_cells(table) == [["row", "k", "cACC"], ["coop", "3", "61.5"]]
