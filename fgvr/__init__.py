@@ -35,6 +35,7 @@ __all__ = [
     "load",
     "open_run",
     "sweep",
+    "table",
 ]
 
 accept_old_names()
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
         load,
         open_run,
         sweep,
+        table,
     )
     from fgvr.errors import FgvrError
 

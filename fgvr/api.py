@@ -25,6 +25,7 @@ from fgvr.doubt.list import corrected, doubtful_of
 from fgvr.errors import FgvrError
 from fgvr.metrics.evaluate import Evaluation as Evaluation
 from fgvr.metrics.evaluate import evaluate as evaluate
+from fgvr.paper_tables.table import table as table
 from fgvr.pipeline.allocator import keep_freed_memory
 from fgvr.pipeline.results import ResultTable as ResultTable
 from fgvr.pipeline.run import Run as Run

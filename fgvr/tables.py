@@ -7,9 +7,10 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from io import StringIO
 from itertools import islice
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TextIO, overload
 
 from fgvr.errors import FgvrError
 from fgvr.files import replacing
@@ -214,13 +215,29 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
     Returns:
         The number of rows.
     """
-    total = 0
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(map(escape_formula, header))
-        for row in rows:
-            writer.writerow(escape_formula(encodable(cell)) if isinstance(cell, str) else cell for cell in row)
-            total += 1
+        return _write_rows(stream, header, rows)
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """The same table as text, for where there is no file.
+
+    Args:
+        header: Column names.
+        rows: A cell for each column.
+    """
+    stream = StringIO()
+    _write_rows(stream, header, rows, "\n")
+    return stream.getvalue()
+
+
+def _write_rows(stream: TextIO, header: Sequence[str], rows: Iterable[Sequence[Any]], line_end: str = "\r\n") -> int:
+    writer = csv.writer(stream, lineterminator=line_end)
+    writer.writerow(map(escape_formula, header))
+    total = 0
+    for row in rows:
+        writer.writerow(escape_formula(encodable(cell)) if isinstance(cell, str) else cell for cell in row)
+        total += 1
     return total
 
 

@@ -42,7 +42,8 @@ ORDER = (
     *("vocabulary", "wordnet", "datasets", "selections"),
     *("reading", "metrics", "labelers", "labelling", "descriptions"),
     *("backbones", "candidates", "classifiers", "heads", "losses", "relabelling"),
-    *("data", "methods", "checkpoints", "reports", "pipeline", "doubt", "config", "sweeps", "api", "cli", "testing"),
+    *("data", "methods", "checkpoints", "reports", "pipeline", "doubt"),
+    *("config", "sweeps", "paper_tables", "api", "cli", "testing"),
 )
 FILES = sorted(PACKAGE.rglob("*.py"))
 LONGEST = 400
