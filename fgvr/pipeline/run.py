@@ -46,7 +46,7 @@ from fgvr.pipeline.time_estimate import TimeEstimate
 from fgvr.records import CandidateSets, LabelRecord, Vocabulary
 from fgvr.reports.content import no_photos
 from fgvr.reports.predictions import read_prediction_table
-from fgvr.reports.recorder import RunRecorder
+from fgvr.reports.recorder import RunRecorder, log_results
 from fgvr.runs import RunFolder, new_run_folder, only_writer, write_run_config
 from fgvr.vocabulary.files import read_vocabulary, write_vocabulary
 
@@ -234,6 +234,7 @@ class Run:
             # the driver of a GPU does not survive a fork, and several processes need the launcher of Lightning
             fork = trainer.strategy.root_device.type == "cpu" and trainer.world_size == 1
             self.failed_rows = self.compared.train(self, fork)
+            log_results(trainer.loggers, self.table)
         return self
 
     def test(self) -> "Run":

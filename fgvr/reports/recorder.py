@@ -3,12 +3,12 @@
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import CSVLogger, WandbLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 
 from fgvr.disk_problems import disk_problem
 from fgvr.labelling.files import read_labels_file
@@ -109,6 +109,7 @@ class RunRecorder(Callback):
                 from fgvr.reports.wandb import log_samples  # wandb takes half a second to import
 
                 log_samples(logger, method, labels)
+        log_results(trainer.loggers, rows)
         try:
             write_report(self.folder, method.data.images)
         except Exception as error:  # the page is made of files that are there already; nothing may be lost for its sake
@@ -263,6 +264,20 @@ def _figures(rows: dict[str, dict[str, object]], own: str) -> dict[str, float]:
         for name, value in record.items()
         if isinstance(value, float)
     }
+
+
+def log_results(loggers: Sequence[Logger], rows: Mapping[str, Mapping[str, object]]) -> None:
+    """Log the result table where a logger of Weights & Biases is among them.
+
+    Args:
+        loggers: All loggers of the run.
+        rows: Row name -> its record, as in ``metrics.json``.
+    """
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            from fgvr.reports.wandb import results_table
+
+            logger.log_table("results", *results_table(rows))
 
 
 def _method(module: LightningModule) -> Method:

@@ -1,7 +1,8 @@
-"""A table of samples for Weights & Biases."""
+"""Tables for Weights & Biases: samples, and the results."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import wandb
 from lightning.pytorch.loggers import WandbLogger
@@ -11,6 +12,7 @@ from fgvr.candidates.neighbours import spread
 from fgvr.images import open_image
 from fgvr.methods.base import Method
 from fgvr.records import LabelRecord
+from fgvr.reports.table import COLUMNS
 
 SAMPLES = 50
 THUMBNAIL = 160
@@ -48,6 +50,40 @@ def log_samples(logger: WandbLogger, method: Method, labels: Sequence[LabelRecor
         for prediction in [method.predictions[i]]
     ]
     logger.log_table("samples/test", ["photo", "sample_id", "true_name", *heads], rows)
+
+
+def results_table(rows: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[list[Any]]]:
+    """The result table: a column for each figure, with both ends of its 95 % interval beside it, and for each mark.
+
+    Args:
+        rows: Row name -> its record, as in ``metrics.json``.
+
+    Returns:
+        The columns, and a line for each row; what a row lacks is ``None``.
+
+    Example:
+        >>> results_table({"coop": {"cacc": 79.3, "intervals": {"cacc": [76.6, 81.8]}, "simulated": True}})
+        (['row', 'cacc', 'cacc low', 'cacc high', 'simulated', 'oracle'], [['coop', 79.3, 76.6, 81.8, True, False]])
+    """
+    found = {
+        key: None
+        for record in rows.values()
+        for key, value in record.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    order = [*(key for key in COLUMNS if key in found), *(key for key in found if key not in COLUMNS)]
+    intervals = {name: record.get("intervals") or {} for name, record in rows.items()}
+    columns = ["row"]
+    lines: list[list[Any]] = [[name] for name in rows]
+    for key in order:
+        with_ends = any(key in ends for ends in intervals.values())
+        columns += [key, *([f"{key} low", f"{key} high"] if with_ends else [])]
+        for line, (name, record) in zip(lines, rows.items(), strict=True):
+            line += [record.get(key), *(intervals[name].get(key, (None, None)) if with_ends else ())]
+    marks = ("simulated", "oracle")
+    for line, record in zip(lines, rows.values(), strict=True):
+        line += [record.get(mark) is True for mark in marks]
+    return [*columns, *marks], lines
 
 
 def _thumbnail(path: Path) -> wandb.Image:

@@ -173,7 +173,11 @@ def test_weights_and_biases_offline(tiny_run):
     assert list(Path("runs/run/0/wandb").glob("offline-run-*/*.wandb"))
     assert list(Path("runs/run/0/logs").rglob("metrics.csv"))
     tables = list(Path("runs/run/0/wandb").rglob("*.table.json"))
-    assert {path.parent.name for path in tables} == {"samples"}
+    assert {path.parent.name for path in tables} == {"samples", "table"}
+    (results,) = (json.loads(path.read_text()) for path in tables if path.name.startswith("results"))
+    rows = json.loads(Path("runs/run/0/metrics.json").read_text())
+    assert [line[0] for line in results["data"]] == list(rows)
+    assert results["data"][-1][results["columns"].index("cacc")] == rows["coop"]["cacc"]
     assert not Path("wandb").exists()
 
 
