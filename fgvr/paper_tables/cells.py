@@ -12,7 +12,7 @@ _DECIMALS = {"cost_usd": 2}
 
 
 def cell(row: Measured | None, figure: str, decimals: int = 1, interval: bool = False) -> Cell:
-    """A figure as a cell: the mean, with the standard deviation (n - 1) over several seeds.
+    """A figure as a cell: the mean, with the standard deviation (n - 1) where seeds differ.
 
     Args:
         row: The row; ``None`` where there is none, which is a dash.
@@ -28,7 +28,7 @@ def cell(row: Measured | None, figure: str, decimals: int = 1, interval: bool = 
     text = f"{numbers['mean']:.{decimals}f}"
     if len(values) > 1:
         numbers["sd"] = statistics.stdev(values)
-        text += f" ± {numbers['sd']:.{decimals}f}"
+        text += f" ± {numbers['sd']:.{decimals}f}" if max(values) > min(values) else ""
     shown = ""
     if (ends := row.interval(figure)) is not None:
         numbers |= dict(zip(("low", "high"), ends, strict=True))
