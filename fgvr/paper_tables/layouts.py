@@ -293,7 +293,7 @@ def _source(paper: PublishedTable) -> list[str]:
 
 def _spread(rows: Sequence[Measured], intervals: bool = False) -> str:
     seeds = sorted({len(row.sources) for row in rows if len(row.sources) > 1})
-    parts = [f"±: standard deviation over {' or '.join(map(str, seeds))} seeds"] if seeds else []
+    parts = [f"±: standard deviation over {' or '.join(counted(seed, 'seed') for seed in seeds)}"] if seeds else []
     if intervals and any(row.record.get("intervals") for row in rows if len(row.sources) == 1):
         parts.append("in brackets: 95 % bootstrap interval over photos")
     return f"{'; '.join(parts)}." if parts else ""

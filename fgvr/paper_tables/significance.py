@@ -70,7 +70,7 @@ class Tests:
             return None
         if (number := len(seeds[0])) > 1:
             least = 2.0 ** (1 - number)
-            short = f"; {number} seeds cannot give a p-value below {least:.2g}" if least >= LEVEL else ""
+            short = f"; {counted(number, 'seed')} cannot give a p-value below {least:.2g}" if least >= LEVEL else ""
             self._say(f"exact permutation of signs over {counted(number, 'seed')}{short}")
             return seed_permutation(np.array(best.values(figure)), np.array(other.values(figure)))
         first, second = (self._of_photos(row, figure) for row in (best, other))
