@@ -17,12 +17,15 @@ from fgvr.checkpoints.whole import chosen_checkpoint, newest_checkpoint
 from fgvr.config.cli import FgvrCLI, ParsedCLI
 from fgvr.config.files import find_config
 from fgvr.config.guard import ImportGuard, read_run_config, with_own_place
+from fgvr.config.judging import add_judging_options, judge_of
 from fgvr.config.options import as_arguments
 from fgvr.descriptions.files import read_descriptions
 from fgvr.doubt.effect import Effect as Effect
 from fgvr.doubt.find import Doubts as Doubts
 from fgvr.doubt.list import corrected, doubtful_of
 from fgvr.errors import FgvrError
+from fgvr.judging.run import Judgement as Judgement
+from fgvr.judging.run import write_verdict
 from fgvr.metrics.evaluate import Evaluation as Evaluation
 from fgvr.metrics.evaluate import evaluate as evaluate
 from fgvr.paper_tables.table import table as table
@@ -158,6 +161,44 @@ def describe(config: str | Path | None = None, *, verbose: bool = False, **optio
     with _spoken(verbose):
         run.describe()
     return list(read_descriptions(run.folder.descriptions))
+
+
+def judge(
+    config: str | Path | None = None,
+    *,
+    protocol: Any = None,
+    dataset: Any = None,
+    labeler: Any = None,
+    method: Any = None,
+    verbose: bool = False,
+    **options: Any,
+) -> Judgement:
+    """Judge the labeler as a classifier by a protocol; nothing is asked twice.
+
+    Args:
+        config: See :func:`configure`.
+        protocol: ``"ow"``, ``"mc"``, ``"cw"``, ``"cw_plus"``, an object, or ``{"class_path": ..., "init_args": ...}``;
+            that of the configuration if not given.
+        dataset: See :func:`configure`.
+        labeler: Who is judged; see :func:`configure`.
+        method: Its backbone's text tower may compare names; see :func:`configure`.
+        verbose: Say on stderr what the command line would say.
+        options: See :func:`configure`; below ``judge`` those of :class:`fgvr.judging.options.JudgeOptions`.
+
+    Returns:
+        Its figures and answers, in a new folder ``runs/judge/NAME-PROTOCOL-LABELER/VERSION``.
+
+    Raises:
+        FgvrError: The labeler cannot go on, or ``data.max_cost_usd`` is reached; what was paid for is stored.
+    """
+    if protocol is not None:
+        options["protocol"] = protocol
+    tokens, _ = _tokens({"dataset": dataset, "labeler": labeler, "method": method}, options)
+    files = [] if config is None else ["--config", str(config)]
+    judged, parts = judge_of(FgvrCLI("judge", [*files, *tokens], add_judging_options, main_guard=False))
+    with _spoken(verbose):
+        judged.ask()
+        return write_verdict(judged.read(), judged, parts)
 
 
 def open_run(path: str | Path, *, trust: bool = False, **options: Any) -> Run:

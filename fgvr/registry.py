@@ -230,6 +230,7 @@ TASKS = Registry(
         "describe_group": "fgvr.labelers.tasks.describe_group.DescribeGroupTask",
         "describe_image": "fgvr.labelers.tasks.describe_image.DescribeImageTask",
         "discover": "fgvr.labelers.tasks.discover.DiscoverTask",
+        "judge": "fgvr.labelers.tasks.judge.JudgeTask",
         "name": "fgvr.labelers.tasks.name.NameTask",
         "names": "fgvr.labelers.tasks.names.NamesTask",
         "restate": "fgvr.labelers.tasks.restate.RestateTask",
@@ -309,6 +310,15 @@ LOSSES = Registry(
         "scl_nl": "fgvr.losses.scl_nl.SclNlLoss",
     },
 )
+PROTOCOLS = Registry(
+    "protocols",
+    {
+        "cw": "fgvr.judging.cw.CwProtocol",
+        "cw_plus": "fgvr.judging.cw_plus.CwPlusProtocol",
+        "mc": "fgvr.judging.mc.McProtocol",
+        "ow": "fgvr.judging.ow.OwProtocol",
+    },
+)
 METHODS = Registry(
     "methods",
     {
@@ -328,7 +338,7 @@ KINDS: dict[str, Registry] = {
     registry.kind: registry
     for registry in (
         *(DATASETS, LABELERS, TASKS, SELECTIONS, VOCABULARIES, CANDIDATES, RELABELLINGS),
-        *(BACKBONES, HEADS, LOSSES, METHODS),
+        *(BACKBONES, HEADS, LOSSES, METHODS, PROTOCOLS),
     )
 }
 
@@ -337,6 +347,7 @@ SLOTS: dict[str, Registry] = {
     "labeler": LABELERS,
     "labelers": LABELERS,
     "group_labeler": LABELERS,
+    "confusion_labeler": LABELERS,
     "task": TASKS,
     "select": SELECTIONS,
     "candidates": CANDIDATES,
@@ -346,6 +357,7 @@ SLOTS: dict[str, Registry] = {
     "visual_backbone": BACKBONES,
     "head": HEADS,
     "loss": LOSSES,
+    "protocol": PROTOCOLS,
 }
 """Name of a constructor's argument -> registry whose short names it takes. The top-level ``model`` takes METHODS."""
 

@@ -16,6 +16,7 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch.cli import LightningArgumentParser
 
 from fgvr.cli.discover import add_images
+from fgvr.cli.judge import add_options as add_judge_options
 from fgvr.cli.option_table import TABLE
 from fgvr.cli.stages import add_asking_options
 from fgvr.config.cli import FgvrCLI
@@ -25,6 +26,7 @@ COMMANDS = {
     **dict.fromkeys(("fit", "validate", "test", "predict", "candidates")),
     **dict.fromkeys(("label", "describe"), add_asking_options),
     "discover": add_images,
+    "judge": add_judge_options,
 }
 WORDS = {
     int: "a whole number",

@@ -24,6 +24,7 @@ COMMANDS = {
     "discover": "ask the labeler what a few photos show, for prompts that name it (bird, species)",
     "label": "ask the labeler about photos without a stored reply (--dry-run: only the price); to look: fgvr store",
     "describe": "ask for descriptions of the support photos and of groups of them (--dry-run: only what it would cost)",
+    "judge": "judge the labeler as a classifier by a protocol: ow, mc, cw, cw_plus (--dry-run: only what it would cost)",
     "store": "look at, review and export the replies that label has stored; nobody is asked",
     "candidates": "build the candidate sets and print what they are worth",
     "report": "write the report of a run anew: fgvr report runs/NAME",
@@ -41,6 +42,7 @@ _PLACES = {
     "discover": "discover.run_discover",
     "label": "stages.run_label",
     "describe": "describe.run_describe",
+    "judge": "judge.run_judge",
     "store": "store.main",
     "candidates": "stages.run_candidates",
     "report": "report.run_report",
@@ -66,7 +68,7 @@ Fine-grained visual recognition without human labels.
 commands:
 {_LINES}
 
-options of fit, validate, test, predict, discover, label, describe, candidates:
+options of fit, validate, test, predict, discover, label, describe, judge, candidates:
   --config FILE            a YAML file: as given, or in ./configs, or one that comes with fgvr (fgvr list configs)
   --data.labeler NAME      any key of the file can be given on the command line too
   --help                   every key of fgvr's own, with what it means; --help-all for Lightning's, too

@@ -44,6 +44,9 @@ _LIGHTNING = ("fit", "validate", "test", "predict")
 class FgvrCLI(LightningCLI):
     """Parses a configuration. ``config`` may still be changed before ``build`` makes objects of it.
 
+    Attributes:
+        objects: All that ``build`` has made, by key: those of options that a command has added are there alone.
+
     Args:
         command: The command of fgvr that the options are for.
         args: What follows it.
@@ -156,6 +159,7 @@ class FgvrCLI(LightningCLI):
             objects = self.parser.instantiate_classes(options)
         except ValueError as error:  # jsonargparse's, around whatever a constructor raised
             raise _user_error(error) from error
+        self.objects = objects
         trainer = {**self._get(objects, "trainer"), "logger": loggers}
         self.datamodule, self.model = self._get(objects, "data"), self._get(objects, "model")
         checkpoint: CheckpointOptions = self._get(objects, "checkpoint")

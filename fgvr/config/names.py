@@ -14,14 +14,14 @@ from jsonargparse import get_loader, set_loader
 
 from fgvr.config.texts import TEXT_LISTS, keep_texts
 from fgvr.moved import ARGUMENTS
-from fgvr.registry import LABELERS, METHODS, OWN_SLOTS, SLOTS, Registry
+from fgvr.registry import LABELERS, METHODS, OWN_SLOTS, PROTOCOLS, SLOTS, Registry
 
 PARSER_MODE = "fgvr"
-SECTIONS: dict[str, Registry | None] = {"data": None, "model": METHODS}
+SECTIONS: dict[str, Registry | None] = {"data": None, "model": METHODS, "protocol": PROTOCOLS}
 """Top-level keys below which short names are looked up (a callback may own a key called ``loss``), with their own."""
 
 _SLOT_FLAG = re.compile(
-    rf"--(?:model|(?:{'|'.join(SECTIONS)})\.(?:[\w.]+\.)?(?P<slot>{'|'.join(SLOTS)})"
+    rf"--(?:model|(?P<protocol>protocol)|(?:{'|'.join(SECTIONS)})\.(?:[\w.]+\.)?(?P<slot>{'|'.join(SLOTS)})"
     rf"|data\.(?P<top>{'|'.join(OWN_SLOTS['data'])})"
     r"|data\.(?:[\w.]+\.)?\w*(?:labeler|first|fallback|chooser)\.(?:init_args\.)?(?P<part>first|fallback|chooser))"
     r"(?:\.class_path|\.help)?(?:=(?P<value>.*))?"
@@ -86,7 +86,7 @@ def expand_argv(argv: list[str]) -> list[str]:
                 token = token[: match.start("value")] + _expand_list(match["value"], match["key"])
         elif match := _SLOT_FLAG.fullmatch(token):
             named = match["slot"] or match["top"] or match["part"]
-            slot = {**SLOTS, **_PARTS}[named] if named else METHODS
+            slot = {**SLOTS, **_PARTS}[named] if named else PROTOCOLS if match["protocol"] else METHODS
             if match["value"] is None:
                 registry = slot
             else:

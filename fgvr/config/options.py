@@ -14,14 +14,14 @@ from fgvr.registry import option_names
 log = logging.getLogger(__name__)
 
 _TEXTS = ("class_names", "templates")
-SECTIONS = ("data", "model", "trainer", "run", "checkpoint")
+SECTIONS = ("data", "model", "trainer", "run", "checkpoint", "protocol", "judge")
 """Keys below which single options may be given, and the others left as they are."""
 
 
 def as_arguments(options: Mapping[str, Any]) -> list[str]:
     """Options as arguments of ``fgvr fit``.
 
-    Below ``data``, ``model``, ``trainer``, ``run`` and ``checkpoint`` each option stands for itself; a mapping with a
+    Below ``data``, ``model`` and the other sections each option stands for itself; a mapping with a
     ``class_path`` names a plugin with its options, and an object is written as one.
 
     Args:

@@ -7,13 +7,25 @@ import yaml
 
 from fgvr.yaml_text import compose_yaml
 
-TEXT_LISTS = frozenset({"class_names", "options", "others", "redirects_to", "templates", "without"})
+TEXT_LISTS = frozenset({"class_names", "examples", "options", "others", "redirects_to", "templates", "without"})
 """Options that are lists of texts."""
 TEXT_OPTIONS = TEXT_LISTS | {
     *("api_key_env", "base_url", "cache_dir", "category", "config_dir", "day_starts_in", "device", "domain"),
-    *("encoding", "file", "group_prompt", "image_column", "image_key", "image_prompt", "init_words", "label_store"),
+    *(
+        "confusions",
+        "encoder",
+        "encoding",
+        "equivalents",
+        "file",
+        "group_prompt",
+        "image_column",
+        "image_key",
+        "image_prompt",
+        "init_words",
+        "label_store",
+    ),
     *("layout", "manifest", "model", "name", "name_column", "path", "pretrained", "prompt", "reasoning_effort"),
-    *("reply_key", "revision", "root", "separator", "split_file", "text", "thinking_level", "unit", "version"),
+    *("reply_key", "revision", "root", "separator", "split_file", "text", "thinking_level", "truth", "unit", "version"),
 }
 """Options that are a text, a path or a list of those, wherever fgvr has one of this name."""
 

@@ -3,6 +3,7 @@ from fgvr.labelers.tasks.choose import ChooseTask as ChooseTask
 from fgvr.labelers.tasks.describe_group import DescribeGroupTask as DescribeGroupTask
 from fgvr.labelers.tasks.describe_image import DescribeImageTask as DescribeImageTask
 from fgvr.labelers.tasks.discover import DiscoverTask as DiscoverTask
+from fgvr.labelers.tasks.judge import JudgeTask as JudgeTask
 from fgvr.labelers.tasks.name import NameTask as NameTask
 from fgvr.labelers.tasks.names import NamesTask as NamesTask
 from fgvr.labelers.tasks.restate import RestateTask as RestateTask
