@@ -24,7 +24,7 @@ COMMANDS = {
     "discover": "ask the labeler what a few photos show, for prompts that name it (bird, species)",
     "label": "ask the labeler about photos without a stored reply (--dry-run: only the price); to look: fgvr store",
     "describe": "ask for descriptions of the support photos and of groups of them (--dry-run: only what it would cost)",
-    "judge": "judge the labeler as a classifier by a protocol: ow, mc, cw, cw_plus (--dry-run: only what it would cost)",
+    "judge": "judge the labeler as a classifier by a protocol: ow, mc, cw, cw_plus (--dry-run: only the price)",
     "store": "look at, review and export the replies that label has stored; nobody is asked",
     "candidates": "build the candidate sets and print what they are worth",
     "report": "write the report of a run anew: fgvr report runs/NAME",

@@ -91,11 +91,12 @@ def _print_result(row: str, record: Mapping[str, Any]) -> None:
         say(f"{figure}: {record[figure]:.1f} % (95 % interval {low:.1f} to {high:.1f})")
     for title, key in (("labels", "by_group"), ("place in the request", "by_position"), ("option", "by_option")):
         for place, found in record.get(key, {}).items():
-            said = ", ".join(
-                f"{name.replace('_', ' ')} {'-' if value is None else f'{value:g}' if name == 'photos' else f'{value:.1f}'}"
-                for name, value in found.items()
-            )
+            said = ", ".join(f"{name.replace('_', ' ')} {_shown(name, value)}" for name, value in found.items())
             say(f"{title} {place}: {said}")
     if judged["order"] == "sorted":
         say("(photos of one class were asked about together, which inflates accuracy: no result of the protocol)")
     say("(a closed world: the list of true classes was given, so this belongs into no table without a vocabulary)")
+
+
+def _shown(name: str, value: float | None) -> str:
+    return "-" if value is None else f"{value:g}" if name == "photos" else f"{value:.1f}"

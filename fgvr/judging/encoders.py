@@ -104,4 +104,5 @@ def _chunked(encode: Encode, texts: Sequence[str]) -> NDArray[np.float32]:
 
 def _normalised(features: NDArray[np.float32]) -> NDArray[np.float32]:
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    return (features / np.maximum(lengths, 1e-12)).astype(np.float32)
+    normalised: NDArray[np.float32] = (features / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return normalised

@@ -42,8 +42,8 @@ def figures(answers: Sequence[JudgedAnswer], maps: bool) -> dict[str, Any]:
 def by_group(answers: Sequence[JudgedAnswer]) -> dict[str, dict[str, float]]:
     """Photos and accuracy of the groups of arXiv 2603.06578, those without photos left out.
 
-    ``A`` are all photos, ``S`` those with one label, ``M`` with several and ``N`` with none; ``S+`` and ``M+`` are those
-    among them whose name in the data set is a label, ``S-`` and ``M-`` the others.
+    ``A`` are all photos, ``S`` those with one label, ``M`` with several and ``N`` with none; ``S+`` and ``M+`` are
+    those among them whose name in the data set is a label, ``S-`` and ``M-`` the others.
     """
 
     def belongs(group: str) -> Callable[[JudgedAnswer], bool]:
@@ -59,11 +59,12 @@ def by_group(answers: Sequence[JudgedAnswer]) -> dict[str, dict[str, float]]:
 
 def by_position(answers: Sequence[JudgedAnswer]) -> dict[str, dict[str, float]]:
     """Photos and accuracy by the place of the photo in its request, from 1."""
+
+    def stands(place: int) -> Callable[[JudgedAnswer], bool]:
+        return lambda each: each.said.asked.position == place
+
     last = max(each.said.asked.position for each in answers)
-    return _split(
-        answers,
-        {str(place): lambda each, place=place: each.said.asked.position == place for place in range(1, last + 1)},
-    )
+    return _split(answers, {str(place): stands(place) for place in range(1, last + 1)})
 
 
 def by_option(answers: Sequence[JudgedAnswer], names: Sequence[str]) -> dict[str, dict[str, float | None]]:
@@ -74,9 +75,9 @@ def by_option(answers: Sequence[JudgedAnswer], names: Sequence[str]) -> dict[str
         names: The class list.
 
     Returns:
-        Place of the option, from 1 -> ``chosen`` (share of the answers that are this option), ``holds_right`` (share of photos
-        whose right option is there) and ``accuracy`` (of those photos; ``None`` where there are none). Without a bias,
-        ``chosen`` is as large as ``holds_right``, and ``accuracy`` is alike in all places.
+        Place of the option, from 1 -> ``chosen`` (share of the answers that are this option), ``holds_right`` (share of
+        photos whose right option is there) and ``accuracy`` (of those photos; ``None`` where there are none). Without a
+        bias, ``chosen`` is as large as ``holds_right``, and ``accuracy`` is alike in all places.
     """
     asked = [each for each in answers if each.said.asked.options]
     if not asked:

@@ -205,12 +205,7 @@ class Judge:
             FgvrError: The labeler cannot go on, ``data.max_cost_usd`` is reached, or not one photo has a reply. What
                 was paid for is stored.
         """
-        self._prepare()
-        left = self.data.max_cost_usd
-        if (labeler := self._confusion_labeler) is not None:
-            with LabelStore(self.data.label_store) as store:
-                run = label(labeler, self._asked_images, store, left)
-            left = None if left is None else max(0.0, left - run.cost_usd)
+        left = self._prepare()
         if self.is_open:
             self.data.labels.ask((self._asked_images,), asker)
             return
@@ -231,11 +226,10 @@ class Judge:
         Raises:
             FgvrError: The labeler has no batch API, the server cannot be asked, or ``data.max_cost_usd`` is reached.
         """
-        self._prepare()
+        left = self._prepare()
         if self.is_open:
             return [self.data.labels.ask_batch(self._asked_images)]
         runs: list[BatchRun] = []
-        left = self.data.max_cost_usd
         with LabelStore(self.data.label_store) as store:
             for part in self.parts:
                 batches = _batch_labeler(part.labeler)
@@ -336,11 +330,19 @@ class Judge:
     def _asked_images(self) -> tuple[ImageRecord, ...]:
         return tuple(without_truth(each.image) for each in self.images)
 
-    def _prepare(self) -> None:
-        """Find out what is wrong before anything is paid for."""
+    def _prepare(self) -> float | None:
+        """Find out what is wrong before anything is paid for, and what requests depend on; what may be spent then."""
         if self.protocol.compares_names:
             self.backbone.check()
             self.world.load()
+        left, labeler = self.data.max_cost_usd, self._confusion_labeler
+        if labeler is None:
+            return left
+        with LabelStore(self.data.label_store) as store:
+            run = label(labeler, self._asked_images, store, left)
+        for made_before in ("parts", "world"):  # without the confusions, for a plan
+            self.__dict__.pop(made_before, None)
+        return None if left is None else max(0.0, left - run.cost_usd)
 
     @property
     def _confusion_labeler(self) -> Labeler | None:

@@ -43,7 +43,7 @@ class JudgeTask(Task):
         self.question = question
         self.photos = photos
         self.structured = structured
-        self.max_output_tokens = _TOKENS + _TOKENS_PER_PHOTO * (photos - 1)  # type: ignore[misc]  # of others, the class has it
+        self.max_output_tokens = _TOKENS + _TOKENS_PER_PHOTO * (photos - 1)  # type: ignore[misc]
         self._has_schema = bool(structured)
 
     def prompt(self, hint: str | None = None) -> str:
@@ -87,12 +87,11 @@ class JudgeTask(Task):
         if stated is not None and len(stated) == 1 and isinstance(inner := next(iter(stated.values())), dict):
             stated = inner
         if self.photos == 1:
-            values = [] if stated is None else [value for value in stated.values() if isinstance(value, str)]
-            return (one_line(values[0] if len(values) == 1 else raw)[:_LONGEST].strip(),)
+            texts = [] if stated is None else [value for value in stated.values() if isinstance(value, str)]
+            return (_answer(texts[0] if len(texts) == 1 else raw),)
         if stated is None or any(key.isdecimal() and key not in self._keys for key in stated):
             return ("",) * self.photos
-        values = [stated.get(key) for key in self._keys]
-        return tuple(one_line(value)[:_LONGEST].strip() if isinstance(value, str) else "" for value in values)
+        return tuple(_answer(stated.get(key)) for key in self._keys)
 
     def read(self, raw: str) -> ParsedReply:
         """The answers that there are, in the order of the photos."""
@@ -103,3 +102,7 @@ class JudgeTask(Task):
     @property
     def _keys(self) -> tuple[str, ...]:
         return tuple(str(number) for number in range(1, self.photos + 1))
+
+
+def _answer(value: object) -> str:
+    return one_line(value)[:_LONGEST].strip() if isinstance(value, str) else ""
