@@ -11,6 +11,7 @@ from tiny.wordnet import write_wordnet
 
 from fgvr.config.cli import ParsedCLI
 from fgvr.config.files import shipped_folder
+from fgvr.config.judging import add_judging_options
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.methods.base import Method
 from fgvr.registry import METHODS
@@ -23,19 +24,22 @@ FOUND = sorted(shipped_folder().rglob("*.yaml"))
 SWEEPS = [path for path in FOUND if "vary" in yaml.safe_load(path.read_text())]
 OVERLAYS = [path for path in FOUND if path.parent.name in ("labelers", "methods")]
 CONFIGS = [path for path in FOUND if path not in (*SWEEPS, *OVERLAYS) and path.parent.name != "bases"]
+JUDGING = [path for path in CONFIGS if path.stem.startswith("judge_")]
 LATTECLIP = [path for path in CONFIGS if path.stem.endswith("_latteclip")]
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_config_is_parsed_and_instantiated(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    cli = ParsedCLI(["--config", str(path)])
+    added = add_judging_options if path in JUDGING else None
+    cli = ParsedCLI(["--config", str(path)], added)
     assert isinstance(cli.datamodule, FgvrDataModule)
+    assert path not in JUDGING or path.stem == f"judge_{cli.objects.protocol.row}"
     assert isinstance(cli.model, Method)
     assert not list(tmp_path.iterdir()), "constructors are pure"
     saved = cli.parser.dump(cli.config, skip_none=False)
     (tmp_path / "saved.yaml").write_text(saved)
-    again = ParsedCLI(["--config", "saved.yaml"])
+    again = ParsedCLI(["--config", "saved.yaml"], added)
     again.config.pop("config")
     cli.config.pop("config")
     assert again.config.as_dict() == cli.config.as_dict(), "a saved configuration is the same run"
@@ -131,7 +135,7 @@ def test_the_tables_and_figures_of_the_paper_are_there():
 def test_config_says_what_it_is_and_how_to_run_it(path):
     first, second, *_ = path.read_text().splitlines()
     assert first.startswith("# ")
-    command = "sweep" if path in SWEEPS else "fit"
+    command = "sweep" if path in SWEEPS else "judge" if path in JUDGING else "fit"
     assert second.startswith(f"#   fgvr {command} --config ")
     assert f"--config {path.relative_to(shipped_folder())}" in second
     if path not in OVERLAYS:

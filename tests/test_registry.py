@@ -26,6 +26,7 @@ BASES = {
     "heads": "fgvr.heads.base.Head",
     "losses": "fgvr.losses.base.Loss",
     "methods": "fgvr.methods.base.Method",
+    "protocols": "fgvr.judging.base.Protocol",
 }
 
 
