@@ -87,7 +87,7 @@ def judged_images(
         left_out = counted(len(images) - len(found), "photo is", "photos are")
         log.warning("%s left out: %s has no label of it", left_out, labels)
     if not found:
-        raise FgvrError(f"{labels} labels {none_of(len(images), 'photo').lower()}: give the table of this data set.")
+        raise FgvrError(f"{none_of(len(images), 'photo')} is in {labels}: give the table of this data set.")
     return found
 
 

@@ -53,7 +53,7 @@ def test_photos_that_a_table_lacks_are_left_out(table, caplog):
         ("sample_id,class_name\na.jpg,Poodle\n", "row 2: the class_name 'Poodle' is not in the class list"),
         ("sample_id,name\na.jpg,Pug\n", "has no column class_name; it has: sample_id, name"),
         ("sample_id,class_name\na.jpg,Pug\na.jpg,\n", "row 3: 'a.jpg' has no name here and one in another row"),
-        ("sample_id,class_name\nz.jpg,Pug\n", "labels none of the 3 photos"),
+        ("sample_id,class_name\nz.jpg,Pug\n", "None of the 3 photos is in"),
     ],
 )
 def test_wrong_tables_are_refused(table, text, said):

@@ -7,6 +7,7 @@ from fgvr.errors import FgvrError
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.reading import object_schema, one_line, read_object
 from fgvr.reading.replies import ParsedReply
+from fgvr.text import counted
 
 _TOKENS, _TOKENS_PER_PHOTO = 300, 30
 _LONGEST = 1_000
@@ -51,7 +52,7 @@ class JudgeTask(Task):
         if self.photos == 1:
             return f"{self.question}\n\nReply with the answer alone."
         return (
-            f"There are {self.photos} photos, numbered 1 to {self.photos} in the order in which they are shown. Answer "
+            f"There are {counted(self.photos, 'photo')}, numbered 1 to {self.photos} in the order in which they are shown. Answer "
             f"for each of them by itself.\n\n{self.question}\n\nReply with a JSON object alone: its keys are "
             f'"1" to "{self.photos}", and the value of each is the answer for the photo of that number, as a text.'
         )
