@@ -11,21 +11,10 @@ TEXT_LISTS = frozenset({"class_names", "examples", "options", "others", "redirec
 """Options that are lists of texts."""
 TEXT_OPTIONS = TEXT_LISTS | {
     *("api_key_env", "base_url", "cache_dir", "category", "config_dir", "day_starts_in", "device", "domain"),
-    *(
-        "confusions",
-        "encoder",
-        "encoding",
-        "equivalents",
-        "file",
-        "group_prompt",
-        "image_column",
-        "image_key",
-        "image_prompt",
-        "init_words",
-        "label_store",
-    ),
-    *("layout", "manifest", "model", "name", "name_column", "path", "pretrained", "prompt", "reasoning_effort"),
-    *("reply_key", "revision", "root", "separator", "split_file", "text", "thinking_level", "truth", "unit", "version"),
+    *("confusions", "encoder", "encoding", "equivalents", "file", "group_prompt", "image_column", "image_key"),
+    *("image_prompt", "init_words", "label_store", "layout", "manifest", "model", "name", "name_column", "path"),
+    *("pretrained", "prompt", "question", "reasoning_effort", "reply_key", "revision", "root", "separator"),
+    *("split_file", "text", "thinking_level", "truth", "unit", "version"),
 }
 """Options that are a text, a path or a list of those, wherever fgvr has one of this name."""
 
