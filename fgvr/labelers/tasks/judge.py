@@ -53,8 +53,9 @@ class JudgeTask(Task):
             return f"{self.question}\n\nReply with the answer alone."
         return (
             f"There are {counted(self.photos, 'photo')}, numbered 1 to {self.photos} in the order in which they are "
-            f"shown. Answer for each of them by itself.\n\n{self.question}\n\nReply with a JSON object alone: its keys are "
-            f'"1" to "{self.photos}", and the value of each is the answer for the photo of that number, as a text.'
+            f"shown. Answer for each of them by itself.\n\n{self.question}\n\nReply with a JSON object alone: its "
+            f'keys are "1" to "{self.photos}", and the value of each is the answer for the photo of that number, as a '
+            "text."
         )
 
     def reading(self) -> dict[str, Any]:
