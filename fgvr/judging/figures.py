@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgvr.judging.answers import JudgedAnswer
-from fgvr.judging.intervals import bootstrap_intervals
+from fgvr.metrics.intervals import bootstrap_intervals
 
 Mask = NDArray[np.bool_]
 
@@ -32,10 +32,11 @@ def figures(answers: Sequence[JudgedAnswer], maps: bool) -> dict[str, Any]:
     if maps and (outside & labelled).any():
         counted["mapped_right"] = (right, outside & labelled)
     values = {name: _by_image(hits, among, images) for name, (hits, among) in counted.items()}
-    intervals = bootstrap_intervals(values)
+    # each of photos of its own
+    intervals = {name: bootstrap_intervals({name: each})[name] for name, each in values.items() if len(each)}
     return {
         **{name: _share(hits, among) for name, (hits, among) in counted.items()},
-        "intervals": {name: [round(bound, 4) for bound in bounds] for name, bounds in intervals.items()},
+        "intervals": {name: [*bounds] for name, bounds in intervals.items()},
     }
 
 
