@@ -39,8 +39,8 @@ def shifted_names(pairs: NamePairs) -> NamePairs:
         other = pairs.classes[own.index(-1)]
         raise FgvrError(
             f"finer_compat repeats what FineR's evaluation does with Stanford Cars, and {visible(repr(other), 60)} is "
-            f"none of its {len(listed)} classes ({counted(own.count(-1), 'true name is', 'true names are')} not). "
-            "Leave it out."
+            f"none of its {counted(len(listed), 'class', 'classes')} "
+            f"({counted(own.count(-1), 'true name is', 'true names are')} not). Leave it out."
         )
     shifted = [listed[index - 1] for index in own]
     # several spellings of one class stay apart, which changes no figure

@@ -6,7 +6,6 @@ from fgvr.judging.answers import judge_answers
 from fgvr.judging.cw import CwProtocol
 from fgvr.judging.cw_plus import CwPlusProtocol
 from fgvr.judging.figures import by_group, by_option, by_position, by_repeat, figures
-from fgvr.judging.intervals import bootstrap_intervals
 from fgvr.judging.mc import McProtocol
 
 
@@ -95,12 +94,3 @@ def test_bias_by_the_place_of_options():
         "2": {"chosen": 0.0, "holds_right": 75.0, "accuracy": 0.0},
     }
     assert by_option(judge([said(image("a.jpg"), "Pug")]), NAMES) == {}
-
-
-def test_intervals():
-    values = np.array([0.0, 100.0] * 200)
-    low, high = bootstrap_intervals({"accuracy": values})["accuracy"]
-    assert low == pytest.approx(50 - 4.9, abs=1)  # 1.96 * 50 / sqrt(400)
-    assert high == pytest.approx(50 + 4.9, abs=1)
-    assert bootstrap_intervals({"accuracy": values}) == bootstrap_intervals({"accuracy": values})
-    assert bootstrap_intervals({"none": np.zeros(0)}) == {}
