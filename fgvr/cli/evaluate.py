@@ -29,6 +29,7 @@ def evaluate(
     finer_compat: bool = False,
     cacc_resolved: bool = False,
     resamples: int = 1000,
+    wordnet: str | None = None,
 ) -> Mapping[str, Mapping[str, float]]:
     """Score predicted class names: sACC, cACC, sIOU and others, each with its 95 % bootstrap interval.
 
@@ -55,6 +56,8 @@ def evaluate(
             evaluation does: to compare with figures published on it.
         cacc_resolved: Also give the interval of cACC with its matching solved anew for each resample (at most 200).
         resamples: Resamples of the bootstrap; 0 for no intervals. Above 100,000 photos fewer are drawn.
+        wordnet: Folder of a WordNet, or ``auto`` for one that is installed: also prints how deep in it predicted names
+            are.
 
     Returns:
         Row name -> its figures.
@@ -64,7 +67,7 @@ def evaluate(
     from fgvr.metrics.files import write_metrics
 
     found = scoring.evaluate(
-        predictions, truth, split, encoder, encoding, closed, against, finer_compat, cacc_resolved, resamples
+        predictions, truth, split, encoder, encoding, closed, against, finer_compat, cacc_resolved, resamples, wordnet
     )
     images, classes = found.scoring["photos"], found.scoring["classes"]
     say(
@@ -84,7 +87,7 @@ def evaluate(
         )
     say()
     say(format_table(found.records))
-    if all_figures or cacc_resolved:
+    if all_figures or cacc_resolved or wordnet is not None:
         say(f"\n{format_figures(found.records)}")
     if found.tests:
         say(f"\n{format_tests(found.records)}")

@@ -11,9 +11,11 @@ from fgvr.metrics.comparison import RowTest, compare_rows
 from fgvr.metrics.intervals import RESAMPLES
 from fgvr.metrics.measure import measure
 from fgvr.metrics.protocol import scoring
+from fgvr.metrics.specificity import specificity
 from fgvr.photo_paths import PhotoPaths, posix_path
 from fgvr.tables import Row, Table, read_csv
 from fgvr.text import composed, counted, visible
+from fgvr.wordnet import read_wordnet
 
 ID_COLUMNS = ("sample_id", "file")
 TRUTH_COLUMNS = ("class_name", "true_name")
@@ -74,6 +76,7 @@ def evaluate(
     finer_compat: bool = False,
     cacc_resolved: bool = False,
     resamples: int = RESAMPLES,
+    wordnet: Path | str | None = None,
 ) -> Evaluation:
     """Score predicted class names: sACC, cACC, sIOU and others, each with its 95 % bootstrap interval.
 
@@ -97,11 +100,13 @@ def evaluate(
         cacc_resolved: Also give the interval ``cacc_resolved``, with the matching of cACC solved anew for each of (at
             most 200) resamples.
         resamples: Resamples of the bootstrap; 0 for no intervals.
+        wordnet: Folder of a WordNet, or ``"auto"`` for one that is installed: adds how deep in it predicted names are,
+            see :func:`fgvr.metrics.specificity.specificity`.
 
     Raises:
         FgvrError: A file cannot be read or lacks a column, a photo is listed twice or lacks its name or prediction, an
-            encoder is not available, there is no row ``against`` or no other one, ``resamples`` is negative, or with
-            ``finer_compat`` a true name is none of Stanford Cars'.
+            encoder or WordNet is not available, there is no row ``against`` or no other one, ``resamples`` is negative,
+            or with ``finer_compat`` a true name is none of Stanford Cars'.
     """
     if resamples < 0:
         raise FgvrError(f"resamples is {resamples}; expected 0 or more.")
@@ -129,8 +134,13 @@ def evaluate(
         row: measure(given, names, encoder, closed, _whole(scores[row]), finer_compat) for row, given in rows.items()
     }
     contributions = {row: each.contributions for row, each in measured.items()}
+    figures = {row: each.figures for row, each in measured.items()}
+    if wordnet is not None:
+        nouns = read_wordnet(None if wordnet == "auto" else Path(wordnet), "wordnet")
+        for row, given in rows.items():
+            figures[row] = figures[row] | specificity(given, nouns, names).figures()
     return Evaluation(
-        rows={row: each.figures for row, each in measured.items()},
+        rows=figures,
         scoring=scoring(names, encoder, split, finer_compat),
         columns=columns,
         true_column=true_column,

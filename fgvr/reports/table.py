@@ -35,6 +35,10 @@ MORE_COLUMNS = {
     "ece": "calibration error",
     "selective_accuracy_50": "right of the surest 50 %",
     "selective_accuracy_80": "right of the surest 80 %",
+    "wordnet_depth": "depth in WordNet",
+    "wordnet_found": "in WordNet",
+    "wordnet_above_truth": "above the true name in WordNet",
+    "wordnet_compared": "both names in WordNet",
 }
 """Figures that no table has but that of :func:`format_figures` -> heading."""
 _SHARE = re.compile(r"(sacc_.+)_at_(\d\d)")

@@ -1,8 +1,10 @@
 import json
+import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tiny.wordnet import write_wordnet
 
 from fgvr.cli.evaluate import evaluate, main
 from fgvr.errors import FgvrError
@@ -296,3 +298,11 @@ def test_all_figures_and_switches_on_the_command_line(predictions, truth, capsys
         assert f"\n{heading} " in out
     with pytest.raises(FgvrError, match=r"finer_compat .* is none of its 196 classes"):
         main([*paths, "--finer-compat"])
+
+
+def test_depth_in_wordnet(predictions, truth, tmp_path, capsys):
+    paths = ["--predictions", str(predictions), "--truth", str(truth), "--encoder", "[]", "--resamples", "0"]
+    assert main([*paths, "--wordnet", str(write_wordnet(tmp_path / "wordnet"))]) == 0
+    assert re.search(r"\nin WordNet +0\.0 +0\.0\n", capsys.readouterr().out), "no dog is in this one"
+    with pytest.raises(FgvrError, match="wordnet: there is no WordNet in"):
+        main([*paths, "--wordnet", str(tmp_path / "other")])
