@@ -29,6 +29,7 @@ class Frozen:
     needs_pixels = False
     closed_form = False
     looks_at_support = False
+    needs_features = True
     spaces = frozenset({"joint"})
 
     def __init__(self, backbone=None):
