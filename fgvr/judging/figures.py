@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgvr.judging.answers import JudgedAnswer
-from fgvr.metrics.intervals import bootstrap_intervals
+from fgvr.metrics.intervals import RESAMPLES, affordable, bootstrap_intervals
 
 Mask = NDArray[np.bool_]
 
@@ -27,17 +27,15 @@ def figures(answers: Sequence[JudgedAnswer], maps: bool) -> dict[str, Any]:
     right, outside, missing = _masks(answers)
     images = _numbers([each.said.asked.judged.image.sample_id for each in answers])
     labelled = np.array([bool(each.said.asked.judged.labels) for each in answers])
-    counted = {"accuracy": (right, np.ones(len(answers), bool)), "outside": (outside, np.ones(len(answers), bool))}
-    counted["no_answer"] = (missing, np.ones(len(answers), bool))
-    if maps and (outside & labelled).any():
-        counted["mapped_right"] = (right, outside & labelled)
-    values = {name: _by_image(hits, among, images) for name, (hits, among) in counted.items()}
-    # each of photos of its own
-    intervals = {name: bootstrap_intervals({name: each})[name] for name, each in values.items() if len(each)}
-    return {
-        **{name: _share(hits, among) for name, (hits, among) in counted.items()},
-        "intervals": {name: [*bounds] for name, bounds in intervals.items()},
-    }
+    all_answers = np.ones(len(answers), bool)
+    found = {"accuracy": right, "outside": outside, "no_answer": missing}
+    shares = {name: _share(hits, all_answers) for name, hits in found.items()}
+    values = {name: _share_of_images(hits, images) for name, hits in found.items()}
+    intervals = bootstrap_intervals(values, affordable(RESAMPLES, len(values["accuracy"])))
+    if maps and (among := outside & labelled).any():
+        shares["mapped_right"] = _share(right, among)
+        intervals["mapped_right"] = _interval_among(right[among], images[among])
+    return {**shares, "intervals": {name: [*bounds] for name, bounds in intervals.items()}}
 
 
 def by_group(answers: Sequence[JudgedAnswer]) -> dict[str, dict[str, float]]:
@@ -72,7 +70,7 @@ def by_option(answers: Sequence[JudgedAnswer], names: Sequence[str]) -> dict[str
     """What the place of an option does; empty where photos have no options.
 
     Args:
-        answers: The answers.
+        answers: The answers; photos without any label, of which no option is right, do not count.
         names: The class list.
 
     Returns:
@@ -80,7 +78,7 @@ def by_option(answers: Sequence[JudgedAnswer], names: Sequence[str]) -> dict[str
         photos whose right option is there) and ``accuracy`` (of those photos; ``None`` where there are none). Without a
         bias, ``chosen`` is as large as ``holds_right``, and ``accuracy`` is alike in all places.
     """
-    asked = [each for each in answers if each.said.asked.options]
+    asked = [each for each in answers if each.said.asked.options and each.said.asked.judged.labels]
     if not asked:
         return {}
     places = [{option: place for place, option in enumerate(each.said.asked.options)} for each in asked]
@@ -138,11 +136,22 @@ def _numbers(ids: Sequence[str]) -> NDArray[np.int64]:
     return np.array([numbers[sample_id] for sample_id in ids], np.int64)
 
 
-def _by_image(hits: Mask, among: Mask, images: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The share in percent of each photo, over its repeats; photos that have none are left out."""
-    counts = np.bincount(images[among])
-    found = np.bincount(images[among], weights=hits[among].astype(float))
-    return 100 * found[counts > 0] / counts[counts > 0]
+def _share_of_images(hits: Mask, images: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The share in percent of each photo, over its repeats."""
+    share: NDArray[np.float64] = 100 * np.bincount(images, weights=hits.astype(float)) / np.bincount(images)
+    return share
+
+
+def _interval_among(hits: Mask, images: NDArray[np.int64]) -> tuple[float, float]:
+    """The interval of a share of answers of which some photos have more than others: photos are drawn with theirs."""
+    _, image = np.unique(images, return_inverse=True)
+    answers, right = np.bincount(image).astype(float), np.bincount(image, weights=hits.astype(float))
+
+    def share(weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        return {"share": 100 * (weights @ right) / (weights @ answers)}
+
+    photos = len(answers)
+    return bootstrap_intervals({"right": right}, affordable(RESAMPLES, photos), set_figures=(share,))["share"]
 
 
 def _share(hits: Mask, among: Mask) -> float:

@@ -9,7 +9,24 @@ from fgvr.metrics.set_figures import SetFigures
 
 RESAMPLES = 1000
 LEVEL = 0.95
+MOST_DRAWS = 10**8
+"""Photos times resamples: above 100,000 photos there are fewer than 1,000 resamples, but at least 200."""
+_FEWEST = 200
 _WEIGHTS_TOGETHER = 2**22
+
+
+def affordable(resamples: int, photos: int) -> int:
+    """As many of these resamples as :data:`MOST_DRAWS` allows, 200 of them whatever it allows.
+
+    Args:
+        resamples: How many are wanted.
+        photos: How many are drawn for each, at least 1.
+
+    Example:
+        >>> affordable(1000, 50_000), affordable(1000, 200_000), affordable(50, 10**9)
+        (1000, 500, 50)
+    """
+    return min(resamples, max(_FEWEST, MOST_DRAWS // photos))
 
 
 def bootstrap_intervals(

@@ -9,14 +9,11 @@ from numpy.typing import NDArray
 
 from fgvr.errors import FgvrError
 from fgvr.metrics.contributions import photo_figures, sacc_figures
-from fgvr.metrics.intervals import LEVEL, RESAMPLES, bootstrap_intervals
+from fgvr.metrics.intervals import LEVEL, RESAMPLES, affordable, bootstrap_intervals
 from fgvr.metrics.name_pairs import NamePairs, name_pairs
 from fgvr.metrics.set_figures import SetFigures, clustering, confidence, macro, resolved_cacc
 from fgvr.text import counted
 
-MOST_DRAWS = 10**8
-"""Photos times resamples: above 100,000 photos there are fewer than 1,000 resamples, but at least 200."""
-_FEWEST = 200
 RESOLVED_RESAMPLES = 200
 """At most so many resamples are matched anew for ``cacc_resolved``: each takes as long as cACC itself."""
 
@@ -58,7 +55,7 @@ class Measurement:
             cacc_resolved: Also give ``cacc_resolved``: cACC with the matching solved anew for each resample, of which
                 at most 200 are taken. ``cacc`` holds the matching of all photos.
         """
-        resamples = min(resamples, max(_FEWEST, MOST_DRAWS // len(self.pairs)))
+        resamples = affordable(resamples, len(self.pairs))
         found = bootstrap_intervals(self.contributions, resamples, seed, level, self.set_figures)
         if cacc_resolved:
             held = {"cacc": self.contributions["cacc"]}

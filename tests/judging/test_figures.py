@@ -48,6 +48,18 @@ def test_figures_agree_with_a_slow_reference():
     assert got["mapped_right"] == pytest.approx(100 * mapped / outside, abs=1e-4)
 
 
+def test_the_interval_of_what_is_mapped_counts_answers():
+    """One photo is outside and mapped rightly ten times, nine others wrongly once each."""
+    answers = [said(image("0.jpg"), "gup", repeat=repeat) for repeat in range(10)]
+    for number in range(1, 10):
+        texts = ["oxerb", *["Pug"] * 9]
+        answers += [said(image(f"{number}.jpg"), text, repeat=repeat) for repeat, text in enumerate(texts)]
+    found = figures(judge(answers), maps=True)
+    assert found["mapped_right"] == pytest.approx(100 * 10 / 19, abs=1e-4)
+    low, high = found["intervals"]["mapped_right"]
+    assert low < found["mapped_right"] < high
+
+
 def test_all_outside():
     answers = [said(image(f"{number}.jpg"), "a sofa") for number in range(4)]
     assert figures(judge(answers, CwProtocol()), maps=False) == {
@@ -88,6 +100,8 @@ def test_bias_by_the_place_of_options():
         said(image("c.jpg"), "Boxer", ("Boxer", "Pug")),
         said(image("d.jpg"), "a sofa", ("Boxer", "Pug")),
     ]
+    # no option is right, and whatever is chosen counts as right
+    answers.append(said(image("n.jpg", labels=(), own=0), "Boxer", ("Pug", "Boxer")))
     found = by_option(judge(answers, McProtocol(choices=2)), NAMES)
     assert found == {
         "1": {"chosen": 100.0, "holds_right": 25.0, "accuracy": 100.0},

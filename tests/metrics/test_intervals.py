@@ -3,8 +3,8 @@ import pytest
 from metrics.names import drawn
 
 from fgvr.metrics import intervals
-from fgvr.metrics.intervals import bootstrap_intervals, resampled
-from fgvr.metrics.measure import MOST_DRAWS, measure
+from fgvr.metrics.intervals import MOST_DRAWS, bootstrap_intervals, resampled
+from fgvr.metrics.measure import measure
 from fgvr.metrics.name_pairs import name_pairs
 from fgvr.metrics.set_figures import clustering
 
