@@ -13,6 +13,7 @@ from fgvr.metrics.protocol import score
 from fgvr.reports.run_files import Predictions
 from fgvr.reports.table import COLUMNS
 from fgvr.text import composed, counted, encodable, visible
+from fgvr.vocabulary.build import fold_name
 
 _MEANS = ("accuracy", "siou", "siou_hyphen")
 """Figures that are means over photos, besides sACC: with two true names, the better one counts."""
@@ -37,11 +38,11 @@ class Effect:
     left_out: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        figures = list(next(iter(self.after.values())))
+        figures = list(dict.fromkeys(figure for row in self.after.values() for figure in row))
         cells = [["", *(COLUMNS.get(figure, figure) for figure in figures)]]
         for row, after in self.after.items():
             before = self.before[row]
-            shown = [f"{before[figure]:.2f} -> {after[figure]:.2f}" for figure in figures]
+            shown = [f"{before[figure]:.2f} -> {after[figure]:.2f}" if figure in after else "-" for figure in figures]
             cells.append([visible(row), *shown])
         widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
         lines = [
@@ -102,9 +103,19 @@ def effect_of(
     for names in (truth, after):
         kept = [sample_id for sample_id in names if names[sample_id]]
         sets = [names[sample_id] for sample_id in kept]
+        # a labeler that was given no list has its own spelling; the run's table has counted it as the list's, too
+        spelled = {fold_name(name): name for each in sets for name in each}
         figures.append(
             {
-                row: score_sets([said[sample_id] for sample_id in kept], sets, encoders, row in closed)
+                row: score_sets(
+                    [
+                        spelled.get(fold_name(said[sample_id]), said[sample_id]) if row in closed else said[sample_id]
+                        for sample_id in kept
+                    ],
+                    sets,
+                    encoders,
+                    row in closed,
+                )
                 for row, said in rows.items()
             }
         )
@@ -167,7 +178,9 @@ def score_sets(
 
 def _cacc(predictions: Sequence[str], truth: Sequence[tuple[str, ...]]) -> float:
     # a photo has one name, which is matched with one true name: it is counted once at most
-    pairs = [(_clean(name), _clean(true)) for name, names in zip(predictions, truth, strict=True) for true in {*names}]
+    pairs = [
+        (_clean(name), true) for name, names in zip(predictions, truth, strict=True) for true in {*map(_clean, names)}
+    ]
     predicted, true = (np.unique(each, return_inverse=True)[1] for each in zip(*pairs, strict=True))
     return round(100 * int(best_matching(predicted, true)[2].sum()) / len(truth), 4)
 

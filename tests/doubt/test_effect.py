@@ -1,6 +1,7 @@
 """Figures with several true names against a reference that tries everything."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -90,3 +91,20 @@ def test_nothing_left():
         effect_of(
             Predictions(("a",), ("Pug",), {"coop": Row(("Pug",), np.array([0.5]))}), correction("a", "neither"), []
         )
+
+
+def test_a_row_may_have_figures_that_another_one_lacks():
+    predictions = Predictions(
+        ("a", "b"),
+        ("Pug", "Boxer"),
+        {"coop": Row(("Pug", "Pug"), np.full(2, 0.5)), "labeler": Row(("pug", "Bulldog"), np.full(2, np.nan))},
+    )
+    for closed, lacking in (("coop", "labeler"), ("labeler", "coop")):
+        lines = str(effect_of(predictions, {}, encoders=[], closed=[closed])).splitlines()
+        assert [line.split()[0] for line in lines if re.search(" -( |$)", line)] == [lacking]
+    both = effect_of(predictions, {}, encoders=[], closed=["coop", "labeler"])
+    assert both.before["labeler"]["accuracy"] == 50, "spelled as the list spells it, as in the table of the run"
+
+
+def test_two_spellings_of_one_true_name_count_once():
+    assert score_sets(["Pug"], [("Pug", "Pug ")], encoders=[])["cacc"] == 100
