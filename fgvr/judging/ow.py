@@ -26,7 +26,8 @@ class OwProtocol(Protocol):
         mapped: Whether answers become classes by the encoder; ``false`` scores them as they are, and only an answer
             that is a class name can be right.
         category: What all photos show, such as ``dog``; it is said, and forbidden as an answer.
-        examples: Labels that show how specific an answer should be. None of the class list should be among them.
+        examples: Labels that show how specific an answer should be. None of the class list may be among them; of those
+            that are shown where none are given, what is in the list is left out.
         question: ``protocol`` asks as above; ``labeler`` takes the replies to the labeler's own prompt, such as those
             that were stored for a run.
 
@@ -56,11 +57,21 @@ class OwProtocol(Protocol):
         self.given_question = question
 
     def question(self, world: World, options: Sequence[tuple[str, ...]]) -> str:
-        """See the base class; the class list is not said."""
+        """See the base class; the class list is not said.
+
+        Raises:
+            FgvrError: An example is a class.
+        """
+        if given_away := [example for example in self.examples or () if world.find(example) >= 0]:
+            raise FgvrError(
+                f"protocol.examples has {given_away[0]!r}, which is a class of the list: the labeler must not see it. "
+                "Give names of other things."
+            )
+        examples = self.examples or [example for example in _EXAMPLES if world.find(example) < 0]
         subject = f"main {self.category or 'object'}"
         general = [self.category] if self.category else list(_GENERAL)
         return (
             f"Name the {subject} in {each_photo(len(options))} with the most specific label that you can give. "
-            f"Examples of how specific: {', '.join(self.examples or _EXAMPLES)}. Do not use a general word such as "
+            f"Examples of how specific: {', '.join(examples)}. Do not use a general word such as "
             f"{' or '.join(general)}. If you are not sure of the label, describe the {subject} in a few words instead."
         )
