@@ -118,7 +118,9 @@ class Judge:
         options, found = self.options, self.data.images
         split = found.evaluated_split if options.split is None else split_name(options.split) or options.split
         found.require_split(split)
-        images: Sequence[ImageRecord] = self.data.support if split == "support" else found.splits[split]
+        by_split = {**found.splits, "support": self.data.support}
+        images: Sequence[ImageRecord] = by_split[split]
+        self._check_labeler(images, {other: by_split[other] for other in by_split if other != split})
         judged = judged_images(images, found.truth, self.names, options.truth, options.equivalents)
         if options.empty == "skip":
             judged = [each for each in judged if each.labels]
@@ -128,6 +130,22 @@ class Judge:
             order = drawn_order(options.seed, -1, [each.image.sample_id for each in judged])
             judged = [judged[number] for number in sorted(order[: options.photos])]
         return judged
+
+    def _check_labeler(self, images: Sequence[ImageRecord], others: Mapping[str, Sequence[ImageRecord]]) -> None:
+        """Say which split a labeler's file is about, where it is not the judged one."""
+        if (problem := self._problem_of(images)) is None:
+            return
+        fitting = [split for split, of_split in others.items() if of_split and self._problem_of(of_split) is None]
+        if fitting:
+            raise FgvrError(f"{problem} Or judge the {fitting[0]} photos, which it has: judge.split {fitting[0]}.")
+        raise problem
+
+    def _problem_of(self, images: Sequence[ImageRecord]) -> FgvrError | None:
+        try:
+            self.labeler.check_images([without_truth(image) for image in images])
+        except FgvrError as error:
+            return error
+        return None
 
     @cached_property
     def world(self) -> World:

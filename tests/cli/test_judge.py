@@ -216,6 +216,13 @@ def test_open_world_of_recorded_replies_says_that_the_question_was_an_open_one(b
     assert "judge.repeats is 2" in err
 
 
+def test_replies_about_another_split_say_so(birds, capsys, tmp_path):
+    (tmp_path / "replies.jsonl").write_text('{"image": "0_0.png", "raw": "House Finch"}\n')
+    recorded = ["--data.labeler", "recorded", "--data.labeler.path", str(tmp_path / "replies.jsonl")]
+    assert birds.judge("ow", *recorded, "--protocol.mapped", "false") == 2
+    assert "Or judge the support photos, which it has: judge.split support." in capsys.readouterr().err
+
+
 def test_labels_of_a_table_and_photos_that_are_skipped(birds, capsys):
     rows = "".join(f"{n}_{i}.png,{'Blue Jay' if n == 1 else ''}\n" for n in range(2) for i in range(SUPPORT, 7))
     Path("truth.csv").write_text(f"sample_id,class_name\n{rows}")
