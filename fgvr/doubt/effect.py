@@ -11,11 +11,11 @@ from fgvr.errors import FgvrError
 from fgvr.metrics.matching import best_matching
 from fgvr.metrics.protocol import score
 from fgvr.reports.run_files import Predictions
-from fgvr.reports.table import COLUMNS
+from fgvr.reports.table import aligned, heading
 from fgvr.text import composed, counted, encodable, visible
 from fgvr.vocabulary.build import fold_name
 
-_MEANS = ("accuracy", "siou", "siou_hyphen")
+_MEANS = ("accuracy", "siou", "siou_hyphen", "textual_inclusion", "textual_inclusion_words")
 """Figures that are means over photos, besides sACC: with two true names, the better one counts."""
 
 
@@ -39,15 +39,14 @@ class Effect:
 
     def __str__(self) -> str:
         figures = list(dict.fromkeys(figure for row in self.after.values() for figure in row))
-        cells = [["", *(COLUMNS.get(figure, figure) for figure in figures)]]
-        for row, after in self.after.items():
-            before = self.before[row]
-            shown = [f"{before[figure]:.2f} -> {after[figure]:.2f}" if figure in after else "-" for figure in figures]
-            cells.append([visible(row), *shown])
-        widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells
-        ]
+        cells = [["", *self.after]]
+        for figure in figures:
+            changes = [
+                f"{self.before[row][figure]:.2f} -> {after[figure]:.2f}" if figure in after else "-"
+                for row, after in self.after.items()
+            ]
+            cells.append([heading(figure), *changes])
+        lines = [aligned(cells, left=len(cells[0]))]
         taken = ", ".join(f"{count} {decision or 'not decided'}" for decision, count in self.decisions.items())
         notes = [f"{counted(sum(self.decisions.values()), 'photo')} of the list: {taken}", ""]
         if self.photos[0] != self.photos[1]:

@@ -145,7 +145,8 @@ def _share_of_images(hits: Mask, images: NDArray[np.int64]) -> NDArray[np.float6
 def _interval_among(hits: Mask, images: NDArray[np.int64]) -> tuple[float, float]:
     """The interval of a share of answers of which some photos have more than others: photos are drawn with theirs."""
     _, image = np.unique(images, return_inverse=True)
-    answers, right = np.bincount(image).astype(float), np.bincount(image, weights=hits.astype(float))
+    answers = np.bincount(image).astype(np.float64)
+    right = np.bincount(image, weights=hits.astype(np.float64)).astype(np.float64)
 
     def share(weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         return {"share": 100 * (weights @ right) / (weights @ answers)}

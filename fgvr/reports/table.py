@@ -149,7 +149,7 @@ def format_figures(rows: Mapping[str, Mapping[str, Any]]) -> str:
     order = [key for key in (*COLUMNS, *MORE_COLUMNS) if key in keys]
     cells = [["", *(row_title(name, row) for name, row in rows.items())]]
     for key in [*order, *sorted(keys - set(order))]:
-        cells.append([_heading(key), *(_cell(key, row.get(key)) + _bounds(row, key) for row in shown.values())])
+        cells.append([heading(key), *(_cell(key, row.get(key)) + _bounds(row, key) for row in shown.values())])
     return aligned(cells, left=len(cells[0]))
 
 
@@ -166,7 +166,7 @@ def format_tests(rows: Mapping[str, Mapping[str, Any]]) -> str:
     for name, against in tested.items():
         for key, test in against["tests"].items():
             difference = f"{test['difference']:+.1f}", f"[{test['low']:+.1f}, {test['high']:+.1f}]"
-            cells.append([name, _heading(key), *difference, _p_value(test["p"]), _p_value(test["p_holm"])])
+            cells.append([name, heading(key), *difference, _p_value(test["p"]), _p_value(test["p_holm"])])
     base = next(iter(tested.values()))["row"]
     return "\n".join(
         [
@@ -261,7 +261,12 @@ def _is_figure(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _heading(key: str) -> str:
+def heading(key: str) -> str:
+    """What a figure is called in tables.
+
+    Args:
+        key: Its key in ``metrics.json``.
+    """
     if share := _SHARE.fullmatch(key):
         return f"{COLUMNS.get(share[1], share[1])} at or above {share[2]}"
     if key == "cacc_resolved":
