@@ -54,7 +54,11 @@ class Launcher:
         if self._server is not None:
             self._server.set_forkserver_preload([PROGRAM, "fgvr.config.cli"])
             with _environment(_own_variables(environment)):
-                forkserver.ensure_running()
+                try:
+                    forkserver.ensure_running()
+                except OSError as error:  # its socket has a name in TMPDIR, of which the system takes a hundred letters
+                    log.warning("Processes start slower than they could: %s. A shorter TMPDIR may help", error)
+                    self._server = None
 
     def run(
         self,

@@ -93,7 +93,7 @@ def test_names_of_one_cell_on_lines_of_their_own(write):
 
 def test_a_file_about_other_photos(write):
     labeler = FixedLabeler(write("file,name\n1.jpg,Beagle\n"))
-    with pytest.raises(FgvrError, match=r"No photo is in.*'1\.jpg'.*'2\.jpg'"):
+    with pytest.raises(FgvrError, match=r"No support photo is in.*'1\.jpg'.*'2\.jpg'"):
         labeler.check_images([ImageRecord(sample_id="2.jpg", path=Path("2.jpg"), split="support", digest="2")])
 
 

@@ -104,3 +104,13 @@ def alive(pid):
         return False
     # one that has ended and that nobody has waited for yet
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_long_name_of_the_folder_for_temporary_files_makes_the_start_slower_alone(tmp_path):
+    long = tmp_path / ("temporary_" * 12)
+    long.mkdir()
+    script = "from fgvr.sweeps.launch import Launcher; print(Launcher(fork=True).run(['--version']))"
+    environment = {**os.environ, "TMPDIR": str(long)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert "A shorter TMPDIR may help" in done.stderr
+    assert done.stdout.endswith("\n0\n")
