@@ -135,9 +135,9 @@ class Judge:
         """Say which split a labeler's file is about, where it is not the judged one."""
         if (problem := self._problem_of(images)) is None:
             return
-        fitting = [split for split, of_split in others.items() if of_split and self._problem_of(of_split) is None]
-        if fitting:
-            raise FgvrError(f"{problem} Or judge the {fitting[0]} photos, which it has: judge.split {fitting[0]}.")
+        for split, of_split in others.items():
+            if of_split and self._problem_of(of_split) is None:
+                raise FgvrError(f"{problem} Or judge those of split {split}, which it has: set judge.split to {split}.")
         raise problem
 
     def _problem_of(self, images: Sequence[ImageRecord]) -> FgvrError | None:

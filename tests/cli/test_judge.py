@@ -220,7 +220,7 @@ def test_replies_about_another_split_say_so(birds, capsys, tmp_path):
     (tmp_path / "replies.jsonl").write_text('{"image": "0_0.png", "raw": "House Finch"}\n')
     recorded = ["--data.labeler", "recorded", "--data.labeler.path", str(tmp_path / "replies.jsonl")]
     assert birds.judge("ow", *recorded, "--protocol.mapped", "false") == 2
-    assert "Or judge the support photos, which it has: judge.split support." in capsys.readouterr().err
+    assert "Or judge those of split support, which it has: set judge.split to support." in capsys.readouterr().err
 
 
 def test_labels_of_a_table_and_photos_that_are_skipped(birds, capsys):
