@@ -20,7 +20,8 @@ class LabelerDirectMethod(Method):
     Nothing is trained, no support photo is asked about, and no weights are read. Replies come from the label store
     where they are there, and are asked for under ``data.max_cost_usd`` where they are not; the label stage with these
     options asks for them beforehand, and its dry run says what that would cost. The FGVR paper takes these rows for the
-    upper bound. A photo whose reply gives no name has an empty one, which is wrong.
+    upper bound. A photo whose reply gives no name has an empty one: wrong, and for
+    cACC one group with all others that have none.
 
     The option ``data.direct`` has the same figures as a row beside those of another method.
 
