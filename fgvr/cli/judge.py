@@ -13,7 +13,7 @@ from fgvr.config.cli import FgvrCLI
 from fgvr.config.judging import add_judging_options, judge_of
 from fgvr.errors import FgvrError
 from fgvr.judging.judge import Judge
-from fgvr.judging.run import write_verdict
+from fgvr.judging.run import Judgement, write_verdict
 from fgvr.reports.table import format_table
 from fgvr.text import counted
 
@@ -59,6 +59,7 @@ def run_judge(args: list[str]) -> int:
         judge.ask(on_ray if options.engine == "ray" else None)
     judgement = write_verdict(judge.read(), judge, parts)
     _print_result(judgement.row, judgement.figures)
+    _print_unread(judgement)
     say(judgement.folder.path)
     if problem:
         raise FgvrError(problem)
@@ -96,6 +97,14 @@ def _print_result(row: str, record: Mapping[str, Any]) -> None:
     if judged["order"] == "sorted":
         say("(photos of one class were asked about together, which inflates accuracy: no result of the protocol)")
     say("(a closed world: the list of true classes was given, so this belongs into no table without a vocabulary)")
+
+
+def _print_unread(judgement: Judgement) -> None:
+    """Show a reply in which there was something and no answer: a model may not hold to the form that was asked for."""
+    answers, replies = (judgement.answers[column].to_pylist() for column in ("answer", "raw"))
+    unread = [raw for answer, raw in zip(answers, replies, strict=True) if raw and not answer]
+    if unread:
+        say(f"no answer was found in the replies about {counted(len(unread), 'photo')}, the first: {unread[0]!r:.200}")
 
 
 def _shown(name: str, value: float | None) -> str:

@@ -119,7 +119,8 @@ def test_replies_that_lack_photos_or_number_too_many_are_no_answers(birds, capsy
 
     birds.answer = answer
     assert birds.judge("cw", "--judge.photos_per_request", "5") == 0
-    _, record, rows, _ = result(capsys)
+    _, record, rows, out = result(capsys)
+    assert "no answer was found in the replies about 4 photos, the first: '{" in out
     assert record["no_answer"] == pytest.approx(100 * 4 / 12, abs=1e-4)
     assert record["accuracy"] == pytest.approx(100 * 8 / 12, abs=1e-4)
     assert [number for number, each in enumerate(rows) if not each["answer"]] == [4, 9, 10, 11]
