@@ -63,7 +63,13 @@ def plain(rows: Sequence[Measured], names: Mapping[str, str]) -> Grid:
             lines.append(Line(dataset, names.get(row.title, row.title), cells_of))
     notes = [_spread(rows, intervals=True), *_bold(tests, lines), *protocols.notes(), *_marks(rows)]
     headings = [Column("", heading) for heading in figures.values()]
-    return Grid("All figures, in percent.", "Row", tuple(headings), tuple(lines), tuple(note for note in notes if note))
+    return Grid(
+        "The figures of the result tables, in percent.",
+        "Row",
+        tuple(headings),
+        tuple(lines),
+        tuple(note for note in notes if note),
+    )
 
 
 def fgvr_table2(rows: Sequence[Measured], names: Mapping[str, str]) -> Grid:
