@@ -109,7 +109,7 @@ class Method(LightningModule, ABC):
         """
 
     def own_vocabulary(self) -> Vocabulary:
-        """The class names, where ``brings_names``. The trainer is there; the backbone need not be loaded."""
+        """The class names, overridden where ``brings_names``. The trainer is there; the backbone need not be loaded."""
         raise NotImplementedError
 
     def unseen_predictions(self) -> Mapping[str, Tensor]:
