@@ -17,6 +17,7 @@ from fgvr.backbones.base import Backbone
 from fgvr.cache import default_cache_dir
 from fgvr.data.learner import Learner
 from fgvr.data.run_state import RunState
+from fgvr.data.support_photos import SupportPhotos
 from fgvr.datasets.base import ImageDataset
 from fgvr.datasets.duplicates import Duplicates
 from fgvr.datasets.images import Images, read_images
@@ -221,49 +222,59 @@ class LabelledDataModule(LightningDataModule, ABC):
         """Whether making the vocabulary and the candidate sets of this run needs the labeler."""
         return needs_sets(learner) or (self.class_names == "labels" and not learner.brings_names)
 
-    def find_vocabulary(self, labelled: bool, own: Vocabulary | None = None) -> tuple[Vocabulary, list[LabelRecord]]:
-        """The vocabulary, and what the labeler said of the support photos; no file is left.
+    def find_vocabulary(self, labelled: bool) -> tuple[Vocabulary, list[LabelRecord]]:
+        """The classes that were named or given, and what the labeler said of the support photos; no file is left.
 
         Args:
             labelled: Whether replies are needed: see ``needs_labels``. Without, there are no labels.
-            own: The method's own, where it brings one.
 
         Raises:
             FgvrError: Photos are not labelled yet, or no reply has a usable name.
         """
-        labels: list[LabelRecord] = []
-        if labelled:
-            unasked = self.label_plan().unasked
-            if unasked:
-                raise FgvrError(
-                    f"{unasked} of {counted(len(self.asked), 'photo')} to be labelled "
-                    f"{verb(unasked, 'has', 'have')} no reply in {str(self.label_store)!r}, "
-                    "and nothing is asked for while a trainer runs. Run the label stage with the same options first, "
-                    "or call label() of the data module."
-                )
-            labels = self.read_labels()
-            log.info("%s", summary(labels, self.simulated))
-        if own is not None:
-            vocabulary = own
-        else:
-            vocabulary = self._join(labels) if self.class_names == "labels" else self._given_vocabulary()
-        log.info("Vocabulary: %s", counted(len(vocabulary), "class", "classes"))
-        if len(vocabulary) == 1:
-            log.warning("There is one class, so every photo will be given the name %r", vocabulary.names[0])
-        return vocabulary, labels
+        labels = self._asked_before() if labelled else []
+        return self._found(self._named_classes(labels)), labels
 
     def make_vocabulary(self, learner: Learner) -> Vocabulary:
-        """The vocabulary, and the label and vocabulary files of the run folder.
+        """The vocabulary of the run, by its method, and the label and vocabulary files of the run folder.
 
         Raises:
             FgvrError: Photos are not labelled yet, or no reply has a usable name.
         """
         labelled = self.needs_labels(learner)
-        own = learner.own_vocabulary() if learner.brings_names else None
-        vocabulary, labels = self.find_vocabulary(labelled, own)
+        labels = self._asked_before() if labelled else []
+        support = SupportPhotos(
+            self.support,
+            labels,
+            vocabulary=lambda: self._named_classes(labels),
+            features=lambda images, backbone, space: self.image_features(images, backbone, space),
+            cache_dir=self.cache_dir,
+        )
+        vocabulary = self._found(learner.discover(support))
         if labelled:
             write_labels(labels, self._folder().labels)
         write_vocabulary(vocabulary, self._folder().vocabulary)
+        return vocabulary
+
+    def _asked_before(self) -> list[LabelRecord]:
+        """What the labeler said of the support photos, all of whom it must have been asked about."""
+        if unasked := self.label_plan().unasked:
+            raise FgvrError(
+                f"{unasked} of {counted(len(self.asked), 'photo')} to be labelled "
+                f"{verb(unasked, 'has', 'have')} no reply in {str(self.label_store)!r}, "
+                "and nothing is asked for while a trainer runs. Run the label stage with the same options first, "
+                "or call label() of the data module."
+            )
+        labels = self.read_labels()
+        log.info("%s", summary(labels, self.simulated))
+        return labels
+
+    def _named_classes(self, labels: Sequence[LabelRecord]) -> Vocabulary:
+        return self._join(labels) if self.class_names == "labels" else self._given_vocabulary()
+
+    def _found(self, vocabulary: Vocabulary) -> Vocabulary:
+        log.info("Vocabulary: %s", counted(len(vocabulary), "class", "classes"))
+        if len(vocabulary) == 1:
+            log.warning("There is one class, so every photo will be given the name %r", vocabulary.names[0])
         return vocabulary
 
     def _join(self, labels: Sequence[LabelRecord]) -> Vocabulary:

@@ -4,6 +4,7 @@ from typing import ClassVar, Protocol
 
 from fgvr.backbones.base import Backbone
 from fgvr.candidates.base import CandidateStrategy
+from fgvr.data.support_photos import SupportPhotos
 from fgvr.records import Space, Vocabulary
 
 
@@ -14,7 +15,7 @@ class Learner(Protocol):
         backbone: Whose image features are stored.
         trains: Whether there is anything to train.
         needs_candidates: Whether it trains on candidate sets, and so on labels; otherwise on all support photos.
-        brings_names: Whether its class names are its own, so that no support photo is labelled for them.
+        brings_names: Whether it finds class names without the labeler's, so that no support photo is labelled for them.
         needs_features: Whether evaluation looks at photos; otherwise the backbone is not loaded.
         needs_pixels: Whether photos must be read in evaluation too, because the image tower changes.
         spaces: In which spaces it needs image features, where it needs features.
@@ -32,8 +33,8 @@ class Learner(Protocol):
     closed_form: ClassVar[bool]
     looks_at_support: bool
 
-    def own_vocabulary(self) -> Vocabulary:
-        """The class names, where ``brings_names``."""
+    def discover(self, support: SupportPhotos) -> Vocabulary:
+        """The class names of the run."""
 
     def default_candidates(self) -> CandidateStrategy:
         """The candidate strategy where none is configured."""

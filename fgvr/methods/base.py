@@ -12,21 +12,21 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
-from torchmetrics.utilities.distributed import gather_all_tensors
 
 from fgvr import __version__
 from fgvr.backbones.base import Backbone, ImageFeatures
 from fgvr.candidates.base import CandidateStrategy
 from fgvr.candidates.knn import KnnCandidates
 from fgvr.classifiers.base import Classifier
-from fgvr.classifiers.cosine import CosineClassifier
 from fgvr.classifiers.transductive import TransductiveClassifier
 from fgvr.data.batches import Batch
 from fgvr.data.datamodule import FgvrDataModule
 from fgvr.data.holdout import NOTHING_HELD_OUT
 from fgvr.data.run_state import run_seed
+from fgvr.data.support_photos import SupportPhotos
 from fgvr.descriptions.parts import Kind
 from fgvr.errors import FgvrError, TextTooLongError
+from fgvr.methods.evaluation import FunctionClassifier, as_classifier, gathered
 from fgvr.metrics.protocol import score
 from fgvr.records import CandidateSets, Prediction, Space, Vocabulary
 from fgvr.registry import BACKBONES
@@ -40,10 +40,11 @@ _BACKBONE_PREFIX = "backbone."
 class Method(LightningModule, ABC):
     """How a backbone becomes a classifier over the vocabulary: training, and one or more rows of the result table.
 
-    A subclass says how its parameters are made (``build``), how it trains (Lightning's ``training_step`` and
-    ``configure_optimizers``) and which classifiers it puts up for evaluation (``classifiers``). Constructors are pure:
-    no weights are read before ``configure_model``. A frozen backbone's weights stay out of the checkpoint; class names
-    and configuration go into it, so that a checkpoint alone can classify new photos.
+    A subclass says what the classes are (``discover``; those that were named or given, unless overridden), how its
+    parameters are made (``build``), how it trains (Lightning's ``training_step`` and ``configure_optimizers``), and how
+    it names photos: by ``predict`` or, where it has several rows, by a classifier for each (``classifiers``).
+    Constructors are pure: no weights are read before ``discover``. A frozen backbone's weights stay out of the
+    checkpoint; class names and configuration go into it, so that a checkpoint alone can classify new photos.
 
     Args:
         backbone: Image and text tower.
@@ -58,7 +59,7 @@ class Method(LightningModule, ABC):
     needs_candidates: ClassVar[bool] = True
     """Whether it trains on candidate sets; otherwise on all support photos, and no labels are asked for."""
     brings_names: ClassVar[bool] = False
-    """Whether its class names are its own (``own_vocabulary``): no support photo is labelled for them."""
+    """Whether ``discover`` finds class names without the labeler's: no support photo is labelled for them."""
     asks_evaluated: ClassVar[bool] = False
     """Whether the labeler is asked about the evaluated photos, and about no others."""
     needs_features: ClassVar[bool] = True
@@ -90,6 +91,16 @@ class Method(LightningModule, ABC):
         self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
         self.register_state_dict_post_hook(_drop_frozen_backbone)
 
+    def discover(self, support: SupportPhotos) -> Vocabulary:
+        """The class names of the run: those that the labeler or ``data.class_names`` gives, unless overridden.
+
+        Called once, on process 0; ``vocabulary.json`` keeps it. With a checkpoint the names are the checkpoint's.
+
+        Args:
+            support: The support photos, what was said of them, and their features. True names are not among it.
+        """
+        return support.vocabulary
+
     @abstractmethod
     def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:
         """Make parameters and loss state. The backbone is loaded.
@@ -99,18 +110,26 @@ class Method(LightningModule, ABC):
             candidates: Candidate sets of the training photos; ``None`` when the method is only evaluated.
         """
 
-    @abstractmethod
+    def predict(self, features: ImageFeatures) -> Tensor:
+        """Logits of the method's own row: all that there is to say where it has no other.
+
+        Args:
+            features: Of B photos, in the method's ``spaces``.
+
+        Returns:
+            float32, shape ``(B, C)``; -inf for a class that a photo cannot be, of which each photo has at least one
+            that it can.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has neither predict nor classifiers.")
+
     def classifiers(self) -> Mapping[str, Classifier | Tensor]:
-        """Row name -> classifier; the method's own row is last.
+        """Row name -> classifier; the method's own row is last. ``predict`` alone, unless overridden.
 
         L2-normalised class features of the joint space, float32, shape ``(C, embed_dim)``, stand for the cosines with
         them times the backbone's logit scale. What each took to compute, here or in ``build``, goes into
         ``classifier_seconds`` under the row's name.
         """
-
-    def own_vocabulary(self) -> Vocabulary:
-        """The class names, overridden where ``brings_names``. The trainer is there; the backbone need not be loaded."""
-        raise NotImplementedError
+        return {self.row: FunctionClassifier(self.predict)}
 
     def unseen_predictions(self) -> Mapping[str, Tensor]:
         """Row name -> class of each support photo by a classifier that did not learn from that photo.
@@ -199,17 +218,8 @@ class Method(LightningModule, ABC):
         Raises:
             TypeError: A row is neither.
         """
-        made: dict[str, Classifier] = {}
-        for row, classifier in self.classifiers().items():
-            if isinstance(classifier, Tensor):
-                classifier = CosineClassifier(classifier, self.backbone.logit_scale)
-            if not isinstance(classifier, Classifier):
-                raise TypeError(
-                    f"{type(self).__name__}.classifiers() has a {type(classifier).__name__} for the row {row!r}; "
-                    "expected a fgvr.classifiers.base.Classifier, or class features as a tensor."
-                )
-            made[row] = classifier.to(self.device).eval()
-        return made
+        rows = self.classifiers()
+        return {row: as_classifier(row, each, self.backbone, self.device) for row, each in rows.items()}
 
     def on_train_start(self) -> None:
         """Log what the candidate sets are worth, where true names are known."""
@@ -252,24 +262,14 @@ class Method(LightningModule, ABC):
     def end_evaluation(self, stage: str) -> None:
         """Gather all processes' outputs into ``predictions``, in the order of the photos."""
         assert self.vocabulary is not None
-        parts = [torch.cat(column) for column in zip(*self._outputs, strict=True)]
-        if self.trainer.world_size > 1:
-            parts = [torch.cat(gather_all_tensors(part)) for part in parts]
-        index, classes, scores = (part.cpu() for part in parts)
-        order = index.argsort()
-        records, names, rows = self.data.records_of(stage), self.vocabulary.names, list(self._classifiers)
-        self.predictions = [
-            Prediction(
-                sample_id=records[i].sample_id,
-                split=records[i].split,
-                true_name=self.data.images.truth.get(records[i].sample_id),
-                names={row: names[c] for row, c in zip(rows, image_classes, strict=True)},
-                scores=dict(zip(rows, image_scores, strict=True)),
-            )
-            for i, image_classes, image_scores in zip(
-                index[order].tolist(), classes[order].tolist(), scores[order].tolist(), strict=True
-            )
-        ]
+        self.predictions = gathered(
+            self._outputs,
+            rows=list(self._classifiers),
+            names=self.vocabulary.names,
+            records=self.data.records_of(stage),
+            truth=self.data.images.truth,
+            processes=self.trainer.world_size,
+        )
 
     def on_validation_epoch_start(self) -> None:
         """See ``begin_evaluation``."""

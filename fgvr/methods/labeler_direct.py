@@ -2,19 +2,20 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Never
+from typing import ClassVar, Never
 
 from torch import Tensor
 
 from fgvr.backbones.base import Backbone, PromptEncoder
 from fgvr.data.batches import Batch
+from fgvr.data.support_photos import SupportPhotos
 from fgvr.errors import FgvrError
-from fgvr.methods.base import Method
+from fgvr.methods.untrained import UntrainedMethod
 from fgvr.records import CandidateSets, Prediction, Vocabulary
 from fgvr.vocabulary.build import build_vocabulary
 
 
-class LabelerDirectMethod(Method):
+class LabelerDirectMethod(UntrainedMethod):
     """Asks ``data.labeler`` about every evaluated photo (the GPT-4o, Gemini, LLaVA and BLIP-2 rows of table 2).
 
     Nothing is trained, no support photo is asked about, and no weights are read. Replies come from the label store
@@ -30,7 +31,6 @@ class LabelerDirectMethod(Method):
     """
 
     row = "labeler_direct"
-    trains: ClassVar[bool] = False
     untrained_rows: ClassVar[tuple[str, ...]] = ("labeler_direct",)
     brings_names: ClassVar[bool] = True
     needs_features: ClassVar[bool] = False
@@ -39,7 +39,7 @@ class LabelerDirectMethod(Method):
     def __init__(self, backbone: Backbone | None = None) -> None:
         super().__init__(_NoBackbone() if backbone is None else backbone)
 
-    def own_vocabulary(self) -> Vocabulary:
+    def discover(self, support: SupportPhotos) -> Vocabulary:
         """The names that the evaluated photos were given, or those of ``data.class_names``.
 
         Raises:
@@ -88,12 +88,6 @@ class LabelerDirectMethod(Method):
             )
             for record, label in zip(records, self.data.read_labels(records), strict=True)
         ]
-
-    def training_step(self, batch: Any, batch_idx: int) -> None:
-        """Never reached: the data module gives no training batches to a method that does not train."""
-
-    def configure_optimizers(self) -> None:
-        """None: there are no parameters."""
 
 
 class _NoBackbone(Backbone):

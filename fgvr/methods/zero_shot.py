@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,7 +9,7 @@ from torch.nn import functional as F
 
 from fgvr.backbones.base import Backbone
 from fgvr.errors import FgvrError
-from fgvr.methods.base import Method
+from fgvr.methods.untrained import UntrainedMethod
 from fgvr.records import CandidateSets, Vocabulary
 
 
@@ -53,7 +52,7 @@ def template_features(backbone: Backbone, class_names: tuple[str, ...], template
     return F.normalize(torch.stack(features).mean(0), dim=-1)
 
 
-class ZeroShotMethod(Method):
+class ZeroShotMethod(UntrainedMethod):
     """CLIP's own classifier over the vocabulary, nothing trained (the ZS-CLIP rows of the FGVR paper).
 
     Args:
@@ -62,7 +61,6 @@ class ZeroShotMethod(Method):
     """
 
     row = "zero_shot"
-    trains = False
 
     def __init__(self, backbone: Backbone, templates: list[str] | str | None = None) -> None:
         super().__init__(backbone)
@@ -77,9 +75,3 @@ class ZeroShotMethod(Method):
     def classifiers(self) -> dict[str, Tensor]:
         """The class names under the templates."""
         return {self.row: self._class_features.to(self.device)}
-
-    def training_step(self, batch: Any, batch_idx: int) -> None:
-        """Never reached: the data module gives no training batches to a method that does not train."""
-
-    def configure_optimizers(self) -> None:
-        """None: there are no parameters."""

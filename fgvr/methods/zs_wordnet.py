@@ -2,26 +2,23 @@
 
 import time
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from fgvr.backbones.base import Backbone
 from fgvr.cache import default_cache_dir
-from fgvr.data.batches import Batch
+from fgvr.data.support_photos import SupportPhotos
 from fgvr.data.text_features import stored_text_features
-from fgvr.methods.base import Method
+from fgvr.methods.untrained import UntrainedMethod
 from fgvr.methods.zero_shot import template_list
 from fgvr.records import CandidateSets, Vocabulary
 from fgvr.vocabulary.build import fold_name, known_vocabulary
 from fgvr.wordnet import read_wordnet
 
-_PHOTOS_A_STEP = 64  # times 67,134 names in float32: 17 MB
 
-
-class ZsWordnetMethod(Method):
+class ZsWordnetMethod(UntrainedMethod):
     """CLIP's classifier over all nouns of WordNet, nothing trained and nothing asked (table 2 of the FGVR paper).
 
     The vocabulary is the first lemma of every noun synset, whatever ``data.class_names`` says; of lemmas that differ
@@ -40,9 +37,9 @@ class ZsWordnetMethod(Method):
     """
 
     row = "zs_wordnet"
-    trains: ClassVar[bool] = False
     untrained_rows: ClassVar[tuple[str, ...]] = ("zs_wordnet",)
     brings_names: ClassVar[bool] = True
+    photos_a_step: ClassVar[int | None] = 64  # times 67,134 names in float32: 17 MB
 
     def __init__(
         self, backbone: Backbone, wordnet: Path | None = None, templates: list[str] | str | None = None
@@ -51,7 +48,7 @@ class ZsWordnetMethod(Method):
         self.wordnet = wordnet
         self.templates = template_list(templates)
 
-    def own_vocabulary(self) -> Vocabulary:
+    def discover(self, support: SupportPhotos) -> Vocabulary:
         """The first lemma of every noun synset, in the order of WordNet's file.
 
         Raises:
@@ -80,14 +77,3 @@ class ZsWordnetMethod(Method):
     def classifiers(self) -> dict[str, Tensor]:
         """The names under the templates."""
         return {self.row: self._class_features.to(self.device)}
-
-    def evaluation_step(self, batch: Batch) -> None:
-        """Classify a batch, some photos at a time: the scores of a large batch with all nouns would fill the memory."""
-        for rows in torch.arange(len(batch.rows), device=batch.rows.device).split(_PHOTOS_A_STEP):
-            super().evaluation_step(Batch(batch.images[rows], batch.rows[rows]))
-
-    def training_step(self, batch: Any, batch_idx: int) -> None:
-        """Never reached: the data module gives no training batches to a method that does not train."""
-
-    def configure_optimizers(self) -> None:
-        """None: there are no parameters."""

@@ -8,7 +8,6 @@ from tiny.wordnet import FIRST_LEMMAS, write_wordnet
 
 from fgvr.cli import main
 from fgvr.data.batches import Batch
-from fgvr.methods import zs_wordnet
 from fgvr.methods.base import Method
 from fgvr.methods.zs_wordnet import ZsWordnetMethod
 from fgvr.testing.tiny import TinyBackbone
@@ -73,7 +72,7 @@ def test_a_row_without_labels(folder, capsys, encoded):
 def test_classes_are_those_of_the_cosines(folder):
     method = ZsWordnetMethod(TinyBackbone(), Path("wordnet"), ["{}", "a {}."])
     method.backbone.load()
-    method.build(method.own_vocabulary(), None)
+    method.build(method.discover(None), None)
     texts = [method.backbone.encode_text([form.format(name) for name in NAMES]) for form in ("{}", "a {}.")]
     expected = torch.nn.functional.normalize(sum(texts), dim=-1)
     torch.testing.assert_close(method.classifiers()["zs_wordnet"], expected, atol=1e-3, rtol=0)
@@ -81,7 +80,7 @@ def test_classes_are_those_of_the_cosines(folder):
 
 
 def test_a_large_batch_is_classified_in_parts(folder, monkeypatch):
-    monkeypatch.setattr(zs_wordnet, "_PHOTOS_A_STEP", 4)
+    monkeypatch.setattr(ZsWordnetMethod, "photos_a_step", 4)
     seen = []
     monkeypatch.setattr(Method, "evaluation_step", lambda self, batch: seen.append((batch.images, batch.rows)))
     images, rows = torch.randn(10, 16), torch.arange(10) + 5
