@@ -1,0 +1,1 @@
+"""An example of a vocabulary-free method for fgvr."""
