@@ -324,6 +324,7 @@ METHODS = Registry(
     {
         "class_means": "fgvr.methods.class_means.ClassMeansMethod",
         "coop": "fgvr.methods.coop.CoOpMethod",
+        "finer": "fgvr.methods.finer.FinerMethod",
         "flyp": "fgvr.methods.flyp.FlypMethod",
         "labeler_direct": "fgvr.methods.labeler_direct.LabelerDirectMethod",
         "latteclip": "fgvr.methods.latteclip.LatteClipMethod",
@@ -355,6 +356,7 @@ SLOTS: dict[str, Registry] = {
     "backbone": BACKBONES,
     "joint_backbone": BACKBONES,
     "visual_backbone": BACKBONES,
+    "voting_backbone": BACKBONES,
     "head": HEADS,
     "loss": LOSSES,
     "protocol": PROTOCOLS,

@@ -66,7 +66,7 @@ class SplitFeatures:
         self.precision: Precision = precision
         self.seconds: dict[str, float] = {}
         """``"features/GROUP"`` -> what its features took to get in this process."""
-        self._stored: dict[tuple[str, int | None, int], dict[Space, StoredFeatures]] = {}
+        self._stored: dict[tuple[str, int | None, str, int], dict[Space, StoredFeatures]] = {}
 
     def trains_on_stored(self, learner: Learner) -> bool:
         """Whether training takes stored features, in one view or more.
@@ -148,25 +148,44 @@ class SplitFeatures:
         views: int | None = None,
         space: Space = "joint",
         processes: Processes = ALONE,
+        augment: AugmentKind | None = None,
     ) -> StoredFeatures:
-        """Features of a group of photos: plain, or of this many augmented views; looked up once for each tower."""
+        """Features of a group of photos: plain, or of this many augmented views; looked up once for each tower.
+
+        Args:
+            group: ``TRAINING``, or the name of a split.
+            backbone: Whose features.
+            device: Where to compute.
+            views: How many augmented views; the plain one alone if not given.
+            space: Of the features.
+            processes: Those that compute together.
+            augment: Which views; those of training if not given.
+        """
         tower = backbone.tower_of(space)
-        if (group, views, id(tower)) not in self._stored:
+        kind = augment or self.augment or "coop"
+        key = self._key(group, views, tower, kind)
+        if key not in self._stored:
             start = time.perf_counter()
-            self._stored[group, views, id(tower)] = extract_features(
+            self._stored[key] = extract_features(
                 tower,
                 self.images(group),
                 self.folder,
                 device,
                 num_workers=self.num_workers,
                 views=views,
-                augment=self.augment or "coop",
+                augment=kind,
                 precision=self.precision,
                 processes=processes,
             )
-            key = f"features/{group}"
-            self.seconds[key] = self.seconds.get(key, 0.0) + time.perf_counter() - start
-        return self._stored[group, views, id(tower)][space]
+            what = f"features/{group}"
+            self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - start
+        return self._stored[key][space]
+
+    def _key(
+        self, group: str, views: int | None, tower: Backbone, augment: AugmentKind | None = None
+    ) -> tuple[str, int | None, str, int]:
+        kind = "" if views is None else augment or self.augment or "coop"
+        return group, views, kind, id(tower)
 
     def training_batches(self, rows: Sequence[int], learner: Learner, seed: int) -> FeatureBatches | PixelBatches:
         """Batches of support photos, after ``prepare``.
@@ -208,7 +227,7 @@ class SplitFeatures:
         self, group: str, learner: Learner, views: int | None, rows: Sequence[int], further_views: bool = False
     ) -> FeatureBatches:
         stored = {
-            space: self._stored[group, views, id(learner.backbone.tower_of(space))][space].select(rows)
+            space: self._stored[self._key(group, views, learner.backbone.tower_of(space))][space].select(rows)
             for space in _spaces(learner)
         }
         return FeatureBatches(stored["joint"], further_views, stored.get("visual"))

@@ -42,3 +42,13 @@ def test_its_words_are_the_same_in_every_process_and_change_with_what_is_drawn()
     assert words == repr(Augmentation(TinyBackbone().transform))
     assert " at 0x" not in words
     assert words != repr(Augmentation(to_pixels(16)))
+
+
+def test_views_of_finer_keep_the_photo_recognisable():
+    """A crop, other colours or sharper, and a flip, a turn or another perspective: never all of it at once."""
+    draw = Augmentation(TinyBackbone().transform, "finer")
+    views = [draw.view(IMAGE, "a" * 64, number) for number in range(30)]
+    assert {view.shape for view in views} == {views[0].shape}
+    assert all(torch.equal(draw.view(IMAGE, "a" * 64, number), views[number]) for number in (0, 29))
+    assert not all(torch.equal(view, views[0]) for view in views)
+    assert repr(draw) != repr(Augmentation(TinyBackbone().transform, "coop"))

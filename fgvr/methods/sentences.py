@@ -1,0 +1,78 @@
+"""Sentences about class names, as texts in the place of the names."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from fgvr.backbones.base import Backbone
+from fgvr.data.text_features import stored_text_features
+from fgvr.errors import FgvrError
+from fgvr.text import visible
+from fgvr.vocabulary.build import fold_name
+from fgvr.yaml_text import load_json
+
+_EXAMPLE = '{"House Finch": ["A small bird with a red breast.", ...]}'
+
+
+def read_sentences(path: Path, option: str) -> dict[str, tuple[str, ...]]:
+    """The sentences about each name.
+
+    Args:
+        path: A JSON file, an object that maps names to lists of texts.
+        option: The option by which the user names it, for messages.
+
+    Returns:
+        Folded name (:func:`fgvr.vocabulary.build.fold_name`) -> its sentences, without blank ones.
+
+    Raises:
+        FgvrError: It cannot be read, or is no such object.
+    """
+    try:
+        content = load_json(Path(path).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise FgvrError(f"{option}: {str(path)!r} cannot be read ({error.strerror}).") from None
+    except ValueError as error:
+        raise FgvrError(
+            f"{option}: {str(path)!r} is no JSON ({visible(str(error), 200)}); expected an object such as {_EXAMPLE}."
+        ) from None
+    if not isinstance(content, dict):
+        raise FgvrError(f"{option}: {str(path)!r} holds a {type(content).__name__}; expected {_EXAMPLE}.")
+    found: dict[str, tuple[str, ...]] = {}
+    for name, sentences in content.items():
+        if not isinstance(sentences, list) or not all(isinstance(sentence, str) for sentence in sentences):
+            raise FgvrError(
+                f"{option}: {str(path)!r} has {visible(repr(sentences), 60)} under {visible(name, 60)!r}; "
+                "expected a list of texts."
+            )
+        kept = tuple(sentence.strip() for sentence in sentences if sentence.strip())
+        if kept and (key := fold_name(name)):
+            found[key] = found.get(key, ()) + kept
+    return found
+
+
+def sentence_features(
+    backbone: Backbone, names: Sequence[str], sentences: Mapping[str, Sequence[str]], own: Tensor, folder: Path
+) -> Tensor:
+    """Text features of names: the normalised mean of the normalised features of their sentences.
+
+    Args:
+        backbone: Loaded.
+        names: In class-index order.
+        sentences: Folded name -> its sentences.
+        own: Features of the names themselves, shape ``(C, embed_dim)``, for those without sentences.
+        folder: Of the stores of text features, which keep those of the sentences.
+
+    Returns:
+        float32, shape ``(C, embed_dim)``.
+    """
+    texts = [sentences.get(fold_name(name), ()) for name in names]
+    flat = [sentence for each in texts for sentence in each]
+    features = F.normalize(stored_text_features(backbone, flat, folder), dim=-1) if flat else own[:0].float().cpu()
+    sizes = torch.tensor([len(each) for each in texts])
+    owner = torch.arange(len(names)).repeat_interleave(sizes)
+    means = torch.zeros(own.shape, dtype=torch.float64).index_add_(0, owner, features.double())
+    means = F.normalize(means, dim=-1).float()
+    return torch.where(sizes[:, None] > 0, means, own.float().cpu())
