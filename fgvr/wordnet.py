@@ -24,6 +24,15 @@ LEXNAMES = (
 """Lexicographer files of nouns by their number, which begins at 3 (lexnames(5WN))."""
 
 _FIRST_LEXNAME = 3
+_ENDINGS = {
+    "noun": (
+        *(("s", ""), ("ses", "s"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"), ("men", "man")),
+        ("ies", "y"),
+    ),
+    "adj": (("er", ""), ("est", ""), ("er", "e"), ("est", "e")),
+    "verb": (("s", ""), ("ies", "y"), ("es", "e"), ("es", ""), ("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", "")),
+}
+"""Part of speech -> endings of its forms, and what a lemma has in their place (morphy(7WN))."""
 _FOLDERS = ("", "dict", "wordnet", "corpora/wordnet", "corpora/wordnet31", "nltk_data/corpora/wordnet")
 _ZIPS = ("wordnet.zip", "wordnet31.zip", "corpora/wordnet.zip", "corpora/wordnet31.zip")
 _LARGEST = 200 * 2**20  # bytes of one file; data.noun has 15 MB
@@ -136,6 +145,60 @@ class WordNet:
         return depths
 
 
+@dataclass(frozen=True, eq=False)
+class WordForms:
+    """The single words of a WordNet, by part of speech: ``noun``, ``adj`` or ``verb``.
+
+    Attributes:
+        lemmas: Part of speech -> its words, in lower case.
+        exceptions: Part of speech -> forms that do not go by rules, such as *geese*.
+    """
+
+    lemmas: dict[str, frozenset[str]]
+    exceptions: dict[str, frozenset[str]]
+
+    def has(self, word: str, part: str) -> bool:
+        """Whether a word in lower case, or one that it is a form of, is there as this part of speech."""
+        lemmas = self.lemmas[part]
+        return (
+            word in lemmas
+            or word in self.exceptions[part]
+            or any(
+                word.endswith(ending) and f"{word[: -len(ending)]}{instead}" in lemmas
+                for ending, instead in _ENDINGS[part]
+            )
+        )
+
+
+def read_forms(path: Path | None = None, option: str = "path") -> WordForms:
+    """Read which words of a WordNet are nouns, adjectives and verbs.
+
+    Args:
+        path: See :func:`read_wordnet`.
+        option: The option by which the user names ``path``, for messages.
+
+    Raises:
+        FgvrError: There is none, it lacks the files of one of the three, or they are damaged.
+    """
+    source = _find(path, option)
+    return WordForms(
+        {part: frozenset(_first_words(_text(source, f"index.{part}"), source / f"index.{part}")) for part in _ENDINGS},
+        {part: frozenset(_first_words(_text(source, f"{part}.exc"), source / f"{part}.exc")) for part in _ENDINGS},
+    )
+
+
+def _first_words(text: str, path: Path) -> Iterator[str]:
+    """The first word of each line, where it is a single one; a header is indented."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip() or line.startswith(" "):
+            continue
+        word, _, rest = line.partition(" ")
+        if not rest.strip():
+            raise FgvrError(f"{path}, line {number}: no word ({line[:40]!r}). {_AGAIN}")
+        if "_" not in word:
+            yield word
+
+
 def read_wordnet(path: Path | None = None, option: str = "path") -> WordNet:
     """Read the nouns of a WordNet, 3.0 or 3.1.
 
@@ -147,6 +210,11 @@ def read_wordnet(path: Path | None = None, option: str = "path") -> WordNet:
     Raises:
         FgvrError: There is none, or its files are damaged.
     """
+    return _read(_find(path, option))
+
+
+def _find(path: Path | None, option: str) -> Path:
+    """The folder or the archive of a WordNet."""
     if path is not None:
         source = _source(Path(path))
         if source is None:
@@ -154,10 +222,10 @@ def read_wordnet(path: Path | None = None, option: str = "path") -> WordNet:
                 f"{option}: there is no WordNet in {str(path)!r}: expected a folder with {DATA} and {INDEX}, or NLTK's "
                 f"wordnet.zip. {_HOW} with {option}."
             )
-        return _read(source)
+        return source
     for place in _places():
         if (source := _source(place)) is not None:
-            return _read(source)
+            return source
     raise FgvrError(f"No WordNet was found where one is usually installed. {_HOW} with {option}.")
 
 

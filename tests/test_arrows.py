@@ -42,7 +42,7 @@ ORDER = (
     *("vocabulary", "wordnet", "datasets", "selections"),
     *("reading", "metrics", "labelers", "labelling", "descriptions"),
     *("backbones", "candidates", "classifiers", "heads", "losses", "relabelling"),
-    *("data", "methods", "checkpoints", "reports", "pipeline", "doubt", "judging"),
+    *("data", "captions", "methods", "checkpoints", "reports", "pipeline", "doubt", "judging"),
     *("config", "sweeps", "paper_tables", "api", "cli", "testing"),
 )
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -18,7 +18,7 @@ FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.relative_to(PACK
 TYPED = re.compile(rf"(?<![\w-])--[a-z{{]|\bfgvr (?:(?:{'|'.join(COMMANDS)})\b|{{)|\bsame command\b")
 # what is done in a shell alone may be named in backticks: these commands have no function in fgvr's Python interface,
 # and the others are not fgvr's
-SHELL = re.compile(r"`(?:fgvr (?:data|discover|list|show|store)|hf download|pip install)\b[^`]*`")
+SHELL = re.compile(r"`(?:fgvr (?:cased-index|data|discover|list|show|store)|hf download|pip install)\b[^`]*`")
 ALLOWED = {
     # these read, make or explain the arguments of a process
     *("api.py: configure", "api.py: judge", "api.py: load", "sweeps/compare.py: compared_args"),
