@@ -94,18 +94,18 @@ def read_state(folder: Path) -> IndexState | None:
 def _is_whole(found: dict[str, Any]) -> bool:
     if set(found) != {field.name for field in fields(IndexState)}:
         return False
-    texts = ("captions", "version", "digest", "made_with")
-    numbers = [found[key] for key in ("rows", "width", "empty", "repeated")]
-    lists = [found["cut"], [each for each in found["chunks"] or [0] if each is not None]]
+    chunks, cut, sums = found["chunks"], found["cut"], found["sums"]
+    if not (isinstance(chunks, list) and isinstance(cut, list) and isinstance(sums, dict)):
+        return False
+    numbers = [found["rows"], found["width"], found["empty"], found["repeated"], *cut, *sums.values()]
+    numbers += [checksum for checksum in chunks if checksum is not None]
     return (
-        all(isinstance(found[key], str) for key in texts)
+        all(isinstance(found[key], str) for key in ("captions", "version", "digest", "made_with"))
         and all(type(number) is int and number >= 0 for number in numbers)
         and found["rows"] > 0
         and found["width"] > 0
-        and isinstance(found["sums"], dict)
-        and set(found["sums"]) == {TEXTS, OFFSETS, WORDS}
-        and all(isinstance(values, list) and all(type(value) is int for value in values) for values in lists)
-        and len(found["chunks"]) == len(found["cut"]) == -(-found["rows"] // CHUNK_ROWS)
+        and set(sums) == {TEXTS, OFFSETS, WORDS}
+        and len(chunks) == len(cut) == -(-found["rows"] // CHUNK_ROWS)
     )
 
 

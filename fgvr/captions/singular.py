@@ -34,7 +34,11 @@ _ENDINGS = (
     # house, clause, use, muse, fuse; the others are cactus, walrus and bus
     (re.compile(r"(?:[ao]|exc|f|am|ab|acc|recl|hypoten|\br|\bref|\bm|\b)uses$"), 1, ""),
     (re.compile(r"(?:us|iris|ibis|mantis|pelvis|marquis)es$"), 2, ""),
-    (re.compile(r"(?:\b(?:|head|heart|tooth|stomach|ear|back|mous|c)aches|niches|quiches|psyches|avalanches)$"), 1, ""),
+    (
+        re.compile(r"(?:\b(?:|head|heart|tooth|stomach|ear|back|moust|c)aches|niches|quiches|psyches|avalanches)$"),
+        1,
+        "",
+    ),
     (re.compile(r"(?:ch|sh|x|ss|zz)es$"), 2, ""),
 )
 """The first that fits the end of a word: how many letters go, and what comes in their place."""
