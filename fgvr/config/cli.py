@@ -26,7 +26,7 @@ from fgvr.pipeline.parts import RunParts, as_list
 from fgvr.registry import BACKBONES, METHODS
 from fgvr.secret_names import is_secret_name, secrets_in
 
-DEFAULT_MODEL = {
+DEFAULT_MODEL: dict[str, Any] = {
     "class_path": METHODS.resolve("class_means"),
     "init_args": {"backbone": {"class_path": BACKBONES.resolve("lite")}},
 }
