@@ -322,6 +322,7 @@ PROTOCOLS = Registry(
 METHODS = Registry(
     "methods",
     {
+        "cased": "fgvr.methods.cased.CasedMethod",
         "class_means": "fgvr.methods.class_means.ClassMeansMethod",
         "coop": "fgvr.methods.coop.CoOpMethod",
         "finer": "fgvr.methods.finer.FinerMethod",

@@ -137,7 +137,7 @@ _FIELDS: dict[str, dict[str, Callable[[Any], bool]]] = {
     },
 }
 """Keys of a record that are objects -> what a reader needs of them."""
-_TEXTS = ("candidates", "warning", "agreement_of")
+_TEXTS = ("candidates", "captions", "warning", "agreement_of")
 _FIGURES = (
     *("accuracy", "accuracy_macro", "cacc", "cacc_macro", "siou", "siou_hyphen", "textual_inclusion"),
     *("textual_inclusion_words", "generic", "nmi", "ari", "ece", "selective_accuracy_50", "selective_accuracy_80"),

@@ -38,8 +38,8 @@ PAPERS_NAMES: dict[str, dict[str, str]] = {
     },
 }
 """Layout -> name of a data set in the registry -> what the paper calls it."""
-
-_DIRECT, _ZERO_SHOT, _ADAPTED = "labeler asked about every photo", "zero-shot CLIP", "label-free adaptation"
+_DIRECT, _EARLIER = "labeler asked about every photo", "earlier methods"
+_ZERO_SHOT, _ADAPTED = "zero-shot CLIP", "label-free adaptation"
 
 
 def plain(rows: Sequence[Measured], names: Mapping[str, str]) -> Grid:
@@ -131,7 +131,7 @@ def fgvr_table1(rows: Sequence[Measured], names: Mapping[str, str]) -> Grid:
     for row in rows:
         section = _section(row)
         labelling, computing = (_hours(row, key) for key in ("label_seconds", "seconds"))
-        untrained, dash = section == _ZERO_SHOT, Cell()
+        untrained, dash = section == _ZERO_SHOT or bool(row.record.get("captions")), Cell()
         cells = (
             dash,
             labelling if section == _DIRECT else computing if untrained else dash,
@@ -148,7 +148,7 @@ def fgvr_table1(rows: Sequence[Measured], names: Mapping[str, str]) -> Grid:
         *Protocols(rows).notes(),
         *_marks(rows),
     )
-    order = {section: place for place, section in enumerate(paper.rows)}
+    order = {section: place for place, section in enumerate((_DIRECT, _EARLIER, _ZERO_SHOT, _ADAPTED))}
     lines.sort(key=lambda line: order[line.section])
     columns = tuple(Column("", heading) for heading in headings)
     return Grid(
@@ -239,6 +239,8 @@ def _section(row: Measured) -> str:
     """The section of the FGVR paper's tables that a row belongs to."""
     if row.row in DIRECT:
         return _DIRECT
+    if row.is_earlier:
+        return _EARLIER
     return _ZERO_SHOT if row.row.startswith(("zero_shot", "zs_")) else _ADAPTED
 
 

@@ -41,8 +41,8 @@ class Measured:
         dataset: Name of the data set.
         namer: The model whose names were learned from or scored; ``""`` where none was asked.
         varied: What a sweep has varied for it, option -> value.
-        marks: What a reader must know of it: ``simulated``, ``oracle``, ``transductive``, ``closed``, and the protocol
-            of a judged labeler.
+        marks: What a reader must know of it: ``simulated``, ``oracle``, ``transductive``, ``closed``, the protocol of a
+            judged labeler, and whose captions its names are from.
         backbone: What sees the photos; ``""`` where nothing does.
         sources: One for each seed, at least one.
         run: Words that tell it from another row of the same title; ``""`` where there is none.
@@ -75,6 +75,11 @@ class Measured:
     def is_bound(self) -> bool:
         """Whether it is an upper bound: true names were used, or the labeler was asked about every photo."""
         return "oracle" in self.marks or self.row in DIRECT
+
+    @property
+    def is_earlier(self) -> bool:
+        """Whether it is one of the vocabulary-free methods that came before the FGVR paper: CaSED, FineR."""
+        return bool(self.record.get("captions")) or self.row in ("finer", "finer_names")
 
     @property
     def is_judged(self) -> bool:

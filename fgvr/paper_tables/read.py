@@ -144,7 +144,7 @@ class _Run:
             raise FgvrError(f"{self.folder.metrics} has no row {row!r}, which the table of its sweep has: sweep again.")
         record = self.metrics[row]
         config = self._config_of(row)
-        compared, judged = config is not self.config, record.get("protocol")
+        compared, judged, captions = config is not self.config, record.get("protocol"), record.get("captions")
         moves = _option(config, "model", "transductive") is True and (compared or row == self.own_row)
         marks = {
             "simulated": record.get("simulated") is True,
@@ -156,9 +156,13 @@ class _Run:
         return Measured(
             row=_line(row),
             dataset=self.dataset,
-            namer=self.namer if judged or row in DIRECT or _learns_from_labels(row, config) else "",
+            namer=self.namer if judged or row in DIRECT or (not captions and _learns_from_labels(row, config)) else "",
             varied={},
-            marks=(*(mark for mark, there in marks.items() if there), *([_line(str(judged))] if judged else [])),
+            marks=(
+                *(mark for mark, there in marks.items() if there),
+                *([_line(str(judged))] if judged else []),
+                *([_line(f"captions: {captions}")] if captions else []),
+            ),
             backbone=_short(class_path(config, "model", "init_args", "backbone"), BACKBONES),
             sources=(Source(self.folder.path, row, stated if seed is None else seed, record, self.photos),),
         )

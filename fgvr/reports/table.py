@@ -68,13 +68,14 @@ def row_title(name: str, row: Mapping[str, Any]) -> str:
 
     Args:
         name: Its name.
-        row: Its record: ``simulated`` and ``oracle`` count.
+        row: Its record: ``simulated``, ``oracle`` and ``captions`` count.
 
     Example:
-        >>> row_title("coop", {"simulated": True})
-        'coop (simulated)'
+        >>> row_title("coop", {"simulated": True}), row_title("cased", {"captions": "wordnet glosses"})
+        ('coop (simulated)', 'cased (captions: wordnet glosses)')
     """
     marks = [mark for mark in ("simulated", "oracle") if row.get(mark)]
+    marks += [f"captions: {row['captions']}"] if row.get("captions") else []
     return f"{name} ({', '.join(marks)})" if marks else name
 
 

@@ -80,9 +80,13 @@ def results_table(rows: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], lis
         columns += [key, *([f"{key} low", f"{key} high"] if with_ends else [])]
         for line, (name, record) in zip(lines, rows.items(), strict=True):
             line += [record.get(key), *(intervals[name].get(key, (None, None)) if with_ends else ())]
-    marks = ("simulated", "oracle")
+    marks: tuple[str, ...] = ("simulated", "oracle")
     for line, record in zip(lines, rows.values(), strict=True):
         line += [record.get(mark) is True for mark in marks]
+    if any(record.get("captions") for record in rows.values()):
+        marks = (*marks, "captions")
+        for line, record in zip(lines, rows.values(), strict=True):
+            line.append(record.get("captions"))
     return [*columns, *marks], lines
 
 

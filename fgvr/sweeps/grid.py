@@ -19,7 +19,8 @@ from fgvr.reports.table import COLUMNS
 from fgvr.yaml_text import load_yaml
 
 KEYS = ("base", "seeds", "seeded", "set", "vary")
-_TABLE_COLUMNS = {"seed", "row", "run", "simulated", "oracle", "coverage", "purity", "mean_size", "classes", *COLUMNS}
+_TABLE_COLUMNS = {*("seed", "row", "run", "simulated", "oracle", "captions"), *COLUMNS}
+_TABLE_COLUMNS |= {"coverage", "purity", "mean_size", "classes"}
 _TABLE_COLUMNS -= {"candidates"}  # no figure: the column is the sweep's to give
 _SEED = "{seed}"
 _SLUG_LENGTH = 60

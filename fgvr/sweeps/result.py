@@ -45,7 +45,7 @@ class Tidy:
         rows: Column -> value, for each line: the varied columns, ``seed``, ``row``, every figure of ``metrics.json``,
             ``<figure>_low`` and ``<figure>_high`` of the 95 % intervals of scores,
             ``coverage``, ``purity`` (0 to 1) and ``mean_size`` of the candidate sets on the run's own row, ``classes``,
-            ``simulated``, ``oracle``, and ``run``, the folder's name.
+            ``simulated``, ``oracle``, ``captions`` where a row has some, and ``run``, the folder's name.
     """
 
     columns: tuple[str, ...]
@@ -63,6 +63,7 @@ class Line:
         seeds: Number of seeds.
         simulated: Whether it rests on simulated labels.
         oracle: Whether true names were trained on, or allowed to choose what was trained.
+        captions: The captions whose words are its names, where it has such.
     """
 
     row: str
@@ -71,11 +72,12 @@ class Line:
     seeds: int
     simulated: bool
     oracle: bool = False
+    captions: str | None = None
 
     @property
     def name(self) -> str:
         """The row's name as it is shown."""
-        return row_title(self.row, {"simulated": self.simulated, "oracle": self.oracle})
+        return row_title(self.row, {key: getattr(self, key) for key in ("simulated", "oracle", "captions")})
 
 
 def own_row(rows: Iterable[str]) -> str:
@@ -115,6 +117,7 @@ def tidy_rows(folder: RunFolder, values: Mapping[str, Any], seed: int) -> list[d
                 "classes": None if row == LABELER else classes,
                 "simulated": record.get("simulated") is True,
                 "oracle": record.get("oracle") is True,
+                **({"captions": record["captions"]} if record.get("captions") else {}),
                 "run": folder.path.name,
             }
         )
@@ -124,7 +127,8 @@ def tidy_rows(folder: RunFolder, values: Mapping[str, Any], seed: int) -> list[d
 def write_tidy(tidy: Tidy, folder: Path) -> None:
     """Write ``sweep.parquet`` and ``sweep.csv``, each whole or not at all."""
     found = {key for row in tidy.rows for key in row}
-    first, last = (*tidy.columns, "seed", "row"), (*QUALITY, "classes", "simulated", "oracle", "run")
+    captions = ("captions",) if "captions" in found else ()
+    first, last = (*tidy.columns, "seed", "row"), (*QUALITY, "classes", "simulated", "oracle", *captions, "run")
     figures = [key for key in COLUMNS if key in found and key not in first]
     figures += sorted(found - {*first, *last, *figures})
     table = pa.table({key: _array([row.get(key) for row in tidy.rows]) for key in (*first, *figures, *last)})
@@ -276,7 +280,8 @@ def _line(row: str, values: Mapping[str, Any], group: Sequence[TidyRow], varied:
         figures[key] = tuple(statistics.mean(found) for found in of_seeds if found)
     # tables of before there was an option for it have no such column
     simulated, oracle = (any(line.get(mark) for line in group) for mark in ("simulated", "oracle"))
-    return Line(row, values, figures, len(by_seed), simulated, oracle)
+    captions = next((line["captions"] for line in group if line.get("captions")), None)
+    return Line(row, values, figures, len(by_seed), simulated, oracle, captions)
 
 
 def _mean(key: str, values: Sequence[float]) -> str:

@@ -167,3 +167,13 @@ def test_the_ends_of_intervals_are_kept_and_not_shown(tmp_path):
     table = Tidy(("k",), tuple(rows))
     assert summarise(table)[0].figures == {"cacc": (61.5,), "nmi": (20.0,), "cacc_low": (60.0,), "cacc_high": (63.0,)}
     assert summary_cells(table) == [["row", "k", "cACC"], ["coop", "3", "61.5"]]
+
+
+def test_a_row_of_captions_says_whose(tmp_path):
+    """In the table of a sweep, and after it was written and read."""
+    rows = tuple({**row, **({"captions": "wordnet glosses"} if row["row"] == "coop" else {})} for row in TABLE.rows)
+    write_tidy(Tidy(TABLE.columns, rows), tmp_path)
+    for table in (Tidy(TABLE.columns, rows), read_tidy(tmp_path)):
+        assert [row[0] for row in summary_cells(table)[1:3]] == ["zero_shot", "coop (captions: wordnet glosses)"]
+    write_tidy(TABLE, tmp_path)
+    assert "captions" not in pq.read_table(tmp_path / "sweep.parquet").column_names

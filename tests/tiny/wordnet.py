@@ -32,11 +32,14 @@ SENSES = {
     "stephen_crane": (900,),
 }
 FIRST_LEMMAS = ("entity", "living thing", "bird", "finch", "house finch", "blue jay", "crane", "Crane", "Blue-Jay")
+FORMS = {"adj": ("red", "small"), "verb": ("fly", "sing")}
+"""Adjectives and verbs, whose synsets nobody reads."""
+EXCEPTIONS = {"noun": ("geese goose",), "adj": ("redder red",), "verb": ("flew fly",)}
 _HEADER = "  1 This is made up for a test.  \n  2 WordNet 3.0 is its format.  \n"
 
 
 def write_wordnet(folder: Path, nouns: dict[int, tuple] = NOUNS, senses: dict[str, tuple] = SENSES) -> Path:
-    """Write ``data.noun`` and ``index.noun`` into ``folder``, and return it."""
+    """Write the files of nouns, and the words of other parts of speech, into ``folder``, and return it."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = []
     for offset, (number, lemmas, pointers, gloss) in nouns.items():
@@ -49,4 +52,9 @@ def write_wordnet(folder: Path, nouns: dict[int, tuple] = NOUNS, senses: dict[st
         for lemma, offsets in senses.items()
     ]
     (folder / "index.noun").write_text(_HEADER + "".join(index), encoding="utf-8")
+    for part, words in FORMS.items():
+        lines = "".join(f"{word} {part[0]} 1 0  \n" for word in words)
+        (folder / f"index.{part}").write_text(_HEADER + lines, encoding="utf-8")
+    for part, pairs in EXCEPTIONS.items():
+        (folder / f"{part}.exc").write_text("".join(f"{pair}\n" for pair in pairs), encoding="utf-8")
     return folder

@@ -52,8 +52,10 @@ class ReportedRun:
 
     def note(self, row: str | None = None) -> str:
         """What titles must say of the row, or of everything that comes from the labels."""
-        simulated = self.simulated if row is None else self.files.metrics.get(row, {}).get("simulated")
-        return SIMULATED if simulated else ""
+        record = self.files.metrics.get(row or "", {})
+        simulated = self.simulated if row is None else record.get("simulated")
+        notes = [SIMULATED] if simulated else []
+        return ", ".join([*notes, *([f"captions: {record['captions']}"] if record.get("captions") else [])])
 
     @cached_property
     def judged(self) -> Judged | None:

@@ -77,7 +77,7 @@ class Summary:
                 value = record.get(key)
                 if key.startswith(("accuracy", "sacc", "cacc", "siou")) and isinstance(value, int | float):
                     figures.setdefault(heading, {})[row] = value
-        note = SIMULATED if any(self.run.note(row) for row in self.run.files.metrics) else ""
+        note = SIMULATED if any(SIMULATED in self.run.note(row) for row in self.run.files.metrics) else ""
         return plots.result_plot(figures, self.run.own or "", note) if figures else ""
 
     @property
