@@ -255,6 +255,11 @@ def test_rows_of_table_2_run_to_their_end_and_seeds_ask_nothing_anew(tiny_cub, t
         ]
         wordnet = ["--config", "methods/zs_wordnet.yaml", "--model.wordnet", "wordnet"]
         assert rows("--config", "fgvr/cub.yaml", *wordnet, *tiny_cub, *TINY_MODEL) == ["cub_zs_wordnet", "zs_wordnet"]
+        cased = ["--config", "methods/cased.yaml", "--model.wordnet", "wordnet"]
+        assert rows("--config", "fgvr/cub.yaml", *cased, *tiny_cub, *TINY_MODEL) == ["cub_cased", "cased_glosses"]
+        assert len(server.asked) == 8 + 12
+        finer = ["--config", "methods/finer.yaml", "--model.voting_backbone", TINY_MODEL[1], "--model.views", "2"]
+        assert rows(*table2, *finer, *gpt4o, *TINY_MODEL) == ["cub_gpt4o_finer", "finer_names", "finer"]
         assert len(server.asked) == 8 + 12
 
 
@@ -270,4 +275,6 @@ def test_all_rows_of_table_2_in_one_run(tiny_cub, tmp_path, capsys, monkeypatch)
     options += ["--data.labeler", "fixed", "--data.labeler.path", "names.csv"]
     assert main(["fit", *options, "--trainer.max_epochs", "1", "--model.head.n_ctx", "2"]) == 0
     run = Path(capsys.readouterr().out.splitlines()[-1])
-    assert [*json.loads((run / "metrics.json").read_text())] == ["zero_shot", "zs_wordnet", "labeler_direct", "coop"]
+    assert [*json.loads((run / "metrics.json").read_text())] == [
+        *("zero_shot", "zs_wordnet", "cased_glosses", "labeler_direct", "coop")
+    ]
