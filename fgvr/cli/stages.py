@@ -68,9 +68,11 @@ def run_label(args: list[str]) -> int:
         usd = data.labels.estimate_batch_usd(data.asked)
         say(f"by batch: {'cost unknown' if usd is None else f'about ${usd:.2f}'}")
     if options.dry_run:
-        for part in labeler.parts if isinstance(labeler, CombinedLabeler) else (labeler,):
-            say(f"prompt: {part.prompt}")
-            say(f"labeler: {json.dumps(part.identity())}")
+        parts = labeler.parts if isinstance(labeler, CombinedLabeler) else (labeler,)
+        # a labeler may have many parts that are asked the same until the replies to others are known
+        for prompt, identity in dict.fromkeys((part.prompt, json.dumps(part.identity())) for part in parts):
+            say(f"prompt: {prompt}")
+            say(f"labeler: {identity}")
     elif options.batch:
         batch = data.labels.ask_batch(data.asked)
         say(summary(data.read_labels(data.asked), data.simulated))

@@ -34,6 +34,8 @@ class CombinedLabeler(Labeler):
     """Which image features these are."""
     compares_names: bool = False
     """Whether what a part is asked depends on the names of all photos that are asked about together."""
+    asks_again: bool = True
+    """Whether parts that ``wanted`` chooses photos for give another opinion on these; else they ask something else."""
     text_features: TextFeatures | None = None
     """Gives text features to what is asked of a part; ``None`` where there are none."""
 
@@ -71,6 +73,20 @@ class CombinedLabeler(Labeler):
         parts = (part for part in self.parts if isinstance(part, CombinedLabeler))
         return (self, *(labeler for part in parts for labeler in part.combined))
 
+    @property
+    def rounds(self) -> Sequence[range]:
+        """Numbers of the parts that are asked together, because none of them depends on another.
+
+        What the parts of a round are asked depends on earlier rounds alone. Each part is a round of its own, unless
+        overridden.
+        """
+        return [range(number, number + 1) for number in range(len(self.parts))]
+
+    @property
+    def naming(self) -> Sequence[int]:
+        """Numbers of the parts whose replies are class names: all, unless overridden."""
+        return range(len(self.parts))
+
     def check_images(self, images: Sequence[ImageRecord]) -> None:
         """Each part checks them, because each may be asked about all."""
         for part in self.parts:
@@ -92,7 +108,8 @@ class CombinedLabeler(Labeler):
 
         Args:
             number: From 0.
-            labels: What the earlier parts said, as for ``wanted``; not yet of all photos while a plan is made.
+            labels: What the parts of earlier rounds said, as for ``wanted``; not yet of all photos, or
+                not all of them, while a plan is made.
         """
         return self.parts[number]
 
@@ -106,8 +123,9 @@ class CombinedLabeler(Labeler):
 
         Args:
             part: Number of the part, from 0.
-            labels: What the earlier parts said: a list for each of them, with one entry per photo, ``None`` where it
-                was not wanted. For part 0, which is wanted of all photos, this is not called.
+            labels: What the parts of earlier rounds said: a list for each of them, with one entry per photo, ``None``
+                where it was not wanted. For the parts of the first round, which are wanted of all photos, this is not
+                called.
             features: L2-normalised image features, shape ``(N, D)``, where they are at hand.
 
         Returns:
@@ -130,18 +148,19 @@ class CombinedLabeler(Labeler):
         """Ask the parts in turn, each for one answer, and yield the combined replies; nothing is stored."""
         labels: list[list[LabelRecord | None]] = []
         failures: dict[int, str] = {}
-        for number in range(len(self.parts)):
-            part = self.part(number, labels)
-            wanted = self.wanted(number, labels) if number else [True] * len(requests)
-            rows = [row for row in range(len(requests)) if wanted[row]]
-            mine = {part.request_about(requests[row].image, requests[row].answer): row for row in rows}
-            column: list[LabelRecord | None] = [None] * len(requests)
-            for reply in part.ask(list(mine)):
-                row = mine[reply.request]
-                column[row] = _label_of(part, reply)
-                if reply.error:
-                    failures[row] = reply.error
-            labels.append(column)
+        for together in self.rounds:
+            columns = []
+            for number in together:
+                part = self.part(number, labels)
+                wanted = self.wanted(number, labels) if labels else [True] * len(requests)
+                rows = [row for row in range(len(requests)) if wanted[row]]
+                column: list[LabelRecord | None] = [None] * len(requests)
+                for reply, row in _ask_once(part, requests, rows):
+                    column[row] = _label_of(part, reply, requests[row].image.sample_id)
+                    if reply.error:
+                        failures[row] = reply.error
+                columns.append(column)
+            labels += columns
         for row, (request, label) in enumerate(zip(requests, self.combine(labels) if requests else [], strict=True)):
             yield Reply(
                 request,
@@ -183,9 +202,23 @@ def first_name(label: LabelRecord | None) -> LabelRecord | None:
     return replace(label, names=label.names[:1], scientific_names=label.scientific_names[:1])
 
 
-def _label_of(part: Labeler, reply: Reply) -> LabelRecord:
+def _ask_once(part: Labeler, requests: Sequence[LabelRequest], rows: Sequence[int]) -> Iterator[tuple[Reply, int]]:
+    """The replies of a part about the photos of ``rows``, and the row of each; equal questions are asked once."""
+    asked: dict[tuple[str, str, int], LabelRequest] = {}
+    rows_of: dict[LabelRequest, list[int]] = {}
+    for row in rows:
+        request = part.request_about(requests[row].image, requests[row].answer)
+        request = asked.setdefault((request.image.digest, request.prompt, request.answer), request)
+        rows_of.setdefault(request, []).append(row)
+    for reply in part.ask(list(rows_of)):
+        yield reply, rows_of[reply.request][0]
+        for row in rows_of[reply.request][1:]:
+            yield replace(reply, cost_usd=0.0, seconds=0.0), row
+
+
+def _label_of(part: Labeler, reply: Reply, sample_id: str) -> LabelRecord:
     label = LabelRecord(
-        sample_id=reply.request.image.sample_id,
+        sample_id=sample_id,
         names=(),
         flag="failed",
         raw=reply.raw,

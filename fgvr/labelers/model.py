@@ -1,19 +1,15 @@
 """Labelers that show photos to a model: what remote and local ones have in common."""
 
-import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 from fgvr.errors import FgvrError
-from fgvr.labelers.base import Labeler
+from fgvr.labelers.tasked import TaskedLabeler
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.name import NameTask
 from fgvr.labelers.tasks.pictures import PictureOptions
-from fgvr.reading.replies import ParsedReply
-from fgvr.records import ImageRecord, LabelRequest, Reply
 
 # an object whose first value is a name, and complete: what follows may be missing
 _NAMED = re.compile(
@@ -22,7 +18,7 @@ _NAMED = re.compile(
 )
 
 
-class ModelLabeler(Labeler):
+class ModelLabeler(TaskedLabeler):
     """A labeler that asks a model to do a task.
 
     Args:
@@ -49,14 +45,13 @@ class ModelLabeler(Labeler):
         max_output_tokens: int | None = None,
     ) -> None:
         self.model = model
-        self.task = task or NameTask()
-        if not self.task.shows_photos:
+        task = task or NameTask()
+        if not task.shows_photos:
             raise FgvrError(
-                f"data.labeler.task is {self.task.registry_name!r}, which shows no photo; expected a task about "
+                f"data.labeler.task is {task.registry_name!r}, which shows no photo; expected a task about "
                 "photos, such as name. `fgvr show task` says which labeler asks this one."
             )
-        self._tasks: Mapping[str, Task] = {}
-        super().__init__(prompt or self.task.prompt(), answers)
+        super().__init__(task, prompt, answers)
         self.pictures = pictures or PictureOptions()
         self.max_output_tokens = max_output_tokens or self.task.max_output_tokens
         self._length_is_given = max_output_tokens is not None
@@ -89,28 +84,6 @@ class ModelLabeler(Labeler):
             other.max_output_tokens += task.max_output_tokens - self.task.max_output_tokens
         return other
 
-    def for_texts(self, tasks: Mapping[str, Task]) -> Self:
-        """The same labeler with a task of its own for each photo, which is about a text that belongs to the photo.
-
-        Equal prompts are one request, whichever photos they are about.
-
-        Args:
-            tasks: ``sample_id`` -> a task like ``task``, with the same schema. Of a photo that is not here the text is
-                not known yet: ``task`` stands for its own.
-        """
-        other = copy(self)
-        other._tasks = tasks
-        return other
-
-    def request_about(self, image: ImageRecord, answer: int = 0) -> LabelRequest:
-        """See the base class; what the photo's own task asks, where it has one."""
-        task = self._tasks.get(image.sample_id)
-        if task is None:
-            return super().request_about(image, answer)
-        prompt = task.prompt()
-        digest = hashlib.sha256(prompt.encode(errors="replace")).hexdigest()
-        return LabelRequest(replace(image, digest=digest), prompt, answer)
-
     def with_classes(self, names: Callable[[], Sequence[str]]) -> Self:
         """See the base class; a prompt of the user's own words stays."""
         task = self.task.with_classes(names)
@@ -135,9 +108,3 @@ class ModelLabeler(Labeler):
             return ""
         longest = f"data.labeler.max_output_tokens, which is {self.max_output_tokens}"
         return f"The reply was cut off before its end: raise {longest}."
-
-    def read(self, reply: Reply) -> ParsedReply:
-        """As the task reads it."""
-        if reply.names is not None or (reply.usage and reply.usage.get("blocked")):
-            return super().read(reply)
-        return self._tasks.get(reply.request.image.sample_id, self.task).read(reply.raw)

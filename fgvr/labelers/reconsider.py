@@ -11,7 +11,7 @@ from fgvr.errors import FgvrError
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.cascade import confirmations
 from fgvr.labelers.combined import CombinedLabeler, first_classes, first_name
-from fgvr.labelers.model import ModelLabeler
+from fgvr.labelers.tasked import TaskedLabeler
 from fgvr.labelers.tasks.choose import ChooseTask
 from fgvr.labelers.tasks.same_class import SameClassTask
 from fgvr.records import LabelRecord, Space, Vocabulary, check_space
@@ -131,13 +131,13 @@ class ReconsiderLabeler(CombinedLabeler):
     def _asked_by_text(self, labels: Sequence[LabelRecord | None]) -> Labeler:
         """The second labeler with what it is asked about each photo that has a name."""
         chooser, vocabulary = self.parts[1], _vocabulary_of(labels)
-        assert isinstance(chooser, ModelLabeler), "the constructor has seen to it"
+        assert isinstance(chooser, TaskedLabeler), "the constructor has seen to it"
         if vocabulary is None or len(vocabulary) < 2:
             return chooser
         others = self._others(vocabulary.names)
         tasks = [SameClassTask(name, listed) for name, listed in zip(vocabulary.names, others, strict=True)]
         classes = first_classes([labels])[0].tolist()
-        return chooser.for_texts(
+        return chooser.for_each(
             {label.sample_id: tasks[own] for label, own in zip(labels, classes, strict=True) if label and own >= 0}
         )
 
@@ -163,10 +163,10 @@ def _chooser(chooser: Labeler | None, labeler: Labeler) -> Labeler:
     return second
 
 
-def _text_chooser(chooser: Labeler, near: int) -> ModelLabeler:
+def _text_chooser(chooser: Labeler, near: int) -> TaskedLabeler:
     """The labeler that chooses, shown no photo."""
     second = chooser.for_task(SameClassTask(_UNKNOWN[0], [_UNKNOWN[1]] * (near or _NEAR)))
-    if not isinstance(second, ModelLabeler):
+    if not isinstance(second, TaskedLabeler):
         raise FgvrError(
             f"{LABELERS.short_name(type(chooser))} cannot be asked about texts: set data.labeler.chooser to a "
             "labeler that can, such as openai, or leave out data.labeler.show_photo."

@@ -11,6 +11,7 @@ from fgvr.errors import FgvrError
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.combined import CombinedLabeler
 from fgvr.labelers.model import ModelLabeler
+from fgvr.labelers.tasked import TaskedLabeler
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.choose import ChooseTask
 from fgvr.labelers.tasks.restate import RestateTask
@@ -44,7 +45,7 @@ class RestateLabeler(CombinedLabeler):
                 "its task to name, or data.labeler to the labeler itself."
             )
         second = (reader or labeler).for_task(RestateTask(_UNKNOWN))
-        if not isinstance(second, ModelLabeler):
+        if not isinstance(second, TaskedLabeler):
             raise FgvrError(
                 f"{LABELERS.short_name(type(reader or labeler))} cannot be asked about texts: set "
                 "data.labeler.reader to a labeler that can, such as openai."
@@ -66,9 +67,9 @@ class RestateLabeler(CombinedLabeler):
         if number == 0:
             return self.parts[0]
         reader = self.parts[1]
-        assert isinstance(reader, ModelLabeler), "the constructor has seen to it"
+        assert isinstance(reader, TaskedLabeler), "the constructor has seen to it"
         doubtful = (label for label in (labels[0] if labels else ()) if label is not None and is_doubtful(label))
-        return reader.for_texts({label.sample_id: RestateTask(label.raw) for label in doubtful})
+        return reader.for_each({label.sample_id: RestateTask(label.raw) for label in doubtful})
 
     def wanted(
         self,

@@ -12,7 +12,7 @@ from fgvr.labelers.asking.budget import Budget
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.batch import BatchLabeler
 from fgvr.labelers.combined import CombinedLabeler, TextFeatures
-from fgvr.labelers.model import ModelLabeler
+from fgvr.labelers.tasked import TaskedLabeler
 from fgvr.labelling.batch_run import BatchRun, label_batch
 from fgvr.labelling.labelling import Features, NeededRequests, label, needed_requests, plan, read_labels
 from fgvr.labelling.plan import LabelPlan, add_plans
@@ -83,9 +83,10 @@ class ImageLabels:
         Raises:
             FgvrError: It was given such a task.
         """
-        parts = self.labeler.parts if isinstance(self.labeler, CombinedLabeler) else (self.labeler,)
+        labeler = self.labeler
+        parts = [labeler.parts[each] for each in labeler.naming] if isinstance(labeler, CombinedLabeler) else [labeler]
         for part in parts:
-            if isinstance(part, ModelLabeler) and not part.task.names_classes:
+            if isinstance(part, TaskedLabeler) and not part.task.names_classes:
                 raise FgvrError(
                     f"The task {part.task.registry_name!r} gives no class names, and this run needs some: set "
                     "data.labeler.task to name, or run the label stage alone, which asks for descriptions."

@@ -10,6 +10,7 @@ from fgvr.errors import FgvrError
 from fgvr.labelers.asking.budget import Budget
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.combined import CombinedLabeler
+from fgvr.labelers.model import ModelLabeler
 from fgvr.labelling.plan import LabelPlan, LabelRun, add_dollars, add_plans
 from fgvr.labelling.requests import (
     Asker,
@@ -20,6 +21,7 @@ from fgvr.labelling.requests import (
     without_truth,
 )
 from fgvr.labelling.store.corrections import correct
+from fgvr.labelling.store.keys import canonical
 from fgvr.labelling.store.label_store import LabelStore
 from fgvr.labelling.stored_replies import stored_replies
 from fgvr.records import ImageRecord, LabelRecord, LabelRequest, Reply, Space
@@ -146,13 +148,12 @@ def read_labels(
     """
     if isinstance(labeler, CombinedLabeler):
         columns: list[list[LabelRecord | None]] = []
-        for number in range(len(labeler.parts)):
-            rows, part = _wanted_rows(labeler, number, columns, images, features), labeler.part(number, columns)
-            columns.append(_column(rows, read_labels(part, [images[row] for row in rows], store, features), images))
+        for together in labeler.rounds:
+            columns += _read(_round(labeler, together, columns, images, features), images, store, features)
         combined = labeler.combine(columns) if images else []
-        chosen = _follows_up(labeler)
+        chosen = _follows_up(labeler) and labeler.asks_again
         return [
-            _with_requests(_as_corrected(record, parts), parts, chosen)
+            _with_requests(_as_corrected(record, [parts[number] for number in labeler.naming]), parts, chosen)
             for record, *parts in zip(combined, *columns, strict=True)
         ]
     requests = [request for image in images for request in requests_about(labeler, image)]
@@ -184,15 +185,14 @@ def _needed(
         return [NeededRequests(labeler, tuple(requests_for(labeler, images)))]
     needed: list[NeededRequests] = []
     columns: list[list[LabelRecord | None]] = []
-    for number in range(len(labeler.parts)):
+    for together in labeler.rounds:
         if _follows_up(labeler) and any(plan_requests(p.labeler, p.requests, store, 0).unasked for p in needed):
-            parts = (labeler.part(each, columns) for each in range(number, len(labeler.parts)))
+            parts = (labeler.part(each, columns) for each in range(together.start, len(labeler.parts)))
             later = [each for part in parts for each in _needed(part, images, store, features)]
             return [*needed, *(replace(each, follow_ups=True) for each in later)]
-        rows, part = _wanted_rows(labeler, number, columns, images, features), labeler.part(number, columns)
-        mine = [images[row] for row in rows]
-        needed += _needed(part, mine, store, features)
-        columns.append(_column(rows, read_labels(part, mine, store, features), images))
+        asked = _round(labeler, together, columns, images, features)
+        needed += [each for one in asked for each in _needed(one.labeler, one.images(images), store, features)]
+        columns += _read(asked, images, store, features)
     return needed
 
 
@@ -209,11 +209,17 @@ def _label(
         return ask_requests(labeler, requests_for(labeler, images), store, budget, progress, asker)
     runs: list[LabelRun] = []
     columns: list[list[LabelRecord | None]] = []
-    for number in range(len(labeler.parts)):
-        rows, part = _wanted_rows(labeler, number, columns, images, features), labeler.part(number, columns)
-        mine = [images[row] for row in rows]
-        runs.append(_label(part, mine, store, budget, progress, features, asker))
-        columns.append(_column(rows, read_labels(part, mine, store, features), images))
+    for together in labeler.rounds:
+        asked = _round(labeler, together, columns, images, features)
+        for alike in _asked_alike(asked):
+            if len(alike) == 1:
+                part, mine = alike[0].labeler, alike[0].images(images)
+                runs.append(_label(part, mine, store, budget, progress, features, asker))
+                continue
+            requests = (request for one in alike for request in requests_for(one.labeler, one.images(images)))
+            distinct = {(each.image.digest, each.prompt, each.answer): each for each in requests}
+            runs.append(ask_requests(alike[0].labeler, [*distinct.values()], store, budget, progress, asker))
+        columns += _read(asked, images, store, features)
     return LabelRun(
         asked=sum(run.asked for run in runs),
         failed=sum(run.failed for run in runs),
@@ -232,9 +238,9 @@ def _plan_parts(
     """
     plans: list[LabelPlan] = []
     columns: list[list[LabelRecord | None]] = []
-    for number in range(len(labeler.parts)):
+    for together in labeler.rounds:
         if any(earlier.unasked for earlier in plans) and _follows_up(labeler):
-            parts = (labeler.part(each, columns) for each in range(number, len(labeler.parts)))
+            parts = (labeler.part(each, columns) for each in range(together.start, len(labeler.parts)))
             later = [_plan(part, images, store, features) for part in parts]
             follow_ups = sum(each.missing for each in later)
             return replace(
@@ -242,11 +248,54 @@ def _plan_parts(
                 follow_ups=follow_ups,
                 follow_ups_usd=add_dollars(p.estimate_usd for p in later),
             )
-        rows, part = _wanted_rows(labeler, number, columns, images, features), labeler.part(number, columns)
-        mine = [images[row] for row in rows]
-        plans.append(_plan(part, mine, store, features))
-        columns.append(_column(rows, read_labels(part, mine, store, features), images))
+        asked = _round(labeler, together, columns, images, features)
+        plans += [_plan(one.labeler, one.images(images), store, features) for one in asked]
+        columns += _read(asked, images, store, features)
     return add_plans(plans, len(images))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A part of a combined labeler, and the numbers of the photos that it is asked about."""
+
+    labeler: Labeler
+    rows: Sequence[int]
+
+    def images(self, images: Sequence[ImageRecord]) -> list[ImageRecord]:
+        return [images[row] for row in self.rows]
+
+
+def _round(
+    labeler: CombinedLabeler,
+    together: Sequence[int],
+    columns: Sequence[Sequence[LabelRecord | None]],
+    images: Sequence[ImageRecord],
+    features: Features | None,
+) -> list[_Asked]:
+    """The parts of a round, given what those of earlier rounds said."""
+    return [
+        _Asked(labeler.part(number, columns), _wanted_rows(labeler, number, columns, images, features))
+        for number in together
+    ]
+
+
+def _read(
+    asked: Sequence[_Asked], images: Sequence[ImageRecord], store: LabelStore, features: Features | None
+) -> list[list[LabelRecord | None]]:
+    """What the parts of a round have said: a column for each."""
+    return [_column(one.rows, read_labels(one.labeler, one.images(images), store, features), images) for one in asked]
+
+
+def _asked_alike(asked: Sequence[_Asked]) -> list[list[_Asked]]:
+    """The parts of a round, those together that differ in the prompt alone: one run asks them, loads weights once.
+
+    Only of models, which see nothing but the request.
+    """
+    alike: dict[str, list[_Asked]] = {}
+    for number, one in enumerate(asked):
+        by_prompt = isinstance(one.labeler, ModelLabeler) and len(asked) > 1
+        alike.setdefault(canonical(one.labeler.identity()) if by_prompt else str(number), []).append(one)
+    return list(alike.values())
 
 
 def _follows_up(labeler: CombinedLabeler) -> bool:
@@ -262,7 +311,7 @@ def _wanted_rows(
     features: Features | None,
 ) -> list[int]:
     """Numbers of the photos that a part is asked about."""
-    if number == 0 or not images:
+    if not columns or not images:
         return list(range(len(images)))
     vectors = features(images, labeler.space) if features is not None and labeler.needs_features else None
     return [row for row, wanted in enumerate(labeler.wanted(number, columns, vectors)) if wanted]

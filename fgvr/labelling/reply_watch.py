@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.hosts.server_errors import redacted
+from fgvr.labelers.tasked import TaskedLabeler
 from fgvr.records import Reply
 from fgvr.text import counted
 from fgvr.vocabulary.build import fold_name
@@ -58,6 +59,8 @@ class ReplyWatch:
 
     def __init__(self, labeler: Labeler) -> None:
         self._labeler = labeler
+        # what all photos show, and what they look like, may well be the same
+        self._names_classes = not isinstance(labeler, TaskedLabeler) or labeler.task.names_classes
         self._flags: Counter[str] = Counter()
         self._names: Counter[str] = Counter()
         self._folders: Counter[str] = Counter()
@@ -99,8 +102,9 @@ class ReplyWatch:
         if useless.total() >= _USELESS * count:
             worst = useless.most_common(1)[0][0]
             kinds = ", ".join(f"{number} {_SAID.get(flag, flag)}" for flag, number in useless.most_common())
-            self._warn(f"{kinds}, of", count, worst, _ADVICE.get(worst, ""), at_end)
-        elif count >= _FIRST and self._may_differ(at_end):
+            advice = _ADVICE.get(worst, "") if self._names_classes or worst == "failed" else ""
+            self._warn(f"{kinds}, of", count, worst, advice, at_end)
+        elif count >= _FIRST and self._names_classes and self._may_differ(at_end):
             name, number = self._names.most_common(1)[0]
             if number >= _ALIKE * self._names.total():
                 self._warn(f"{number} give the same name, of", count, name, _ALIKE_ADVICE, at_end)

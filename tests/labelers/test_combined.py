@@ -1,16 +1,24 @@
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tiny.images import coloured, save_images
 from tiny.labeler import TinyLabeler
+from tiny.remote import TinyRemoteLabeler
+from tiny.server import TinyAnswer, TinyServer
 
 from fgvr.errors import FgvrError
+from fgvr.labelers.asking.limits import Limits
 from fgvr.labelers.base import LabelRequest
 from fgvr.labelers.cascade import CascadeLabeler
 from fgvr.labelers.combined import CombinedLabeler, first_classes
 from fgvr.labelers.fieldguide import FieldguideLabeler
 from fgvr.labelers.fixed import FixedLabeler
+from fgvr.labelers.tasks.name import NameTask
 from fgvr.labelers.vote import VoteLabeler
 from fgvr.labelling.labelling import label, plan, read_labels
+from fgvr.labelling.store.keys import request_key
 from fgvr.records import ImageRecord, LabelRecord
 from fgvr.testing.labelers import check_labeler
 
@@ -153,3 +161,51 @@ def test_further_names_say_nothing_of_the_first():
 
 def test_no_names_are_no_classes():
     assert first_classes([[record(""), None, LabelRecord("c.jpg", (" ",))]]).tolist() == [[-1, -1, -1]]
+
+
+class TwoQuestionsLabeler(CombinedLabeler):
+    """Asks two questions of each photo together, and a third of those that the second has an answer for."""
+
+    asks_again = False
+
+    def __init__(self, parts):
+        super().__init__(parts)
+
+    @property
+    def rounds(self):
+        return [range(2), range(2, 3)]
+
+    @property
+    def naming(self):
+        return (2,)
+
+    def wanted(self, part, labels, features=None):
+        assert (part, len(labels)) == (2, 2), "what a part of a round is asked depends on no other part of it"
+        return [bool(label.names) for label in labels[1]]
+
+    def combine(self, labels):
+        return [last or replace(first, names=(), flag="unparsed") for first, _, last in zip(*labels, strict=True)]
+
+
+def test_questions_of_a_round_are_asked_in_one_run(tmp_path, store):
+    images = save_images(tmp_path, coloured(3))
+
+    async def answer(body):
+        await asyncio.sleep(0.02)
+        return TinyAnswer({"raw": "Pug"})
+
+    with TinyServer(answer) as server:
+        labeler = TinyRemoteLabeler(server.url, price_usd=0.1, limits=Limits(concurrency=6))
+        parts = [labeler.for_task(NameTask(), prompt=prompt) for prompt in ("What?", "Who?", "Which?")]
+        both = TwoQuestionsLabeler(parts)
+        first = plan(both, images, store)
+        assert (first.missing, first.follow_ups) == (6, 3)
+        assert label(both, images, store, progress=False).asked == 9
+        assert server.most_in_flight > 3, "the photos of both questions"
+        assert plan(both, images, store).requests == 9
+        found = read_labels(both, images, store)
+        assert [(label.names, label.requests, label.follow_ups) for label in found] == [(("Pug",), 3, 0)] * 3
+        assert [label.name_before for label in found] == [None] * 3
+        key = request_key(parts[0].identity(), parts[0].request_about(images[0]))
+        store.revise(corrections={key: ["Boxer"]})
+        assert not read_labels(both, images, store)[0].corrected, "its reply is no name of the photo"

@@ -236,7 +236,7 @@ def test_the_tiny_models_are_small(model):
 def test_a_text_without_a_photo(model):
     texts = {f"{number}.jpg": RestateTask(f"the {bird} is a bird") for number, bird in enumerate(("tern", "royal auk"))}
     nowhere = [ImageRecord(sample_id=name, path=Path("none") / name, split="support", digest=name) for name in texts]
-    labeler = LlavaLabeler(model(), max_output_tokens=8).for_task(RestateTask()).for_texts(texts)
+    labeler = LlavaLabeler(model(), max_output_tokens=8).for_task(RestateTask()).for_each(texts)
     replies = ask(labeler, [labeler.request_about(image) for image in nowhere])
     assert all("cut off" in reply.error for reply in replies), "they were asked, and stopped at 8 tokens"
     assert all(reply.raw and reply.usage["input_tokens"] > 50 for reply in replies)

@@ -155,7 +155,7 @@ def test_each_photo_has_its_own_text_and_equal_texts_are_one_request():
     same, other, unknown = (replace(IMAGE, sample_id=name, digest=name) for name in ("b.jpg", "c.jpg", "d.jpg"))
     texts = {"a.jpg": "A Pug.", "b.jpg": "A Pug.", "c.jpg": "A Boxer."}
     labeler = TextModel("m").for_task(RestateTask())
-    asked = labeler.for_texts({name: RestateTask(text) for name, text in texts.items()})
+    asked = labeler.for_each({name: RestateTask(text) for name, text in texts.items()})
     first, second, third, stand_in = map(asked.request_about, (IMAGE, same, other, unknown))
     assert (first.prompt, third.prompt) == (RestateTask("A Pug.").prompt(), RestateTask("A Boxer.").prompt())
     assert [request.image.sample_id for request in (first, second)] == ["a.jpg", "b.jpg"]

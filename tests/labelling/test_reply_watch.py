@@ -3,8 +3,10 @@ import logging
 import pytest
 from tiny.images import coloured, save_images
 from tiny.labeler import TinyLabeler
+from tiny.remote import TinyRemoteLabeler
 
 from fgvr.labelers.base import LabelRequest, Reply
+from fgvr.labelers.tasks.describe_image import DescribeImageTask
 from fgvr.labelling.labelling import label
 from fgvr.labelling.reply_watch import ReplyWatch
 from fgvr.records import ImageRecord
@@ -21,9 +23,9 @@ def _listen(caplog):
     caplog.set_level(logging.WARNING)
 
 
-def watched(replies, folder=lambda number: "", at_end=True):
+def watched(replies, folder=lambda number: "", at_end=True, labeler=None):
     """What is warned of: replies are texts, or errors as exceptions."""
-    watch = ReplyWatch(TinyLabeler({}))
+    watch = ReplyWatch(labeler or TinyLabeler({}))
     for number, reply in enumerate(replies):
         sample_id = f"{folder(number)}{number}.jpg"
         request = LabelRequest(ImageRecord(sample_id=sample_id, path=None, split="support"), "?")
@@ -113,6 +115,15 @@ def test_without_folders_likeness_is_judged_at_the_end(caplog):
     assert not caplog.messages
     watched(["Beagle"] * 40)
     assert "40 give the same name, of 40 replies" in caplog.text
+
+
+def test_descriptions_may_be_alike(caplog):
+    labeler = TinyRemoteLabeler("http://127.0.0.1:1", task=DescribeImageTask("bird"))
+    watched(["a small bird"] * 40, labeler=labeler)
+    assert not caplog.messages
+    watched([""] * 40, labeler=labeler)
+    assert "20 are empty" in caplog.text
+    assert "style expert" not in caplog.text
 
 
 def test_an_example_is_one_short_line(caplog):
