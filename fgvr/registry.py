@@ -226,15 +226,19 @@ LABELERS = Registry(
 TASKS = Registry(
     "tasks",
     {
+        "attributes": "fgvr.labelers.tasks.attributes.AttributesTask",
         "choose": "fgvr.labelers.tasks.choose.ChooseTask",
+        "describe_attribute": "fgvr.labelers.tasks.describe_attribute.DescribeAttributeTask",
         "describe_group": "fgvr.labelers.tasks.describe_group.DescribeGroupTask",
         "describe_image": "fgvr.labelers.tasks.describe_image.DescribeImageTask",
         "discover": "fgvr.labelers.tasks.discover.DiscoverTask",
+        "guess_names": "fgvr.labelers.tasks.guess_names.GuessNamesTask",
         "judge": "fgvr.labelers.tasks.judge.JudgeTask",
         "name": "fgvr.labelers.tasks.name.NameTask",
         "names": "fgvr.labelers.tasks.names.NamesTask",
         "restate": "fgvr.labelers.tasks.restate.RestateTask",
         "same_class": "fgvr.labelers.tasks.same_class.SameClassTask",
+        "super_category": "fgvr.labelers.tasks.super_category.SuperCategoryTask",
     },
 )
 SELECTIONS = Registry(

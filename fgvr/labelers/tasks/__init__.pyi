@@ -1,10 +1,14 @@
+from fgvr.labelers.tasks.attributes import AttributesTask as AttributesTask
 from fgvr.labelers.tasks.base import Task as Task
 from fgvr.labelers.tasks.choose import ChooseTask as ChooseTask
+from fgvr.labelers.tasks.describe_attribute import DescribeAttributeTask as DescribeAttributeTask
 from fgvr.labelers.tasks.describe_group import DescribeGroupTask as DescribeGroupTask
 from fgvr.labelers.tasks.describe_image import DescribeImageTask as DescribeImageTask
 from fgvr.labelers.tasks.discover import DiscoverTask as DiscoverTask
+from fgvr.labelers.tasks.guess_names import GuessNamesTask as GuessNamesTask
 from fgvr.labelers.tasks.judge import JudgeTask as JudgeTask
 from fgvr.labelers.tasks.name import NameTask as NameTask
 from fgvr.labelers.tasks.names import NamesTask as NamesTask
 from fgvr.labelers.tasks.restate import RestateTask as RestateTask
 from fgvr.labelers.tasks.same_class import SameClassTask as SameClassTask
+from fgvr.labelers.tasks.super_category import SuperCategoryTask as SuperCategoryTask

@@ -39,6 +39,13 @@ class Task(ABC):
             hint: What is known of the photo, such as a pseudo-label, for tasks that say it to the model.
         """
 
+    def topic(self) -> str:
+        """What is asked, in a word or a few that stay when the prompt is worded anew.
+
+        It is not sent: files of recorded replies may name their question by it.
+        """
+        return self.registry_name
+
     def reading(self) -> dict[str, Any]:
         """What the reading of replies depends on, beside prompt and schema, as JSON values; kept with every reply."""
         return {}
