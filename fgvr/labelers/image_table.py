@@ -79,6 +79,11 @@ class ImageTable(Generic[T]):
             )
         entries.append(entry)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the file says nothing about any photo."""
+        return not self._entries
+
     def find(self, image: ImageRecord) -> list[T]:
         """The entries of a photo, which :meth:`match` has seen; empty where the file has none."""
         return self._entries.get(self._owners.get(image.sample_id, ""), [])

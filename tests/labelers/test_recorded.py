@@ -8,6 +8,11 @@ import pytest
 from fgvr.errors import FgvrError
 from fgvr.labelers.base import LabelRequest
 from fgvr.labelers.recorded import RecordedLabeler
+from fgvr.labelers.tasks.attributes import AttributesTask
+from fgvr.labelers.tasks.choose import ChooseTask
+from fgvr.labelers.tasks.describe_attribute import DescribeAttributeTask
+from fgvr.labelers.tasks.guess_names import GuessNamesTask
+from fgvr.labelers.tasks.super_category import SuperCategoryTask
 from fgvr.labelling.labelling import label, plan, read_labels
 from fgvr.labelling.plan import summary
 from fgvr.records import ImageRecord
@@ -222,3 +227,85 @@ def test_a_group_is_found_by_its_photos_in_any_order(write):
 def test_what_is_no_group(write, lines, message):
     with pytest.raises(FgvrError, match=message):
         ask(RecordedLabeler(write(*lines)), "1.jpg")
+
+
+def questions(write, *lines):
+    return RecordedLabeler(write(*lines), question_key="question")
+
+
+def test_the_identity_of_a_file_without_questions_is_what_it_was(write):
+    path = write({"image": "1.jpg", "raw": "Beagle", "question": "name"})
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert RecordedLabeler(path).identity() == {
+        "labeler": "recorded",
+        "file_sha256": digest,
+        "image_key": "image",
+        "reply_key": "raw",
+    }
+    assert RecordedLabeler(path).for_task(ChooseTask(["a", "b"])) is None
+
+
+def test_each_question_has_its_replies(write):
+    labeler = questions(
+        write,
+        {"image": "1.jpg", "raw": "Beagle"},
+        {"image": "1.jpg", "raw": "long", "question": "Attribute:  tail shape", "model": "m-1"},
+        {"image": "1.jpg", "raw": "a dog", "question": DescribeAttributeTask("dog").prompt()},
+        {"image": "2.jpg", "raw": "Pug", "question": "name"},
+        {"question": "attributes", "raw": '["tail shape", "ear shape"]'},
+        {"image": "2.jpg", "raw": '{"Boxer": []}', "question": "guess"},
+        {"image": None, "raw": "dog", "question": "super_category"},
+    )
+    labeler.check_images([image("1.jpg"), image("2.jpg")])
+    assert [reply.raw for reply in ask(labeler, "1.jpg", "2.jpg")] == ["Beagle", "Pug"]
+
+    def said(task, *sample_ids):
+        return [reply.raw or reply.error for reply in ask(labeler.for_task(task), *sample_ids)]
+
+    assert said(DescribeAttributeTask("dog", "tail shape"), "1.jpg") == ["long"]
+    assert said(DescribeAttributeTask("dog"), "1.jpg") == ["a dog"], "by its prompt"
+    assert "'2.jpg', question 'description', in" in said(DescribeAttributeTask("dog"), "2.jpg")[0]
+    assert said(SuperCategoryTask(), "1.jpg", "2.jpg") == ["dog", "dog"], "a line about no photo is about all"
+    texts = labeler.for_task(AttributesTask("dog")).for_each({}, AttributesTask("dog"))
+    (reply,) = texts.ask([texts.request_about(image("1.jpg"))])
+    assert texts.read(reply).names == ("tail shape", "ear shape")
+    guesses = labeler.for_task(GuessNamesTask()).for_each({"2.jpg": GuessNamesTask("dog", "breed", [("tail", "long")])})
+    (reply,) = guesses.ask([guesses.request_about(image("2.jpg"))])
+    assert guesses.read(reply).names == ("Boxer",)
+
+
+def test_another_task_is_another_labeler_and_one_file(write):
+    labeler = questions(write, {"image": "1.jpg", "raw": "Beagle"}, {"question": "attributes", "raw": "[]"})
+    kinds = [labeler, labeler.for_task(AttributesTask(most=2)), labeler.for_task(AttributesTask(most=3))]
+    assert len({json.dumps(kind.identity()) for kind in kinds}) == 3
+    labeler.path.unlink()
+    assert ask(kinds[0], "1.jpg")[0].raw == "Beagle", "read when its identity was asked for"
+    assert ask(kinds[1], "1.jpg")[0].raw == "[]"
+
+
+def test_a_file_about_texts_alone(write):
+    labeler = questions(write, {"question": "attributes", "raw": "[]"})
+    labeler.check_images([image("1.jpg")])
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ({"image": "1.jpg", "raw": "x", "question": 7}, "line 2: 'question' is 7; expected the question in quotes"),
+        ({"raw": "x"}, "line 2: no key 'image'"),
+        ({"raw": "x", "question": ""}, "line 2: no key 'image'"),
+        ({"question": "guess"}, "line 2: no key 'raw'"),
+        ({"image": "1.jpg", "raw": "x", "question": " GUESS"}, "line 2: '1.jpg' has 1 reply to the question 'guess'"),
+        ({"image": ["1.jpg", "2.jpg"], "raw": "x", "question": 1.5}, "line 2: 'question' is 1.5"),
+    ],
+)
+def test_a_broken_line_of_a_question_is_named(write, line, message):
+    labeler = questions(write, {"image": "1.jpg", "raw": "x", "question": "guess"}, line)
+    with pytest.raises(FgvrError, match=message):
+        ask(labeler, "1.jpg")
+
+
+def test_a_question_about_no_photo_has_one_reply(write):
+    line = {"raw": "x", "question": "attributes"}
+    with pytest.raises(FgvrError, match="line 2: the question 'attributes' about no photo has 1 reply already"):
+        ask(questions(write, line, line), "1.jpg")
