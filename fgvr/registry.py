@@ -213,6 +213,7 @@ LABELERS = Registry(
         "cascade": "fgvr.labelers.cascade.CascadeLabeler",
         "classifier": "fgvr.labelers.classifier.ClassifierLabeler",
         "fieldguide": "fgvr.labelers.fieldguide.FieldguideLabeler",
+        "finer": "fgvr.labelers.finer.FinerLabeler",
         "fixed": "fgvr.labelers.fixed.FixedLabeler",
         "gemini": "fgvr.labelers.gemini.labeler.GeminiLabeler",
         "llava": "fgvr.labelers.llava.LlavaLabeler",
@@ -371,6 +372,7 @@ SLOTS: dict[str, Registry] = {
 OWN_SLOTS: dict[str, dict[str, Registry]] = {
     "data": {"vocabulary": VOCABULARIES, "relabelling": RELABELLINGS},
     LABELERS.builtins["cascade"]: {"first": LABELERS, "fallback": LABELERS},
+    LABELERS.builtins["finer"]: {"vqa": LABELERS, "llm": LABELERS},
     LABELERS.builtins["reconsider"]: {"chooser": LABELERS},
     LABELERS.builtins["restate"]: {"reader": LABELERS},
 }

@@ -3,6 +3,7 @@ from fgvr.labelers.blip2 import Blip2Labeler as Blip2Labeler
 from fgvr.labelers.cascade import CascadeLabeler as CascadeLabeler
 from fgvr.labelers.classifier import ClassifierLabeler as ClassifierLabeler
 from fgvr.labelers.fieldguide import FieldguideLabeler as FieldguideLabeler
+from fgvr.labelers.finer import FinerLabeler as FinerLabeler
 from fgvr.labelers.fixed import FixedLabeler as FixedLabeler
 from fgvr.labelers.gemini.labeler import GeminiLabeler as GeminiLabeler
 from fgvr.labelers.llava import LlavaLabeler as LlavaLabeler

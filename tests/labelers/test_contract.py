@@ -48,7 +48,7 @@ def test_labelers_that_run_offline_keep_the_contract(make, tmp_path):
 def test_constructors_touch_neither_files_nor_network(name, monkeypatch):
     part = TinyLabeler(REPLIES)
     values = {"path": Path("no such file"), "labelers": [part, part], "first": part, "fallback": part}
-    values["labeler"] = LABELERS.load("openai")("gpt-test")
+    values["labeler"] = values["vqa"] = LABELERS.load("openai")("gpt-test")
     monkeypatch.setattr(socket, "socket", None)
     kind = LABELERS.load(name)
     parameters = inspect.signature(kind).parameters.values()
