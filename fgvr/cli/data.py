@@ -1,6 +1,7 @@
 """``fgvr data``: gets standard data sets, and looks whether a data set is as it should be."""
 
 import contextlib
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ USAGE = """\
 usage: fgvr data download NAME --root FOLDER
        fgvr data verify NAME --root FOLDER [options of the data set]
        fgvr data finer NAME --root FOLDER --discovery PATH --output FILE [options of the data set]
+       fgvr data finer_names GUESSED --output FILE
 
 Gets standard data sets, and looks whether a data set is as it should be.
 
@@ -29,6 +31,8 @@ Gets standard data sets, and looks whether a data set is as it should be.
              1 if not, and 2 if it cannot be read at all.
   finer      a list of the photos, for the data set manifest, whose support photos are FineR's discovery set: PATH is
              its folder images_discovery_all_3, or a list of its files such as FiNDR's dogs_qwen.json
+  finer_names  the names that FineR has published, each once, as a list for data.class_names: GUESSED is a file such as
+             dog_llm_gussed_names_3.json, or the replies that name them, such as dog_llm_replies_raw_3.json
 
 fgvr data verify NAME --help has the options of a data set; fgvr list datasets has the names."""
 
@@ -44,7 +48,7 @@ def main(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         say(USAGE)
         return 0
-    commands = {"download": _download, "verify": _verify, "finer": _finer}
+    commands = {"download": _download, "verify": _verify, "finer": _finer, "finer_names": _finer_names}
     if argv[0] not in commands:
         raise FgvrError(f"{argv[0]!r} is not a command of fgvr data, which are {', '.join(commands)}.")
     if len(argv) < 2 or argv[1] in ("-h", "--help"):
@@ -135,6 +139,22 @@ def _finer(name: str, args: list[str]) -> int:
         )
     listed = f"--data.dataset.root {dataset.root} --data.dataset.manifest {output.absolute()}"
     say(f"To train on it: --data.dataset manifest {listed}")
+    return 0
+
+
+def _finer_names(path: str, args: list[str]) -> int:
+    from fgvr.files import replacing
+    from fgvr.labelers.finer_names import read_finer_names
+
+    parser = PlainParser(prog=f"fgvr data finer_names {path}", description="List the names that FineR has published.")
+    parser.add_argument("--output", type=Path, required=True, help="JSON file for the list of names.")
+    output = parser.parse_args(args).output
+    names, unread = read_finer_names(Path(path))
+    with replacing(output) as temporary:
+        temporary.write_text(json.dumps(names, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    said = f" ({counted(unread, 'reply names', 'replies name')} nothing)" if unread else ""
+    say(f"{counted(len(names), 'name')}{said}: {output}")
+    say(f"To take them as classes: --data.class_names {output}")
     return 0
 
 

@@ -191,3 +191,14 @@ def test_the_root_is_needed_to_download(capsys):
 def test_help_imports_no_torch():
     code = "import sys; from fgvr.cli import main; main(['data', '--help']); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
+
+
+def test_names_that_finer_has_published(run, tmp_path):
+    guessed, output = tmp_path / "dog_llm_replies_raw_3.json", tmp_path / "out" / "names.json"
+    output.parent.mkdir()
+    guessed.write_text(json.dumps({"Pug_0": '{"Pug, Boxer": ["It is small."]}', "Pug_1": "It is a dog."}))
+    out = run("finer_names", guessed, "--output", output)
+    assert out.startswith(f"2 names (1 reply names nothing): {output}\n")
+    assert f"--data.class_names {output}" in out
+    assert json.loads(output.read_text()) == ["Pug", "Boxer"]
+    assert "There is no file" in run("finer_names", tmp_path / "no.json", "--output", output, code=2)
