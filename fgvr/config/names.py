@@ -20,10 +20,12 @@ PARSER_MODE = "fgvr"
 SECTIONS: dict[str, Registry | None] = {"data": None, "model": METHODS, "protocol": PROTOCOLS}
 """Top-level keys below which short names are looked up (a callback may own a key called ``loss``), with their own."""
 
+_PARTS = {name: registry for slots in OWN_SLOTS.values() for name, registry in slots.items()}
+_LABELER_PARTS = "|".join(name for name, registry in _PARTS.items() if registry is LABELERS)
 _SLOT_FLAG = re.compile(
     rf"--(?:model|(?P<protocol>protocol)|(?:{'|'.join(SECTIONS)})\.(?:[\w.]+\.)?(?P<slot>{'|'.join(SLOTS)})"
     rf"|data\.(?P<top>{'|'.join(OWN_SLOTS['data'])})"
-    r"|data\.(?:[\w.]+\.)?\w*(?:labeler|first|fallback|chooser)\.(?:init_args\.)?(?P<part>first|fallback|chooser))"
+    rf"|data\.(?:[\w.]+\.)?\w*(?:labeler|{_LABELER_PARTS})\.(?:init_args\.)?(?P<part>{_LABELER_PARTS}))"
     r"(?:\.class_path|\.help)?(?:=(?P<value>.*))?"
 )
 _OLD_FLAG = re.compile(
@@ -36,7 +38,6 @@ _TEXT_LIST_FLAG = re.compile(
 )
 _load_plain_yaml = get_loader("yaml")
 log = logging.getLogger(__name__)
-_PARTS = {name: registry for slots in OWN_SLOTS.values() for name, registry in slots.items()}
 
 
 def expand_config(config: Any) -> Any:

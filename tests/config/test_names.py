@@ -51,6 +51,15 @@ def test_config():
     assert expand_config({"model": "coop"}) == {"model": {"class_path": COOP}}
 
 
+@pytest.mark.parametrize("part", ["fallback", "chooser", "reader", "vqa", "llm"])
+def test_parts_of_combined_labelers_have_short_names(part):
+    assert expand_argv([f"--data.labeler.{part}", "recorded", f"--data.labeler.labeler.{part}=recorded"]) == [
+        f"--data.labeler.{part}",
+        RECORDED,
+        f"--data.labeler.labeler.{part}={RECORDED}",
+    ]
+
+
 def test_old_names_of_arguments_go_on_working(caplog):
     assert expand_argv(["--data.labeler.cheap", "recorded", "--data.labeler.init_args.dear.path=x"]) == [
         "--data.labeler.first",
