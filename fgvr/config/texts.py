@@ -7,9 +7,12 @@ import yaml
 
 from fgvr.yaml_text import compose_yaml
 
-TEXT_LISTS = frozenset({"class_names", "examples", "options", "others", "redirects_to", "templates", "without"})
+TEXT_LISTS = frozenset(
+    {"attributes", "class_names", "examples", "options", "others", "redirects_to", "templates", "without"}
+)
 """Options that are lists of texts."""
 TEXT_OPTIONS = TEXT_LISTS | {
+    *("attribute", "question_key", "super_category"),
     *("api_key_env", "base_url", "cache_dir", "category", "config_dir", "day_starts_in", "device", "domain"),
     *("confusions", "encoder", "encoding", "equivalents", "file", "group_prompt", "image_column", "image_key"),
     *("image_prompt", "init_words", "label_store", "layout", "manifest", "model", "name", "name_column", "path"),

@@ -81,7 +81,7 @@ class FinerLabeler(CombinedLabeler):
             if number < least:
                 raise FgvrError(f"data.labeler.{option} is {number}; expected {least} or more.")
         if not 1 <= guesses <= 10:
-            raise FgvrError(f"data.labeler.guesses is {guesses}; expected 1 to 10 names.")
+            raise FgvrError(f"data.labeler.guesses is {guesses}; expected a number from 1 to 10.")
         self.vqa = vqa
         self.llm = llm
         self.super_category = None if super_category is None else phrase(super_category, "data.labeler.super_category")

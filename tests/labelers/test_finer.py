@@ -92,7 +92,7 @@ def test_each_question_is_asked_once_and_names_come_from_the_answers(store, imag
         assert len(server.asked) == 16
     assert (run.asked, run.cost_usd) == (16, pytest.approx(1.6))
     assert [len(body["pictures"]) for body in server.asked] == [1] * 3 + [0] + [1] * 9 + [0] * 3
-    assert "a dog, by which one breed of dog" in server.asked[3]["prompt"]
+    assert "kind: dog. By them one breed of dog" in server.asked[3]["prompt"]
     assert "the dog in this photo in a short phrase: tail shape." in server.asked[7]["prompt"]
     last = server.asked[-1]["prompt"]
     assert '"general description": "photo 2 as a whole"' in last
@@ -319,7 +319,7 @@ def test_who_cannot_be_asked(vqa, llm, message):
     [
         ({"max_attributes": 0}, r"data\.labeler\.max_attributes is 0"),
         ({"max_super_categories": 0}, r"data\.labeler\.max_super_categories is 0"),
-        ({"guesses": 11}, r"data\.labeler\.guesses is 11; expected 1 to 10"),
+        ({"guesses": 11}, r"data\.labeler\.guesses is 11; expected a number from 1 to 10"),
         ({"super_category": " "}, r"data\.labeler\.super_category is ' '"),
         ({"unit": ""}, r"data\.labeler\.unit is ''"),
         ({"attributes": []}, r"data\.labeler\.attributes is empty"),

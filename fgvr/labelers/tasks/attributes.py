@@ -47,9 +47,9 @@ class AttributesTask(Task):
         """The question; a hint is not said."""
         return (
             "Which attributes that can be seen in a photo tell classes of one kind apart? For bird species they are "
-            f"these, for example:\n{_EXAMPLE}\nName such attributes for a {self.category}, by which one {self.unit} of "
-            f"{self.category} is told from another in a photo. Give short phrases, {self.most} at most, those that "
-            'help most first. Reply with this JSON object and nothing else: {"attributes": ["...", "..."]}'
+            f"these, for example:\n{_EXAMPLE}\nName such attributes for this kind: {self.category}. By them one "
+            f"{self.unit} of {self.category} is told from another in a photo. Give short phrases, {self.most} at most, "
+            'those that help most first. Reply with this JSON object and nothing else: {"attributes": ["...", "..."]}'
         )
 
     def reading(self) -> dict[str, Any]:

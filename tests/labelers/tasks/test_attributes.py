@@ -53,7 +53,7 @@ def test_what_is_no_list(raw, flag):
 def test_the_question_names_the_category_and_the_unit():
     task = AttributesTask(" sports\ncar ", "model", most=7)
     check_task(task)
-    assert "for a sports car, by which one model of sports car" in task.prompt()
+    assert "kind: sports car. By them one model of sports car" in task.prompt()
     assert "7 at most" in task.prompt()
 
 
