@@ -42,6 +42,8 @@ class RecordedLabeler(TaskedLabeler):
         prompt: The prompt that the replies answer; it is part of their key in the label store and is never sent.
         answers: How many answers are wanted for a photo; the file has as many lines for it, in their order.
         question_key: Field with the question; lines without it answer ``prompt``. Not read if not given.
+        task: How replies are read: as those to this task, such as ``guess_names`` for JSON whose keys are names;
+            ``name`` if not given. A labeler that asks tasks of its own takes no account of it.
 
     Example:
         >>> labeler = RecordedLabeler(Path("replies.jsonl"))
@@ -59,13 +61,15 @@ class RecordedLabeler(TaskedLabeler):
         prompt: str = PAPER_PROMPT,
         answers: int = 1,
         question_key: str | None = None,
+        task: Task | None = None,
     ) -> None:
-        super().__init__(NameTask(), prompt, answers)
+        super().__init__(task or NameTask(), prompt, answers)
         self.path = Path(path)
         self.image_key = image_key
         self.reply_key = reply_key
         self.question_key = question_key
         self._own_prompt = prompt
+        self._says_task = task is not None or question_key is not None
         # shared by the copies that are asked other tasks, so that the file is read once
         self._replies = _Replies(self.path, image_key, reply_key, question_key, answers)
 
@@ -78,7 +82,9 @@ class RecordedLabeler(TaskedLabeler):
             "reply_key": self.reply_key,
         }
         if self.question_key is not None:
-            identity |= {"question_key": self.question_key, "task": self.task.registry_name}
+            identity["question_key"] = self.question_key
+        if self._says_task:  # stored replies of before are found again
+            identity["task"] = self.task.registry_name
             identity |= {"reading": reading} if (reading := self.task.reading()) else {}
         return identity
 

@@ -274,6 +274,17 @@ def test_each_question_has_its_replies(write):
     assert guesses.read(reply).names == ("Boxer",)
 
 
+def test_replies_are_read_as_those_to_a_task(write, store):
+    path = write({"image": "1.jpg", "raw": '{"Pug, Boxer, Beagle": ["It is small.",]}'}, {"image": "2.jpg", "raw": "?"})
+    labeler = RecordedLabeler(path, task=GuessNamesTask(guesses=2))
+    images = [image("1.jpg"), image("2.jpg")]
+    label(labeler, images, store, progress=False)
+    found = read_labels(labeler, images, store)
+    assert [(label.names, label.flag == "") for label in found] == [(("Pug", "Boxer"), True), ((), False)]
+    assert labeler.identity() != RecordedLabeler(path, task=GuessNamesTask()).identity()
+    assert RecordedLabeler(path).identity().keys() == {"labeler", "file_sha256", "image_key", "reply_key"}
+
+
 def test_another_task_is_another_labeler_and_one_file(write):
     labeler = questions(write, {"image": "1.jpg", "raw": "Beagle"}, {"question": "attributes", "raw": "[]"})
     kinds = [labeler, labeler.for_task(AttributesTask(most=2)), labeler.for_task(AttributesTask(most=3))]
