@@ -13,6 +13,9 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 # Lightning calls what jsonargparse 5 will remove; the pin in pyproject.toml keeps 5 away
 os.environ["JSONARGPARSE_DEPRECATION_WARNINGS"] = "off"
 
+# read once, too: threads of two workers and of their processes wait for each other's cores, at full load
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import pytest
 import torch
 from ddp_pool import ddp_pool

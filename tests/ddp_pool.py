@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import torch.distributed as dist
 from torch import multiprocessing
 
@@ -102,7 +101,6 @@ class DDPPool:
 def _serve(rank: int, world_size: int, store: Path, connection: Connection) -> None:
     # a function of a test module is pickled as tests.<folder>.<module>
     sys.path.append(str(Path(__file__).parents[1]))
-    torch.set_num_threads(1)
     if sys.platform == "linux":
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # the host's name need not resolve
     dist.init_process_group(

@@ -8,11 +8,6 @@ import torch
 SCRIPT = "gpu_check"
 
 
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
-
 def answer(capsys):
     return json.loads(capsys.readouterr().out.strip().splitlines()[-1])
 

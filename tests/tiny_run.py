@@ -61,7 +61,7 @@ OPTIONS = [
 def fit_in_two_processes(options, **environment):
     """``fgvr fit`` as a user starts it on two devices."""
     ddp = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
-    variables = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    variables = {**os.environ, **environment}
     subprocess.run([sys.executable, "-m", "fgvr", "fit", *options, *ddp], check=True, timeout=300, env=variables)
 
 

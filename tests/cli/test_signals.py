@@ -44,7 +44,6 @@ class Command:
                 stderr=stream,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
                 # pytest may have been started where Control-C is ignored
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             )

@@ -27,17 +27,7 @@ def states(name):
     return checkpoint["state_dict"]["loss._extra_state"]["state"]
 
 
-@pytest.fixture
-def one_thread():
-    """As the two processes have; and two threads would fight for cores with whatever else runs."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("loss", LOSSES)
 def test_weights_and_candidate_sets_do_not_depend_on_the_number_of_processes(loss, tmp_path, monkeypatch):
     assert SPECIES * SHOTS % 2 == 1, "so that shares of the last batch are uneven"

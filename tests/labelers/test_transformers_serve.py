@@ -47,7 +47,7 @@ def base_url(model, tmp_path_factory):
             command,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
             start_new_session=True,
         )
     try:
