@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import logging
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -93,6 +94,7 @@ def render(content: Content) -> str:
 _INLINE = ("report.css", "report.js")
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("fgvr.reports", _TEMPLATE),

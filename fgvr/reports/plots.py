@@ -14,6 +14,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
@@ -61,6 +62,7 @@ _STYLE: dict[Any, Any] = {
 
 _MAX_NAME_LENGTH = 24
 _MAX_LINE_LENGTH = 48
+_SVG_DPI = 72  # matplotlib's own for SVG, whatever the figure's
 _DASHES = ("-", "--", ":", "-.")
 _WIDTH = 4.5
 
@@ -93,6 +95,7 @@ class Plot:
     def __enter__(self) -> "Plot":
         self._style.__enter__()
         self.figure = Figure(figsize=(_WIDTH, self.height))
+        self._canvas = FigureCanvasSVG(self.figure)
         self.axes = self.figure.add_subplot()
         return self
 
@@ -108,8 +111,16 @@ class Plot:
         with warnings.catch_warnings():
             # the browser has the glyphs that matplotlib's own font lacks
             warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
-            self.figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+            self._lay_out()
+            self._canvas.print_svg(stream, metadata={"Date": None, "Creator": None})
         return _inline(stream.getvalue(), self.name, self.description)
+
+    def _lay_out(self) -> None:
+        """Place the axes; ``savefig`` would draw the whole figure once more to this end."""
+        self.figure.dpi = _SVG_DPI
+        if (engine := self.figure.get_layout_engine()) is not None:
+            engine.execute(self.figure)
+        self.figure.set_layout_engine("none")
 
 
 def series_of(rows: Sequence[str], own: str) -> dict[str, int]:
