@@ -7,9 +7,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import torch
+from forked_fit import fit_in_two_processes
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
-from tiny_run import COLOURS, OPTIONS, SUPPORT, fit_in_two_processes
+from tiny_run import COLOURS, OPTIONS, SUPPORT
 
 from fgvr.checkpoints.best_checkpoint import BestCheckpoint
 from fgvr.cli import main

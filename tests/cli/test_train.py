@@ -6,7 +6,7 @@ import pytest
 import torch
 import yaml
 from lightning.pytorch import Callback
-from tiny_run import COLOURS, OPTIONS, SUPPORT, TEST, fit_in_two_processes, write_images
+from tiny_run import COLOURS, OPTIONS, SUPPORT, TEST, started_on_two_devices, write_images
 
 from fgvr.cli import main
 
@@ -74,7 +74,7 @@ def test_a_run_that_was_stopped_in_mid_epoch_goes_on_as_if_it_had_not_been(tiny_
 
 def test_two_processes_do_what_one_does(tiny_run):
     fit("--run.name", "one")
-    fit_in_two_processes([*OPTIONS, "--run.name", "two"])
+    started_on_two_devices([*OPTIONS, "--run.name", "two"])
     one, two = (pq.read_table(f"runs/{name}/0/candidates.parquet") for name in ("one", "two"))
     assert two.equals(one)
     torch.testing.assert_close(context("runs/two/0"), context("runs/one/0"), rtol=1e-4, atol=1e-5)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-from tiny_run import COLOURS, OPTIONS, TEST, fit_in_two_processes
+from forked_fit import fit_in_two_processes
+from tiny_run import COLOURS, OPTIONS, TEST
 
 import fgvr
 from fgvr.cli import main

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import torch
-from tiny_run import fit_in_two_processes
+from forked_fit import fit_in_two_processes
 
 from fgvr.cli import main
 

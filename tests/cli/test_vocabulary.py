@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from forked_fit import fit_in_two_processes
 from tiny.labeler import TinyLabeler
-from tiny_run import COLOURS, OPTIONS, SUPPORT, fit_in_two_processes
+from tiny_run import COLOURS, OPTIONS, SUPPORT
 
 import fgvr
 from fgvr.cli import main

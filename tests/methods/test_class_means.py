@@ -7,8 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import torch.nn.functional as F
+from forked_fit import fit_in_two_processes
 from lightning.pytorch.plugins import MixedPrecision
-from tiny_run import COLOURS, SUPPORT, fit_in_two_processes, write_images
+from tiny_run import COLOURS, SUPPORT, write_images
 from tower_run import labelled_birds, trainer
 
 from fgvr.candidates.knn import KnnCandidates
