@@ -1,5 +1,6 @@
 """Fixtures of all tests, and an environment in which no test reaches for a network."""
 
+import gc
 import importlib.util
 import os
 import signal
@@ -24,6 +25,9 @@ from small_disk import mounted
 from tiny_run import tiny_run
 
 __all__ = ["ddp_pool", "tiny_run"]
+
+# 700 new objects, Python's own limit, are nothing here: looking for cycles that often is a tenth of all time
+gc.set_threshold(20_000, 20, 20)
 
 # the plugins of the tests are found by `fgvr` in a process of its own, as they are by this one
 TESTS = str(Path(__file__).parent)
