@@ -222,27 +222,6 @@ class FgvrDataModule(LabelledDataModule):
         device = self._trainer().strategy.root_device
         return self.features.of_group(TRAINING, self._learner().backbone, device, space=space).to_numpy()
 
-    def support_views(self, kind: AugmentKind, views: int, space: Space = "joint") -> NDArray[np.float32]:
-        """Image features of each support photo in its plain view and in random ones: while there is a trainer.
-
-        The processes of a job compute a share each, so all of them must call this.
-
-        Args:
-            kind: What the random views are like.
-            views: How many random views, 0 or more.
-            space: Of the features.
-
-        Returns:
-            L2-normalised, shape ``(1 + views, N, D)``, the plain view first.
-        """
-        trainer, backbone = self._trainer(), self._learner().backbone
-        plain = self.support_features(space)[None]
-        if not views:
-            return plain
-        device, processes = trainer.strategy.root_device, together(trainer.num_nodes)
-        drawn = self.features.of_group(TRAINING, backbone, device, views, space, processes, kind)
-        return np.concatenate([plain, drawn.gather(np.arange(len(drawn)), np.arange(views))])
-
     def evaluated_features(self, space: Space, stage: str = "test") -> NDArray[np.float32]:
         """The same of the photos of the evaluated split, or of ``val`` for the stage ``"validate"``."""
         split = "val" if stage == "validate" else self.images.evaluated_split

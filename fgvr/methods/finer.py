@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from fgvr.backbones.base import Backbone
+from fgvr.data.split_features import TRAINING
 from fgvr.data.support_photos import SupportPhotos
+from fgvr.data.together import together
 from fgvr.errors import FgvrError
 from fgvr.methods.closed_form import ClosedFormMethod
 from fgvr.methods.sentences import read_sentences, sentence_features
@@ -119,13 +122,23 @@ class FinerMethod(ClosedFormMethod):
             self.classifier_seconds["finer_names"] = time.perf_counter() - start
             images = torch.from_numpy(self.data.image_features(self.data.support, self.voting_backbone))
             voted = self._votes(images, vocabulary.names, self.data.cache_dir)
-            photos = torch.from_numpy(self.data.support_views("finer", self.views))
-            self.class_rows = class_rows(self.name_rows, photos, voted, self.text_weight)
+            self.class_rows = class_rows(self.name_rows, self._photos(), voted, self.text_weight)
         self.classifier_seconds[self.row] = time.perf_counter() - start
 
     def classifiers(self) -> Mapping[str, Tensor]:
         """The names alone, and the class rows, which stand for dot products."""
         return {"finer_names": self.name_rows, self.row: self.class_rows}
+
+    def _photos(self) -> Tensor:
+        """Features of the support photos, ``(1 + views, N, D)``, the plain view first; a share by each process."""
+        plain = torch.from_numpy(self.data.support_features("joint"))[None]
+        if not self.views:
+            return plain
+        trainer, backbone = self.trainer, self.backbone
+        device, processes = trainer.strategy.root_device, together(trainer.num_nodes)
+        drawn = self.data.features.of_group(TRAINING, backbone, device, self.views, "joint", processes, "finer")
+        views = drawn.gather(np.arange(len(drawn)), np.arange(self.views))
+        return torch.cat([plain, torch.from_numpy(views)])
 
     def _votes(self, images: Tensor, names: Sequence[str], cache_dir: Path) -> Tensor:
         self.voting_backbone.load()

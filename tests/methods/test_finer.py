@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny_run import COLOURS, SUPPORT, fit_in_two_processes, write_images
+from forked_fit import fit_in_two_processes
+from tiny_run import COLOURS, SUPPORT, write_images
 from tower_run import labelled_birds, trainer
 
 import fgvr
