@@ -48,9 +48,7 @@ from fgvr.text import counted, verb
 
 log = logging.getLogger(__name__)
 
-_TEXTS_A_PASS = {"cpu": 32}
-"""Kind of device -> texts in one pass of the tower: a CPU takes two thirds of the time for few of one length."""
-_MOST_A_PASS = 256
+_TEXTS_A_PASS = 512
 _LOOK_SECONDS = 0.1
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 
@@ -258,14 +256,13 @@ def _encoded(backbone: Backbone, texts: Sequence[str], bar: "tqdm[Any]") -> tupl
     order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
     found = np.empty((len(texts), backbone.embed_dim), dtype=DTYPE)
     long: list[int] = []
-    size = _TEXTS_A_PASS.get(backbone.device.type, _MOST_A_PASS)
     # texts of one length are a batch without padding
-    for start in range(0, len(texts), size):
-        rows = order[start : start + size]
+    for start in range(0, len(texts), _TEXTS_A_PASS):
+        rows = order[start : start + _TEXTS_A_PASS]
         _encode(backbone, texts, rows, found, long)
         bar.update(len(rows))
-    for start in range(0, len(long), size):
-        rows = long[start : start + size]
+    for start in range(0, len(long), _TEXTS_A_PASS):
+        rows = long[start : start + _TEXTS_A_PASS]
         found[rows] = _features(backbone, [texts[row] for row in rows], truncate=True)
     return found, len(long)
 

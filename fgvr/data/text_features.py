@@ -34,7 +34,7 @@ def stored_text_features(backbone: Backbone, texts: Sequence[str], folder: Path,
         backbone: Loaded; its weights as they come, not tuned.
         texts: Any; equal ones are encoded once.
         folder: Folder of the stores, such as ``features`` in the cache.
-        progress: Whether to show a bar.
+        progress: Whether to say what is computed, and show a bar.
 
     Returns:
         L2-normalised to float16's precision, float32 on the CPU, shape ``(len(texts), embed_dim)``.
@@ -54,7 +54,10 @@ def stored_text_features(backbone: Backbone, texts: Sequence[str], folder: Path,
         {digests[number]: texts[number] for number in np.flatnonzero(rows < 0).tolist()}.items(), key=_length
     )
     if missing:
-        log.info("Text features: %s, %d to compute, the others are stored", counted(len(texts), "text"), len(missing))
+        level = logging.INFO if progress else logging.DEBUG
+        log.log(
+            level, "Text features: %s, %d to compute, the others are stored", counted(len(texts), "text"), len(missing)
+        )
         _compute(backbone, missing, store, progress)
         rows = store.rows(digests)[0]
         if (rows < 0).any():

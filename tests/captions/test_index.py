@@ -49,7 +49,7 @@ def captions_of(texts, name="made up", digest=None):
 def small_chunks(monkeypatch):
     for module in (files, build):
         monkeypatch.setattr(module, "CHUNK_ROWS", 4)
-    monkeypatch.setattr(build, "_TEXTS_A_PASS", {"cpu": 3})
+    monkeypatch.setattr(build, "_TEXTS_A_PASS", 3)
 
 
 def test_what_is_stored(tmp_path):
