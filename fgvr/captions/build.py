@@ -38,13 +38,13 @@ from fgvr.captions.files import (
     read_state,
     write_state,
 )
-from fgvr.captions.index import CaptionIndex, tower_key
+from fgvr.captions.index import CaptionIndex, shown_tower, tower_key
 from fgvr.captions.sources import Captions
 from fgvr.captions.words import cleaned
 from fgvr.errors import FgvrError, TextTooLongError
 from fgvr.files import remove_temporaries, replacing
 from fgvr.registry import BACKBONES
-from fgvr.text import counted, verb
+from fgvr.text import counted, verb, visible
 
 log = logging.getLogger(__name__)
 
@@ -78,21 +78,23 @@ def build_index(captions: Captions, backbone: Backbone, folder: Path, progress: 
             remove_temporaries(folder)
             state = _store_texts(captions, made_with, backbone.embed_dim, folder, progress)
         elif (state.digest, state.made_with) != (captions.digest, made_with):
+            there, these = shown_tower(state.made_with), shown_tower(made_with)
             raise FgvrError(
-                f"{str(folder)!r} has an index of {counted(state.rows, 'caption')} ({state.captions}) by the text "
-                f"tower {state.made_with[:-24]}, and these are {captions.name} by {made_with[:-24]}: name another "
-                "folder, or delete that one."
+                f"{str(folder)!r} has an index of {counted(state.rows, 'caption')} ({visible(state.captions, 100)}) by "
+                f"the text tower {there}, and these are {captions.name} by {these}: name another folder, or delete "
+                "that one."
             )
         else:
             remove_temporaries(folder)
             state = _without_damage(folder, state)
         if state.missing:
             state = _store_features(state, backbone, folder, progress)
-    if cut := sum(state.cut):
-        log.warning(
-            "%s %s longer than the text tower's context; what exceeds it was cut off",
-            *(counted(cut, "caption"), verb(cut)),
-        )
+            # said once, and not by each run with the index
+            if cut := sum(state.cut):
+                log.warning(
+                    "%s %s longer than the text tower's context; what exceeds it was cut off",
+                    *(counted(cut, "caption"), verb(cut)),
+                )
     return CaptionIndex.open(folder)
 
 

@@ -101,6 +101,7 @@ def _is_whole(found: dict[str, Any]) -> bool:
     numbers += [checksum for checksum in chunks if checksum is not None]
     return (
         all(isinstance(found[key], str) for key in ("captions", "version", "digest", "made_with"))
+        and bool(found["captions"].strip())  # else a row would not say whose captions its names are from
         and all(type(number) is int and number >= 0 for number in numbers)
         and found["rows"] > 0
         and found["width"] > 0

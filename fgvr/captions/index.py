@@ -25,12 +25,13 @@ from fgvr.captions.files import (
 from fgvr.captions.search import search
 from fgvr.errors import FgvrError
 from fgvr.registry import BACKBONES
-from fgvr.text import counted
+from fgvr.text import counted, visible
 
 _BLOCK_ROWS = 2**11
 """Captions that faiss compares at a time: with more than fit into a core's cache it takes nearly twice as long."""
 _MOST_KEPT = 2**26
 """Numbers of all features up to which they are kept as float32 after the first search: 256 MB."""
+_LONGEST_NAME = 100
 _HOW = "To make one: `fgvr cased-index`, with captions of a file or the glosses of WordNet."
 
 
@@ -44,6 +45,11 @@ def tower_key(backbone: Backbone) -> str:
     # an image tower's fingerprint says nothing of the text tower, so all weights count
     key = tower_fingerprint(tower, tower.transform, tower.fingerprint())
     return f"{BACKBONES.short_name(type(tower))}-{key}"
+
+
+def shown_tower(key: str) -> str:
+    """The key of a tower for a message: its name and the first digits of the hash."""
+    return visible(key[:-24], _LONGEST_NAME)
 
 
 class CaptionIndex:
@@ -70,11 +76,15 @@ class CaptionIndex:
 
     def __init__(self, folder: Path, state: IndexState) -> None:
         self.folder = folder
-        self.captions, self.version, self.made_with = state.captions, state.version, state.made_with
+        # shown in tables and messages, and the folder may be anybody's
+        self.captions = visible(state.captions, _LONGEST_NAME)
+        self.version, self.made_with = visible(state.version, _LONGEST_NAME), state.made_with
         self.empty, self.repeated, self.cut = state.empty, state.repeated, sum(state.cut)
         check_texts(folder, state)
         self._offsets = map_array(folder / OFFSETS, (state.rows + 1,), np.dtype("<i8"))
-        self._bytes = np.memmap(folder / TEXTS, np.uint8, mode="r")
+        # no map can be made of an empty file
+        empty = (folder / TEXTS).stat().st_size == 0
+        self._bytes = np.empty(0, np.uint8) if empty else np.memmap(folder / TEXTS, np.uint8, mode="r")
         features: NDArray[np.float16] = map_array(folder / FEATURES, (state.rows, state.width), DTYPE)
         damaged = next(damaged_chunks(features, state), None)
         rising = (np.diff(self._offsets) >= 0).all() and self._offsets[0] == 0
@@ -85,7 +95,7 @@ class CaptionIndex:
             )
         self._features = features
         self._kept: NDArray[np.float32] | None = None
-        self.words = tuple((folder / WORDS).read_text(encoding="ascii").split())
+        self.words = tuple((folder / WORDS).read_text(encoding="ascii", errors="replace").split())
 
     @classmethod
     def open(cls, folder: Path, option: str = "model.index") -> "CaptionIndex":
@@ -125,10 +135,11 @@ class CaptionIndex:
         """
         key = tower_key(backbone)
         if key != self.made_with:
+            there, here = shown_tower(self.made_with), shown_tower(key)
             raise FgvrError(
-                f"The caption index {str(self.folder)!r} was made with the text tower {self.made_with[:-24]}, and this "
-                f"backbone's is {key[:-24]}: their features cannot be compared. Make an index with this backbone, "
-                "`fgvr cased-index`, or choose the backbone of the index."
+                f"The caption index {str(self.folder)!r} was made with the text tower {there}, and this backbone's is "
+                f"{here}: their features cannot be compared. Make an index with this backbone, `fgvr cased-index`, or "
+                "choose the backbone of the index."
             )
 
     def search(self, features: Tensor, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -142,7 +153,7 @@ class CaptionIndex:
             Rows and their cosines, best first, of equal cosines the lower row; shape ``(B, min(k, N))``.
 
         Raises:
-            FgvrError: The features have another width, or are not finite.
+            FgvrError: The features have another width, or are not finite, or those of the captions are not.
         """
         queries = np.ascontiguousarray(features.detach().float().numpy(force=True))
         if queries.ndim != 2 or queries.shape[1] != self.width:
@@ -152,7 +163,13 @@ class CaptionIndex:
             )
         if not np.isfinite(queries).all():
             raise FgvrError("The features of a photo are not finite, so no caption is near it. Look at the backbone.")
-        return search(self._blocks, self._rows, len(self), queries, min(k, len(self)))
+        rows, cosines = search(self._blocks, self._rows, len(self), queries, min(k, len(self)))
+        if not np.isfinite(cosines).all():
+            raise FgvrError(
+                f"{self.folder / FEATURES} has features that are not finite, which `fgvr cased-index` never writes: "
+                "delete the folder, and make the index again."
+            )
+        return rows, cosines
 
     def texts(self, rows: Sequence[int]) -> list[str]:
         """Captions, by their rows."""

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import zlib
 
 import numpy as np
 import pytest
@@ -165,6 +166,8 @@ def test_texts_that_are_too_long_are_cut_off_and_counted(tmp_path, caplog):
     found = build_index(captions_of(texts), Counting(), tmp_path / "i", progress=False)
     assert found.cut == 3
     assert caplog.text.count("3 captions are longer than the text tower's context") == 1
+    build_index(captions_of(texts), Counting(), tmp_path / "i", progress=False)
+    assert caplog.text.count("longer than") == 1, "said again of an index that is only opened"
     expected = TinyBackbone.encode_text(Counting(), texts, truncate=True)
     torch.testing.assert_close(found.features(np.arange(len(texts))), expected, atol=1e-3, rtol=0)
 
@@ -209,6 +212,7 @@ def test_damage_is_seen(tmp_path, caplog, name, damage):
         (lambda state: {**state, "chunks": [1]}, "does not say"),
         (lambda state: {**state, "sums": {"../x": 1}}, "does not say"),
         (lambda state: {**state, "width": True}, "does not say"),
+        (lambda state: {**state, "captions": " "}, "does not say"),
         (lambda state: {key: state[key] for key in ("format", "rows")}, "does not say"),
         (lambda state: {**state, "width": 17}, "features.npy is damaged"),
         (lambda state: {**state, "rows": 17}, r"offsets.npy is damaged"),
@@ -224,6 +228,36 @@ def test_a_state_that_says_something_else(tmp_path, change, said):
     (folder / files.STATE).write_text('{"format": 1')
     with pytest.raises(FgvrError, match=r"index.json cannot be read"):
         CaptionIndex.open(folder)
+
+
+def _sent(folder, name, content, **state):
+    """An index as somebody may send it: changed, with checksums that fit."""
+    build_index(captions_of(TEXTS), Counting(), folder, progress=False)
+    (folder / name).write_bytes(content)
+    stated = {**json.loads((folder / files.STATE).read_text()), **state}
+    stated["sums"] = {each: files.checksum_of(folder / each) for each in stated["sums"]}
+    (folder / files.STATE).write_text(json.dumps(stated))
+
+
+def test_an_index_with_no_text_or_strange_words_and_names(tmp_path):
+    _sent(tmp_path / "i", files.TEXTS, b"")
+    with pytest.raises(FgvrError, match="is damaged"):
+        CaptionIndex.open(tmp_path / "i")
+    _sent(tmp_path / "j", files.WORDS, b"\xff\nfinch\n", captions="\x1b[2Jmine", made_with="\x1b[2J" + "0" * 32)
+    found = CaptionIndex.open(tmp_path / "j")
+    assert (found.captions, found.words[1]) == (r"\x1b[2Jmine", "finch")
+    with pytest.raises(FgvrError, match=r"the text tower \\x1b\[2J0000"):
+        found.require_tower(Counting())
+
+
+def test_an_index_whose_features_are_not_finite(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "CHUNK_ROWS", 100)
+    monkeypatch.setattr(build, "CHUNK_ROWS", 100)
+    features = np.full((len(TEXTS), 16), np.nan, np.float16)
+    np.save(tmp_path / "bad.npy", features)
+    _sent(tmp_path / "i", files.FEATURES, (tmp_path / "bad.npy").read_bytes(), chunks=[zlib.crc32(features.data)])
+    with pytest.raises(FgvrError, match=r"features.npy has features that are not finite.*delete the folder"):
+        CaptionIndex.open(tmp_path / "i").search(F.normalize(torch.ones(2, 16), dim=-1), 3)
 
 
 def test_no_pickle_is_read(tmp_path):
