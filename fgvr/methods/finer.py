@@ -17,7 +17,7 @@ from fgvr.data.support_photos import SupportPhotos
 from fgvr.data.together import together
 from fgvr.errors import FgvrError
 from fgvr.methods.closed_form import ClosedFormMethod
-from fgvr.methods.sentences import read_sentences, sentence_features
+from fgvr.methods.sentences import check_sentences, read_sentences, sentence_features
 from fgvr.methods.zero_shot import template_features, template_list
 from fgvr.records import CandidateSets, Vocabulary
 from fgvr.text import counted
@@ -99,9 +99,11 @@ class FinerMethod(ClosedFormMethod):
         """The names for which a photo votes, in the order of the vocabulary.
 
         Raises:
-            FgvrError: No reply has a usable name.
+            FgvrError: No reply has a usable name, or no name has sentences where there is a file of them.
         """
         named = support.vocabulary
+        if self.sentences is not None:
+            check_sentences(named.names, read_sentences(self.sentences, "model.sentences"), "model.sentences")
         images = torch.from_numpy(support.features(backbone=self.voting_backbone))
         kept = self._votes(images, named.names, support.cache_dir).unique().tolist()
         log.info(

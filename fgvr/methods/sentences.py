@@ -1,5 +1,6 @@
 """Sentences about class names, as texts in the place of the names."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from torch.nn import functional as F
 from fgvr.backbones.base import Backbone
 from fgvr.data.text_features import stored_text_features
 from fgvr.errors import FgvrError
-from fgvr.text import visible
+from fgvr.text import counted, encodable, visible
 from fgvr.vocabulary.build import fold_name
 from fgvr.yaml_text import load_json
+
+log = logging.getLogger(__name__)
 
 _EXAMPLE = '{"House Finch": ["A small bird with a red breast.", ...]}'
 
@@ -47,10 +50,35 @@ def read_sentences(path: Path, option: str) -> dict[str, tuple[str, ...]]:
                 f"{option}: {str(path)!r} has {visible(repr(sentences), 60)} under {visible(name, 60)!r}; "
                 "expected a list of texts."
             )
-        kept = tuple(sentence.strip() for sentence in sentences if sentence.strip())
+        kept = tuple(encodable(sentence).strip() for sentence in sentences if sentence.strip())
         if kept and (key := fold_name(name)):
             found[key] = found.get(key, ()) + kept
     return found
+
+
+def check_sentences(names: Sequence[str], sentences: Mapping[str, Sequence[str]], option: str) -> None:
+    """Say how many names have no sentences, which then stand for themselves.
+
+    Args:
+        names: That may have some.
+        sentences: Folded name -> its sentences.
+        option: The option by which the user names the file, for messages.
+
+    Raises:
+        FgvrError: None has any, so that nothing of the file would be used.
+    """
+    without = [name for name in names if fold_name(name) not in sentences]
+    if len(without) == len(names):
+        shown = ", ".join(repr(visible(name, 60)) for name in names[:3])
+        raise FgvrError(
+            f"{option}: the file has no sentence about any of {counted(len(names), 'name')}, such as {shown}; its keys "
+            "must be these names."
+        )
+    if without:
+        log.warning(
+            "%d of %s without sentences, such as %r: there the name itself counts",
+            *(len(without), counted(len(names), "name"), visible(without[0], 60)),
+        )
 
 
 def sentence_features(

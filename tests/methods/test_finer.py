@@ -17,6 +17,7 @@ from fgvr.errors import FgvrError
 from fgvr.images import open_image
 from fgvr.labelers.fixed import FixedLabeler
 from fgvr.methods.finer import FinerMethod, class_rows, votes
+from fgvr.methods.sentences import read_sentences
 from fgvr.testing.tiny import TinyBackbone
 
 OPTIONS = [
@@ -142,8 +143,8 @@ def test_two_processes_do_what_one_does(tiny_run):
         torch.testing.assert_close(states[1][name], states[0][name], atol=1e-5, rtol=0)
 
 
-def test_sentences_stand_for_names(tiny_run):
-    about = {"house finch": ["A small bird.", " ", "It is red."], "Blue Jay": [], "Emu": ["A large bird."]}
+def test_sentences_stand_for_names(tiny_run, caplog):
+    about = {"house finch": ["A small bird.", " ", "It is red."], "Blue Jay": [], "Emu": ["A \ud800."]}
     (tiny_run / "sentences.json").write_text(json.dumps(about))
     method = FinerMethod(TinyBackbone(), views=0, sentences=Path("sentences.json"))
     method, _ = fitted(tiny_run / "mine", method, class_names=["House Finch", "Blue Jay"])
@@ -152,11 +153,14 @@ def test_sentences_stand_for_names(tiny_run):
     expected = {"House Finch": mean, "Blue Jay": tower.encode_text(["Blue Jay"])[0]}
     for name, row in zip(method.vocabulary.names, method.name_rows, strict=True):
         torch.testing.assert_close(row, expected[name], atol=1e-3, rtol=0)
+    assert "\ud800" not in str(read_sentences(Path("sentences.json"), "model.sentences"))
+    assert "1 of 2 names without sentences, such as 'Blue Jay'" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        ('{"No Such Name": ["a bird"]}', r"no sentence about any of .* names, such as '.*'; its keys must be these"),
         ("{", "model.sentences: 'sentences.json' is no JSON"),
         ("[1]", "model.sentences: 'sentences.json' holds a list; expected"),
         ('{"Emu": "a bird"}', "has 'a bird' under 'Emu'; expected a list of texts"),
