@@ -150,5 +150,5 @@ def test_what_it_has_not(folder, capsys):
 def test_every_method_says_what_it_needs():
     for name in METHODS.builtins:
         method = METHODS.load(name)
-        assert method.brings_names == (name in ("zs_wordnet", "labeler_direct"))
+        assert method.brings_names == (name in ("cased", "labeler_direct", "zs_wordnet"))
         assert method.needs_features != method.asks_evaluated
