@@ -250,6 +250,8 @@ class LabelledDataModule(LightningDataModule, ABC):
             cache_dir=self.cache_dir,
         )
         vocabulary = self._found(learner.discover(support))
+        if self.class_names != "labels" and not support.vocabulary_was_read:
+            log.warning("data.class_names is not used by %s: it finds class names of its own", type(learner).__name__)
         if labelled:
             write_labels(labels, self._folder().labels)
         write_vocabulary(vocabulary, self._folder().vocabulary)

@@ -51,6 +51,11 @@ class SupportPhotos:
         """
         return self._vocabulary()
 
+    @property
+    def vocabulary_was_read(self) -> bool:
+        """Whether anybody has looked at ``vocabulary``."""
+        return "vocabulary" in vars(self)
+
     def features(self, space: Space = "joint", backbone: Backbone | None = None) -> NDArray[np.float32]:
         """Plain image features, L2-normalised, shape ``(N, D)``: stored, or computed now.
 

@@ -41,7 +41,8 @@ class CasedMethod(UntrainedMethod):
 
     with the photo :math:`x`, texts :math:`t` of the candidates, the normalised mean :math:`\bar{c}` of the captions
     that stay, and the backbone's logit scale :math:`s`. Defaults are those of the released code, with ViT-L/14. Names
-    are single words. Parts of speech are WordNet's here, and in the paper those of a tagger.
+    are single words, whatever ``data.class_names`` says. Parts of speech are WordNet's here, and in the paper those of
+    a tagger.
 
     The paper's captions (PMD) are not to be had without a network. The command ``cased-index`` makes an index of any
     captions; without one, those are used that stand in an installed WordNet, its glosses, and the index is built on the

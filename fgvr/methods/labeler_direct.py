@@ -46,7 +46,7 @@ class LabelerDirectMethod(UntrainedMethod):
             FgvrError: No reply gives a name.
         """
         if self.data.class_names != "labels":
-            return self.data.find_vocabulary(labelled=False)[0]
+            return support.vocabulary
         return build_vocabulary(self.data.read_labels(self.data.records_of("test")))
 
     def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:

@@ -100,6 +100,11 @@ def test_beside_other_rows(folder, capsys):
     assert all(row["wordnet_name"] in NAMES and row["zero_shot_name"] not in NAMES for row in rows)
 
 
+def test_given_class_names_are_said_to_be_of_no_use(folder, capsys, caplog):
+    fit(capsys, *MODEL, "--data.class_names", "dataset")
+    assert caplog.text.count("data.class_names is not used by ZsWordnetMethod: it finds class names of its own") == 1
+
+
 def test_no_wordnet_is_one_line(folder, capsys):
     assert main(["fit", *OPTIONS, *MODEL[:-1], "nowhere"]) == 2
     assert "model.wordnet: there is no WordNet in 'nowhere'" in capsys.readouterr().err
