@@ -147,9 +147,9 @@ def _ask(
         days.sync(days.today(), store.requests_on(server, days.today()))
     done, failed, first_error = 0, 0, ""
     watch, keeper = ReplyWatch(labeler), ReplyKeeper(store, identity, server)
-    bar: tqdm[Any] = tqdm(
-        total=stored + len(missing), initial=stored, desc="Labelling", unit="photo", disable=not progress, leave=True
-    )
+    total = stored + len(missing)
+    shown = progress and total > 0  # a part that was wanted of no photo has nothing to show
+    bar: tqdm[Any] = tqdm(total=total, initial=stored, desc="Labelling", unit="photo", disable=not shown, leave=True)
     try:
         with bar, closing(labeler):
             for replies in _conversation(labeler, missing, failures, budget, days, asker, keeper):

@@ -205,4 +205,5 @@ def two_way_scores(
 
 
 def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "captions"
+    slug = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "captions"
+    return "folder_glosses" if slug == "glosses" else slug  # cased_glosses are WordNet's

@@ -43,7 +43,8 @@ class FinerMethod(ClosedFormMethod):
     and not the mean of ten. The released code gives photos of four of its five data sets ImageNet's mean and standard
     deviation instead of CLIP's; here all have those of the backbone.
 
-    Rows: ``finer_names``, the names that were kept as texts alone, and ``finer``.
+    Rows: ``finer_names``, the names that were kept as texts alone, and ``finer``; with sentences ``e_finer_names`` and
+    ``e_finer``.
 
     Args:
         backbone: Image and text tower.
@@ -85,15 +86,22 @@ class FinerMethod(ClosedFormMethod):
         self.views = views
         self.templates = template_list(templates)
         self.sentences = sentences
+        if sentences is not None:
+            self.row = "e_finer"
 
     @property
     def voting_backbone(self) -> Backbone:
         """Whose features vote."""
         return self._voting[0]
 
+    @property
+    def names_row(self) -> str:
+        """The row of the names alone."""
+        return f"{self.row}_names"
+
     def row_names(self) -> tuple[str, ...]:
         """See the base class."""
-        return "finer_names", self.row
+        return self.names_row, self.row
 
     def discover(self, support: SupportPhotos) -> Vocabulary:
         """The names for which a photo votes, in the order of the vocabulary.
@@ -121,7 +129,7 @@ class FinerMethod(ClosedFormMethod):
         # Lightning makes a GPU the default device while it configures a model
         with torch.device("cpu"):
             self.name_rows = self._text_features(self.backbone, vocabulary.names, self.data.cache_dir)
-            self.classifier_seconds["finer_names"] = time.perf_counter() - start
+            self.classifier_seconds[self.names_row] = time.perf_counter() - start
             images = torch.from_numpy(self.data.image_features(self.data.support, self.voting_backbone))
             voted = self._votes(images, vocabulary.names, self.data.cache_dir)
             self.class_rows = class_rows(self.name_rows, self._photos(), voted, self.text_weight)
@@ -129,7 +137,7 @@ class FinerMethod(ClosedFormMethod):
 
     def classifiers(self) -> Mapping[str, Tensor]:
         """The names alone, and the class rows, which stand for dot products."""
-        return {"finer_names": self.name_rows, self.row: self.class_rows}
+        return {self.names_row: self.name_rows, self.row: self.class_rows}
 
     def _photos(self) -> Tensor:
         """Features of the support photos, ``(1 + views, N, D)``, the plain view first; a share by each process."""

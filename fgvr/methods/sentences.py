@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from fgvr.backbones.base import Backbone
 from fgvr.data.text_features import stored_text_features
-from fgvr.errors import FgvrError
+from fgvr.errors import FgvrError, TextTooLongError
 from fgvr.text import counted, encodable, visible
 from fgvr.vocabulary.build import fold_name
 from fgvr.yaml_text import load_json
@@ -95,10 +95,21 @@ def sentence_features(
 
     Returns:
         float32, shape ``(C, embed_dim)``.
+
+    Raises:
+        FgvrError: A sentence exceeds the text tower's context.
     """
     texts = [sentences.get(fold_name(name), ()) for name in names]
     flat = [sentence for each in texts for sentence in each]
-    features = F.normalize(stored_text_features(backbone, flat, folder), dim=-1) if flat else own[:0].float().cpu()
+    features = own[:0].float().cpu()
+    if flat:
+        try:
+            features = F.normalize(stored_text_features(backbone, flat, folder), dim=-1)
+        except TextTooLongError as error:
+            raise FgvrError(
+                f"model.sentences: the sentence {visible(error.text, 80)!r} is longer than the text encoder reads. "
+                "Shorten it, or leave it out."
+            ) from None
     sizes = torch.tensor([len(each) for each in texts])
     owner = torch.arange(len(names)).repeat_interleave(sizes)
     means = torch.zeros(own.shape, dtype=torch.float64).index_add_(0, owner, features.double())

@@ -78,8 +78,8 @@ class Measured:
 
     @property
     def is_earlier(self) -> bool:
-        """Whether it is one of the vocabulary-free methods that came before the FGVR paper: CaSED, FineR."""
-        return bool(self.record.get("captions")) or self.row in ("finer", "finer_names")
+        """Whether it is one of the vocabulary-free methods that the FGVR paper is held against, or builds on one."""
+        return bool(self.record.get("captions")) or self.row.removesuffix("_names") in ("finer", "e_finer")
 
     @property
     def is_judged(self) -> bool:

@@ -102,7 +102,6 @@ def tidy_rows(folder: RunFolder, values: Mapping[str, Any], seed: int) -> list[d
         FgvrError: A file of the run cannot be read.
     """
     metrics = read_metrics(folder.metrics)
-    classes = len(read_vocabulary(folder.vocabulary)) if folder.vocabulary.is_file() else None
     lines = []
     for row, record in metrics.items():
         figures = {key: value for key, value in record.items() if is_figure(value)} | _ends(record)
@@ -114,7 +113,7 @@ def tidy_rows(folder: RunFolder, values: Mapping[str, Any], seed: int) -> list[d
                 "row": row,
                 **figures,
                 **quality,
-                "classes": None if row == LABELER else classes,
+                "classes": None if row == LABELER else _classes(folder, row),
                 "simulated": record.get("simulated") is True,
                 "oracle": record.get("oracle") is True,
                 **({"captions": record["captions"]} if record.get("captions") else {}),
@@ -122,6 +121,14 @@ def tidy_rows(folder: RunFolder, values: Mapping[str, Any], seed: int) -> list[d
             }
         )
     return lines
+
+
+def _classes(folder: RunFolder, row: str) -> int | None:
+    """Size of the vocabulary of a row: of its own where it is a compared one."""
+    compared = RunFolder(folder.path / "compare" / row).vocabulary
+    is_name = Path(row).name == row and row not in (".", "..")
+    file = compared if is_name and compared.is_file() else folder.vocabulary
+    return len(read_vocabulary(file)) if file.is_file() else None
 
 
 def write_tidy(tidy: Tidy, folder: Path) -> None:

@@ -170,6 +170,14 @@ def test_beside_another_row_with_an_index_of_ones_own(folder, capsys):
     assert "captions (captions: captions.jsonl)" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("folder_name", "row"),
+    [("CC3M v2", "cased_cc3m_v2"), ("glosses", "cased_folder_glosses"), ("日本", "cased_captions")],
+)
+def test_the_row_is_named_after_the_folder(folder_name, row):
+    assert CasedMethod(TinyBackbone(), Path("indexes") / folder_name).row == row
+
+
 def test_an_index_of_other_weights_is_one_line(folder, capsys):
     an_index(folder)
     assert main(["fit", *OPTIONS, "--model.index", "mine", "--model.backbone.seed", "3"]) == 2

@@ -155,6 +155,13 @@ def test_sentences_stand_for_names(tiny_run, caplog):
         torch.testing.assert_close(row, expected[name], atol=1e-3, rtol=0)
     assert "\ud800" not in str(read_sentences(Path("sentences.json"), "model.sentences"))
     assert "1 of 2 names without sentences, such as 'Blue Jay'" in caplog.text
+    assert list(method.predictions[0].names) == ["e_finer_names", "e_finer"]
+
+
+def test_a_sentence_that_is_too_long_is_one_line(tiny_run):
+    (tiny_run / "sentences.json").write_text(json.dumps({"Blue Jay": ["a blue bird " * 200]}))
+    with pytest.raises(FgvrError, match=r"model.sentences: the sentence 'a blue bird .* is longer than"):
+        fitted(tiny_run / "mine", FinerMethod(TinyBackbone(), sentences=Path("sentences.json")))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fgvr.errors import FgvrError
+from fgvr.metrics.files import write_metrics
 from fgvr.reports.table import COLUMNS
 from fgvr.runs import RunFolder
 from fgvr.sweeps.result import (
@@ -19,6 +20,8 @@ from fgvr.sweeps.result import (
     tidy_rows,
     write_tidy,
 )
+from fgvr.vocabulary.build import known_vocabulary
+from fgvr.vocabulary.files import write_vocabulary
 
 
 def tidy(figures, columns=("candidates",), simulated=False):
@@ -177,3 +180,13 @@ def test_a_row_of_captions_says_whose(tmp_path):
         assert [row[0] for row in summary_cells(table)[1:3]] == ["zero_shot", "coop (captions: wordnet glosses)"]
     write_tidy(TABLE, tmp_path)
     assert "captions" not in pq.read_table(tmp_path / "sweep.parquet").column_names
+
+
+def test_a_compared_row_has_its_own_number_of_classes(tmp_path):
+    folder = RunFolder(tmp_path)
+    compared = RunFolder(tmp_path / "compare" / "words")
+    compared.path.mkdir(parents=True)
+    write_vocabulary(known_vocabulary(["Pug", "Auk"]), folder.vocabulary)
+    write_vocabulary(known_vocabulary(["Pug", "Auk", "Emu"]), compared.vocabulary)
+    write_metrics(folder.metrics, {"zero_shot": {"cacc": 1.0}, "words": {"cacc": 2.0}})
+    assert [row["classes"] for row in tidy_rows(folder, {}, 0)] == [2, 3]
