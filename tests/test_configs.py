@@ -156,7 +156,7 @@ def test_table_2_is_one_sweep(tmp_path, monkeypatch):
     asked = set()
     for variant in grid.variants[:6] + grid.variants[6::6]:
         cli = ParsedCLI(["--config", str(grid.base), *grid.options(variant, 0)])
-        assert [*cli.config.compare] == ["zs_wordnet", "labeler_direct"]
+        assert [*cli.config.compare] == ["zs_wordnet", "cased_glosses", "labeler_direct"]
         asked.add((cli.config.data.dataset.class_path, json.dumps(cli.datamodule.labeler.identity())))
     assert len(asked) == 6 + 4, "files lie over the base in their order"
 
