@@ -17,8 +17,8 @@ from fgvr.data.support_photos import SupportPhotos
 from fgvr.data.together import together
 from fgvr.errors import FgvrError
 from fgvr.methods.closed_form import ClosedFormMethod
-from fgvr.methods.sentences import check_sentences, read_sentences, sentence_features
-from fgvr.methods.zero_shot import template_features, template_list
+from fgvr.methods.sentences import check_sentences, class_texts, read_sentences
+from fgvr.methods.zero_shot import template_list
 from fgvr.records import CandidateSets, Vocabulary
 from fgvr.text import counted
 
@@ -155,11 +155,7 @@ class FinerMethod(ClosedFormMethod):
         return votes(images, self._text_features(self.voting_backbone, names, cache_dir))
 
     def _text_features(self, backbone: Backbone, names: Sequence[str], cache_dir: Path) -> Tensor:
-        texts = template_features(backbone, tuple(names), self.templates).float().cpu()
-        if self.sentences is None:
-            return texts
-        sentences = read_sentences(self.sentences, "model.sentences")
-        return sentence_features(backbone, names, sentences, texts, cache_dir / "features")
+        return class_texts(backbone, names, self.templates, self.sentences, cache_dir / "features")
 
 
 def votes(images: Tensor, texts: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from fgvr.backbones.base import Backbone
 from fgvr.data.text_features import stored_text_features
 from fgvr.errors import FgvrError, TextTooLongError
+from fgvr.methods.zero_shot import template_features
 from fgvr.text import counted, encodable, visible
 from fgvr.vocabulary.build import fold_name
 from fgvr.yaml_text import load_json
@@ -115,3 +116,27 @@ def sentence_features(
     means = torch.zeros(own.shape, dtype=torch.float64).index_add_(0, owner, features.double())
     means = F.normalize(means, dim=-1).float()
     return torch.where(sizes[:, None] > 0, means, own.float().cpu())
+
+
+def class_texts(
+    backbone: Backbone, names: Sequence[str], templates: list[str], sentences: Path | None, folder: Path
+) -> Tensor:
+    """Class features by the sentences of a file, where there are any, and by the names under templates.
+
+    Args:
+        backbone: Loaded.
+        names: In class-index order.
+        templates: See :func:`fgvr.methods.zero_shot.template_features`.
+        sentences: The file, which users know as ``model.sentences``; see :func:`read_sentences`.
+        folder: See :func:`sentence_features`.
+
+    Returns:
+        float32 on the CPU, shape ``(C, embed_dim)``.
+
+    Raises:
+        FgvrError: The file cannot be used.
+    """
+    own = template_features(backbone, tuple(names), templates).float().cpu()
+    if sentences is None:
+        return own
+    return sentence_features(backbone, names, read_sentences(sentences, "model.sentences"), own, folder)
