@@ -336,6 +336,8 @@ METHODS = Registry(
         "latteclip": "fgvr.methods.latteclip.LatteClipMethod",
         "linear": "fgvr.methods.linear.LinearMethod",
         "reclip": "fgvr.methods.reclip.ReclipMethod",
+        "tfup": "fgvr.methods.tfup.TfupMethod",
+        "tfup_t": "fgvr.methods.tfup_t.TfupTMethod",
         "zero_shot": "fgvr.methods.zero_shot.ZeroShotMethod",
         "zs_wordnet": "fgvr.methods.zs_wordnet.ZsWordnetMethod",
     },

@@ -25,6 +25,8 @@ SWEEPS = [path for path in FOUND if "vary" in yaml.safe_load(path.read_text())]
 OVERLAYS = [path for path in FOUND if path.parent.name in ("labelers", "methods")]
 CONFIGS = [path for path in FOUND if path not in (*SWEEPS, *OVERLAYS) and path.parent.name != "bases"]
 JUDGING = [path for path in CONFIGS if path.stem.startswith("judge_")]
+TRAINED = {"tfup_t": [("data", "augment"), ("data", "views"), ("data", "batch_size"), ("trainer", "max_epochs")]}
+"""Methods whose file says how they are trained, too, and by which keys."""
 LATTECLIP = [path for path in CONFIGS if path.stem.endswith("_latteclip")]
 
 
@@ -61,6 +63,8 @@ def test_what_lies_over_a_data_set_is_parsed_and_instantiated(path, tmp_path, mo
         for key in keys:
             config["data"].pop(key, None)
             config.pop(key, None)
+        for section, key in TRAINED.get(path.stem, ()):
+            config[section].pop(key)
     assert after == before, "nothing else is changed"
     if path.parent.name == "labelers":
         assert type(over.datamodule.labeler).__name__.lower().startswith(given["data"]["labeler"]["class_path"])
@@ -260,6 +264,10 @@ def test_rows_of_table_2_run_to_their_end_and_seeds_ask_nothing_anew(tiny_cub, t
         assert len(server.asked) == 8 + 12
         finer = ["--config", "methods/finer.yaml", "--model.voting_backbone", TINY_MODEL[1], "--model.views", "2"]
         assert rows(*table2, *finer, *gpt4o, *TINY_MODEL) == ["cub_gpt4o_finer", "finer_names", "finer"]
+        tfup = ["--config", "methods/tfup.yaml"]
+        assert rows(*table2, *tfup, *gpt4o, *TINY_MODEL) == ["cub_gpt4o_tfup", "zero_shot", "tfup"]
+        tfup_t = ["--config", "methods/tfup_t.yaml", "--trainer.max_epochs", "6"]
+        assert rows(*table2, *tfup_t, *gpt4o, *TINY_MODEL) == ["cub_gpt4o_tfup_t", "zero_shot", "tfup", "tfup_t"]
         assert len(server.asked) == 8 + 12
 
 

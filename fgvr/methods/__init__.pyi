@@ -8,5 +8,7 @@ from fgvr.methods.labeler_direct import LabelerDirectMethod as LabelerDirectMeth
 from fgvr.methods.latteclip import LatteClipMethod as LatteClipMethod
 from fgvr.methods.linear import LinearMethod as LinearMethod
 from fgvr.methods.reclip import ReclipMethod as ReclipMethod
+from fgvr.methods.tfup import TfupMethod as TfupMethod
+from fgvr.methods.tfup_t import TfupTMethod as TfupTMethod
 from fgvr.methods.zero_shot import ZeroShotMethod as ZeroShotMethod
 from fgvr.methods.zs_wordnet import ZsWordnetMethod as ZsWordnetMethod
