@@ -1,10 +1,12 @@
-"""Runs the released code of CaSED and FineR beside fgvr's, on the same made-up features and candidate lists.
+"""Runs the released code of CaSED, FineR and TFUP beside fgvr's, on the same made-up features and candidate lists.
 
     git clone https://github.com/altndrr/vic && git clone https://github.com/OatmealLiu/FineR
-    python scripts/beside_public_code.py --cased vic --finer FineR
+    git clone https://github.com/wlb12345/TFUP
+    python scripts/beside_public_code.py --cased vic --finer FineR --tfup TFUP    # or some of them
 
 Only the functions that are compared are run, out of their files: nothing of these projects is installed or imported.
-They are other people's code: look at what was cloned (e31087f, 6a98db0) before you run it. Prints one line of JSON.
+They are other people's code: look at what was cloned (e31087f, 6a98db0, d95d4d3) before you run it. Prints one line of
+JSON.
 """
 
 import argparse
@@ -21,9 +23,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fgvr.backbones.base import ImageFeatures
 from fgvr.captions.words import distinct
+from fgvr.classifiers.feature_cache import FeatureCacheClassifier, kept_photo_scores, log_denominators
 from fgvr.methods.cased import two_way_scores
 from fgvr.methods.finer import class_rows, votes
+from fgvr.methods.tfup_selection import typical_photos
 
 _ALPHA = 0.7
 
@@ -31,10 +36,15 @@ _ALPHA = 0.7
 def main() -> None:
     """Compare, and print the largest differences."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cased", type=Path, required=True, help="a clone of altndrr/vic")
-    parser.add_argument("--finer", type=Path, required=True, help="a clone of OatmealLiu/FineR")
+    parser.add_argument("--cased", type=Path, help="a clone of altndrr/vic")
+    parser.add_argument("--finer", type=Path, help="a clone of OatmealLiu/FineR")
+    parser.add_argument("--tfup", type=Path, help="a clone of wlb12345/TFUP")
     args = parser.parse_args()
-    print(json.dumps({**compare_cased(args.cased), **compare_finer(args.finer)}))
+    compared = {"cased": compare_cased, "finer": compare_finer, "tfup": compare_tfup}
+    given = {name: clone for name, clone in vars(args).items() if clone is not None}
+    if not given:
+        parser.error(f"no clone to compare with: give one or more of --{', --'.join(compared)}")
+    print(json.dumps({key: value for name, clone in given.items() for key, value in compared[name](clone).items()}))
 
 
 def compare_cased(clone: Path) -> dict[str, float]:
@@ -148,6 +158,75 @@ def _finer_rows(
         config, encoder, list(range(len(texts))), modality="cross", alpha=_ALPHA, N_tta=len(seen) - 1
     )
     return rows, names
+
+
+def compare_tfup(clone: Path) -> dict[str, float]:
+    """Cache, logits and refined set of 600 photos, 9 a class and 21 for the refined set, and 80 other photos."""
+    photos, classes, kept, refined = 600, 20, 9, 21
+    apart, apart_float32, same_cache, same_refined = 0.0, 0.0, 0, 0
+    for seed in range(10):
+        texts = F.normalize(_unit(classes, 64, seed=seed).double(), dim=-1)
+        near = texts[torch.randint(classes, (photos + 80,), generator=torch.Generator().manual_seed(seed))]
+        seen = F.normalize(near + _unit(photos + 80, 64, seed=seed + 50), dim=-1)
+        support, other = seen[:photos], seen[photos:]
+        theirs, labels, logits = _tfup(clone, texts, support, other, kept, refined)
+        keys = support[typical_photos(support, texts, kept)]
+        same_cache += torch.equal(keys.flatten(0, 1), theirs)
+        denominators = log_denominators(keys.flatten(0, 1), texts)
+        mine = 100 * other @ texts.T + 0.3 * kept_photo_scores(other, texts, keys, denominators, beta=1.0)
+        apart = max(apart, float((mine - logits).abs().max()))
+        classifier = FeatureCacheClassifier(texts, keys, scale=100.0)
+        apart_float32 = max(apart_float32, float((classifier(ImageFeatures(other)) - logits).abs().max()))
+        chosen = typical_photos(support, texts, refined).flatten()
+        said = classifier(ImageFeatures(support)).argmax(1)
+        same_refined += [*zip(chosen.tolist(), said[chosen].tolist(), strict=True)] == labels
+    return {
+        "tfup_caches_equal": same_cache / 10,
+        "tfup_logits_apart": apart,
+        "tfup_logits_apart_float32": apart_float32,
+        "tfup_refined_sets_equal": same_refined / 10,
+    }
+
+
+def _tfup(
+    clone: Path, texts: Tensor, support: Tensor, other: Tensor, kept: int, refined: int
+) -> tuple[Tensor, list[tuple[int, int]], Tensor]:
+    """The released code's keys, photos and labels of its refined set, and logits, in float64 and without its GPU."""
+    files: dict[str, Tensor] = {}
+    found: list[Tensor] = []
+
+    class Torch:
+        """torch, but on the CPU, with float64 for float16, and with files in memory."""
+
+        float16 = torch.float64
+        device = staticmethod(lambda name: torch.device("cpu"))
+        save = staticmethod(lambda tensor, path: files.__setitem__(path, tensor))
+        load = staticmethod(files.__getitem__)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(torch, name)
+
+    def one_hot(values: Tensor) -> Any:
+        return types.SimpleNamespace(half=lambda: F.one_hot(values).double())
+
+    needs = {
+        "torch": Torch(),
+        "F": types.SimpleNamespace(softmax=F.softmax, one_hot=one_hot),
+        "Datum": types.SimpleNamespace,
+        "print": lambda *_: None,
+        "cls_acc": lambda logits, _: found.append(logits) or 0.0,
+    }
+    names = ("refine_few_shots_without_label", "get_sim_based_kl")
+    needs |= (functions := _functions(clone / "utils.py", needs, names))
+    unknown = torch.full((len(support),), -1)
+    data = [types.SimpleNamespace(impath=row, domain=0, classname="") for row in range(len(support))]
+    given = ([""] * len(texts), texts, support, unknown, data)
+    functions[names[0]](*given, kept, "")
+    chosen = functions[names[0]](*given, refined, "", cache=False)
+    keys, values = files["/cache_keys.pt"], F.one_hot(files["/cache_values.pt"]).double()
+    options = types.SimpleNamespace(TRAINER=types.SimpleNamespace(TFUP=types.SimpleNamespace(beta=1, alpha=0.3)))
+    _functions(clone / "main.py", needs, ("TFUP",))["TFUP"](options, keys, values, other, None, texts)
+    return keys, [(item.impath, item.label) for item in chosen], found[-1]
 
 
 class _Features:
