@@ -91,6 +91,52 @@ class PromptEncoder(nn.Module, ABC):
         """
 
 
+class VisualPromptEncoder(ABC):
+    """An image tower that takes learnable tokens beside those of the photo (VPT, Jia et al. 2022): visual prompts.
+
+    Prompts stand behind the tower's own leading tokens (class token, registers) and before the tokens of the patches.
+    Before block j, row j of J takes the place of the prompts that there are; the last row's stay up to the last block.
+    So J = 1 is VPT-shallow, and J = ``depth`` VPT-deep. Behind the last block prompts are dropped: pooling sees none.
+
+    It has no weights and no state of its own, and is no module: one encoder serves any number of sets of prompts, in
+    turn, and follows the backbone to its device. Two threads must not call it, or the backbone, at once.
+
+    Attributes:
+        width: Width of a token.
+        depth: Blocks of the tower.
+        patch_pixels: Pixels of a patch, 256 for patches of 16 x 16; the start of prompts is drawn by it.
+    """
+
+    width: int
+    depth: int
+    patch_pixels: int
+
+    def __call__(self, pixels: Tensor, prompts: Tensor) -> ImageFeatures:
+        """What ``Backbone.encode_spaces`` gives, with prompts; without any (M = 0) it is exactly that.
+
+        Differentiable in the prompts, and in weights of the tower that need a gradient.
+
+        Args:
+            pixels: Shape ``(B, 3, H, W)``.
+            prompts: Of all photos, shape ``(J, M, width)``, or of each photo, shape ``(B, J, M, width)``; J from 1 to
+                ``depth``.
+
+        Raises:
+            FgvrError: The prompts have another shape.
+        """
+        *photos, rows, _, width = prompts.shape if prompts.dim() in (3, 4) else (0, 0, 0)
+        if not 1 <= rows <= self.depth or width != self.width or photos not in ([], [len(pixels)]):
+            raise FgvrError(
+                f"Visual prompts have the shape {tuple(prompts.shape)}; this image tower takes (J, M, {self.width}), J "
+                f"from 1 to {self.depth}, or the same with the number of photos, {len(pixels)}, in front."
+            )
+        return self.encode(pixels, prompts)
+
+    @abstractmethod
+    def encode(self, pixels: Tensor, prompts: Tensor) -> ImageFeatures:
+        """See ``__call__``; ``prompts`` have one of the two shapes."""
+
+
 class Backbone(nn.Module, ABC):
     """A frozen image tower and text tower into one space, and the image tower's own space before that.
 
@@ -184,6 +230,21 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def prompt_encoder(self) -> PromptEncoder:
         """A new prompt encoder over this text tower."""
+
+    def visual_prompt_encoder(self, recompute: bool = False) -> VisualPromptEncoder:
+        """The image tower as one that takes visual prompts. Called after ``load()``.
+
+        Args:
+            recompute: Keep the input of each block only, and compute the block again in the backward pass: less memory
+                for about a third more time.
+
+        Raises:
+            FgvrError: This image tower takes none.
+        """
+        raise FgvrError(
+            f"The image tower of {BACKBONES.short_name(type(self))} takes no visual prompts: it has no "
+            "visual_prompt_encoder. A vision transformer of open_clip takes them, for instance ViT-B-16."
+        )
 
     def embed_text(self, texts: Sequence[str]) -> Tensor:
         """``encode_text`` with gradients for the text tower, for methods that train it; too long texts are cut off.

@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from fgvr.backbones.base import Backbone, ImageFeatures, check_lengths, tower_fingerprint
+from fgvr.backbones.base import Backbone, ImageFeatures, VisualPromptEncoder, check_lengths, tower_fingerprint
 from fgvr.backbones.open_clip_blocks import unknown_part
+from fgvr.backbones.open_clip_prompted import OpenClipVisualPromptEncoder
 from fgvr.backbones.open_clip_visual import UnprojectedTower, iso_clip, unprojected_tower
 from fgvr.backbones.open_clip_weights import (
     NUMPY,
@@ -221,6 +222,10 @@ class OpenClipBackbone(Backbone):
                 f"and features taken at the end token. Choose such a model (for instance ViT-B-16), or zero_shot."
             )
         return OpenClipPromptEncoder(tower, self._tokenizer, self.text_batch_size, int(self.text_memory_gb * 1e9))
+
+    def visual_prompt_encoder(self, recompute: bool = False) -> VisualPromptEncoder:
+        """See the base class: any vision transformer, of open_clip or timm (EVA, SigLIP, PE), takes visual prompts."""
+        return OpenClipVisualPromptEncoder(self, self.clip.visual, self.model, recompute)
 
     def _resolve(self) -> tuple[str, str | None, bool, Path | None]:
         """Open_clip's name of the model, its weights, whether their tag needs QuickGELU, and the file to be read."""

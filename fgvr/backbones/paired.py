@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from fgvr.backbones.base import Backbone, ImageFeatures, PromptEncoder
+from fgvr.backbones.base import Backbone, ImageFeatures, PromptEncoder, VisualPromptEncoder
 from fgvr.records import Space
 
 
@@ -75,3 +75,23 @@ class PairedBackbone(Backbone):
     def prompt_encoder(self) -> PromptEncoder:
         """See the base class."""
         return self.joint_backbone.prompt_encoder()
+
+    def visual_prompt_encoder(self, recompute: bool = False) -> VisualPromptEncoder:
+        """See the base class: of the joint tower, without visual features. ``tower_of("visual")`` has its own."""
+        return JointPromptEncoder(self.joint_backbone.visual_prompt_encoder(recompute))
+
+
+class JointPromptEncoder(VisualPromptEncoder):
+    """Another encoder's joint features alone.
+
+    Args:
+        encoder: The other one.
+    """
+
+    def __init__(self, encoder: VisualPromptEncoder) -> None:
+        self.encoder = encoder
+        self.width, self.depth, self.patch_pixels = encoder.width, encoder.depth, encoder.patch_pixels
+
+    def encode(self, pixels: Tensor, prompts: Tensor) -> ImageFeatures:
+        """See the base class."""
+        return ImageFeatures(self.encoder.encode(pixels, prompts).joint)

@@ -6,8 +6,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fgvr.backbones.base import Backbone
+from fgvr.backbones.base import Backbone, ImageFeatures, VisualPromptEncoder
 from fgvr.errors import FgvrError, TextTooLongError
+from fgvr.records import Space
 
 _NAMES = ("tabby cat", "Great Pyrenees", "1967 Ford Mustang Convertible", "oat milk", "St. Bernard")
 _N_CTX = 4
@@ -31,6 +32,10 @@ def check_backbone(backbone: Backbone, prompts: bool = True, hard_words: str | N
       is the same as a copy for each class, gradients included; a name that is too long is an error for the user. With
       the embeddings of words as context, the result is that of ``encode_text`` with these words, before or behind the
       name, with or without a full stop at the end.
+    - Where the image tower takes visual prompts, features with them are those of both spaces and do not depend on the
+      rest of the batch; without any they are exactly those of ``encode_spaces``, before and after; gradients reach each
+      prompt and no parameter, and are the same when blocks are computed again; prompts of each photo that are copies
+      give the same; other shapes are an error for the user. Where it takes none, the error says so in one line.
 
     Args:
         backbone: Loaded or not.
@@ -50,6 +55,7 @@ def check_backbone(backbone: Backbone, prompts: bool = True, hard_words: str | N
     _check_fingerprint(backbone)
     if type(backbone).embed_text is not Backbone.embed_text:
         _check_training(backbone)
+    _check_visual_prompts(backbone)
     if prompts:
         _check_prompts(backbone)
         _check_shared_context(backbone)
@@ -177,6 +183,75 @@ def _check_training(backbone: Backbone) -> None:
         reached[what] = set(found)
     shared = sorted(reached["encode_image"] & reached["embed_text"])
     assert not shared, f"weights that both towers have, so that neither can be trained alone: {shared[:5]}"
+
+
+def _check_visual_prompts(backbone: Backbone) -> None:
+    refusal = ""
+    try:
+        encoder, again = (backbone.visual_prompt_encoder(recompute) for recompute in (False, True))
+    except FgvrError as error:
+        refusal = str(error)
+    if refusal:
+        assert "\n" not in refusal, f"visual_prompt_encoder: it is refused in more than one line: {refusal}"
+        return
+    batch = torch.stack([backbone.transform(_image(64, 48)), backbone.transform(_image(50, 400))])
+    generator = torch.Generator().manual_seed(0)
+    for rows in sorted({1, encoder.depth}):
+        what = f"visual prompts of shape ({rows}, 3, {encoder.width})"
+        prompts = torch.randn(rows, 3, encoder.width, generator=generator) * 0.1
+        with torch.no_grad():
+            plain = backbone.encode_spaces(batch)
+            for empty in (prompts[:, :0], prompts[:, :0].expand(len(batch), -1, -1, -1)):
+                assert _equal(encoder(batch, empty), plain), f"{what}: without any, other features than encode_spaces"
+            features = encoder(batch, prompts)
+            alone = [encoder(photo.unsqueeze(0), prompts) for photo in batch]
+            copies = encoder(batch, prompts.expand(len(batch), -1, -1, -1))
+            assert _equal(backbone.encode_spaces(batch), plain), f"{what}: they stay when others ask for features"
+        check_features(features.joint, (len(batch), backbone.embed_dim), what)
+        assert (features.visual is None) == (plain.visual is None), f"{what}: not the spaces of encode_spaces"
+        assert not torch.allclose(features.joint, plain.joint, atol=1e-6), f"{what}: they change nothing"
+        for space in ("joint", "visual") if plain.visual is not None else ("joint",):
+            found = features.of(space)
+            check_features(found, (len(batch), plain.of(space).shape[1]), f"{what}, {space}")
+            joined = torch.cat([each.of(space) for each in alone])
+            check_close(joined, found, f"{what}, {space}: a photo's features depend on the rest of the batch")
+            check_close(copies.of(space), found, f"{what}, {space}: a copy for each photo gives other features")
+            gradient = _gradient_of_prompts(encoder, batch, prompts, space)
+            assert gradient.isfinite().all(), f"{what}, {space}: a gradient is not finite"
+            assert (gradient != 0).any(dim=-1).all(), f"{what}, {space}: not every prompt has a gradient"
+            gap = (_gradient_of_prompts(again, batch, prompts, space) - gradient).norm() / gradient.norm()
+            assert gap < 1e-4, f"{what}, {space}: other gradients with blocks computed again (difference {gap:.1e})"
+        reached = [name for name, parameter in backbone.named_parameters() if parameter.grad is not None]
+        assert not reached, f"{what}: gradients reach frozen parameters: {reached[:5]}"
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            check_features(encoder(batch, prompts).joint, (len(batch), backbone.embed_dim), f"{what}, under autocast")
+    _check_shapes_of_visual_prompts(encoder, batch)
+
+
+def _check_shapes_of_visual_prompts(encoder: VisualPromptEncoder, batch: Tensor) -> None:
+    depth, width = encoder.depth, encoder.width
+    for shape in ((3, width), (0, 3, width), (depth + 1, 3, width), (1, 3, width + 1), (len(batch) + 1, 1, 3, width)):
+        try:
+            encoder(batch, torch.zeros(shape))
+        except FgvrError as error:
+            message = str(error)
+        else:
+            raise AssertionError(f"visual prompts of shape {shape} are not refused")
+        assert str(shape) in message, f"visual prompts of shape {shape}: the error does not show it: {message}"
+
+
+def _equal(found: ImageFeatures, expected: ImageFeatures) -> bool:
+    if found.visual is not None and expected.visual is not None and not torch.equal(found.visual, expected.visual):
+        return False
+    return torch.equal(found.joint, expected.joint)
+
+
+def _gradient_of_prompts(encoder: VisualPromptEncoder, batch: Tensor, prompts: Tensor, space: Space) -> Tensor:
+    prompts = prompts.clone().requires_grad_()
+    features = encoder(batch, prompts).of(space)
+    (features * torch.linspace(-1, 1, features.numel()).view_as(features)).sum().backward()
+    assert prompts.grad is not None, f"visual prompts, {space}: no gradient"
+    return prompts.grad
 
 
 def _check_prompts(backbone: Backbone) -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms.functional import pil_to_tensor
 
-from fgvr.backbones.base import Backbone, ImageFeatures, check_lengths, tower_fingerprint
+from fgvr.backbones.base import Backbone, ImageFeatures, VisualPromptEncoder, check_lengths, tower_fingerprint
 from fgvr.backbones.prompts import TokenPromptEncoder
 
 _GRID = 8
@@ -24,7 +24,7 @@ class TinyBackbone(Backbone):
     A photo's feature is a projection of its colours on an 8 x 8 grid; a text's is a projection of its words' character
     trigrams, hashed into buckets, each with its place in the text. The two know nothing of each other, so zero-shot
     accuracy is chance; equal photos, and equal texts, are near each other. The visual space is another projection of
-    the same colours.
+    the same colours. Visual prompts are colours that draw those of the grid to themselves, in two blocks.
 
     Args:
         embed_dim: Width of the joint space.
@@ -87,16 +87,19 @@ class TinyBackbone(Backbone):
 
     def encode_image(self, pixels: Tensor) -> Tensor:
         """See the base class."""
-        with torch.autocast(pixels.device.type, enabled=False):
-            return F.normalize(_colours(pixels) @ self.image_tower["weight"] + self.image_tower["bias"], dim=-1)
+        return self.project(_colours(pixels)).joint
 
     def encode_spaces(self, pixels: Tensor) -> ImageFeatures:
         """See the base class."""
-        if self.visual_width is None:
-            return super().encode_spaces(pixels)
-        with torch.autocast(pixels.device.type, enabled=False):
-            visual = F.normalize(_colours(pixels) @ self.image_tower["visual"], dim=-1)
-        return ImageFeatures(self.encode_image(pixels), visual)
+        return ImageFeatures(self.encode_image(pixels), self.project(_colours(pixels)).visual)
+
+    def project(self, colours: Tensor) -> ImageFeatures:
+        """Features of colours on the grid, shape ``(B, 192)``."""
+        with torch.autocast(colours.device.type, enabled=False):
+            joint = F.normalize(colours @ self.image_tower["weight"] + self.image_tower["bias"], dim=-1)
+            if self.visual_width is None:
+                return ImageFeatures(joint, joint)
+            return ImageFeatures(joint, F.normalize(colours @ self.image_tower["visual"], dim=-1))
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str], truncate: bool = False) -> Tensor:
@@ -125,6 +128,10 @@ class TinyBackbone(Backbone):
         """See the base class."""
         return TinyPromptEncoder(self)
 
+    def visual_prompt_encoder(self, recompute: bool = False) -> "TinyVisualPromptEncoder":
+        """See the base class."""
+        return TinyVisualPromptEncoder(self)
+
 
 class TinyPromptEncoder(TokenPromptEncoder):
     """Context and name as a row of trigrams, without start and end tokens.
@@ -148,6 +155,30 @@ class TinyPromptEncoder(TokenPromptEncoder):
     def encode(self, embeddings: Tensor, last: Tensor) -> Tensor:
         """See the base class."""
         return self.backbone.pool(embeddings, last)
+
+
+class TinyVisualPromptEncoder(VisualPromptEncoder):
+    """Two blocks, without weights, that add to each colour what the prompts have in common with it.
+
+    Args:
+        backbone: Has the weights.
+    """
+
+    width = 3
+    depth = 2
+    patch_pixels = (_SIZE // _GRID) ** 2
+
+    def __init__(self, backbone: TinyBackbone) -> None:
+        self.backbone = backbone
+
+    def encode(self, pixels: Tensor, prompts: Tensor) -> ImageFeatures:
+        """See the base class."""
+        with torch.autocast(pixels.device.type, enabled=False):
+            cells = _colours(pixels).unflatten(1, (self.width, -1)).mT
+            for block in range(self.depth):
+                row = prompts[..., min(block, prompts.shape[-3] - 1), :, :].float()
+                cells = cells + torch.tanh(cells @ row.mT) @ row
+            return self.backbone.project(cells.mT.flatten(1))
 
 
 def _colours(pixels: Tensor) -> Tensor:

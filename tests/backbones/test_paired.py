@@ -51,3 +51,12 @@ def test_either_tower_changes_the_fingerprint():
     for backbone in backbones:
         backbone.load()
     assert len({backbone.fingerprint() for backbone in backbones}) == 3
+
+
+def test_visual_prompts_are_of_one_tower():
+    backbone, pixels, prompts = paired(), torch.rand(2, 3, 32, 32), torch.rand(2, 4, 3)
+    of_first = backbone.joint_backbone.visual_prompt_encoder()(pixels, prompts)
+    found = backbone.visual_prompt_encoder()(pixels, prompts)
+    assert torch.equal(found.joint, of_first.joint)
+    assert found.visual is None
+    assert backbone.tower_of("visual").visual_prompt_encoder()(pixels, prompts).visual.shape == (2, 7)
