@@ -91,6 +91,8 @@ class TinyBackbone(Backbone):
 
     def encode_spaces(self, pixels: Tensor) -> ImageFeatures:
         """See the base class."""
+        if self.visual_width is None:
+            return super().encode_spaces(pixels)
         return ImageFeatures(self.encode_image(pixels), self.project(_colours(pixels)).visual)
 
     def project(self, colours: Tensor) -> ImageFeatures:

@@ -32,10 +32,16 @@ TOWERS = {
     "eva": of_timm("eva02_base_patch16_clip_224", "token", None),
     "pe": of_timm("vit_pe_core_tiny_patch16_384", "map", None),
 }
+# the lowest version of timm that fgvr works with knows fewer kinds
+TOWERS = {
+    name: vision
+    for name, vision in TOWERS.items()
+    if "timm_model_name" not in vision or timm.is_model(vision["timm_model_name"])
+}
 TIMM = [name for name, vision in TOWERS.items() if "timm_model_name" in vision]
 REFUSED = {
     "ModifiedResNet": {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "patch_size": None},
-    "ResNet": of_timm("test_resnet", "avg", "linear"),
+    "ResNet": of_timm("resnet10t", "avg", "linear"),
     "VisionTransformerRelPos": of_timm("vit_relpos_small_patch16_224", "avg", "linear"),
 }
 
@@ -145,7 +151,7 @@ def by_timms_blocks(visual, pixels, prompts):
     tokens = trunk._pos_embed(trunk.patch_embed(pixels))
     if isinstance(tokens, tuple):
         tokens, options["rope"] = tokens
-    tokens = trunk.norm_pre(tokens)
+    tokens = getattr(trunk, "norm_pre", torch.nn.Identity())(tokens)
     for number, block in enumerate(trunk.blocks):
         if number < len(prompts):
             rest = tokens[:, leading:] if number == 0 else tokens[:, leading + count :]
@@ -182,6 +188,8 @@ def test_tokens_may_be_the_first_dimension(load):
 
 def test_a_tower_that_computes_its_blocks_again_by_itself(backbone):
     prompts, visual = drawn(3), backbone.clip.visual
+    if hasattr(visual, "trunk") and not hasattr(timm.layers, "use_reentrant_ckpt"):
+        pytest.skip("this version of timm computes blocks again in a way that loses gradients of frozen towers")
     expected = backbone.visual_prompt_encoder()(photos(), prompts).joint
     visual.set_grad_checkpointing(True)
     found = backbone.visual_prompt_encoder()(photos(), prompts).joint
