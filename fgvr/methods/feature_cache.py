@@ -15,7 +15,7 @@ from fgvr.classifiers.base import Classifier
 from fgvr.classifiers.feature_cache import FeatureCacheClassifier
 from fgvr.errors import FgvrError
 from fgvr.methods.base import Method
-from fgvr.methods.sentences import class_texts
+from fgvr.methods.sentences import check_sentences, class_texts, read_sentences
 from fgvr.methods.tfup_selection import photos_a_class, typical_photos
 from fgvr.methods.zero_shot import template_list
 from fgvr.records import Vocabulary
@@ -83,6 +83,9 @@ class FeatureCacheMethod(Method):
             texts, keys = torch.zeros(classes, width), torch.zeros(classes, 1, width)
             if fitting:
                 folder = self.data.cache_dir / "features"
+                if self.sentences is not None:
+                    found = read_sentences(self.sentences, "model.sentences")
+                    check_sentences(vocabulary.names, found, "model.sentences")
                 texts = class_texts(self.backbone, vocabulary.names, self.templates, self.sentences, folder)
                 self.classifier_seconds["zero_shot"] = time.perf_counter() - start
                 keys = self._kept(torch.from_numpy(self.data.support_features("joint")), texts)
