@@ -196,7 +196,7 @@ def test_weights_and_biases_offline(tiny_run):
             ["--model.head", "linear", "--model.head.start", "x"],
             "head.start is 'x'; expected one of class_means, text,",
         ),
-        (["--model.text_weight", "3"], "model: CoOpMethod has no option 'text_weight'. It is one of class_means: name"),
+        (["--model.text_weight", "3"], "CoOpMethod has no option 'text_weight'. It is one of class_means, finer: name"),
         (["--data.batch_size", "three"], "data.batch_size is 'three'; expected a whole number."),
         (["--data.dataset.root", "no_such_folder"], "no folder 'no_such_folder'"),
         (["--data.labeler.path", "no_such.jsonl"], "There is no file"),

@@ -22,6 +22,7 @@ SAMPLES = {
     "first": FieldguideLabeler(),
     "fallback": FieldguideLabeler(seed=1),
     "labeler": OpenAILabeler("gpt-test"),
+    "vqa": OpenAILabeler("gpt-test"),
     "strategies": ["knn", "single"],
     "n": 5,
 }
