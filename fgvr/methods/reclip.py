@@ -21,8 +21,8 @@ from fgvr.data.batches import Batch, PixelBatches
 from fgvr.errors import FgvrError
 from fgvr.methods.base import Method
 from fgvr.methods.reclip_features import encode_images
-from fgvr.methods.reclip_norms import TunedNorms
 from fgvr.methods.reclip_propagation import centroids, projection, propagate
+from fgvr.methods.tuned_weights import NORMS, TunedWeights
 from fgvr.methods.zero_shot import template_features, template_list
 from fgvr.records import CandidateSets, Vocabulary
 from fgvr.text import counted
@@ -141,8 +141,10 @@ class ReclipMethod(Method):
             )
         self.classifier_seconds["zero_shot"] = time.perf_counter() - start
         pixels = self.backbone.transform(Image.new("RGB", (64, 64))).unsqueeze(0).to(self.backbone.device)
-        self.text_norms = TunedNorms(self.backbone, lambda backbone: backbone.embed_text(self._prompts[:1]), "text")
-        self.image_norms = TunedNorms(self.backbone, lambda backbone: backbone.encode_image(pixels), "image")
+        self.text_norms = TunedWeights(
+            self.backbone, lambda backbone: backbone.embed_text(self._prompts[:1]), "text", NORMS
+        )
+        self.image_norms = TunedWeights(self.backbone, lambda backbone: backbone.encode_image(pixels), "image", NORMS)
         self.register_buffer("image_classes", self._texts.clone())
 
     def train(self, mode: bool = True) -> Self:

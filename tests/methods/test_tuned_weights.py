@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from fgvr.backbones.open_clip import OpenClipBackbone
 from fgvr.errors import FgvrError
-from fgvr.methods.reclip_norms import TunedNorms
+from fgvr.methods.tuned_weights import NORMS, TunedWeights
 from fgvr.testing.tiny import TinyBackbone
 
 
@@ -22,8 +22,8 @@ def pixels():
 
 
 def test_each_tower_has_its_own_layers(backbone, pixels):
-    image = TunedNorms(backbone, lambda part: part.encode_image(pixels), "image")
-    text = TunedNorms(backbone, lambda part: part.embed_text(["a jay"]), "text")
+    image = TunedWeights(backbone, lambda part: part.encode_image(pixels), "image", NORMS)
+    text = TunedWeights(backbone, lambda part: part.embed_text(["a jay"]), "text", NORMS)
     norms = {
         f"backbone/{layer}/{name}".replace(".", "/")
         for layer, module in backbone.named_modules()
@@ -35,7 +35,7 @@ def test_each_tower_has_its_own_layers(backbone, pixels):
 
 
 def test_the_backbone_stays_as_it_was(backbone, pixels):
-    tuned = TunedNorms(backbone, lambda part: part.encode_image(pixels), "image")
+    tuned = TunedWeights(backbone, lambda part: part.encode_image(pixels), "image", NORMS)
     before, state = backbone.encode_image(pixels), {k: v.clone() for k, v in backbone.state_dict().items()}
     torch.testing.assert_close(tuned(lambda part: part.encode_image(pixels)), before)
     tuned(lambda part: part.encode_image(pixels))[:, 0].sum().backward()
@@ -50,7 +50,7 @@ def test_the_backbone_stays_as_it_was(backbone, pixels):
 
 
 def test_the_gradient_is_that_of_the_layers_themselves(backbone, pixels):
-    tuned = TunedNorms(backbone, lambda part: part.encode_image(pixels), "image")
+    tuned = TunedWeights(backbone, lambda part: part.encode_image(pixels), "image", NORMS)
     goal = F.normalize(torch.randn(2, backbone.embed_dim, generator=torch.Generator().manual_seed(1)), dim=1)
     (tuned(lambda part: part.encode_image(pixels)) * goal).sum().backward()
     own = {f"backbone.{name}".replace(".", "/"): weight for name, weight in backbone.named_parameters()}
@@ -66,5 +66,18 @@ def test_the_gradient_is_that_of_the_layers_themselves(backbone, pixels):
 def test_a_tower_without_such_layers_is_refused():
     plain = TinyBackbone()
     plain.load()
-    with pytest.raises(FgvrError, match=r"the image tower of TinyBackbone has none .*ViT-B-32"):
-        TunedNorms(plain, lambda part: part.encode_image(torch.zeros(1, 3, 32, 32)), "image")
+    with pytest.raises(FgvrError, match=r"the image tower of TinyBackbone has none.*ViT-B-32"):
+        TunedWeights(plain, lambda part: part.encode_image(torch.zeros(1, 3, 32, 32)), "image", NORMS)
+
+
+def test_all_weights_behind_the_features_can_be_tuned_and_replaced():
+    plain = TinyBackbone()
+    plain.load()
+    pixels = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    tuned = TunedWeights(plain, lambda part: part.encode_image(pixels), "image")
+    assert {name.rpartition("/")[2] for name in tuned.weights} == {"weight", "bias"}, "and none of the texts"
+    before = plain.encode_image(pixels)
+    torch.testing.assert_close(tuned(lambda part: part.encode_image(pixels)), before, rtol=0, atol=0)
+    others = {name: torch.ones_like(weight) for name, weight in tuned.weights.items()}
+    assert not torch.allclose(tuned(lambda part: part.encode_image(pixels), others), before)
+    torch.testing.assert_close(plain.encode_image(pixels), before, rtol=0, atol=0)

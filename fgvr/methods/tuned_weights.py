@@ -1,6 +1,6 @@
-"""A tower whose normalisation layers are tuned, beside the same tower as it was."""
+"""A tower with weights of its own, beside the same tower as it was."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -11,25 +11,33 @@ from fgvr.backbones.base import Backbone
 from fgvr.errors import FgvrError
 from fgvr.registry import BACKBONES
 
-_NORMS = (nn.LayerNorm, nn.GroupNorm, _NormBase)
+NORMS = (nn.LayerNorm, nn.GroupNorm, _NormBase)
+"""The kinds of normalisation layers."""
 
 
-class TunedNorms(nn.Module):
-    """Copies of the weights and biases of the normalisation layers that an encoder runs through, for training.
+class TunedWeights(nn.Module):
+    """Copies of the weights that an encoder runs through, of all its layers or of some kinds, for training.
 
-    The backbone stays as it was, so that one copy of its weights serves the tuned and the untuned tower. Statistics of
-    batch norms are not touched: the backbone is to be in evaluation mode.
+    The backbone stays as it was, so that one copy of its weights serves the untuned tower and any number of tuned ones.
+    Statistics of batch norms are not touched: the backbone is to be in evaluation mode.
 
     Args:
         backbone: Loaded.
         encode: Runs the encoder on any input; the layers are those whose weights its result depends on.
         tower: What an error calls it.
+        kinds: Layers of these kinds only.
 
     Raises:
         FgvrError: There is no such layer.
     """
 
-    def __init__(self, backbone: Backbone, encode: Callable[[Backbone], Tensor], tower: str) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        encode: Callable[[Backbone], Tensor],
+        tower: str,
+        kinds: tuple[type[nn.Module], ...] = (nn.Module,),
+    ) -> None:
         super().__init__()
         # in a tuple, so that the backbone is registered under its method only
         self._caller = (_Caller(backbone),)
@@ -37,7 +45,7 @@ class TunedNorms(nn.Module):
             copies = {
                 f"{layer}.{name}": weight.detach().clone().requires_grad_()
                 for layer, module in self._caller[0].named_modules()
-                if isinstance(module, _NORMS)
+                if isinstance(module, kinds)
                 for name, weight in module.named_parameters(recurse=False)
             }
             gradients = self._gradients(encode, copies)
@@ -45,21 +53,22 @@ class TunedNorms(nn.Module):
             name: weight for (name, weight), grad in zip(copies.items(), gradients, strict=True) if grad is not None
         }
         if not used:
+            what = "normalisation layers with weights" if kinds == NORMS else "weights that its features depend on"
             raise FgvrError(
-                f"reclip tunes normalisation layers, and the {tower} tower of {BACKBONES.short_name(type(backbone))} "
-                "has none with weights. Choose a CLIP model, such as model.backbone=open_clip with "
-                "model.backbone.model=ViT-B-32."
+                f"This method tunes {what}, and the {tower} tower of {BACKBONES.short_name(type(backbone))} has none. "
+                "Choose a CLIP model, such as model.backbone=open_clip with model.backbone.model=ViT-B-32."
             )
         # names of parameters must not have dots
         self.weights = nn.ParameterDict({name.replace(".", "/"): nn.Parameter(weight) for name, weight in used.items()})
 
-    def forward(self, run: Callable[[Backbone], Tensor]) -> Tensor:
-        """What ``run`` makes of the backbone with the tuned layers, differentiable in them.
+    def forward(self, run: Callable[[Backbone], Tensor], weights: Mapping[str, Tensor] | None = None) -> Tensor:
+        """What ``run`` makes of the backbone with the tuned weights, differentiable in them.
 
         Args:
             run: For instance ``lambda backbone: backbone.encode_image(pixels)``.
+            weights: Others of the same names in place of ``self.weights``, such as their moving means.
         """
-        tuned = {name.replace("/", "."): weight for name, weight in self.weights.items()}
+        tuned = {name.replace("/", "."): weight for name, weight in (weights or self.weights).items()}
         result: Tensor = functional_call(self._caller[0], tuned, (run,))
         return result
 
