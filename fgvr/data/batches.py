@@ -26,7 +26,7 @@ class Batch:
         images: Image features of the joint space, shape ``(B, embed_dim)``, or pixels of shape ``(B, 3, H, W)``.
         rows: int64, shape ``(B,)``: the photos' rows in their split.
         views: Further augmented views of the same photos, image features of the joint space, shape
-            ``(V, B, embed_dim)``; ``None`` where each photo has one view.
+            ``(V, B, embed_dim)``, or pixels, shape ``(V, B, 3, H, W)``; ``None`` where each photo has one view.
         visual: Image features of the visual space, shape ``(B, visual_dim)``, where the method has asked for them.
         visual_views: ``views`` in the visual space, shape ``(V, B, visual_dim)``.
     """
@@ -142,25 +142,38 @@ class PixelBatches(Dataset[Batch]):
         records: The photos.
         transform: Photo -> pixels.
         seed: Of the transform's random draws: a photo's view depends on seed, epoch and row, not on who loads it.
+        further_view: Whether ``Batch.views`` shall hold another view of each photo.
     """
 
     def __init__(
-        self, records: Sequence[ImageRecord], transform: Callable[[Image.Image], Tensor], seed: int = 0
+        self,
+        records: Sequence[ImageRecord],
+        transform: Callable[[Image.Image], Tensor],
+        seed: int = 0,
+        further_view: bool = False,
     ) -> None:
         self.paths = [record.path for record in records]
         self.transform = transform
         self.seed = seed
+        self.further_view = further_view
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, key: BatchKey) -> Batch:
-        views = []
+        views, further = [], []
         with torch.random.fork_rng(devices=[]):
             for index in key.indices:
+                photo = _opened(self.paths[index])
                 torch.manual_seed(hash((self.seed, key.epoch, index)))
-                views.append(self.transform(_opened(self.paths[index])))
-        return Batch(torch.stack(views), torch.tensor(key.indices, dtype=torch.int64))
+                views.append(self.transform(photo))
+                if self.further_view:
+                    further.append(self.transform(photo))
+        return Batch(
+            torch.stack(views),
+            torch.tensor(key.indices, dtype=torch.int64),
+            torch.stack(further).unsqueeze(0) if further else None,
+        )
 
 
 def _opened(path: Path) -> Image.Image:

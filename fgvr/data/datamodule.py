@@ -283,7 +283,8 @@ class FgvrDataModule(LabelledDataModule):
         """Global batches of the support photos that have a candidate set and are not held out.
 
         None for a method that does not train. ``Batch.rows`` are rows of the candidate sets; for a method
-        that does without them, the batches are of all support photos, and they are their rows.
+        that does without them, the batches are of all support photos, and they are their rows. Where the method trains
+        on some of these photos for a time, they are of those (``Learner.training_rows``).
         """
         learner = self._learner()
         if not learner.trains:
@@ -295,9 +296,10 @@ class FgvrDataModule(LabelledDataModule):
             return DataLoader([nothing], batch_size=None)  # type: ignore[arg-type]  # a list is a data set, too
         if not learner.needs_candidates:
             batches = self.features.training_batches(range(len(self.support)), learner, run_seed())
-            return self._loader(batches, shuffle=True)
+            return self._loader(batches, shuffle=True, rows=learner.training_rows)
         batches = self.features.training_batches(self._support_rows(), learner, run_seed())
-        return self._loader(batches, shuffle=True, rows=np.flatnonzero(~self.held_out))
+        rows = np.arange(len(batches)) if learner.training_rows is None else learner.training_rows
+        return self._loader(batches, shuffle=True, rows=rows[~self.held_out[rows]])
 
     def selection_dataloader(self) -> DataLoader[Batch]:
         """The photos of ``selection_rows`` in their plain view; ``Batch.rows`` are rows of the candidate sets."""

@@ -2,6 +2,9 @@
 
 from typing import ClassVar, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fgvr.backbones.base import Backbone
 from fgvr.candidates.base import CandidateStrategy
 from fgvr.data.support_photos import SupportPhotos
@@ -21,17 +24,20 @@ class Learner(Protocol):
         spaces: In which spaces it needs image features, where it needs features.
         closed_form: Whether it learns everything at once when it is configured, and nothing from batches.
         looks_at_support: Whether it looks at the plain features of all support photos when it is configured.
+        training_rows: Of the photos that there are to train on, those that the coming epochs train on; ``None`` for all
+            of them. Rows as in ``Batch.rows``.
     """
 
     backbone: Backbone
     trains: ClassVar[bool]
-    needs_candidates: ClassVar[bool]
+    needs_candidates: bool
     brings_names: ClassVar[bool]
     needs_features: ClassVar[bool]
     needs_pixels: ClassVar[bool]
     spaces: frozenset[Space]
     closed_form: ClassVar[bool]
     looks_at_support: bool
+    training_rows: NDArray[np.int64] | None
 
     def discover(self, support: SupportPhotos) -> Vocabulary:
         """The class names of the run."""
@@ -41,5 +47,5 @@ class Learner(Protocol):
 
 
 def needs_views(learner: Learner) -> bool:
-    """Whether training looks at further views of a photo: if the method has a loss that says so."""
-    return bool(getattr(getattr(learner, "loss", None), "needs_views", False))
+    """Whether training looks at further views of a photo: if the method, or its loss, says ``needs_views``."""
+    return any(getattr(part, "needs_views", False) for part in (learner, getattr(learner, "loss", None)))

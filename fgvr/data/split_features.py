@@ -134,8 +134,8 @@ class SplitFeatures:
                 if group == TRAINING:
                     if learner.trains and not learner.closed_form and self.trains_on_stored(learner):
                         self.of_group(group, learner.backbone, device, self.views, space, processes)
-                    looked_at = judges_training or learner.looks_at_support
-                    if learner.trains and looked_at and not learner.needs_pixels:
+                    looked_at = learner.looks_at_support or (judges_training and not learner.needs_pixels)
+                    if learner.trains and looked_at:
                         self.of_group(group, learner.backbone, device, space=space, processes=processes)
                 elif not learner.needs_pixels and self.images(group):
                     self.of_group(group, learner.backbone, device, space=space, processes=processes)
@@ -200,7 +200,7 @@ class SplitFeatures:
         transform = learner.backbone.transform
         records = self.images(TRAINING)
         view = transform if self.augment is None else Augmentation(transform, self.augment)
-        return PixelBatches([records[row] for row in rows], view, seed)
+        return PixelBatches([records[row] for row in rows], view, seed, needs_views(learner))
 
     def evaluation_batches(self, group: str, learner: Learner) -> FeatureBatches | PixelBatches:
         """Batches of all photos of a group in their plain view, after ``prepare``."""

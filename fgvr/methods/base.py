@@ -8,9 +8,11 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.trainer.states import TrainerFn
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fgvr import __version__
@@ -56,8 +58,8 @@ class Method(LightningModule, ABC):
     """Whether there is anything to train; without, ``fit`` only evaluates."""
     untrained_rows: ClassVar[tuple[str, ...]] = ("zero_shot",)
     """Its rows that are the same before training; the seconds of all other rows have the training in them."""
-    needs_candidates: ClassVar[bool] = True
-    """Whether it trains on candidate sets; otherwise on all support photos, and no labels are asked for."""
+    needs_candidates: bool = True
+    """Whether it trains on candidate sets, of the class or the object; otherwise on all support photos, unlabelled."""
     brings_names: ClassVar[bool] = False
     """Whether ``discover`` finds class names without the labeler's: no support photo is labelled for them."""
     asks_evaluated: ClassVar[bool] = False
@@ -68,6 +70,8 @@ class Method(LightningModule, ABC):
     """Whether it trains with descriptions of photos, which ``fit`` asks for beforehand."""
     needs_pixels: ClassVar[bool] = False
     """Whether evaluation must read photos, because the image tower changes; otherwise image features are cached."""
+    changes_copies: ClassVar[bool] = False
+    """Where it ``needs_pixels``: whether copies of the backbone's weights change, and the backbone itself does not."""
     logged: ClassVar[tuple[str, ...] | None] = None
     """Figures that its training logs: callbacks that follow others are refused. ``None`` where that is not known."""
     closed_form: ClassVar[bool] = False
@@ -76,6 +80,8 @@ class Method(LightningModule, ABC):
     """In which spaces its classifiers read image features; of the class, or of the object where options decide."""
     looks_at_support: bool = False
     """Whether ``build`` reads ``data.support_features``, which are then ready."""
+    training_rows: NDArray[np.int64] | None = None
+    """Rows, as in ``Batch.rows``, of the photos that take part in the coming epochs; all of them if not set."""
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
@@ -158,9 +164,14 @@ class Method(LightningModule, ABC):
     def train(self, mode: bool = True) -> Self:
         """As always, but a frozen backbone stays in evaluation mode: its dropout and batch norm are not to learn."""
         super().train(mode)
-        if not self.needs_pixels:
+        if self.backbone_stays:
             self.backbone.eval()
         return self
+
+    @property
+    def backbone_stays(self) -> bool:
+        """Whether the backbone is frozen, so that its own files hold its weights and checkpoints do not."""
+        return self.changes_copies or not self.needs_pixels
 
     @property
     def data(self) -> FgvrDataModule:
@@ -177,9 +188,8 @@ class Method(LightningModule, ABC):
     @property
     def oracle(self) -> bool:
         """Whether true names were allowed to choose something that it rests on."""
-        described = self.data.described
-        chosen = self.data.state.oracle or (described is not None and described.oracle)
-        return chosen or bool(self.selection.get("oracle"))
+        chosen = self.data.state.oracle or bool(self.selection.get("oracle"))
+        return chosen or (self.data.described is not None and self.data.described.oracle)
 
     def configure_model(self) -> None:
         """Load the backbone and build the rest; Lightning calls it on every process, after the data is set up."""
@@ -202,12 +212,7 @@ class Method(LightningModule, ABC):
         return images if images.ndim == 2 else self.backbone.encode_image(images)
 
     def features(self, batch: Batch, space: Space | None = None) -> ImageFeatures:
-        """Image features of a batch, stored or computed now, in the method's ``spaces``.
-
-        Args:
-            batch: Features or pixels.
-            space: The one that is read, where others need not be computed.
-        """
+        """Image features of a batch, stored or computed now, in ``space`` alone or in the method's ``spaces``."""
         if batch.images.ndim > 2 and (space == "visual" or (space is None and "visual" in self.spaces)):
             return self.backbone.encode_spaces(batch.images)
         return ImageFeatures(self.image_features(batch.images), batch.visual)
@@ -223,8 +228,7 @@ class Method(LightningModule, ABC):
 
     def on_train_start(self) -> None:
         """Log what the candidate sets are worth, where true names are known."""
-        quality = self.data.quality
-        if quality is not None:
+        if (quality := self.data.quality) is not None:
             known = {"photos" if name == "images" else name: value for name, value in asdict(quality).items()}
             figures = {f"candidates/{name}": value for name, value in known.items() if value is not None}
             for logger in self.loggers:
@@ -232,8 +236,7 @@ class Method(LightningModule, ABC):
 
     def begin_evaluation(self) -> None:
         """Compute the classifiers, once for all batches; those that look at all photos of the pass do so."""
-        self._outputs = []
-        start = time.perf_counter()
+        self._outputs, start = [], time.perf_counter()
         self._classifiers = self.as_classifiers()
         moving = {row: one for row, one in self._classifiers.items() if isinstance(one, TransductiveClassifier)}
         if moving and self._pass != "validate" and self.data.images.evaluated_split == "support":
@@ -248,8 +251,7 @@ class Method(LightningModule, ABC):
                 for space in ("joint", "visual")
             )
             assert joint is not None, "every method reads the joint space"
-            features = ImageFeatures(joint, visual)
-            self._classifiers |= {row: classifier.adapted(features) for row, classifier in moving.items()}
+            self._classifiers |= {row: one.adapted(ImageFeatures(joint, visual)) for row, one in moving.items()}
         self.preparation_seconds = time.perf_counter() - start
 
     def evaluation_step(self, batch: Batch) -> None:
@@ -283,10 +285,9 @@ class Method(LightningModule, ABC):
     def on_validation_epoch_end(self) -> None:
         """Log ``val/cacc`` and ``val/siou`` of the method's own row, over the photos whose true name is known."""
         self.end_evaluation("validate")
-        known = [prediction for prediction in self.predictions if prediction.true_name is not None]
+        known = [(each.names[self.row], each.true_name) for each in self.predictions if each.true_name is not None]
         if known:
-            names = [prediction.names[self.row] for prediction in known]
-            truth = [prediction.true_name or "" for prediction in known]
+            names, truth = zip(*known, strict=True)
             self.log_dict({f"val/{name}": figure for name, figure in score(names, truth, encoders=[]).items()})
 
     def on_test_epoch_start(self) -> None:
@@ -331,7 +332,7 @@ class Method(LightningModule, ABC):
                     "backbone, space or head. Use the config.yaml of the checkpoint's own run folder."
                 )
         result = super().load_state_dict(state_dict, strict=False, assign=assign)
-        missing = [key for key in result.missing_keys if self.needs_pixels or not key.startswith(_BACKBONE_PREFIX)]
+        missing = [key for key in result.missing_keys if not (self.backbone_stays and key.startswith(_BACKBONE_PREFIX))]
         if strict and (missing or result.unexpected_keys):
             raise FgvrError(
                 f"The checkpoint does not fit the method {self.row!r}: missing {_some(missing)}, left over "
@@ -357,9 +358,7 @@ class Method(LightningModule, ABC):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the mark of what true names were allowed to choose; go on training with the same photos held out only.
-
-        Another image tower than that of the training is warned of: what was learned means nothing to it.
+        """Keep the mark of what true names chose, warn of another image tower, hold out the same photos in training.
 
         Raises:
             FgvrError: Training is to go on, and the run was begun with other held-out photos.
@@ -367,7 +366,7 @@ class Method(LightningModule, ABC):
         written = checkpoint.get("fgvr", {})
         if written.get("oracle"):
             self.selection["oracle"] = True
-        if (towers := written.get("towers")) is not None and towers != self.towers:
+        if (towers := written.get("towers")) and towers != self.towers:
             log.warning(
                 "The checkpoint was learned from features of another image tower, or with another visual space, than "
                 "%s has here: unless these are alike, what it says of photos is worth nothing. Use the config.yaml of "
@@ -384,7 +383,7 @@ class Method(LightningModule, ABC):
     @cached_property
     def towers(self) -> dict[str, str]:
         """Space -> fingerprint of the frozen image tower whose features it reads; after ``configure_model``."""
-        spaces = [] if self.needs_pixels else sorted(self.spaces)
+        spaces = sorted(self.spaces) if self.backbone_stays else []
         return {space: self.backbone.tower_of(space).fingerprint() for space in spaces}
 
 
@@ -395,6 +394,6 @@ def _some(keys: Sequence[str]) -> str:
 
 def _drop_frozen_backbone(module: nn.Module, state: dict[str, Any], prefix: str, _: object) -> None:
     """Leave out the weights of a frozen backbone, which its own files hold."""
-    if isinstance(module, Method) and not module.needs_pixels:
+    if isinstance(module, Method) and module.backbone_stays:
         for key in [key for key in state if key.startswith(prefix + _BACKBONE_PREFIX)]:
             del state[key]

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from lightning.pytorch.trainer.states import TrainerFn
@@ -46,7 +46,7 @@ class FeatureCacheMethod(Method):
         FgvrError: An option is out of its range.
     """
 
-    needs_candidates: ClassVar[bool] = False
+    needs_candidates = False
     looks_at_support = True
 
     cache: FeatureCacheClassifier

@@ -68,7 +68,7 @@ class FineTuneMethod(Method):
     """
 
     needs_pixels: ClassVar[bool] = True
-    needs_candidates: ClassVar[bool] = False
+    needs_candidates = False
     logged: ClassVar[tuple[str, ...] | None] = ("train/loss",)
 
     def __init__(

@@ -61,7 +61,7 @@ class FinerMethod(ClosedFormMethod):
     """
 
     row = "finer"
-    needs_candidates: ClassVar[bool] = False
+    needs_candidates = False
     untrained_rows: ClassVar[tuple[str, ...]] = ()
 
     name_rows: Tensor

@@ -4,15 +4,14 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from fgvr.backbones.base import Backbone
@@ -28,8 +27,6 @@ from fgvr.records import CandidateSets, Vocabulary
 from fgvr.text import counted
 
 log = logging.getLogger(__name__)
-
-_BACKBONE_PREFIX = "backbone."
 
 
 class ReclipMethod(Method):
@@ -80,7 +77,8 @@ class ReclipMethod(Method):
 
     row = "reclip"
     needs_pixels: ClassVar[bool] = True
-    needs_candidates: ClassVar[bool] = False
+    changes_copies: ClassVar[bool] = True
+    needs_candidates = False
     logged: ClassVar[tuple[str, ...] | None] = ("train/loss", "train/agreement")
 
     image_classes: Tensor
@@ -122,7 +120,6 @@ class ReclipMethod(Method):
         self.exact_below = exact_below
         self.pseudo_labels: Tensor | None = None
         self._images: Tensor | None = None
-        self.register_state_dict_post_hook(_drop_backbone)
 
     def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:
         """Copy the normalisation layers, and encode the class names with the untuned tower.
@@ -146,12 +143,6 @@ class ReclipMethod(Method):
         )
         self.image_norms = TunedWeights(self.backbone, lambda backbone: backbone.encode_image(pixels), "image", NORMS)
         self.register_buffer("image_classes", self._texts.clone())
-
-    def train(self, mode: bool = True) -> Self:
-        """As always, but the backbone stays in evaluation mode: batch norms keep their statistics."""
-        super().train(mode)
-        self.backbone.eval()
-        return self
 
     def on_train_start(self) -> None:
         """Forget the photos of another training."""
@@ -250,11 +241,6 @@ class ReclipMethod(Method):
             weight_decay=self.weight_decay,
         )
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Take a state back; the backbone's weights, which are not in it, stay as they are."""
-        kept = {f"{_BACKBONE_PREFIX}{name}": value for name, value in self.backbone.state_dict().items()}
-        return super().load_state_dict({**kept, **state_dict}, strict=strict, assign=assign)
-
     def _encode_images(self) -> Tensor:
         """The training photos in the image branch, without augmentation; the first time in the untuned tower too."""
         loader = self.trainer.train_dataloader
@@ -315,12 +301,6 @@ class ReclipMethod(Method):
     def _cross_entropy(self, images: Tensor, classes: Tensor, labels: Tensor) -> Tensor:
         logits = self.backbone.logit_scale * (images @ classes.T)
         return F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum")
-
-
-def _drop_backbone(module: nn.Module, state: dict[str, Any], prefix: str, _: object) -> None:
-    """Leave out the backbone's weights, which its own files hold."""
-    for key in [key for key in state if key.startswith(prefix + _BACKBONE_PREFIX)]:
-        del state[key]
 
 
 def _array(features: Tensor) -> NDArray[np.float32]:

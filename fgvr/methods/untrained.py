@@ -15,7 +15,7 @@ class UntrainedMethod(Method):
     """
 
     trains: ClassVar[bool] = False
-    needs_candidates: ClassVar[bool] = False
+    needs_candidates = False
     photos_a_step: ClassVar[int | None] = None
     """Most photos that are named at once, where the scores of a batch with all classes would fill the memory."""
 
