@@ -315,6 +315,17 @@ LOSSES = Registry(
         "scl_nl": "fgvr.losses.scl_nl.SclNlLoss",
     },
 )
+FILTERS = Registry(
+    "filters",
+    {
+        "agreement": "fgvr.filters.agreement.AgreementFilter",
+        "all": "fgvr.filters.all.AllFilter",
+        "dual_prompt": "fgvr.filters.dual_prompt.DualPromptFilter",
+        "gmm": "fgvr.filters.gmm.GmmFilter",
+        "peer": "fgvr.filters.peer.PeerFilter",
+        "top_k": "fgvr.filters.top_k.TopKFilter",
+    },
+)
 PROTOCOLS = Registry(
     "protocols",
     {
@@ -347,7 +358,7 @@ KINDS: dict[str, Registry] = {
     registry.kind: registry
     for registry in (
         *(DATASETS, LABELERS, TASKS, SELECTIONS, VOCABULARIES, CANDIDATES, RELABELLINGS),
-        *(BACKBONES, HEADS, LOSSES, METHODS, PROTOCOLS),
+        *(BACKBONES, HEADS, LOSSES, FILTERS, METHODS, PROTOCOLS),
     )
 }
 
@@ -367,6 +378,7 @@ SLOTS: dict[str, Registry] = {
     "voting_backbone": BACKBONES,
     "head": HEADS,
     "loss": LOSSES,
+    "filter": FILTERS,
     "protocol": PROTOCOLS,
 }
 """Name of a constructor's argument -> registry whose short names it takes. The top-level ``model`` takes METHODS."""

@@ -41,7 +41,7 @@ ORDER = (
     ),
     *("vocabulary", "wordnet", "datasets", "selections"),
     *("reading", "metrics", "labelers", "labelling", "descriptions"),
-    *("backbones", "candidates", "classifiers", "heads", "losses", "relabelling"),
+    *("backbones", "candidates", "classifiers", "heads", "losses", "filters", "relabelling"),
     *("data", "captions", "methods", "checkpoints", "reports", "pipeline", "doubt", "judging"),
     *("config", "sweeps", "paper_tables", "api", "cli", "testing"),
 )

@@ -25,6 +25,7 @@ BASES = {
     "backbones": "fgvr.backbones.base.Backbone",
     "heads": "fgvr.heads.base.Head",
     "losses": "fgvr.losses.base.Loss",
+    "filters": "fgvr.filters.base.Filter",
     "methods": "fgvr.methods.base.Method",
     "protocols": "fgvr.judging.base.Protocol",
 }

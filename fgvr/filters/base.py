@@ -46,11 +46,18 @@ class Filter(ABC):
     """Tells which pseudo-labels are likely right, by what the models say and by nothing else.
 
     The same doubt that a filter keeps photos by also orders them, so that the most doubtful ones can be asked about.
+    It reads no features, no pixels and no true names, and learns nothing: equal input gives equal output. What the
+    models say of no photos (N = 0) is filtered like anything else. ``fgvr.testing.filters.check_filter`` checks it.
+
+    Raises:
+        FgvrError: From either function: the filter needs what these models do not give.
     """
 
     @abstractmethod
     def keep(self, said: PseudoLabels) -> Tensor:
         """Which photos each model may learn its own label of, bool, shape ``(M, N)``.
+
+        A label that rests on a number that is not one (NaN) is not kept.
 
         Args:
             said: Of all photos, on the CPU.
@@ -59,6 +66,8 @@ class Filter(ABC):
     @abstractmethod
     def doubt(self, said: PseudoLabels) -> Tensor:
         """How doubtful each photo's label is, higher for more, float32, shape ``(N,)``; comparable within a call.
+
+        Infinite where it rests on NaN, and never NaN itself.
 
         Args:
             said: As for ``keep``.
