@@ -10,6 +10,8 @@ SHARPNESS = 10.0
 """Factor on cosines in the softmax over classes whose divergences tell how much alike photos are (released code)."""
 _CELLS = 2**24
 """Most numbers of one matrix over photos and classes, or photos and kept photos: 64 MB in float32."""
+_SAME = 1e-5
+"""Features whose cosine is below 1 by less than this are one photo's; float16 stores are as exact."""
 _FLAT = 1e-6
 """Divergences that differ by less than this differ by rounding alone."""
 
@@ -51,6 +53,19 @@ class FeatureCacheClassifier(Classifier):
             kept = kept_photo_scores(images, self.class_features, self.keys, self.denominators, self.beta)
             logits: Tensor = self.scale * images @ self.class_features.T + self.alpha * kept
         return logits
+
+    def holds(self, images: Tensor) -> Tensor:
+        """Which photos are among the kept ones, or copies of these.
+
+        Args:
+            images: L2-normalised, shape ``(N, D)``.
+
+        Returns:
+            bool, shape ``(N,)``.
+        """
+        keys = self.keys.flatten(0, 1)
+        parts = images.split(max(1, _CELLS // len(keys)))
+        return torch.cat([(part @ keys.T).amax(1) > 1 - _SAME for part in parts])
 
     def make_room(self, size: int) -> None:
         """Have S photos a class, whose values a checkpoint gives."""

@@ -109,6 +109,21 @@ class FeatureCacheMethod(Method):
         """The texts alone, and with the cache."""
         return {"zero_shot": self.cache.class_features, "tfup": self.cache}
 
+    def begin_evaluation(self) -> None:
+        """See the base class. Photos that are named and kept confirm themselves, which is said."""
+        super().begin_evaluation()
+        if self._pass == "validate" or self.data.images.evaluated_split != "support":
+            return
+        images = torch.from_numpy(self.data.evaluated_features("joint", self._pass))
+        kept = self.cache.holds(images.to(self.device))
+        if kept.any():
+            log.warning(
+                "%d of the %s that are named are kept in the cache themselves, where each says most for the classes "
+                "that it is kept for, right or wrong. zero_shot is without that; so are the other rows where the photos "
+                "to learn from are other ones (with data.dataset folder, those in 'train' beside those in 'test')",
+                *(int(kept.sum()), counted(len(images), "photo")),
+            )
+
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Take a state back, whose cache may be of any size.
 

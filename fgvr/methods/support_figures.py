@@ -32,7 +32,7 @@ def support_figures(method: Method) -> dict[str, dict[str, Any]]:
     """The figures of each row, from 0 to 100; none where the run has no labels, or its image tower changes.
 
     - ``agreement``: share of the named support photos that get the labeler's first name, by a classifier that did not
-      learn from the photo where there is one; ``agreement_of`` says which photos they are. Held-out photos count as
+      learn the photo's name where there is one; ``agreement_of`` says which photos they are. Held-out photos count as
       seen where candidate sets come from neighbours: these have been given their names.
     - ``neighbour_agreement``: share of the evaluated photos that get the labeler's name of their nearest named support
       photo in the visual space, of at most 2,000 evenly spread.
@@ -59,7 +59,8 @@ def support_figures(method: Method) -> dict[str, dict[str, Any]]:
     classifiers = method.as_classifiers()
     seen = _predictions(method, classifiers)
     unseen = {row: classes.cpu() for row, classes in method.unseen_predictions().items()}
-    unseen |= {row: seen[row] for row in method.untrained_rows if row in seen}
+    # a method without candidate sets has been told no photo's name, whatever it has learned from the photos
+    unseen |= {row: seen[row] for row in (method.untrained_rows if method.needs_candidates else seen) if row in seen}
     held_out = named & torch.from_numpy(data.support_held_out())
     # names of neighbours are names of held-out photos, too
     if not data.own_names_alone:

@@ -50,8 +50,8 @@ _NOT_SHOWN = ("class_means_agreement", "shared_names")
 SIMULATED = "simulated: the names come from a labeler that is a simulation, and so do its costs and times"
 
 _NOTES = {
-    "agreement": "support photos that get the labeler's name from a classifier that did not learn from them, in "
-    "percent; no true names are needed",
+    "agreement": "support photos that get the labeler's name from a classifier that did not learn it, in percent; no "
+    "true names are needed",
     "neighbour_agreement": "photos that get the labeler's name of the support photo that is nearest to them",
     "covering_rate": "support photos that get a name of their candidate set from the classifier that has learned them",
     "left_candidates": "support photos that get a name outside their candidate set when they are left out",

@@ -39,6 +39,15 @@ def test_the_classifier_computes_the_same_in_float32_and_keeps_it():
     torch.testing.assert_close(other(ImageFeatures(images.float())), found)
 
 
+@pytest.mark.parametrize("cells", [1, 2**24])
+def test_it_knows_the_photos_that_it_keeps(monkeypatch, cells):
+    monkeypatch.setattr(feature_cache, "_CELLS", cells)
+    images, classes = unit(6, 16), unit(3, 16, seed=1)
+    classifier = FeatureCacheClassifier(classes, images[[0, 2, 0]][:, None], scale=10.0)
+    as_stored = torch.nn.functional.normalize(images.half().float(), dim=-1)
+    assert classifier.holds(as_stored).tolist() == [True, False, True, False, False, False]
+
+
 @pytest.mark.parametrize(("classes", "kept"), [(1, 1), (1, 4), (3, 1)])
 def test_where_kept_photos_diverge_alike_each_is_as_like_as_can_be(classes, kept):
     images, texts = unit(4, 8).float(), unit(classes, 8, seed=1).float()

@@ -112,6 +112,34 @@ def test_two_processes_do_what_one_does(tiny_run):
         torch.testing.assert_close(two[name], tensor, atol=1e-5, rtol=0)
 
 
+def without_test_photos():
+    manifest = Path("birds/manifest.csv")
+    kept = [line for line in manifest.read_text().splitlines() if not line.endswith(",test")]
+    manifest.write_text("\n".join(kept) + "\n")
+
+
+@pytest.mark.parametrize("method", ["tfup", "tfup_t"])
+def test_photos_that_are_named_and_kept_are_counted_in_a_warning(tiny_run, caplog, method):
+    options = [*OPTIONS, "--model", method, "--model.backbone", OPTIONS[OPTIONS.index("--model.backbone") + 1]]
+    options += ["--trainer.max_epochs", "1"] if method == "tfup_t" else []
+    assert main(["fit", *options]) == 0
+    assert "are kept in the cache themselves" not in caplog.text, "the test photos are others"
+    without_test_photos()
+    assert main(["fit", *options]) == 0
+    run = Path("runs/run/1")
+    keys = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"]["cache.keys"]
+    different = len(keys.flatten(0, 1).unique(dim=0))
+    assert f"{different} of the 16 photos that are named are kept in the cache themselves" in caplog.text
+
+
+def test_no_row_has_learned_the_name_that_its_agreement_is_with(tiny_run):
+    options = ["--data.class_names", "labels", "--data.labeler", "recorded", "--data.labeler.path", "replies.jsonl"]
+    assert main(["fit", *OPTIONS, *options]) == 0
+    rows = json.loads(Path("runs/run/0/metrics.json").read_text())
+    assert [row["agreement_of"] for row in rows.values()] == ["unseen", "unseen"]
+    assert rows["tfup"]["class_means_agreement"] >= 0
+
+
 def test_true_names_and_test_photos_change_nothing(tiny_run):
     first, _ = fitted(tiny_run / "mine", data=birds(class_names=list(COLOURS)))
     write_images(tiny_run / "birds", dict(zip(COLOURS, reversed(COLOURS), strict=True)))
