@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from fgvr.errors import FgvrError
 from fgvr.paper_tables.cells import Protocols, cell
 from fgvr.paper_tables.grid import Cell, Column, Grid, Line
-from fgvr.paper_tables.measured import DIRECT, Measured
+from fgvr.paper_tables.measured import DIRECT, Measured, folder_name
 from fgvr.paper_tables.published_table import PublishedTable, published_table
 from fgvr.paper_tables.significance import LEVEL, Tests
 from fgvr.reports.table import COLUMNS
@@ -16,6 +16,7 @@ _ENCODERS = ("sacc_all_mpnet_base_v2", "sacc_all_minilm_l6_v2")
 """Where rows have several, the first is that of the papers."""
 _JUDGED = {"outside": "outside", "mapped_right": "mapped right", "no_answer": "no answer"}
 _AVERAGE = "Average"
+_SHOWN = 3
 PAPERS_NAMES: dict[str, dict[str, str]] = {
     "fgvr_table2": {
         "cub200": "Bird-200",
@@ -330,4 +331,15 @@ def _marks(rows: Sequence[Measured]) -> list[str]:
     found = {mark for row in rows for mark in row.marks}
     backbones = {row.backbone for row in rows if row.backbone}
     seen = f"Backbones: {', '.join(sorted(backbones))}." if backbones else ""
-    return [*(f"{text}." for mark, text in said.items() if mark in found), *([seen] if seen else [])]
+    return [*(f"{text}." for mark, text in said.items() if mark in found), *([seen] if seen else []), *_once(rows)]
+
+
+def _once(rows: Sequence[Measured]) -> list[str]:
+    """Which rows stand for others of the same title and figures, whose options may be other ones."""
+    said = []
+    for row in rows:
+        if row.equal:
+            folders = [folder_name(folder) for folder in (row.sources[0].folder, *row.equal)]
+            rest = f" and {len(folders) - _SHOWN} more" if len(folders) > _SHOWN else ""
+            said.append(f"{row.title} in {', '.join(folders[:_SHOWN])}{rest}")
+    return [f"There once, because all figures are equal: {'; '.join(said)}."] if said else []

@@ -46,6 +46,7 @@ class Measured:
         backbone: What sees the photos; ``""`` where nothing does.
         sources: One for each seed, at least one.
         run: Words that tell it from another row of the same title; ``""`` where there is none.
+        equal: Folders of other runs of which a row of the same title has the same figures, and is left out.
     """
 
     row: str
@@ -56,6 +57,7 @@ class Measured:
     backbone: str
     sources: tuple[Source, ...]
     run: str = ""
+    equal: tuple[Path, ...] = ()
 
     @property
     def title(self) -> str:
@@ -136,6 +138,11 @@ class Measured:
         photos = sorted({source.photos[:8] for source in self.sources})
         parts += [f"photo list {' and '.join(photos)}"] if all(photos) else ["no list of its photos"]
         return ", ".join(parts) if scoring or self.is_judged else "not recorded by its run"
+
+
+def folder_name(folder: Path) -> str:
+    """How a table calls a run folder."""
+    return "/".join(folder.resolve().parts[-2:])
 
 
 def is_number(value: object) -> bool:

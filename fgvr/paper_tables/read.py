@@ -12,7 +12,7 @@ from fgvr.config.guard import read_run_config
 from fgvr.errors import FgvrError
 from fgvr.labelling.files import read_labels_file
 from fgvr.metrics.files import read_metrics
-from fgvr.paper_tables.measured import DIRECT, Measured, Source
+from fgvr.paper_tables.measured import DIRECT, Measured, Source, folder_name
 from fgvr.registry import BACKBONES, DATASETS, LABELERS, Registry
 from fgvr.reports.predictions import read_prediction_table
 from fgvr.reports.run_files import class_path
@@ -94,17 +94,21 @@ def _is_the_dataset(pairs: Sequence[tuple[Any, str]]) -> bool:
 def told_apart(rows: Sequence[Measured]) -> list[Measured]:
     """The rows; those of one title on one data set with the folder that each is from.
 
-    Two runs may have a row in common, such as zero-shot with the same names: it is there once.
+    Two runs may have a row in common, such as zero-shot with the same names: it is there once, and says so in
+    ``equal``, because rows of other options may have the same figures, too.
 
     Args:
         rows: Any rows.
     """
     once: dict[str, Measured] = {}
     for row in rows:
-        once.setdefault(json.dumps([row.dataset, row.title, *map(_outcome, row.sources)], default=str), row)
+        key = json.dumps([row.dataset, row.title, *map(_outcome, row.sources)], default=str)
+        first = once.get(key)
+        equal = (*first.equal, row.sources[0].folder) if first else ()
+        once[key] = replace(first or row, equal=equal)
     count = Counter((row.dataset, row.title) for row in once.values())
     return [
-        replace(row, run=f"from {_place(row.sources[0].folder)}") if count[row.dataset, row.title] > 1 else row
+        replace(row, run=f"from {folder_name(row.sources[0].folder)}") if count[row.dataset, row.title] > 1 else row
         for row in once.values()
     ]
 
@@ -113,10 +117,6 @@ def _outcome(source: Source) -> list[Any]:
     """The scores of a seed and its costs, but for the time that it took."""
     scores = {key: value for key, value in source.record.items() if key == "cost_usd" or key.startswith(_SCORES)}
     return [source.seed, source.photos, sorted(scores.items())]
-
-
-def _place(folder: Path) -> str:
-    return "/".join(folder.resolve().parts[-2:])
 
 
 @dataclass

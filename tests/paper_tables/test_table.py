@@ -225,7 +225,14 @@ def test_equal_titles_are_told_apart_and_equal_rows_are_one(write_run):
     text = fgvr.table([first, second])
     assert "| coop (gpt-x), from first/0 |" in text
     assert "| coop (gpt-x), from second/0 |" in text
-    assert text.count("zero_shot (gpt-x)") == 1
+    assert text.count("| zero_shot (gpt-x)") == 1
+    assert "There once, because all figures are equal: zero_shot (gpt-x) in first/0, second/0." in text
+    assert "There once" not in fgvr.table(first)
+    more = [write_run(f"{number}/0", {"zero_shot": guesses(30)}) for number in range(3)]
+    said = "zero_shot (gpt-x) in first/0, second/0, 0/0 and 2 more."
+    for form in ("md", "html", "latex"):
+        text = fgvr.table([first, second, *more], format=form)
+        assert said.replace("_", r"\_" if form == "latex" else "_") in text
     for again in (first, first.parent):
         with pytest.raises(FgvrError, match="is there twice"):
             fgvr.table([first, again])
