@@ -119,8 +119,8 @@ class FeatureCacheMethod(Method):
         if kept.any():
             log.warning(
                 "%d of the %s that are named are kept in the cache themselves, where each says most for the classes "
-                "that it is kept for, right or wrong. zero_shot is without that; so are the other rows where the photos "
-                "to learn from are other ones (with data.dataset folder, those in 'train' beside those in 'test')",
+                "that it is kept for, right or wrong. zero_shot is without that; so are the other rows where photos to "
+                "learn from are other ones (with data.dataset folder, those in 'train' beside those in 'test')",
                 *(int(kept.sum()), counted(len(images), "photo")),
             )
 
