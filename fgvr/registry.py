@@ -228,7 +228,9 @@ TASKS = Registry(
     "tasks",
     {
         "attributes": "fgvr.labelers.tasks.attributes.AttributesTask",
+        "caption_templates": "fgvr.labelers.tasks.caption_templates.CaptionTemplatesTask",
         "choose": "fgvr.labelers.tasks.choose.ChooseTask",
+        "class_sentences": "fgvr.labelers.tasks.class_sentences.ClassSentencesTask",
         "describe_attribute": "fgvr.labelers.tasks.describe_attribute.DescribeAttributeTask",
         "describe_group": "fgvr.labelers.tasks.describe_group.DescribeGroupTask",
         "describe_image": "fgvr.labelers.tasks.describe_image.DescribeImageTask",

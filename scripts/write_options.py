@@ -18,6 +18,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from fgvr.cli.discover import add_images
 from fgvr.cli.judge import add_options as add_judge_options
 from fgvr.cli.option_table import TABLE
+from fgvr.cli.sentences import add_options as add_sentence_options
 from fgvr.cli.stages import add_asking_options
 from fgvr.config.cli import FgvrCLI
 from fgvr.registry import KINDS, OWN_SLOTS, SLOTS
@@ -27,6 +28,7 @@ COMMANDS = {
     **dict.fromkeys(("label", "describe"), add_asking_options),
     "discover": add_images,
     "judge": add_judge_options,
+    "sentences": add_sentence_options,
 }
 WORDS = {
     int: "a whole number",

@@ -24,6 +24,7 @@ COMMANDS = {
     "discover": "ask the labeler what a few photos show, for prompts that name it (bird, species)",
     "label": "ask the labeler about photos without a stored reply (--dry-run: only the price); to look: fgvr store",
     "describe": "ask for descriptions of the support photos and of groups of them (--dry-run: only what it would cost)",
+    "sentences": "ask for sentences about each class name, or for templates of captions (--dry-run: only the price)",
     "judge": "judge the labeler as a classifier by a protocol: ow, mc, cw, cw_plus (--dry-run: only the price)",
     "store": "look at, review and export the replies that label has stored; nobody is asked",
     "candidates": "build the candidate sets and print what they are worth",
@@ -43,6 +44,7 @@ _PLACES = {
     "discover": "discover.run_discover",
     "label": "stages.run_label",
     "describe": "describe.run_describe",
+    "sentences": "sentences.run_sentences",
     "judge": "judge.run_judge",
     "store": "store.main",
     "candidates": "stages.run_candidates",
@@ -70,7 +72,8 @@ Fine-grained visual recognition without human labels.
 commands:
 {_LINES}
 
-options of fit, validate, test, predict, discover, label, describe, judge, candidates:
+options of fit, validate, test, predict, discover, label, describe, sentences,
+judge, candidates:
   --config FILE            a YAML file: as given, or in ./configs, or one that comes with fgvr (fgvr list configs)
   --data.labeler NAME      any key of the file can be given on the command line too
   --help                   every key of fgvr's own, with what it means; --help-all for Lightning's, too

@@ -1,11 +1,13 @@
 """``fgvr describe``: descriptions of the support photos and of groups of them, from the configuration of a run."""
 
 import json
+from typing import Any
 
 from fgvr.cli.logs import configure_logging
 from fgvr.cli.say import say
 from fgvr.cli.stages import add_asking_options, on_ray
 from fgvr.config.cli import FgvrCLI
+from fgvr.descriptions.asking import Asking
 from fgvr.descriptions.describe import Descriptions
 from fgvr.descriptions.options import DescribeOptions
 from fgvr.errors import FgvrError
@@ -27,15 +29,11 @@ def run_describe(args: list[str]) -> int:
     data = run.data
     vocabulary = known_vocabulary_of(data)
     descriptions = descriptions_of(data, run.method, data.describe or DescribeOptions(), vocabulary)
-    if options.engine == "ray" and any(isinstance(part.labeler, RemoteLabeler) for part in descriptions.parts):
-        raise FgvrError(
-            "--engine ray is for models that run on one's own machines, such as llava or blip2, and the labeler "
-            "of these descriptions only asks servers. Leave it out."
-        )
+    check_engine(descriptions, options.engine)
     _print_plan(descriptions, options.dry_run, options.batch)
     if options.dry_run:
         return 0
-    problem = _ask(descriptions, options.batch, options.engine)
+    problem = ask_parts(descriptions, options.batch, options.engine)
     run.write_descriptions(descriptions, vocabulary)
     say(descriptions.read().summary)
     say(run.folder.path)
@@ -59,12 +57,29 @@ def _print_plan(descriptions: Descriptions, dry_run: bool, batch: bool) -> None:
             say(f"{part.kind} labeler: {json.dumps(part.labeler.identity())}")
 
 
-def _ask(descriptions: Descriptions, batch: bool, engine: str) -> str:
-    """Ask; what is wrong with a batch, where that is no reason to throw away the rest."""
+def check_engine(asking: Asking[Any], engine: str) -> None:
+    """Refuse to ask servers on a Ray cluster.
+
+    Raises:
+        FgvrError: That is what is wanted.
+    """
+    if engine == "ray" and any(isinstance(part.labeler, RemoteLabeler) for part in asking.parts):
+        raise FgvrError(
+            "--engine ray is for models that run on one's own machines, such as llava or blip2, and the labeler "
+            "of these texts only asks servers. Leave it out."
+        )
+
+
+def ask_parts(asking: Asking[Any], batch: bool, engine: str) -> str:
+    """Ask; what is wrong with a batch, where that is no reason to throw away the rest.
+
+    Raises:
+        FgvrError: A labeler cannot go on, or the budget is used up.
+    """
     if not batch:
-        descriptions.ask(on_ray if engine == "ray" else None)
+        asking.ask(on_ray if engine == "ray" else None)
         return ""
-    runs = descriptions.ask_batch()
+    runs = asking.ask_batch()
     missing = sum(run.missing for run in runs)
     first = next((run.first_error for run in runs if run.first_error), "the server left them out")
     return (

@@ -24,7 +24,9 @@ _SECONDS_KEPT = 5.0
 """So much work may be lost with a process that is killed."""
 
 
-def stored_text_features(backbone: Backbone, texts: Sequence[str], folder: Path, progress: bool = True) -> Tensor:
+def stored_text_features(
+    backbone: Backbone, texts: Sequence[str], folder: Path, progress: bool = True, truncate: bool = False
+) -> Tensor:
     """Text features of ``texts``, from a store below ``folder`` or computed now, where the backbone is.
 
     What is computed is stored every few seconds, so that a process which was stopped goes on where it was. Stored
@@ -35,12 +37,13 @@ def stored_text_features(backbone: Backbone, texts: Sequence[str], folder: Path,
         texts: Any; equal ones are encoded once.
         folder: Folder of the stores, such as ``features`` in the cache.
         progress: Whether to say what is computed, and show a bar.
+        truncate: Cut off what exceeds the text tower's context; what is stored is then taken without it, too.
 
     Returns:
         L2-normalised to float16's precision, float32 on the CPU, shape ``(len(texts), embed_dim)``.
 
     Raises:
-        TextTooLongError: A text exceeds the text tower's context.
+        TextTooLongError: A text exceeds the text tower's context, and ``truncate`` is false.
         FgvrError: Features are not finite, or the store is damaged or cannot be written.
     """
     tower = backbone.tower_of("joint")
@@ -58,7 +61,7 @@ def stored_text_features(backbone: Backbone, texts: Sequence[str], folder: Path,
         log.log(
             level, "Text features: %s, %d to compute, the others are stored", counted(len(texts), "text"), len(missing)
         )
-        _compute(backbone, missing, store, progress)
+        _compute(backbone, missing, store, progress, truncate)
         rows = store.rows(digests)[0]
         if (rows < 0).any():
             raise FgvrError(
@@ -68,7 +71,9 @@ def stored_text_features(backbone: Backbone, texts: Sequence[str], folder: Path,
     return torch.from_numpy(store.read()[rows].astype(np.float32))
 
 
-def _compute(backbone: Backbone, missing: Sequence[tuple[str, str]], store: FeatureStore, progress: bool) -> None:
+def _compute(
+    backbone: Backbone, missing: Sequence[tuple[str, str]], store: FeatureStore, progress: bool, truncate: bool
+) -> None:
     kept: dict[tuple[str, int], np.ndarray] = {}
     stored_at = time.monotonic()
     try:
@@ -77,7 +82,8 @@ def _compute(backbone: Backbone, missing: Sequence[tuple[str, str]], store: Feat
                 part = missing[start : start + _TEXTS_A_PASS]
                 # stored for all runs, so in the numbers of none
                 with torch.autocast(backbone.device.type, enabled=False):
-                    features = backbone.encode_text([text for _, text in part]).float().numpy(force=True)
+                    found = backbone.encode_text([text for _, text in part], truncate)
+                features = found.float().numpy(force=True)
                 if not np.isfinite(features).all():
                     text = part[int(np.isfinite(features).all(axis=1).argmin())][1]
                     raise FgvrError(

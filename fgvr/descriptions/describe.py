@@ -3,13 +3,13 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fgvr.descriptions.asking import Asking
 from fgvr.descriptions.files import Origin, read_descriptions, read_origin
 from fgvr.descriptions.groups import draw_groups, draw_groups_by_truth
 from fgvr.descriptions.options import DescribeOptions
@@ -17,26 +17,21 @@ from fgvr.descriptions.parts import DescriptionPart, Kind
 from fgvr.descriptions.summary import DescriptionSummary, ReadDescriptions
 from fgvr.descriptions.texts import DescriptionTexts, matched
 from fgvr.errors import FgvrError
-from fgvr.labelers.asking.budget import Budget
 from fgvr.labelers.base import Labeler
-from fgvr.labelers.batch import BatchLabeler
 from fgvr.labelers.combined import CombinedLabeler
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.describe_group import DescribeGroupTask
 from fgvr.labelers.tasks.describe_image import DescribeImageTask
-from fgvr.labelling.batch_run import BatchRun, label_batch
-from fgvr.labelling.plan import LabelPlan
-from fgvr.labelling.requests import Asker, ask_requests, missing_requests, plan_requests, without_truth
+from fgvr.labelling.requests import without_truth
 from fgvr.labelling.store.keys import request_keys
 from fgvr.labelling.store.label_store import LabelStore
 from fgvr.records import Description, ImageRecord, LabelRequest
 from fgvr.registry import LABELERS
-from fgvr.text import counted, none_of
 
 log = logging.getLogger(__name__)
 
 
-class Descriptions:
+class Descriptions(Asking[DescriptionPart]):
     """Descriptions of support photos, by one or two labelers or from a file, through the label store.
 
     Replies are kept like those of labels: nothing is asked twice, a run that stops goes on where it was, and ``labels
@@ -54,6 +49,8 @@ class Descriptions:
         true_labels: The same by true names, -1 where there is none; called for ``right_in_group`` alone.
     """
 
+    batch_advice = "Leave out the option batch, or set data.describe.labeler to openai."
+
     def __init__(
         self,
         options: DescribeOptions,
@@ -65,12 +62,11 @@ class Descriptions:
         max_cost_usd: float | None = None,
         true_labels: Callable[[], NDArray[np.int64]] | None = None,
     ) -> None:
+        super().__init__(store, max_cost_usd)
         self.options = options
         self.labeler = labeler
         self.images = images
         self.class_names = class_names
-        self.store = store
-        self.max_cost_usd = max_cost_usd
         self._pseudo_labels = pseudo_labels
         self._true_labels = true_labels
 
@@ -126,90 +122,6 @@ class Descriptions:
     def simulated(self) -> bool:
         """Whether replies and their costs are made up, or those of the file were."""
         return self.file_origin.simulated or any(part.labeler.simulated for part in self.parts)
-
-    def plan(self) -> dict[Kind, LabelPlan]:
-        """What asking would ask and cost, by kind; asks nothing.
-
-        Raises:
-            FgvrError: A labeler cannot describe these photos.
-        """
-        plans: dict[Kind, LabelPlan] = {}
-        with LabelStore(self.store) as store:
-            for part in self.parts:
-                self._check(part)
-                shown = {image.digest for request in part.requests for image in request.images}
-                plans[part.kind] = plan_requests(part.labeler, part.different, store, len(shown))
-        return plans
-
-    def ask(self, asker: Asker | None = None) -> None:
-        """Ask for what is missing, and store every reply as it comes.
-
-        Args:
-            asker: Asks in another way than the labelers' own, where they are not behind a network.
-
-        Raises:
-            FgvrError: A labeler cannot go on, ``max_cost_usd`` is reached, or one kind has no reply at all. What was
-                paid for is stored.
-        """
-        left = self.max_cost_usd
-        with LabelStore(self.store) as store:
-            for part in self.parts:
-                self._check(part)
-                run = ask_requests(part.labeler, part.different, store, Budget(left), asker=asker)
-                left = None if left is None else max(0.0, left - run.cost_usd)
-                if run.failed:
-                    log.warning(
-                        "%d of %s failed; the first: %s", run.failed, counted(run.asked, "request"), run.first_error
-                    )
-                self._require_replies(part, store, run.first_error)
-
-    def ask_batch(self, wait: bool = True) -> list[BatchRun]:
-        """Ask for what is missing by the batch API of the labelers' server, and collect what earlier calls have sent.
-
-        Without ``max_cost_usd`` both kinds are sent before either is waited for; with it, groups are sent when it is
-        known what the photos cost.
-
-        Args:
-            wait: Whether to wait for the server.
-
-        Returns:
-            One for each kind that is asked for.
-
-        Raises:
-            FgvrError: A labeler has no batch API, the server cannot be asked, or ``max_cost_usd`` is reached.
-        """
-        asked = [(self._batch_labeler(part), part.different) for part in self.parts]
-        for part in self.parts:
-            self._check(part)
-        runs: list[BatchRun] = []
-        left = self.max_cost_usd
-        with LabelStore(self.store) as store:
-            sent: list[BatchRun | None] = [None] * len(asked)
-            if wait and left is None and len(asked) > 1:
-                sent = [label_batch(*each, store, wait=False, report=log.info) for each in asked]
-            for (labeler, requests), before in zip(asked, sent, strict=True):
-                run = label_batch(labeler, requests, store, Budget(left), wait=wait, report=log.info)
-                left = None if left is None else max(0.0, left - run.cost_usd)
-                runs.append(run if before is None else _added(before, run))
-        return runs
-
-    def estimate_batch_usd(self) -> float | None:
-        """Expected cost of ``ask_batch``; ``None`` where it is not known.
-
-        Raises:
-            FgvrError: A labeler has no batch API.
-        """
-        total = 0.0
-        with LabelStore(self.store) as store:
-            for part in self.parts:
-                labeler = self._batch_labeler(part)
-                found = store.get(labeler.identity(), part.different)
-                missing = missing_requests(labeler, part.different, found)
-                estimate = labeler.estimate_batch_usd(missing) if missing else 0.0
-                if estimate is None:
-                    return None
-                total += estimate
-        return total
 
     def read(self) -> ReadDescriptions:
         """What file and store have. What is missing is said in the summary, and is no error.
@@ -321,40 +233,7 @@ class Descriptions:
             raise ValueError(f"{len(labels)} pseudo-labels for {len(self.images)} photos.")
         return labels
 
-    def _check(self, part: DescriptionPart) -> None:
+    def check(self, part: DescriptionPart) -> None:
         """Let a labeler refuse a set of photos as a whole; a file of groups alone names no single photo."""
         if part.kind == "image":
             part.labeler.check_images([request.image for request in part.requests])
-
-    def _require_replies(self, part: DescriptionPart, store: LabelStore, first_error: str) -> None:
-        plan = plan_requests(part.labeler, part.different, store, len(part.requests))
-        if plan.requests and not plan.stored:
-            why = f" The first failure is {first_error.rstrip('.')}." if first_error else ""
-            again = " Let those that were given up be asked again with `fgvr store retry-failed`." * (
-                plan.exhausted > 0
-            )
-            raise FgvrError(
-                f"{none_of(plan.requests, f'{part.kind} description')} has a reply of "
-                f"{LABELERS.short_name(type(part.labeler))}."
-                f"{why}{again} When what is wrong is mended, start the same run again."
-            )
-
-    def _batch_labeler(self, part: DescriptionPart) -> BatchLabeler:
-        if not isinstance(part.labeler, BatchLabeler):
-            raise FgvrError(
-                f"{LABELERS.short_name(type(part.labeler))} cannot be asked by batch; openai and gemini can. Leave "
-                "out the option batch, or set data.describe.labeler to openai."
-            )
-        return part.labeler
-
-
-def _added(before: BatchRun, after: BatchRun) -> BatchRun:
-    """What two calls did, one after the other."""
-    return replace(
-        after,
-        submitted=before.submitted + after.submitted,
-        collected=before.collected + after.collected,
-        failed=before.failed + after.failed,
-        cost_usd=before.cost_usd + after.cost_usd,
-        first_error=before.first_error or after.first_error,
-    )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import ClassVar, Literal
 
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.tasks.base import Task
@@ -14,22 +14,28 @@ Kind = Literal["image", "group"]
 
 
 @dataclass(frozen=True)
-class DescriptionPart:
-    """The questions of one kind.
+class AskedPart:
+    """Questions of one kind, to one labeler.
 
     Attributes:
-        kind: ``"image"`` or ``"group"``.
+        kind: What they are about, in a word.
         labeler: Who is asked.
         task: What is asked.
-        requests: One for each photo or group; equal ones may occur.
-        class_names: The class of each group; empty for photos.
+        requests: Equal ones may occur.
     """
 
-    kind: Kind
+    kind: str
     labeler: Labeler
     task: Task
     requests: tuple[LabelRequest, ...]
-    class_names: tuple[str, ...] = ()
+
+    unit: ClassVar[str] = "photo"
+    """What is counted in a plan."""
+
+    @property
+    def wanted(self) -> str:
+        """What one reply is."""
+        return f"{self.kind} description"
 
     @cached_property
     def different(self) -> list[LabelRequest]:
@@ -44,6 +50,19 @@ class DescriptionPart:
         if reply.usage and reply.usage.get("blocked"):
             return ParsedReply((), (), "refusal")
         return self.task.read(reply.raw if reply.names is None else " ".join(reply.names))
+
+
+@dataclass(frozen=True)
+class DescriptionPart(AskedPart):
+    """The questions about photos, or about groups of them.
+
+    Attributes:
+        kind: ``"image"`` or ``"group"``.
+        class_names: The class of each group; empty for photos.
+    """
+
+    kind: Kind
+    class_names: tuple[str, ...] = ()
 
     def description(self, number: int, text: str) -> Description:
         """The text as a description of what the request of that number is about."""

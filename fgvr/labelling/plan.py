@@ -27,6 +27,7 @@ class LabelPlan:
         follow_ups: Further requests that depend on replies which are still missing, at most.
         follow_ups_usd: What those are expected to cost, at most; ``None`` where the labeler does not know.
         waiting: Requests among ``missing`` that were sent by batch, and whose replies are to be collected.
+        unit: What they are about, where that is not photos.
     """
 
     images: int
@@ -40,6 +41,7 @@ class LabelPlan:
     follow_ups: int = 0
     follow_ups_usd: float | None = 0.0
     waiting: int = 0
+    unit: str = "photo"
 
     @property
     def unasked(self) -> int:
@@ -52,7 +54,7 @@ class LabelPlan:
         again += f" ({self.waiting} of them sent by batch)" if self.waiting else ""
         follow_ups = f"; then up to {self.follow_ups} more, {_dollars(self.follow_ups_usd)}" if self.follow_ups else ""
         return (
-            f"{counted(self.images, 'photo')}, {counted(self.requests, 'request')}: "
+            f"{counted(self.images, self.unit)}, {counted(self.requests, 'request')}: "
             f"{self.stored} stored, {self.missing} to ask{again}{never}, "
             f"{_dollars(self.estimate_usd)}{follow_ups}{_SIMULATED * self.simulated}"
         )

@@ -121,7 +121,7 @@ def ask_requests(
             raise FgvrError(
                 f"{waiting} of these requests were sent by batch, and are paid for when the server answers them: "
                 "collect the replies with the options that they were sent with and batch, in the stage that sent them: "
-                "label or describe."
+                "label, describe or sentences."
             )
         failures = {reply.request: reply.attempts for reply in found if reply is not None and reply.error}
         del found

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from fgvr.backbones.base import Backbone
 from fgvr.data.text_features import stored_text_features
 from fgvr.errors import FgvrError, TextTooLongError
-from fgvr.methods.zero_shot import template_features
+from fgvr.methods.templates import template_features
 from fgvr.text import counted, encodable, visible
 from fgvr.vocabulary.build import fold_name
 from fgvr.yaml_text import load_json
@@ -87,6 +87,8 @@ def sentence_features(
 ) -> Tensor:
     """Text features of names: the normalised mean of the normalised features of their sentences.
 
+    What of a sentence exceeds the text tower's context is cut off, and said.
+
     Args:
         backbone: Loaded.
         names: In class-index order.
@@ -96,9 +98,6 @@ def sentence_features(
 
     Returns:
         float32, shape ``(C, embed_dim)``.
-
-    Raises:
-        FgvrError: A sentence exceeds the text tower's context.
     """
     texts = [sentences.get(fold_name(name), ()) for name in names]
     flat = [sentence for each in texts for sentence in each]
@@ -107,10 +106,11 @@ def sentence_features(
         try:
             features = F.normalize(stored_text_features(backbone, flat, folder), dim=-1)
         except TextTooLongError as error:
-            raise FgvrError(
-                f"model.sentences: the sentence {visible(error.text, 80)!r} is longer than the text encoder reads. "
-                "Shorten it, or leave it out."
-            ) from None
+            log.warning(
+                "model.sentences: what is longer than the text encoder reads is cut off, such as %r",
+                visible(error.text, 80),
+            )
+            features = F.normalize(stored_text_features(backbone, flat, folder, truncate=True), dim=-1)
     sizes = torch.tensor([len(each) for each in texts])
     owner = torch.arange(len(names)).repeat_interleave(sizes)
     means = torch.zeros(own.shape, dtype=torch.float64).index_add_(0, owner, features.double())
@@ -126,7 +126,7 @@ def class_texts(
     Args:
         backbone: Loaded.
         names: In class-index order.
-        templates: See :func:`fgvr.methods.zero_shot.template_features`.
+        templates: See :func:`fgvr.methods.templates.template_features`.
         sentences: The file, which users know as ``model.sentences``; see :func:`read_sentences`.
         folder: See :func:`sentence_features`.
 

@@ -1,55 +1,18 @@
 """Zero-shot classification with the vocabulary's names."""
 
 import time
-from collections.abc import Sequence
+from pathlib import Path
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from fgvr.backbones.base import Backbone
-from fgvr.errors import FgvrError
+from fgvr.cache import default_cache_dir
+from fgvr.methods.sentences import check_sentences, class_texts, read_sentences
+from fgvr.methods.templates import template_features, template_list
 from fgvr.methods.untrained import UntrainedMethod
 from fgvr.records import CandidateSets, Vocabulary
 
-
-def template_list(templates: Sequence[str] | str | None, default: Sequence[str] = ("{}",)) -> list[str]:
-    """Templates as a list, where one may be given alone, and ``default`` where none are given.
-
-    Raises:
-        FgvrError: It is a list as text, which could not be read; or a template has no ``{}``, or several.
-
-    Example:
-        >>> template_list("a photo of a {}."), template_list(None)
-        (['a photo of a {}.'], ['{}'])
-    """
-    if isinstance(templates, str):
-        if templates.strip().startswith("["):  # YAML takes the braces of [a {}, b {}] for something else
-            raise FgvrError(
-                f"templates is {templates!r}; expected each template of a list in quotes, such as "
-                '["a photo of a {}.", "a {}"].'
-            )
-        templates = [templates]
-    for template in templates or ():
-        if template.count("{}") != 1:
-            raise FgvrError(f"The template {template!r} needs exactly one {{}} where the class name goes.")
-    return list(templates or default)
-
-
-def template_features(backbone: Backbone, class_names: tuple[str, ...], templates: list[str]) -> Tensor:
-    """Class features: the normalised mean over ``templates`` of the normalised text features.
-
-    Args:
-        backbone: Loaded.
-        class_names: In class-index order; underscores are read as spaces.
-        templates: At least one, each with one ``{}`` where the name goes; see :func:`template_list`.
-
-    Returns:
-        float32, shape ``(len(class_names), embed_dim)``.
-    """
-    names = [name.replace("_", " ") for name in class_names]
-    features = [backbone.encode_text([template.replace("{}", name) for name in names]) for template in templates]
-    return F.normalize(torch.stack(features).mean(0), dim=-1)
+__all__ = ["ZeroShotMethod", "template_features", "template_list"]
 
 
 class ZeroShotMethod(UntrainedMethod):
@@ -58,20 +21,37 @@ class ZeroShotMethod(UntrainedMethod):
     Args:
         backbone: Image and text tower.
         templates: Text templates with ``{}`` for the class name; several are averaged. The name alone if not given.
+        sentences: A JSON file of sentences about each name, ``{name: [sentence, ...]}``, as the stage ``sentences``
+            writes it: a class is then the normalised mean of its sentences' features, as in CuPL (arXiv 2209.03320). A
+            name without sentences is put into the templates.
     """
 
     row = "zero_shot"
 
-    def __init__(self, backbone: Backbone, templates: list[str] | str | None = None) -> None:
+    def __init__(
+        self, backbone: Backbone, templates: list[str] | str | None = None, sentences: Path | None = None
+    ) -> None:
         super().__init__(backbone)
         self.templates = template_list(templates)
+        self.sentences = sentences
 
     def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:
-        """Encode the class names under the templates."""
+        """Encode the class names under the templates, or their sentences.
+
+        Raises:
+            FgvrError: The file of sentences cannot be used.
+        """
         start = time.perf_counter()
-        self._class_features = template_features(self.backbone, vocabulary.names, self.templates)
+        if self.sentences is None:
+            self._class_features = template_features(self.backbone, vocabulary.names, self.templates)
+        else:
+            check_sentences(vocabulary.names, read_sentences(self.sentences, "model.sentences"), "model.sentences")
+            folder = default_cache_dir() if self._trainer is None else self.data.cache_dir
+            self._class_features = class_texts(
+                self.backbone, vocabulary.names, self.templates, self.sentences, folder / "features"
+            )
         self.classifier_seconds[self.row] = time.perf_counter() - start
 
     def classifiers(self) -> dict[str, Tensor]:
-        """The class names under the templates."""
+        """The class names under the templates, or their sentences."""
         return {self.row: self._class_features.to(self.device)}

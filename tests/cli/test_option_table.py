@@ -12,7 +12,7 @@ from fgvr.errors import FgvrError
 from fgvr.registry import KINDS, LABELERS, METHODS
 
 SCRIPT = "write_options"
-CONFIGURED = ("fit", "validate", "test", "predict", "candidates", "label", "describe", "judge", "discover")
+CONFIGURED = ("fit", "validate", "test", "predict", "candidates", "label", "describe", "sentences", "judge", "discover")
 
 
 def test_the_table_is_what_the_parsers_take(script):

@@ -26,7 +26,6 @@ from fgvr.labelers.tasks.base import Task
 from fgvr.records import LabelRequest, Reply
 
 _SAMPLED = 50
-_TYPICAL_OUTPUT = 60  # of a reply that names a class: the median of the recorded ones is shorter, JSON is longer
 _OVERHEAD = 100  # what a server puts around a prompt
 _THOUGHTS = 1000
 _PIECE = 1_000_000
@@ -301,7 +300,9 @@ class HostedLabeler(BatchLabeler):
 
     def _estimate(self, requests: Sequence[LabelRequest], batch: bool) -> float | None:
         sample = requests[:: -(-len(requests) // _SAMPLED) or 1]
-        output = self.max_output_tokens if self.thinks else min(self.max_output_tokens, _TYPICAL_OUTPUT)
+        output = self.max_output_tokens
+        if not self.thinks:
+            output = min(output, self.task.typical_output_tokens)
         total = 0.0
         for request in sample:
             # English has about four letters a token

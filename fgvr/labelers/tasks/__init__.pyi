@@ -1,6 +1,8 @@
 from fgvr.labelers.tasks.attributes import AttributesTask as AttributesTask
 from fgvr.labelers.tasks.base import Task as Task
+from fgvr.labelers.tasks.caption_templates import CaptionTemplatesTask as CaptionTemplatesTask
 from fgvr.labelers.tasks.choose import ChooseTask as ChooseTask
+from fgvr.labelers.tasks.class_sentences import ClassSentencesTask as ClassSentencesTask
 from fgvr.labelers.tasks.describe_attribute import DescribeAttributeTask as DescribeAttributeTask
 from fgvr.labelers.tasks.describe_group import DescribeGroupTask as DescribeGroupTask
 from fgvr.labelers.tasks.describe_image import DescribeImageTask as DescribeImageTask

@@ -31,6 +31,9 @@ class Task(ABC):
     max_output_tokens: ClassVar[int] = 300
     """More than a useful reply has: what a server may bill at most, unless the labeler is given another number."""
 
+    typical_output_tokens: ClassVar[int] = 60
+    """What a usual reply has, for the expected cost. Of those with a name, the median is less, and JSON is more."""
+
     @abstractmethod
     def prompt(self, hint: str | None = None) -> str:
         """What is asked.

@@ -28,7 +28,7 @@ def read_list(raw: str) -> list[str]:
     A JSON object counts by its longest list, a Python list by its quoted texts. Of lines with bullets or numbers the
     explanation behind a colon or a dash is left out. Else what commas divide is a list, if it has three parts or more.
     """
-    text = _plain(raw)
+    text = plain_reply(raw)
     stated = read_object(text)
     if stated:
         lists = [value for value in stated.values() if isinstance(value, list)]
@@ -62,7 +62,7 @@ def read_keys(raw: str) -> tuple[dict[str, object], bool]:
     Returns:
         The keys, and whether the object is whole; where it is not, values are ``None``.
     """
-    text = _plain(raw)
+    text = plain_reply(raw)
     start = text.find("{")
     while start >= 0:
         try:
@@ -92,7 +92,8 @@ def clean_item(text: str) -> str:
     return item if len(item) <= _MAX_CHARACTERS and any(map(str.isalpha, item)) else ""
 
 
-def _plain(raw: str) -> str:
+def plain_reply(raw: str) -> str:
+    """At most 40,000 characters of a reply, the last ones unless it thinks first; without thoughts."""
     return without_thoughts(raw[-_MAX_REPLY:] if "<think" not in raw[:100] else raw[:_MAX_REPLY])
 
 

@@ -88,14 +88,12 @@ def read_description(raw: str) -> ParsedReply:
     """
     stated = read_object(raw)
     texts = [value for value in stated.values() if isinstance(value, str)] if stated else []
-    text = plain_text(html.unescape(texts[0] if len(texts) == 1 else raw[:_MAX_REPLY]))
-    text = _LINK.sub(r"\1", _TAG.sub(" ", _SCRIPT.sub(" ", text)))
-    text = " ".join(_EMPHASIS.sub("", _LINE_MARK.sub("", text)).split())
+    text = without_markup(texts[0] if len(texts) == 1 else raw[:_MAX_REPLY])
     opening = _OPENING.match(text)
-    text = _unquoted(text[opening.end() :] if opening else text)
+    text = unquoted(text[opening.end() :] if opening else text)
     if not text:
         return ParsedReply((), (), "empty")
-    if _REFUSAL.match(text.replace("\u2019", "'")):
+    if is_refusal(text):
         return ParsedReply((), (), "refusal")
     if len(text) > _MAX_DESCRIPTION:
         text = text[:_MAX_DESCRIPTION].rpartition(" ")[0]
@@ -104,7 +102,20 @@ def read_description(raw: str) -> ParsedReply:
     return ParsedReply((text,), (None,), "")
 
 
-def _unquoted(text: str) -> str:
+def without_markup(text: str) -> str:
+    """The text in one line, without tags, links, emphasis and the marks that lines begin with."""
+    text = plain_text(html.unescape(text))
+    text = _LINK.sub(r"\1", _TAG.sub(" ", _SCRIPT.sub(" ", text)))
+    return " ".join(_EMPHASIS.sub("", _LINE_MARK.sub("", text)).split())
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a text begins as refusals do: "I'm sorry", "As an AI"."""
+    return _REFUSAL.match(text.replace("\u2019", "'")) is not None
+
+
+def unquoted(text: str) -> str:
+    """The text without quotes around it."""
     while len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
         text = text[1:-1].strip()
     return text

@@ -2,15 +2,13 @@
 
 import json
 import re
-import unicodedata
 from collections.abc import Mapping
-from itertools import accumulate
 from typing import Any, ClassVar
 
 from fgvr.labelers.tasks.base import Task
 from fgvr.labelers.tasks.reading import object_schema, plain_text, read_object
+from fgvr.labelers.tasks.words import stands_in
 from fgvr.reading.replies import ParsedReply, parse_reply
-from fgvr.vocabulary.build import APOSTROPHES
 
 _HALF = 1_000
 _BEFORE = (
@@ -24,10 +22,6 @@ _BEHIND = (
     "null, too, where the reply gives no class as its answer, or only a broad one such as bird or car."
 )
 _MARK = re.compile(r"<(?=\s*/?\s*reply\b)", re.IGNORECASE)
-_APOSTROPHE = re.compile(f"[{re.escape(APOSTROPHES)}]")
-# of scripts without letter case each letter is a word of its own, because most of them put no spaces between words
-_UNCASED = "\u0590-\u109f\u1100-\u1c7f\u2e80-\ua4cf\ua840-\uab2f\uabc0-\ud7ff\uf900-\ufaff\ufb1d-\ufeff"
-_WORD = re.compile(f"[{_UNCASED}]|[^\\W_{_UNCASED}]+")
 
 
 class RestateTask(Task):
@@ -76,7 +70,7 @@ class RestateTask(Task):
         said = {
             key: value for key in ("name", "scientific_name") if isinstance(value := stated.get(key), str) and value
         }
-        found = {key: value for key, value in said.items() if _stands_in(value, self.text)}
+        found = {key: value for key, value in said.items() if stands_in(value, self.text)}
         if not found or ("name" in said and "name" not in found):
             return ParsedReply((), (), "unparsed" if said else "empty")
         return parse_reply(json.dumps(found), first_only=True)
@@ -88,15 +82,3 @@ def _shown(text: str) -> str:
     if len(text) > 2 * _HALF:
         text = f"{text[:_HALF]}\n[...]\n{text[-_HALF:]}"
     return _MARK.sub("< ", plain_text(text))
-
-
-def _stands_in(name: str, text: str) -> bool:
-    """Whether the words of a name follow one another in a text, spelling aside."""
-    key, words = "".join(_words(name)), _words(text)
-    starts = set(accumulate(map(len, words), initial=0))
-    joined = "".join(words)
-    return bool(key) and any(start + len(key) in starts for start in starts if joined.startswith(key, start))
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(unicodedata.normalize("NFKC", _APOSTROPHE.sub("", text)).casefold())
