@@ -304,7 +304,9 @@ class LabelledDataModule(LightningDataModule, ABC):
 
     def _given_vocabulary(self) -> Vocabulary:
         assert self.class_names != "labels", "those are known only after all photos are labelled"
-        return given_vocabulary(self.class_names, self.images.known_names)
+        # photos are not read for names that are given
+        known = self.images.known_names if self.class_names == "dataset" else ()
+        return given_vocabulary(self.class_names, known)
 
     def image_named(self, text: str) -> str:
         """A sentence that says which photo was given the class name that ``text`` holds; ``""`` if none was."""

@@ -41,7 +41,10 @@ class ClassTextPart(AskedPart):
 
     tasks: Mapping[str, TextTask]
 
-    unit: ClassVar[str] = "class name"
+    @property
+    def unit(self) -> str:
+        """See the base class."""
+        return "data set" if self.kind == _DATA_SET else "class name"
 
     @property
     def wanted(self) -> str:

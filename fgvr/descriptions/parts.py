@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import Literal
 
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.tasks.base import Task
@@ -29,8 +29,10 @@ class AskedPart:
     task: Task
     requests: tuple[LabelRequest, ...]
 
-    unit: ClassVar[str] = "photo"
-    """What is counted in a plan."""
+    @property
+    def unit(self) -> str:
+        """What is counted in a plan."""
+        return "photo"
 
     @property
     def wanted(self) -> str:

@@ -14,6 +14,7 @@ from fgvr.labelers.asking.day import DailyQuota
 from fgvr.labelers.asking.engine import send_all
 from fgvr.labelers.base import Labeler
 from fgvr.labelers.remote import RemoteLabeler
+from fgvr.labelers.tasked import TaskedLabeler
 from fgvr.labelling.plan import LabelPlan, LabelRun
 from fgvr.labelling.reply_keeper import ReplyKeeper
 from fgvr.labelling.reply_watch import ReplyWatch
@@ -149,7 +150,9 @@ def _ask(
     watch, keeper = ReplyWatch(labeler), ReplyKeeper(store, identity, server)
     total = stored + len(missing)
     shown = progress and total > 0  # a part that was wanted of no photo has nothing to show
-    bar: tqdm[Any] = tqdm(total=total, initial=stored, desc="Labelling", unit="photo", disable=not shown, leave=True)
+    about_texts = isinstance(labeler, TaskedLabeler) and not labeler.task.shows_photos
+    unit = "text" if about_texts else "photo"
+    bar: tqdm[Any] = tqdm(total=total, initial=stored, desc="Labelling", unit=unit, disable=not shown, leave=True)
     try:
         with bar, closing(labeler):
             for replies in _conversation(labeler, missing, failures, budget, days, asker, keeper):

@@ -63,7 +63,7 @@ def test_sentences_are_written_and_a_run_takes_them(server, capsys):
 
 def test_templates_are_a_list_that_an_option_takes(server, capsys):
     assert main([*COMMAND, "--kind", "templates", "--output", "texts/bird.json"]) == 0
-    assert "templates: 1 class name, 1 request" not in capsys.readouterr().err
+    assert "templates: 1 data set, 1 request: 0 stored, 1 to ask" in capsys.readouterr().out
     text = Path("texts/bird.json").read_text()
     assert json.loads(text) == ["a photo of a {}.", "a blurry photo of the {}: it is a bird"]
     model = ["--model", "zero_shot", "--model.backbone", "fgvr.testing.tiny.TinyBackbone"]
@@ -72,9 +72,9 @@ def test_templates_are_a_list_that_an_option_takes(server, capsys):
     assert yaml.safe_load(folder.config.read_text())["model"]["init_args"]["templates"] == json.loads(text)
 
 
-def test_names_may_be_those_of_a_file(server, capsys):
+def test_for_names_of_a_file_no_photos_are_needed(server, capsys):
     Path("names.txt").write_text("Emu\nKea\n")
-    assert main([*COMMAND, "--data.class_names", "names.txt"]) == 0
+    assert main([*COMMAND, "--data.class_names", "names.txt", "--data.dataset.root", "no photos here"]) == 0
     assert list(json.loads(Path("sentences.json").read_text())) == ["Emu", "Kea"]
 
 
