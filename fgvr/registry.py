@@ -342,6 +342,8 @@ METHODS = Registry(
     {
         "cased": "fgvr.methods.cased.CasedMethod",
         "class_means": "fgvr.methods.class_means.ClassMeansMethod",
+        "coft": "fgvr.methods.coft.CoftMethod",
+        "coft_plus": "fgvr.methods.coft_plus.CoftPlusMethod",
         "coop": "fgvr.methods.coop.CoOpMethod",
         "finer": "fgvr.methods.finer.FinerMethod",
         "flyp": "fgvr.methods.flyp.FlypMethod",

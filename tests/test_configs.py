@@ -25,7 +25,8 @@ SWEEPS = [path for path in FOUND if "vary" in yaml.safe_load(path.read_text())]
 OVERLAYS = [path for path in FOUND if path.parent.name in ("labelers", "methods")]
 CONFIGS = [path for path in FOUND if path not in (*SWEEPS, *OVERLAYS) and path.parent.name != "bases"]
 JUDGING = [path for path in CONFIGS if path.stem.startswith("judge_")]
-TRAINED = {"tfup_t": [("data", "augment"), ("data", "views"), ("data", "batch_size"), ("trainer", "max_epochs")]}
+_LENGTH = [("data", "augment"), ("data", "batch_size"), ("trainer", "max_epochs")]
+TRAINED = {"tfup_t": [("data", "views"), *_LENGTH], "coft": _LENGTH, "coft_plus": _LENGTH}
 """Methods whose file says how they are trained, too, and by which keys."""
 LATTECLIP = [path for path in CONFIGS if path.stem.endswith("_latteclip")]
 

@@ -42,6 +42,7 @@ class AgreementFilter(Filter):
         if scope not in get_args(Scope):
             raise FgvrError(f"filter.scope is {scope!r}; expected one of {', '.join(get_args(Scope))}.")
         self.scope = scope
+        self.needs_views = scope != "between"
 
     def keep(self, said: PseudoLabels) -> Tensor:
         """See the base class."""

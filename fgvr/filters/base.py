@@ -53,6 +53,9 @@ class Filter(ABC):
         FgvrError: From either function: the filter needs what these models do not give.
     """
 
+    needs_views: bool = False
+    """Whether it compares labels with those of other views, which are then computed; of the class or the object."""
+
     @abstractmethod
     def keep(self, said: PseudoLabels) -> Tensor:
         """Which photos each model may learn its own label of, bool, shape ``(M, N)``.

@@ -47,13 +47,20 @@ class PromptHead(Head):
             )
         encoder.prepare(class_names, n_ctx, self.position)
         shape = (len(class_names), n_ctx, encoder.token_dim) if self.class_specific else (n_ctx, encoder.token_dim)
-        # drawn on the CPU, so that a seed means the same context on every device
-        context = torch.normal(0.0, 0.02, shape, device="cpu") if words is None else words.expand(shape).clone()
-        self.context = nn.Parameter(context.to(backbone.device, torch.float32))
+        self._words = words
+        self.context = nn.Parameter(torch.empty(shape, device=backbone.device))
+        self.redraw()
         self.logit_scale = backbone.logit_scale
         # in a tuple, so that the frozen tower is registered under the backbone only: as a submodule of the head it
         # would enter the head's state dict and parameters as well
         self._encoder = (encoder,)
+
+    @torch.no_grad()
+    def redraw(self) -> None:
+        """Begin again: draw the context from the global generator, or take the words."""
+        shape = self.context.shape
+        # drawn on the CPU, so that a seed means the same context on every device
+        self.context.copy_(torch.normal(0.0, 0.02, shape, device="cpu") if self._words is None else self._words)
 
     def class_features(self) -> Tensor:
         """See the base class."""

@@ -60,11 +60,16 @@ class VisualPrompts(nn.Module):
         encoder = backbone.visual_prompt_encoder(self.recompute)
         # no module, so the frozen tower enters neither the parameters nor the state dict
         self._encoder = encoder
-        bound = math.sqrt(6 / (3 * encoder.patch_pixels + encoder.width))
         shape = (encoder.depth if self.deep else 1, self.n_tokens, encoder.width)
+        self.tokens = nn.Parameter(torch.empty(shape, device=backbone.device))
+        self.redraw()
+
+    @torch.no_grad()
+    def redraw(self) -> None:
+        """Begin again: draw the tokens from the global generator."""
+        bound = math.sqrt(6 / (3 * self._encoder.patch_pixels + self._encoder.width))
         # drawn on the CPU, so that a seed means the same tokens on every device
-        tokens = torch.empty(shape, device="cpu").uniform_(-bound, bound)
-        self.tokens = nn.Parameter(tokens.to(backbone.device))
+        self.tokens.copy_(torch.empty(self.tokens.shape, device="cpu").uniform_(-bound, bound))
 
     @property
     def parameter_count(self) -> int:

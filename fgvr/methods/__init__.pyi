@@ -1,6 +1,8 @@
 from fgvr.methods.base import Method as Method
 from fgvr.methods.cased import CasedMethod as CasedMethod
 from fgvr.methods.class_means import ClassMeansMethod as ClassMeansMethod
+from fgvr.methods.coft import CoftMethod as CoftMethod
+from fgvr.methods.coft_plus import CoftPlusMethod as CoftPlusMethod
 from fgvr.methods.coop import CoOpMethod as CoOpMethod
 from fgvr.methods.finer import FinerMethod as FinerMethod
 from fgvr.methods.flyp import FlypMethod as FlypMethod

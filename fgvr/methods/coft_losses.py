@@ -1,4 +1,4 @@
-r"""CoFT's first phase as functions of tensors: the photos that it trains on, and what it minimises there.
+r"""What CoFT's first phase minimises, as functions of tensors.
 
 With logits of the positive and the negative prompts, :math:`z^\pm_{ik} = s^\pm_{ik} / \tau` (cosines s of photo i and
 class k, temperature :math:`\tau`), the label :math:`y_i` of a photo and another class :math:`\bar{y}_i`,
@@ -24,40 +24,6 @@ from torch import Tensor
 from fgvr.errors import FgvrError
 
 
-def most_confident(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Of each class that is predicted, the K photos that are predicted with the highest probability.
-
-    A class that fewer photos are predicted as has these; one that none is predicted as has none. Equal confidence:
-    the lower row comes first (derived).
-
-    Args:
-        logits: Of zero-shot or of a trained model, shape ``(N, C)``, scaled for a softmax.
-        k: Most photos of a class, at least 1; the paper's K.
-
-    Returns:
-        Rows in ascending order, and the class that each is predicted as; int64, shape ``(S,)``, S at most C x K.
-
-    Raises:
-        FgvrError: ``k`` is below 1.
-
-    Example:
-        >>> logits = torch.tensor([[2.0, 0.0], [3.0, 0.0], [0.0, 1.0], [4.0, 0.0]])
-        >>> most_confident(logits, 2)
-        (tensor([1, 2, 3]), tensor([0, 1, 0]))
-    """
-    if k < 1:
-        raise FgvrError(f"The number of most confident photos of a class is {k}; expected 1 or more, for instance 16.")
-    highest, classes = logits.float().max(dim=1)
-    # log-odds of the prediction: at CLIP's scale many probabilities are 1 in float32, and their order would be lost
-    others = logits.float().scatter(1, classes.unsqueeze(1), -torch.inf).logsumexp(dim=1)
-    order = (highest - others).argsort(descending=True, stable=True)
-    order = order[classes[order].argsort(stable=True)]
-    grouped = classes[order]
-    rank = torch.arange(len(order), device=order.device) - torch.searchsorted(grouped, grouped)
-    rows = order[rank < k].sort().values
-    return rows, classes[rows]
-
-
 def draw_other_classes(labels: Tensor, num_classes: int, generator: torch.Generator | None = None) -> Tensor:
     r"""A class for each photo that is not its label, uniform over all others: :math:`\bar{y}`.
 
@@ -76,6 +42,25 @@ def draw_other_classes(labels: Tensor, num_classes: int, generator: torch.Genera
         raise FgvrError("Negative prompts need a class that a photo does not show, but the vocabulary has one class.")
     drawn = torch.randint(num_classes - 1, labels.shape, generator=generator, device="cpu").to(labels.device)
     return drawn + (drawn >= labels)
+
+
+def others_of_epoch(targets: Tensor, num_classes: int, seed: int, epoch: int) -> Tensor:
+    """A class for each photo and model that is not its label, alike on any number of processes and after any restart.
+
+    Args:
+        targets: The label of each photo for each model, -1 for none, int64, shape ``(M, N)``.
+        num_classes: C, at least 2.
+        seed: Of the run.
+        epoch: From 0.
+
+    Returns:
+        int64, shape ``(M, N)``; of no meaning where there is no label.
+    """
+    drawn = []
+    for model, labels in enumerate(targets):
+        generator = torch.Generator("cpu").manual_seed(hash((seed, epoch, model)))
+        drawn.append(draw_other_classes(labels.clamp(min=0), num_classes, generator))
+    return torch.stack(drawn)
 
 
 def clean_probabilities(positive: Tensor, negative: Tensor) -> Tensor:

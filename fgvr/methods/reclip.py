@@ -1,6 +1,5 @@
 """ReCLIP (Hu et al. 2024): both towers learn from the names on which their neighbours agree."""
 
-import copy
 import logging
 import math
 import time
@@ -16,10 +15,10 @@ from torch.nn import functional as F
 
 from fgvr.backbones.base import Backbone
 from fgvr.candidates.search import EXACT_BELOW
-from fgvr.data.batches import Batch, PixelBatches
+from fgvr.data.batches import Batch
 from fgvr.errors import FgvrError
 from fgvr.methods.base import Method
-from fgvr.methods.reclip_features import encode_images
+from fgvr.methods.photo_features import encode_training_photos
 from fgvr.methods.reclip_propagation import centroids, projection, propagate
 from fgvr.methods.tuned_weights import NORMS, TunedWeights
 from fgvr.methods.zero_shot import template_features, template_list
@@ -243,11 +242,6 @@ class ReclipMethod(Method):
 
     def _encode_images(self) -> Tensor:
         """The training photos in the image branch, without augmentation; the first time in the untuned tower too."""
-        loader = self.trainer.train_dataloader
-        if loader is None or not isinstance(loader.dataset, PixelBatches):
-            raise TypeError("reclip is trained on photos: its training loader has a PixelBatches.")
-        images = copy.copy(loader.dataset)
-        images.transform = self.backbone.transform
 
         def encode(pixels: Tensor) -> Tensor:
             towers = [self._encode_image(pixels)]
@@ -255,15 +249,7 @@ class ReclipMethod(Method):
                 towers.append(self.backbone.encode_image(pixels))
             return torch.stack(towers, dim=1).float()
 
-        features = encode_images(
-            images,
-            encode,
-            self.device,
-            self.data.batch_size,
-            self.trainer.global_rank,
-            self.trainer.world_size,
-            self.data.processes_for(images, len(images)),
-        )
+        features = encode_training_photos(self, encode)
         if self._images is None:
             self._images = features[:, 1].contiguous()
         return features[:, 0].contiguous()

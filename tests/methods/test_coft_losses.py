@@ -11,7 +11,6 @@ from fgvr.methods.coft_losses import (
     clean_probabilities,
     draw_other_classes,
     label_loss,
-    most_confident,
     phase_one_loss,
 )
 
@@ -97,37 +96,6 @@ def test_extreme_logits_and_half_precision_stay_finite():
     assert half.dtype == torch.float32
 
 
-def slow_most_confident(logits, k):
-    by_class = {}
-    for row, values in enumerate(logits.double().tolist()):
-        chances = softmax(values)
-        by_class.setdefault(chances.index(max(chances)), []).append((-max(chances), row))
-    kept = sorted((row, label) for label, photos in by_class.items() for _, row in sorted(photos)[:k])
-    return [row for row, _ in kept], [label for _, label in kept]
-
-
-@pytest.mark.parametrize("k", [1, 3, 1000])
-def test_the_most_confident_photos_of_each_predicted_class(k):
-    logits = drawn(photos=200)[0].detach()
-    logits[:, 2] = -10  # a class that no photo is predicted as
-    logits[50:60] = logits[40:50]  # equal confidence
-    rows, labels = most_confident(logits, k)
-    assert (rows.tolist(), labels.tolist()) == slow_most_confident(logits, k)
-    assert labels.bincount().max() <= k
-    assert 2 not in labels
-
-
-def test_the_order_of_confidence_is_kept_where_probabilities_are_1_in_float32():
-    logits = torch.tensor([[30.0, 0.0], [60.0, 0.0], [90.0, 0.0]])
-    assert (logits.softmax(1)[:, 0] == 1).all()
-    assert most_confident(logits, 1)[0].tolist() == [2]
-
-
-def test_one_class_and_no_photo():
-    assert [part.tolist() for part in most_confident(torch.zeros(3, 1), 2)] == [[0, 1], [0, 0]]
-    assert [part.tolist() for part in most_confident(torch.zeros(0, 4), 2)] == [[], []]
-
-
 def test_other_classes_are_uniform_and_never_the_label():
     labels = torch.arange(CLASSES).repeat(20_000)
     others = draw_other_classes(labels, CLASSES, torch.Generator().manual_seed(0))
@@ -140,7 +108,5 @@ def test_other_classes_are_uniform_and_never_the_label():
 
 
 def test_what_cannot_be_is_one_line():
-    with pytest.raises(FgvrError, match="class is 0; expected 1 or more"):
-        most_confident(torch.zeros(3, 2), 0)
     with pytest.raises(FgvrError, match="the vocabulary has one class"):
         draw_other_classes(torch.zeros(3, dtype=torch.int64), 1)

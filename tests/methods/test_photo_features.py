@@ -4,7 +4,7 @@ from tiny.images import noisy, save_images
 
 from fgvr.backbones.base import Backbone
 from fgvr.data.batches import PixelBatches
-from fgvr.methods.reclip_features import encode_images
+from fgvr.methods.photo_features import encode_images
 from fgvr.methods.reclip_propagation import projection, propagate
 from fgvr.testing.tiny import TinyBackbone
 

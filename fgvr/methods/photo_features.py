@@ -1,13 +1,16 @@
 """Image features of all training photos, which each process computes a share of."""
 
+import copy
 from collections.abc import Callable
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchmetrics.utilities.distributed import gather_all_tensors
 
 from fgvr.data.batches import Batch, BatchSampler, PixelBatches
+from fgvr.methods.base import Method
 
 
 def encode_images(
@@ -45,3 +48,28 @@ def encode_images(
     if world_size > 1:
         index, rows = (torch.cat(gather_all_tensors(part)) for part in (index, rows))
     return rows[index.argsort()]
+
+
+def encode_training_photos(
+    method: Method,
+    encode: Callable[[Tensor], Tensor],
+    transform: Callable[[Image.Image], Tensor] | None = None,
+) -> Tensor:
+    """What ``encode`` makes of each photo that the method's training loader is over; every process calls it.
+
+    Args:
+        method: In training, on photos.
+        encode: See :func:`encode_images`.
+        transform: Photo -> pixels; the backbone's, without random draws, if not given.
+
+    Returns:
+        Shape ``(N, ...)``, on the method's device, in the order of ``Batch.rows``.
+    """
+    trainer, loader = method.trainer, method.trainer.train_dataloader
+    if loader is None or not isinstance(loader.dataset, PixelBatches):
+        raise TypeError(f"{method.row} is trained on photos: its training loader has a PixelBatches.")
+    photos = copy.copy(loader.dataset)
+    photos.transform, photos.further_view = transform or method.backbone.transform, False
+    workers = method.data.processes_for(photos, len(photos))
+    place = (trainer.global_rank, trainer.world_size, workers)
+    return encode_images(photos, encode, method.device, method.data.batch_size, *place)

@@ -1,0 +1,161 @@
+"""A method whose training has stages, each on labels that the one before has made."""
+
+import logging
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Trainer
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fgvr.errors import FgvrError
+from fgvr.methods.base import Method
+from fgvr.methods.coft_stages import Stage, stage_of, stages
+from fgvr.text import counted
+
+log = logging.getLogger(__name__)
+
+_STATE = "stage"
+
+
+class StagedMethod(Method):
+    """Goes on to the next stage behind the last epoch of one, before checkpoints are written.
+
+    So a checkpoint holds the labels that the next epoch learns from, and a run that goes on needs nothing else. Each
+    stage has a training loader of its own, as long as it has photos.
+
+    Attributes:
+        stages: Of the training; empty where nothing is trained.
+        stage: The one that there is.
+        targets: The class that each of M models learns of each training photo, -1 for none, int64, shape ``(M, N)``.
+        tuned: Whether the stage, or in a checkpoint the last one, tunes the image tower; a buffer.
+    """
+
+    stages: list[Stage]
+    stage: Stage | None
+    tuned: Tensor
+
+    def begin_stages(self, rounds: int, tuning_share: float, targets: Tensor) -> None:
+        """Make the stages, and enter the first one; called while the model is configured for training."""
+        self.stages = stages(self.trainer.max_epochs or 0, rounds, tuning_share)
+        self.enter(self.stages[0], targets)
+
+    @abstractmethod
+    def next_targets(self, following: Stage) -> Tensor:
+        """The labels of the next stage; every process calls it, and gets the same."""
+
+    @abstractmethod
+    def restart(self, following: Stage) -> None:
+        """Begin what the next stage learns."""
+
+    def rows_of(self, stage: Stage, targets: Tensor) -> NDArray[np.int64] | None:
+        """The photos that a stage passes over: those with a label; ``None`` for all."""
+        return (targets >= 0).any(0).nonzero().squeeze(1).numpy()
+
+    def enter(self, stage: Stage, targets: Tensor) -> None:
+        """Learn from these labels from now on.
+
+        Args:
+            stage: The stage that begins.
+            targets: See the class, on the CPU.
+
+        Raises:
+            FgvrError: There is no label.
+        """
+        if self.needs_candidates:
+            targets = targets.masked_fill(torch.from_numpy(self.data.held_out), -1)
+        self.stage, self._targets = stage, targets.contiguous()
+        self.training_rows = self.rows_of(stage, targets)
+        self.tuned.fill_(stage.tunes_tower)
+        labelled = [int((own >= 0).sum()) for own in targets]
+        log.info(
+            "%s from epoch %d on: labels of %s of %s",
+            "Image towers" if stage.tunes_tower else "Prompts",
+            stage.first,
+            " and ".join(map(str, labelled)),
+            counted(targets.shape[1], "photo"),
+        )
+        if not any(labelled):
+            raise FgvrError(
+                f"There is no label to learn from in epoch {stage.first}: model.filter dropped all of them. Choose "
+                "another filter, or set model.tuning_share to 0."
+            )
+
+    @property
+    def targets(self) -> Tensor:
+        """See the class; on the method's device."""
+        if self._targets.device != self.device:
+            self._targets = self._targets.to(self.device)
+        return self._targets
+
+    @property
+    def current_stage(self) -> Stage:
+        """The stage, while training."""
+        assert self.stage is not None, "it is set when the model is configured for training"
+        return self.stage
+
+    def on_train_start(self) -> None:
+        """See the base class."""
+        super().on_train_start()
+        self._reload = _loading(self.trainer).reload_dataloaders_every_n_epochs
+
+    def on_train_epoch_start(self) -> None:
+        """Leave the loader of a stage alone until the next one."""
+        _loading(self.trainer).reload_dataloaders_every_n_epochs = self._reload
+
+    def on_train_epoch_end(self) -> None:
+        """See the class."""
+        # The progress bar, on process 0 alone, has just made all processes' mean of what was logged. The others have to
+        # take part in it before anything else that processes do together.
+        _ = self.trainer.callback_metrics
+        self.log("train/kept", (self.targets >= 0).float().mean(), sync_dist=True)
+        following = stage_of(self.stages, self.current_epoch + 1)
+        if following.number == self.current_stage.number:
+            return
+        self.enter(following, self.next_targets(following))
+        self.restart(following)
+        _loading(self.trainer).reload_dataloaders_every_n_epochs = 1
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what the training goes on with."""
+        super().on_save_checkpoint(checkpoint)
+        if self.stage is not None:
+            checkpoint[_STATE] = self.stage_state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take back what the training goes on with.
+
+        Raises:
+            FgvrError: The training is to have another number of epochs, or there are other photos.
+        """
+        super().on_load_checkpoint(checkpoint)
+        if self.stage is not None and (state := checkpoint.get(_STATE)) is not None:
+            self.take_back(state)
+
+    def stage_state(self) -> dict[str, Any]:
+        """What a run that goes on needs: plain values and tensors."""
+        return {"number": self.current_stage.number, "epochs": self._epochs, "targets": self.targets.cpu()}
+
+    def take_back(self, state: Mapping[str, Any]) -> None:
+        """Go on from what ``stage_state`` gave."""
+        targets = state["targets"]
+        if state["epochs"] != self._epochs or targets.shape != self.targets.shape:
+            raise FgvrError(
+                f"The run was begun with trainer.max_epochs {state['epochs']} and "
+                f"{counted(targets.shape[1], 'photo')} to train on; here they are {self._epochs} and "
+                f"{self.targets.shape[1]}, so its phases would be others. Go on with the config.yaml of its own run "
+                "folder, or start a new run."
+            )
+        self.enter(self.stages[state["number"]], targets)
+
+    @property
+    def _epochs(self) -> int:
+        return self.stages[-1].last + 1
+
+
+def _loading(trainer: Trainer) -> Any:
+    """The trainer, which has its options of loaders without declaring them."""
+    return trainer
