@@ -266,6 +266,14 @@ class Backbone(nn.Module, ABC):
         )
 
     @property
+    def adapter_root(self) -> nn.Module:
+        """The module that low-rank adapters are made in, and that an exported adapter is loaded into again.
+
+        The backbone itself, unless it wraps a model that others know, too.
+        """
+        return self
+
+    @property
     def device(self) -> torch.device:
         """Where the parameters are."""
         return next(self.parameters()).device

@@ -227,6 +227,12 @@ class OpenClipBackbone(Backbone):
         """See the base class: any vision transformer, of open_clip or timm (EVA, SigLIP, PE), takes visual prompts."""
         return OpenClipVisualPromptEncoder(self, self.clip.visual, self.model, recompute)
 
+    @property
+    def adapter_root(self) -> nn.Module:
+        """The model of open_clip."""
+        model: nn.Module = self.clip
+        return model
+
     def _resolve(self) -> tuple[str, str | None, bool, Path | None]:
         """Open_clip's name of the model, its weights, whether their tag needs QuickGELU, and the file to be read."""
         import open_clip

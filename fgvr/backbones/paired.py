@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from fgvr.backbones.base import Backbone, ImageFeatures, PromptEncoder, VisualPromptEncoder
 from fgvr.records import Space
@@ -71,6 +71,11 @@ class PairedBackbone(Backbone):
     def embed_text(self, texts: Sequence[str]) -> Tensor:
         """See the base class."""
         return self.joint_backbone.embed_text(texts)
+
+    @property
+    def adapter_root(self) -> nn.Module:
+        """That of the joint tower, which is the one that is trained."""
+        return self.joint_backbone.adapter_root
 
     def prompt_encoder(self) -> PromptEncoder:
         """See the base class."""
