@@ -101,12 +101,12 @@ class OnceStep:
         support = [
             ImageRecord(sample_id=str(number), path=Path(str(number)), split="support") for number in range(IMAGES)
         ]
-        data = SimpleNamespace(support=support, image_features=lambda images: np.zeros((len(images), 1), np.float32))
+        data = SimpleNamespace(support=support)
         with (
             mock.patch.object(LatteClipMethod, "data", data),
             mock.patch("fgvr.methods.latteclip.zero_shot_labels", return_value=zero_shot.numpy()),
         ):
-            method._prepare_support()
+            method._prepare_support(np.zeros((IMAGES, 1), np.float32))
         method.to(device)
 
     def step(self, batch: Batch, nearest: Tensor) -> tuple[Tensor, int]:

@@ -65,6 +65,8 @@ class RunFolder:
     """The report, one HTML file."""
     checkpoints = _Place("checkpoints")
     """Folder of the checkpoints; ``last.ckpt`` is the newest."""
+    adapter = _Place("adapter")
+    """Folder of the low-rank adapters, where they were trained; in PEFT's format."""
 
     checksums = _Place(checksums.FILE)
     """Checksums of the files that are read again."""

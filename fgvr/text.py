@@ -1,6 +1,7 @@
 """Text from outside: model replies, names, file contents."""
 
 import unicodedata
+from collections.abc import Sequence
 
 _DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that turn the direction of text."""
@@ -89,6 +90,17 @@ def counted(number: int, one: str, many: str = "") -> str:
         ('1 photo', '2 photos', '1 reply')
     """
     return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
+def some_of(words: Sequence[str]) -> str:
+    """The first three, and how many more there are.
+
+    Example:
+        >>> some_of(["a", "b", "c", "d", "e"]), some_of([])
+        ('a, b, c and 2 more', 'nothing')
+    """
+    shown = ", ".join(words[:3]) or "nothing"
+    return f"{shown} and {len(words) - 3} more" if len(words) > 3 else shown
 
 
 def none_of(number: int, one: str, many: str = "") -> str:

@@ -107,6 +107,15 @@ def test_a_model_names_what_is_at_hand(run):
     assert [entry.name for entry in zero_shot] == run.predictions["zero_shot_name"].to_pylist()
 
 
+def test_a_model_has_the_weights_that_were_evaluated(tiny_run):
+    init = {"backbone": "fgvr.testing.tiny.TinyBackbone", "lr": 0.1, "wise_ft": 0.3}
+    model = {"class_path": "flyp", "init_args": init}
+    run = fgvr.fit(data=DATA, model=model, trainer=TRAINER)
+    rows = run.predictions.to_pylist()
+    named = fgvr.load(run.folder).predict([f"birds/{row['sample_id']}" for row in rows])
+    assert [each.scores[0] for each in named] == pytest.approx([row["flyp_score"] for row in rows], abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("images", "message"),
     [

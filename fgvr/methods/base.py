@@ -3,7 +3,7 @@
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -29,10 +29,11 @@ from fgvr.data.support_photos import SupportPhotos
 from fgvr.descriptions.parts import Kind
 from fgvr.errors import FgvrError, TextTooLongError
 from fgvr.methods.evaluation import FunctionClassifier, as_classifier, gathered
+from fgvr.methods.state_shapes import check_shapes
 from fgvr.metrics.protocol import score
 from fgvr.records import CandidateSets, Prediction, Space, Vocabulary
-from fgvr.registry import BACKBONES
-from fgvr.text import counted
+from fgvr.runs import RunFolder
+from fgvr.text import some_of
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class Method(LightningModule, ABC):
         self._classifiers: dict[str, Classifier] = {}
         self._pass = "test"
         self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
-        self.register_state_dict_post_hook(_drop_frozen_backbone)
+        self.register_state_dict_post_hook(_drop_what_is_not_kept)
 
     def discover(self, support: SupportPhotos) -> Vocabulary:
         """The class names of the run: those that the labeler or ``data.class_names`` gives, unless overridden.
@@ -223,8 +224,7 @@ class Method(LightningModule, ABC):
         Raises:
             TypeError: A row is neither.
         """
-        rows = self.classifiers()
-        return {row: as_classifier(row, each, self.backbone, self.device) for row, each in rows.items()}
+        return {row: as_classifier(row, each, self.backbone, self.device) for row, each in self.classifiers().items()}
 
     def on_train_start(self) -> None:
         """Log what the candidate sets are worth, where true names are known."""
@@ -316,27 +316,31 @@ class Method(LightningModule, ABC):
         """See ``end_evaluation``."""
         self.end_evaluation("predict")
 
+    def keeps(self, key: str) -> bool:
+        """Whether a checkpoint holds this entry of the state; not the weights of a frozen backbone, whose files do."""
+        return not (self.backbone_stays and key.startswith(_BACKBONE_PREFIX))
+
+    def take_evaluated_weights(self) -> None:
+        """Take the weights that are evaluated, where they are others than those that are trained."""
+        return
+
+    def leave_files(self, folder: RunFolder) -> None:
+        """Leave files of its own in the run folder, on process 0, with the parameters that ``fit`` has chosen."""
+        return
+
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Take a state back; only a frozen backbone's weights may be missing.
 
         Raises:
             FgvrError: Anything else is missing or left over, or is of another shape.
         """
-        mine = self.state_dict()
-        for key, found in state_dict.items():
-            if isinstance(found, Tensor) and key in mine and found.shape != mine[key].shape:
-                raise FgvrError(
-                    f"The checkpoint has {key} of shape {tuple(found.shape)}, and here it is {tuple(mine[key].shape)} "
-                    f"({counted(len(self.vocabulary or ()), 'class', 'classes')}, "
-                    f"{BACKBONES.short_name(type(self.backbone))}): it was made with another "
-                    "backbone, space or head. Use the config.yaml of the checkpoint's own run folder."
-                )
+        check_shapes(self.state_dict(), state_dict, self.vocabulary, self.backbone)
         result = super().load_state_dict(state_dict, strict=False, assign=assign)
-        missing = [key for key in result.missing_keys if not (self.backbone_stays and key.startswith(_BACKBONE_PREFIX))]
+        missing = [key for key in result.missing_keys if self.keeps(key)]
         if strict and (missing or result.unexpected_keys):
             raise FgvrError(
-                f"The checkpoint does not fit the method {self.row!r}: missing {_some(missing)}, left over "
-                f"{_some(result.unexpected_keys)}. Use the config.yaml of the checkpoint's own run folder."
+                f"The checkpoint does not fit the method {self.row!r}: missing {some_of(missing)}, left over "
+                f"{some_of(result.unexpected_keys)}. Use the config.yaml of the checkpoint's own run folder."
             )
         return result
 
@@ -387,13 +391,8 @@ class Method(LightningModule, ABC):
         return {space: self.backbone.tower_of(space).fingerprint() for space in spaces}
 
 
-def _some(keys: Sequence[str]) -> str:
-    shown = ", ".join(keys[:3]) or "nothing"
-    return f"{shown} and {len(keys) - 3} more" if len(keys) > 3 else shown
-
-
-def _drop_frozen_backbone(module: nn.Module, state: dict[str, Any], prefix: str, _: object) -> None:
-    """Leave out the weights of a frozen backbone, which its own files hold."""
-    if isinstance(module, Method) and module.backbone_stays:
-        for key in [key for key in state if key.startswith(prefix + _BACKBONE_PREFIX)]:
+def _drop_what_is_not_kept(module: nn.Module, state: dict[str, Any], prefix: str, _: object) -> None:
+    """Leave out what ``keeps`` does not name."""
+    if isinstance(module, Method):
+        for key in [key for key in state if key.startswith(prefix) and not module.keeps(key.removeprefix(prefix))]:
             del state[key]

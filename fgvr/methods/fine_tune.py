@@ -4,6 +4,7 @@ import logging
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import torch
@@ -15,14 +16,16 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader
 
 from fgvr.backbones.base import Backbone
+from fgvr.backbones.lora import LoraAdapters, LoraOptions, require_peft
 from fgvr.data.batches import Batch, BatchSampler, PixelBatches
 from fgvr.errors import FgvrError
 from fgvr.methods.base import Method
 from fgvr.methods.contrastive import gather_rows
-from fgvr.methods.schedules import warn_of_schedule
+from fgvr.methods.parameters_behind import parameters_behind
+from fgvr.methods.schedules import say_rate_of_adapters, warn_of_schedule
 from fgvr.methods.zero_shot import template_list
 from fgvr.records import CandidateSets, Vocabulary
-from fgvr.registry import BACKBONES
+from fgvr.runs import RunFolder
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +65,8 @@ class FineTuneMethod(Method):
         train_image_tower: Whether the image tower is trained.
         train_text_tower: Whether the text tower is trained.
         train_logit_scale: Whether the factor on cosines is trained; its logarithm stays in [0, ln 100].
+        lora: Low-rank adapters to train in the place of the towers' weights. Checkpoints hold the adapters alone,
+            evaluation has them merged, and ``fit`` leaves them in ``adapter`` of the run folder, for PEFT.
         wise_ft: Share of the trained weights in the weights that are evaluated, in (0, 1]; the rest is of the weights
             before training (WiSE-FT, Wortsman et al. 2022). 1 evaluates the trained ones. It acts in ``test`` and
             ``predict``, so it can be given with a checkpoint; validation and checkpoints have the trained weights.
@@ -84,6 +89,7 @@ class FineTuneMethod(Method):
         train_image_tower: bool = True,
         train_text_tower: bool = True,
         train_logit_scale: bool = True,
+        lora: LoraOptions | None = None,
         wise_ft: float = 1.0,
     ) -> None:
         super().__init__(backbone)
@@ -111,9 +117,14 @@ class FineTuneMethod(Method):
         self.train_image_tower = train_image_tower
         self.train_text_tower = train_text_tower
         self.train_logit_scale = train_logit_scale
+        if lora is not None:
+            require_peft()
+        self.lora = lora
+        self.adapters: LoraAdapters | None = None
         self.wise_ft = wise_ft
         self._before: dict[str, Tensor] = {}
         self._trained: dict[str, Tensor] = {}
+        self._tower: dict[str, str] = {}
 
     def setup(self, stage: str) -> None:
         """Look whether there is anything to contrast.
@@ -137,18 +148,42 @@ class FineTuneMethod(Method):
         """
         start = min(max(math.log(self.backbone.logit_scale), 0.0), _MAX_LOG_SCALE)
         self.log_scale = nn.Parameter(torch.tensor(start), requires_grad=self.train_logit_scale)
-        used: list[nn.Parameter] = []
+        with torch.device("cpu"):  # Lightning makes the GPU the default device while it configures a model
+            pixels = self.backbone.transform(Image.new("RGB", (64, 64))).unsqueeze(0)
+        pixels = pixels.to(self.backbone.device)
+        passes: dict[str, Callable[[], Tensor]] = {}
         if self.train_image_tower:
-            with torch.device("cpu"):  # Lightning makes the GPU the default device while it configures a model
-                pixels = self.backbone.transform(Image.new("RGB", (64, 64))).unsqueeze(0)
-            pixels = pixels.to(self.backbone.device)
-            used += _parameters_behind(self.backbone, lambda: self.backbone.encode_image(pixels), "image")
+            passes["image"] = lambda: self.backbone.encode_image(pixels)
         if self.train_text_tower:
-            used += _parameters_behind(self.backbone, lambda: self.backbone.embed_text(["a"]), "text")
+            passes["text"] = lambda: self.backbone.embed_text(["a"])
+        if self.lora is not None:
+            self._tower = {"joint": self.backbone.tower_of("joint").fingerprint()}
+            self.adapters = LoraAdapters(self.backbone, self.lora, passes)
+            return
+        used = [
+            parameter
+            for tower, encode in passes.items()
+            for parameter in parameters_behind(self.backbone, encode, tower)
+        ]
         for parameter in used:
             parameter.requires_grad_(True)
         if self.wise_ft < 1:
             self._before = {name: tensor.detach().clone() for name, tensor in self._evaluated_weights().items()}
+
+    def keeps(self, key: str) -> bool:
+        """See the base class; of a tower with adapters, these alone."""
+        of_backbone = key.removeprefix("backbone.")
+        return self.adapters is None or of_backbone == key or of_backbone in self.adapters.names
+
+    @cached_property
+    def towers(self) -> dict[str, str]:
+        """See the base class; with adapters, the image tower that they were made in."""
+        return self._tower
+
+    def leave_files(self, folder: RunFolder) -> None:
+        """See the base class: the adapters."""
+        if self.adapters is not None:
+            self.adapters.save(folder.adapter)
 
     def train(self, mode: bool = True) -> Self:
         """As always, but the towers stay in evaluation mode; see the class."""
@@ -269,11 +304,15 @@ class FineTuneMethod(Method):
         Raises:
             FgvrError: The number of steps is not known.
         """
-        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        groups = [
+        adapters = [] if self.adapters is None else self.adapters.parameters()
+        apart = {id(parameter) for parameter in adapters}
+        trained = [weight for weight in self.parameters() if weight.requires_grad and id(weight) not in apart]
+        groups: list[dict[str, Any]] = [
             {"params": [parameter for parameter in trained if parameter.ndim >= 2], "weight_decay": self.weight_decay},
             {"params": [parameter for parameter in trained if parameter.ndim < 2], "weight_decay": 0.0},
         ]
+        if self.lora is not None:
+            groups.append({"params": adapters, "weight_decay": self.weight_decay, "lr": self.lora.lr})
         optimizer = torch.optim.AdamW(
             [group for group in groups if group["params"]], lr=self.lr, betas=self.betas, eps=self.eps
         )
@@ -282,6 +321,8 @@ class FineTuneMethod(Method):
             raise FgvrError("The cosine schedule needs trainer.max_epochs or trainer.max_steps: 1 or more.")
         warmup, total = self.warmup_steps, int(steps)
         warn_of_schedule(self.trainer, warmup, total, "steps", "model.warmup_steps")
+        if self.lora is not None:
+            say_rate_of_adapters(self.lora.lr, total)
         if self.trainer.accumulate_grad_batches > 1:
             log.warning(
                 "trainer.accumulate_grad_batches is %d: photos are contrasted within each of these batches only. For "
@@ -299,7 +340,7 @@ class FineTuneMethod(Method):
 
     def on_test_epoch_start(self) -> None:
         """Interpolate the weights, then see the base class."""
-        self._interpolate()
+        self.take_evaluated_weights()
         super().on_test_epoch_start()
 
     def on_test_epoch_end(self) -> None:
@@ -309,7 +350,7 @@ class FineTuneMethod(Method):
 
     def on_predict_epoch_start(self) -> None:
         """Interpolate the weights, then see the base class."""
-        self._interpolate()
+        self.take_evaluated_weights()
         super().on_predict_epoch_start()
 
     def on_predict_epoch_end(self) -> None:
@@ -322,7 +363,10 @@ class FineTuneMethod(Method):
         return {name: tensor for name, tensor in self.backbone.state_dict().items() if tensor.is_floating_point()}
 
     @torch.no_grad()
-    def _interpolate(self) -> None:
+    def take_evaluated_weights(self) -> None:
+        """Interpolate the weights, and merge adapters."""
+        if self.adapters is not None:
+            self.adapters.merge(self.wise_ft)
         weights = self._evaluated_weights() if self._before else {}
         for name, weight in weights.items():
             self._trained[name] = weight.clone()
@@ -330,6 +374,8 @@ class FineTuneMethod(Method):
 
     @torch.no_grad()
     def _take_back(self) -> None:
+        if self.adapters is not None:
+            self.adapters.unmerge()
         weights = self._evaluated_weights() if self._trained else {}
         for name, weight in weights.items():
             weight.copy_(self._trained[name])
@@ -348,25 +394,3 @@ def nearest_class(image_features: Tensor, class_features: Tensor) -> Tensor:
     """
     with torch.autocast(image_features.device.type, enabled=False):
         return (image_features.float() @ class_features.float().T).argmax(1)
-
-
-def _parameters_behind(backbone: Backbone, encode: Callable[[], Tensor], tower: str) -> list[nn.Parameter]:
-    """The parameters that the features of one tower depend on: DDP waits for each trained one in every step."""
-    parameters = list(backbone.parameters())
-    frozen = [parameter for parameter in parameters if not parameter.requires_grad]
-    try:
-        for parameter in frozen:
-            parameter.requires_grad_(True)
-        with torch.enable_grad():
-            features = encode()
-        if not features.requires_grad:
-            raise FgvrError(
-                f"The {tower} tower of {BACKBONES.short_name(type(backbone))} cannot be trained: its features have "
-                f"no gradients. Set model.train_{tower}_tower to false, or choose another backbone (`fgvr list "
-                "backbones`)."
-            )
-        gradients = torch.autograd.grad(features.sum(), parameters, allow_unused=True)
-    finally:
-        for parameter in frozen:
-            parameter.requires_grad_(False)
-    return [parameter for parameter, gradient in zip(parameters, gradients, strict=True) if gradient is not None]

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning.pytorch.trainer.states import TrainerFn
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fgvr.backbones.base import Backbone
@@ -165,15 +167,18 @@ class LatteClipMethod(FineTuneMethod):
 
     def configure_model(self) -> None:
         """See the base class; then find the zero-shot pseudo-labels, before a checkpoint's weights are taken."""
+        begins = self.trainer.state.fn == TrainerFn.FITTING and self._image_texts is None
+        with torch.device("cpu"):  # Lightning makes the GPU the default device while it configures a model
+            # stored ones, which are found as long as the towers have no adapters
+            features = self.data.image_features(self.data.support) if begins else None
         super().configure_model()
-        if self.trainer.state.fn == TrainerFn.FITTING and self._image_texts is None:
-            with torch.device("cpu"):  # Lightning makes the GPU the default device while it configures a model
-                self._prepare_support()
+        if features is not None:
+            with torch.device("cpu"):
+                self._prepare_support(features)
 
-    def _prepare_support(self) -> None:
+    def _prepare_support(self, features: NDArray[np.float32]) -> None:
         assert self.vocabulary is not None
         support = self.data.support
-        features = self.data.image_features(support)
         # of the weights before training, which the prototypes still are
         self._zero_shot = torch.from_numpy(zero_shot_labels(features, self.head.class_features().cpu().numpy()))
         self._image_texts = ImageTexts(

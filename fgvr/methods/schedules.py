@@ -4,9 +4,12 @@ import logging
 
 from lightning.pytorch import Trainer
 
+from fgvr.text import counted
+
 log = logging.getLogger(__name__)
 
 _FEW_STEPS = 10
+_LEAST_REACH, _USUAL_REACH = 0.02, 0.1
 MIN_STEPS = 200
 """Steps below which ``fit`` trains more epochs than its default, where none are stated (assumed)."""
 DEFAULT_EPOCHS = 50
@@ -24,6 +27,26 @@ def default_epochs(steps_an_epoch: int) -> int:
         (100, 50)
     """
     return max(DEFAULT_EPOCHS, -(-MIN_STEPS // max(steps_an_epoch, 1)))
+
+
+def say_rate_of_adapters(rate: float, total: int) -> None:
+    """Say at which rate adapters learn, and where they can hardly have learned anything by the end.
+
+    An adapter starts at zero, and AdamW moves a number by about the rate in a step, which is half of the peak in the
+    mean: so its numbers reach about ``rate * total / 2``. The bound is assumed: with 0.005 nothing had changed on drawn
+    birds, with 0.05 much had (docs/how-to/lora.md).
+
+    Args:
+        rate: At its peak.
+        total: Steps of the training.
+    """
+    log.info("The adapters learn at a rate of %g (model.lora.lr), and not at model.lr", rate)
+    if rate * total / 2 < _LEAST_REACH:
+        log.warning(
+            "model.lora.lr is %g and there are %s: adapters start at zero, and come no further than about %.1g. Raise "
+            "it, to %.1g for instance, or raise trainer.max_epochs",
+            *(rate, counted(total, "training step"), rate * total / 2, 2 * _USUAL_REACH / max(total, 1)),
+        )
 
 
 def warn_of_schedule(trainer: Trainer, warmup: int, total: int, unit: str, key: str) -> None:

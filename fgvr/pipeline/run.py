@@ -227,6 +227,8 @@ class Run:
         if method.trains:
             trainer.fit(method, datamodule=data, ckpt_path=parts.ckpt_path, weights_only=parts.weights_only)
         take_best(self._added, trainer, method, data)
+        if trainer.is_global_zero:
+            method.leave_files(self.folder)
         trainer.test(method, datamodule=data, verbose=False)
         self._fitted = True
         self._take_unwritten()

@@ -65,6 +65,7 @@ class TrainedModel:
         self, method: Method, vocabulary: Vocabulary, row: str | None = None, device: torch.device | str = "cpu"
     ) -> None:
         self.method = method.to(device).eval()
+        self.method.take_evaluated_weights()
         self.names = vocabulary.names
         self.row = row or method.row
         classifiers = method.as_classifiers()

@@ -46,11 +46,9 @@ def built(classes=4, descriptions=DESCRIPTIONS, **options):
     method.backbone.load()
     method.vocabulary = Vocabulary(NAMES[:classes])
     method.build(method.vocabulary, None)
-    method.data = SimpleNamespace(
-        support=SUPPORT, image_features=lambda images: method.backbone.encode_image(PIXELS).detach().numpy()
-    )
+    method.data = SimpleNamespace(support=SUPPORT)
     method.descriptions = DescriptionTexts(descriptions)
-    method._prepare_support()
+    method._prepare_support(method.backbone.encode_image(PIXELS).detach().numpy())
     method.log = lambda *args, **kwargs: None
     return method
 
