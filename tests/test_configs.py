@@ -26,7 +26,12 @@ OVERLAYS = [path for path in FOUND if path.parent.name in ("labelers", "methods"
 CONFIGS = [path for path in FOUND if path not in (*SWEEPS, *OVERLAYS) and path.parent.name != "bases"]
 JUDGING = [path for path in CONFIGS if path.stem.startswith("judge_")]
 _LENGTH = [("data", "augment"), ("data", "batch_size"), ("trainer", "max_epochs")]
-TRAINED = {"tfup_t": [("data", "views"), *_LENGTH], "coft": _LENGTH, "coft_plus": _LENGTH}
+TRAINED = {
+    "tfup_t": [("data", "views"), *_LENGTH],
+    "coft": _LENGTH,
+    "coft_plus": _LENGTH,
+    "flyp_lora": [("data", "batch_size"), ("trainer", "max_epochs")],
+}
 """Methods whose file says how they are trained, too, and by which keys."""
 LATTECLIP = [path for path in CONFIGS if path.stem.endswith("_latteclip")]
 
