@@ -36,7 +36,7 @@ from device_clock import clock_of
 from open_clip.transformer import TextTransformer
 from torch import Tensor
 
-from fgvr.backbones.open_clip import OpenClipPromptEncoder
+from fgvr.backbones.open_clip_prompts import OpenClipPromptEncoder
 from fgvr.pipeline.allocator import keep_freed_memory
 
 N_CTX = 16

@@ -159,7 +159,7 @@ class LitePromptEncoder(TokenPromptEncoder):
         """See the base class."""
         return [self.tokenizer.cls_token_id], self.tokenize(name), [self.tokenizer.sep_token_id]
 
-    def encode(self, embeddings: Tensor, last: Tensor) -> Tensor:
+    def encode(self, tokens: Tensor, embeddings: Tensor, last: Tensor) -> Tensor:
         """See the base class."""
         mask = (torch.arange(embeddings.shape[1], device=last.device) <= last.unsqueeze(1)).long()
         return _mean_pool(self.tower(inputs_embeds=embeddings, attention_mask=mask).last_hidden_state, mask)

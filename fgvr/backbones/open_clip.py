@@ -1,20 +1,19 @@
 """Any CLIP-like model that open_clip knows, downloads or finds in a file."""
 
 import difflib
-import functools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from fgvr.backbones.base import Backbone, ImageFeatures, VisualPromptEncoder, check_lengths, tower_fingerprint
-from fgvr.backbones.open_clip_blocks import unknown_part
 from fgvr.backbones.open_clip_prompted import OpenClipVisualPromptEncoder
+from fgvr.backbones.open_clip_prompts import prompt_encoder_of
 from fgvr.backbones.open_clip_visual import UnprojectedTower, iso_clip, unprojected_tower
 from fgvr.backbones.open_clip_weights import (
     NUMPY,
@@ -24,15 +23,10 @@ from fgvr.backbones.open_clip_weights import (
     quick_gelu_of,
     read_by_content,
 )
-from fgvr.backbones.prefix import PrefixSharedTower
 from fgvr.backbones.prompts import TokenPromptEncoder
 from fgvr.backbones.state_dict import read_weights
 from fgvr.errors import FgvrError
 from fgvr.text import visible
-
-if TYPE_CHECKING:
-    from open_clip import CLIP, SimpleTokenizer
-    from open_clip.transformer import TextTransformer
 
 SHIPPED = Path(__file__).parent / "weights"
 """Folder of the architectures that come with fgvr and, under the same names, their weights."""
@@ -58,11 +52,11 @@ class OpenClipBackbone(Backbone):
             ``local-dir:``, and not needed for ``fieldguide-clip``.
         config_dir: Folder with JSON files of further architectures, in open_clip's format, named after the files.
         cache_dir: Where downloads go; the hub's own cache if not given.
-        text_batch_size: Texts per forward pass; see ``TokenPromptEncoder`` for what more classes than that mean, and
-            ``PrefixSharedTower`` where prompts share their beginning.
-        text_memory_gb: Gigabytes (1e9 bytes) of activations of prompts that share their beginning to keep for the
-            backward pass. What does not fit is computed again, which takes up to half the time more. 1,000 classes
-            need 1.1 with ViT-B/32.
+        text_batch_size: Most texts per forward pass; see ``TokenPromptEncoder`` for what more classes than that mean,
+            and ``PrefixSharedTower`` where prompts share their beginning.
+        text_memory_gb: Gigabytes (1e9 bytes) of activations of prompts to keep for the backward pass. What does not fit
+            is computed again, which takes up to half the time more. 1,000 classes need 1.1 with ViT-B/32, whose prompts
+            share their beginning; 50 classes need 1.7 with SigLIP ViT-B/16, whose prompts cannot.
         visual_space: In which features photos are compared with each other. ``pre_projection``: what the image tower
             computes before its projection into the space of texts (of a tower without one, that space).
             ``projected``: the space of texts. ``iso_clip``: without the directions that all pairs of an image and a
@@ -113,6 +107,7 @@ class OpenClipBackbone(Backbone):
         weights = None if file is None else read_weights(file)
         if file is not None and weights is not None:
             quick_gelu = quick_gelu_of(name, file, weights)
+        tokenizer = self._load_tokenizer(name)
         try:
             # Lightning makes the GPU the default device while it configures a model
             with torch.device("cpu"), read_by_content(weights):
@@ -123,8 +118,10 @@ class OpenClipBackbone(Backbone):
                     cache_dir=self.cache_dir,
                     weights_only=True,
                 )
-            tokenizer = open_clip.get_tokenizer(name, cache_dir=self.cache_dir)
         except _LOAD_ERRORS as error:
+            text_model = self._text_config(name).get("hf_model_name")
+            if text_model is not None and isinstance(error, OSError):
+                raise self._hub_error("the configuration of its text tower", text_model, error) from error
             raise self._load_error(error) from error
 
         self.clip = model.eval().requires_grad_(False)
@@ -134,6 +131,25 @@ class OpenClipBackbone(Backbone):
         self.logit_scale = model.logit_scale.exp().item()
         self._load_visual_space()
         self._loaded = True
+
+    def _load_tokenizer(self, name: str) -> Any:
+        """Before the model, because it is small and may be what is missing."""
+        import open_clip
+
+        try:
+            return open_clip.get_tokenizer(name, cache_dir=self.cache_dir)
+        except (*_LOAD_ERRORS, ImportError) as error:
+            source = self._text_config(name).get("hf_tokenizer_name")
+            if source is None:
+                raise self._load_error(error) from error
+            raise self._hub_error("its tokenizer", source, error) from error
+
+    def _text_config(self, name: str) -> dict[str, Any]:
+        import open_clip
+
+        config = {} if name.startswith(("hf-hub:", "local-dir:")) else open_clip.get_model_config(name) or {}
+        text: dict[str, Any] = config.get("text_cfg", {})
+        return text
 
     def _load_visual_space(self) -> None:
         if self.visual_space == "projected":
@@ -198,30 +214,18 @@ class OpenClipBackbone(Backbone):
         """Tokens of ``text`` with start and end, before the tokenizer cuts them off."""
         if hasattr(self._tokenizer, "encode"):  # CLIP's own
             return len(self._tokenizer.encode(text)) + 2
-        return len(self._tokenizer.tokenizer(text)["input_ids"])  # Hugging Face's, inside open_clip's
+        # Hugging Face's, inside open_clip's, which cleans texts first: SigLIP's have no capitals and no signs
+        clean = getattr(self._tokenizer, "clean_fn", str)
+        return len(self._tokenizer.tokenizer(clean(text), verbose=False)["input_ids"])
 
-    def prompt_encoder(self) -> "OpenClipPromptEncoder":
+    def prompt_encoder(self) -> TokenPromptEncoder:
         """See the base class.
 
         Raises:
-            FgvrError: The text tower is not CLIP's transformer over CLIP's tokens (SigLIP, CoCa, BERT and others).
+            FgvrError: Its tokenizer does more than put a text's tokens in a row (CLIPS), or its text tower is unknown.
         """
-        from open_clip import CLIP, SimpleTokenizer
-        from open_clip.transformer import TextTransformer
-
-        # CLIP holds the parts of its text tower itself, CustomTextCLIP holds the tower
-        tower = getattr(self.clip, "text", self.clip)
-        pool_type = getattr(tower, "text_pool_type", None) or getattr(tower, "pool_type", None)
-        plain = isinstance(tower, CLIP) or (
-            isinstance(tower, TextTransformer) and tower.cls_emb is None and not tower.use_pad_mask
-        )
-        known_tokens = isinstance(self._tokenizer, SimpleTokenizer) and self._tokenizer.reduction_fn is None
-        if not plain or not known_tokens or pool_type not in ("argmax", "eos"):
-            raise FgvrError(
-                f"Prompts cannot be learned over {self.model}: that needs CLIP's text transformer, its tokenizer "
-                f"and features taken at the end token. Choose such a model (for instance ViT-B-16), or zero_shot."
-            )
-        return OpenClipPromptEncoder(tower, self._tokenizer, self.text_batch_size, int(self.text_memory_gb * 1e9))
+        keep = int(self.text_memory_gb * 1e9)
+        return prompt_encoder_of(self.clip, self._tokenizer, self.model, self.text_batch_size, keep)
 
     def visual_prompt_encoder(self, recompute: bool = False) -> VisualPromptEncoder:
         """See the base class: any vision transformer, of open_clip or timm (EVA, SigLIP, PE), takes visual prompts."""
@@ -276,6 +280,15 @@ class OpenClipBackbone(Backbone):
         check_file(file)
         return name, self.pretrained, False, None if file.suffix in NUMPY else file
 
+    def _hub_error(self, what: str, source: str, error: Exception) -> FgvrError:
+        reason = f"{type(error).__name__}: {visible(str(error), 120)}"
+        return FgvrError(
+            f"{self.model} needs {what}, {source!r} of the Hugging Face hub ({reason}). With a network, run "
+            f"`hf download {source} --include '*.json' '*.model'`. Without one, do that on another machine, copy its "
+            "~/.cache/huggingface here and set HF_HUB_OFFLINE=1; or name a folder with these files in the "
+            "architecture's JSON (see config_dir)."
+        )
+
     def _load_error(self, error: Exception) -> FgvrError:
         reason = f"{type(error).__name__}: {visible(str(error), 300)}"
         if self.pretrained is not None and Path(self.pretrained).is_file():
@@ -290,87 +303,6 @@ class OpenClipBackbone(Backbone):
             f"network: fetch the weights on another machine and give their file as pretrained, or copy that machine's "
             f"~/.cache/huggingface here and set HF_HUB_OFFLINE=1. The backbone 'lite' needs no download."
         )
-
-
-class OpenClipPromptEncoder(TokenPromptEncoder):
-    """Start token, context, "name.", end token through CLIP's text transformer: ``encode_text`` from embeddings on.
-
-    Under a causal mask, what prompts have in common runs once; see ``PrefixSharedTower``. Prompts with a context for
-    each class, towers without that mask and towers with parts that are not known there run as a whole, padded to the
-    longest prompt only where that is exact. So do towers whose weights need a gradient.
-
-    Args:
-        tower: A ``CLIP`` or ``TextTransformer`` of open_clip, which have the same parts under the same names.
-        tokenizer: Its ``SimpleTokenizer``.
-        batch_size: Prompts per forward pass.
-        keep_bytes: Most bytes of activations that are kept for the backward pass where the prefix is shared.
-    """
-
-    def __init__(
-        self,
-        tower: "CLIP | TextTransformer",
-        tokenizer: "SimpleTokenizer",
-        batch_size: int,
-        keep_bytes: int = 22 * 10**8,
-    ) -> None:
-        super().__init__(tower.token_embedding, tower.context_length, batch_size, full_length=tower.attn_mask is None)
-        self.tower = tower
-        self.tokenizer = tokenizer
-        self.keep_bytes = keep_bytes
-        self.shared: PrefixSharedTower | None = None
-
-    def prepare(self, class_names: Sequence[str], n_ctx: int, position: str) -> None:
-        """See the base class."""
-        super().prepare(class_names, n_ctx, position)
-        unknown = unknown_part(self.tower)
-        if unknown is not None:
-            _log_once(f"Prompts run as a whole, without sharing their beginning: the text tower has {unknown}.")
-            return
-        # context vectors take the places of the padding's zeros
-        marked = self.tokens.scatter(
-            1, self.slots, (-1 - torch.arange(n_ctx, device=self.slots.device)).expand_as(self.slots)
-        )
-        prompts = [tuple(row[: last + 1]) for row, last in zip(marked.tolist(), self.last.tolist(), strict=True)]
-        self.shared = PrefixSharedTower(self.tower, prompts, self.batch_size, self.keep_bytes)
-
-    def forward(self, context: Tensor) -> Tensor:
-        """See the base class."""
-        tuned = any(parameter.requires_grad for parameter in self.tower.transformer.parameters())
-        if self.shared is None or context.dim() > 2 or tuned:
-            return super().forward(context)
-        return F.normalize(self.project(self.tower.ln_final(self.shared(context))).float(), dim=-1)
-
-    def tokenize(self, words: str) -> list[int]:
-        """See the base class."""
-        ids: list[int] = self.tokenizer.encode(words)
-        return ids
-
-    def split(self, name: str) -> tuple[list[int], list[int], list[int]]:
-        """See the base class. The full stop is part of what follows, so that it stays behind the context as in CoOp."""
-        ids, length = self.tokenize(f"{name}."), len(self.tokenize(name))
-        return [self.tokenizer.sot_token_id], ids[:length], [*ids[length:], self.tokenizer.eot_token_id]
-
-    def encode(self, embeddings: Tensor, last: Tensor) -> Tensor:
-        """See the base class."""
-        tower, length = self.tower, embeddings.shape[1]
-        mask = None if tower.attn_mask is None else tower.attn_mask[:length, :length]
-        x: Tensor = embeddings + tower.positional_embedding[:length]
-        x = tower.ln_final(tower.transformer(x, attn_mask=mask))
-        # by position: the largest id, which CLIP looks for, need not be the end token once a name holds special tokens
-        return self.project(x[torch.arange(len(x), device=x.device), last])
-
-    def project(self, ends: Tensor) -> Tensor:
-        """States behind the final norm -> the space of images."""
-        projection = self.tower.text_projection
-        if projection is None:
-            return ends
-        projected: Tensor = projection(ends) if isinstance(projection, nn.Linear) else ends @ projection
-        return projected
-
-
-@functools.cache
-def _log_once(message: str) -> None:
-    _LOG.warning(message)
 
 
 def _closest(name: str, names: Sequence[str]) -> str:

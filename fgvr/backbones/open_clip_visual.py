@@ -81,7 +81,19 @@ def _find(visual: Any) -> UnprojectedTower | None:
     head = getattr(visual, "head", None)
     if isinstance(head, nn.Sequential) and {"proj", "mlp"} & set(dict(head.named_children())):  # a model of timm
         return UnprojectedTower(visual, visual, "head", head[:-1], lambda before: visual.head[-1](before))
-    return None
+    return _find_classifier(visual)
+
+
+def _find_classifier(visual: Any) -> UnprojectedTower | None:
+    """A model of timm whose classifier is the projection (EVA, PE, MobileCLIP)."""
+    trunk: Any = getattr(visual, "trunk", None)
+    classifier = trunk.get_classifier() if hasattr(trunk, "get_classifier") else None
+    if not isinstance(classifier, nn.Linear):
+        return None
+    path = next(name for name, module in trunk.named_modules() if module is classifier)
+    owner, _, name = path.rpartition(".")
+    module = trunk.get_submodule(owner)
+    return UnprojectedTower(visual, module, name, nn.Identity(), lambda before: getattr(module, name)(before))
 
 
 def iso_clip(clip: nn.Module) -> Tensor:

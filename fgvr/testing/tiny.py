@@ -154,7 +154,7 @@ class TinyPromptEncoder(TokenPromptEncoder):
         """See the base class."""
         return [], _trigrams(name), []
 
-    def encode(self, embeddings: Tensor, last: Tensor) -> Tensor:
+    def encode(self, tokens: Tensor, embeddings: Tensor, last: Tensor) -> Tensor:
         """See the base class."""
         return self.backbone.pool(embeddings, last)
 

@@ -222,10 +222,3 @@ def test_pickled_code_is_refused(backbones, tmp_path):
     torch.save({"weight": print}, file)
     with pytest.raises(FgvrError, match="holds Python objects beside tensors"):
         OpenClipBackbone("fgvr-tiny-clip", str(file)).load()
-
-
-def test_text_towers_without_prompts(backbones, monkeypatch):
-    backbone = backbones["fgvr-tiny-custom"]
-    monkeypatch.setattr(backbone.clip.text, "pool_type", "last")
-    with pytest.raises(FgvrError, match="Prompts cannot be learned over fgvr-tiny-custom"):
-        backbone.prompt_encoder()

@@ -24,21 +24,26 @@ TOWERS = {
     "resnet": ({"vision_cfg": RESNET, "text_cfg": TEXT}, 256),
     "timm-linear": ({"vision_cfg": {**TIMM, "timm_pool": "avg", "timm_proj": "linear"}, "text_cfg": TEXT}, 512),
     "timm-mlp": ({"vision_cfg": {**TIMM, "timm_pool": "avg", "timm_proj": "mlp"}, "text_cfg": TEXT}, 512),
+    "timm-classifier": ({"vision_cfg": {**TIMM, "timm_pool": "avg", "timm_proj": ""}, "text_cfg": TEXT}, 512),
     "custom-text": ({"vision_cfg": VIT, "text_cfg": TEXT, "custom_text": True}, 48),
 }
-# what stands before their projection cannot be told from outside, or there is none
-JOINT_ONLY = {
-    "timm-classifier": {"vision_cfg": {**TIMM, "timm_pool": "avg", "timm_proj": ""}, "text_cfg": TEXT},
+# there is no projection, as in SigLIP
+UNPROJECTED = {
+    "timm-unprojected": {
+        "embed_dim": 512,
+        "vision_cfg": {**TIMM, "timm_pool": "avg", "timm_proj": "none"},
+        "text_cfg": TEXT,
+    },
 }
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    for name, config in {**{name: config for name, (config, _) in TOWERS.items()}, **JOINT_ONLY}.items():
+    for name, config in {**{name: config for name, (config, _) in TOWERS.items()}, **UNPROJECTED}.items():
         (folder / f"fgvr-visual-{name}.json").write_text(json.dumps({"embed_dim": 24, **config}))
     open_clip.add_model_config(folder)
-    for seed, name in enumerate([*TOWERS, *JOINT_ONLY]):
+    for seed, name in enumerate([*TOWERS, *UNPROJECTED]):
         torch.manual_seed(seed)
         torch.save(open_clip.create_model(f"fgvr-visual-{name}").state_dict(), folder / f"{name}.pt")
     return folder
@@ -82,8 +87,8 @@ def test_the_tower_is_whole_again_after_a_pass_that_failed(folder):
     assert isinstance(backbone.clip.visual.proj, torch.nn.Parameter)
 
 
-def test_a_tower_of_another_kind_compares_photos_in_the_joint_space(folder):
-    backbone = loaded(folder, "timm-classifier")
+def test_a_tower_without_a_projection_compares_photos_in_the_joint_space(folder):
+    backbone = loaded(folder, "timm-unprojected")
     assert not backbone.has_visual_space
     assert backbone.visual_dim == backbone.embed_dim
     check_backbone(backbone, prompts=False)

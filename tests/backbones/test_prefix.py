@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from open_clip.transformer import TextTransformer
 from torch import nn
 
-from fgvr.backbones import open_clip as module
+from fgvr.backbones import open_clip_prompts as module
 from fgvr.backbones import prefix
-from fgvr.backbones.open_clip import OpenClipPromptEncoder
+from fgvr.backbones.open_clip_prompts import OpenClipPromptEncoder
 
 SIZES = {"width": 32, "heads": 2, "layers": 3, "output_dim": 24}
 N_CTX = 5
