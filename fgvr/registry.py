@@ -286,6 +286,7 @@ BACKBONES = Registry(
         "lite": "fgvr.backbones.lite.LiteBackbone",
         "open_clip": "fgvr.backbones.open_clip.OpenClipBackbone",
         "paired": "fgvr.backbones.paired.PairedBackbone",
+        "timm_visual": "fgvr.backbones.timm_visual.TimmVisualBackbone",
     },
 )
 HEADS = Registry(

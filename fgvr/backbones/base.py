@@ -168,6 +168,14 @@ class Backbone(nn.Module, ABC):
         """
         return
 
+    def check_visual(self) -> None:
+        """``check`` where nothing but the visual space is used, as by ``paired``.
+
+        Raises:
+            FgvrError: See there.
+        """
+        self.check()
+
     @abstractmethod
     def load(self) -> None:
         """Read weights and build the towers; does nothing when called again.

@@ -144,7 +144,7 @@ def find_blocks(visual: Any) -> TowerBlocks | None:
     Classes are compared exactly: a subclass may compute something else, for instance attention in windows.
 
     Args:
-        visual: The image tower of a model of open_clip.
+        visual: The image tower of a model of open_clip, or a model of timm.
     """
     from open_clip.timm_model import TimmModel
     from open_clip.transformer import VisionTransformer
@@ -154,12 +154,10 @@ def find_blocks(visual: Any) -> TowerBlocks | None:
         axis = 1 if inner.batch_first else 0
         pixels = math.prod(visual.patch_size)
         return TowerBlocks(inner, "resblocks", 1, axis, len(visual.class_embedding), pixels)
-    if type(visual) is not TimmModel:
-        return None
     from timm.models.eva import Eva
     from timm.models.vision_transformer import VisionTransformer as TimmTransformer
 
-    trunk: Any = visual.trunk
+    trunk: Any = visual.trunk if type(visual) is TimmModel else visual
     if type(trunk) not in (Eva, TimmTransformer):
         return None
     pixels = math.prod(trunk.patch_embed.feat_ratio(as_scalar=False))

@@ -28,7 +28,7 @@ class PairedBackbone(Backbone):
     def check(self) -> None:
         """See the base class."""
         self.joint_backbone.check()
-        self.visual_backbone.check()
+        self.visual_backbone.check_visual()
 
     def load(self) -> None:
         """See the base class."""
