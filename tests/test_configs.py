@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+import timm
 import yaml
+from open_clip import list_models
+from open_clip import list_pretrained_tags_by_model as tags_of
 from PIL import Image
 from tiny.server import TinyAnswer, TinyServer
 from tiny.wordnet import write_wordnet
@@ -22,7 +25,7 @@ from fgvr.sweeps.sweep import Sweep
 
 FOUND = sorted(shipped_folder().rglob("*.yaml"))
 SWEEPS = [path for path in FOUND if "vary" in yaml.safe_load(path.read_text())]
-OVERLAYS = [path for path in FOUND if path.parent.name in ("labelers", "methods")]
+OVERLAYS = [path for path in FOUND if path.parent.name in ("backbones", "labelers", "methods")]
 CONFIGS = [path for path in FOUND if path not in (*SWEEPS, *OVERLAYS) and path.parent.name != "bases"]
 JUDGING = [path for path in CONFIGS if path.stem.startswith("judge_")]
 _LENGTH = [("data", "augment"), ("data", "batch_size"), ("trainer", "max_epochs")]
@@ -33,6 +36,7 @@ TRAINED = {
     "flyp_lora": [("data", "batch_size"), ("trainer", "max_epochs")],
 }
 """Methods whose file says how they are trained, too, and by which keys."""
+KNOWN = list_models()  # the lowest version of open_clip knows fewer
 LATTECLIP = [path for path in CONFIGS if path.stem.endswith("_latteclip")]
 
 
@@ -61,7 +65,7 @@ def test_what_lies_over_a_data_set_is_parsed_and_instantiated(path, tmp_path, mo
         ParsedCLI(["--config", "fgvr/cub.yaml", "--config", str(path)]),
     )
     assert not list(tmp_path.iterdir()), "constructors are pure"
-    keys = ("labeler", "max_cost_usd") if path.parent.name == "labelers" else ("labeler", "max_cost_usd", "model")
+    keys = ("labeler", "max_cost_usd", "model") if path.parent.name == "methods" else ("labeler", "max_cost_usd")
     given = yaml.safe_load(path.read_text())
     for config in (before := plain.config.as_dict(), after := over.config.as_dict()):
         for key in ("config", "run", "compare"):
@@ -71,12 +75,31 @@ def test_what_lies_over_a_data_set_is_parsed_and_instantiated(path, tmp_path, mo
             config.pop(key, None)
         for section, key in TRAINED.get(path.stem, ()):
             config[section].pop(key)
+        if path.parent.name == "backbones":
+            config["model"]["init_args"].pop("backbone")
     assert after == before, "nothing else is changed"
+    if path.parent.name == "backbones":
+        assert over.config.model.init_args.backbone != plain.config.model.init_args.backbone
+        return
     if path.parent.name == "labelers":
         assert type(over.datamodule.labeler).__name__.lower().startswith(given["data"]["labeler"]["class_path"])
     elif "model" in given:
         assert over.config.model.class_path == METHODS.resolve(given["model"]["class_path"])
     assert over.method.backbone.__class__ is plain.method.backbone.__class__
+
+
+def test_backbones_are_models_and_weights_that_exist():
+    found = {}
+    for path in OVERLAYS:
+        if path.parent.name == "backbones":
+            found[path.stem] = yaml.safe_load(path.read_text())["model"]["init_args"]["backbone"]
+    pair = found.pop("dinov2")["init_args"]
+    tower = pair["visual_backbone"]["init_args"]["model"]
+    assert tower in timm.list_pretrained(tower.partition(".")[0] + ".*")
+    for backbone in (*found.values(), pair["joint_backbone"]):
+        options = backbone["init_args"]
+        assert options["model"] not in KNOWN or options["pretrained"] in tags_of(options["model"])
+    assert {"siglip", "siglip2", "mobileclip", "clipa", "eva02", "dfn", "metaclip", "pe"} == set(found)
 
 
 @pytest.mark.parametrize(("old", "over"), [("gpt4o", "gpt4o"), ("gemini", "gemini_flash"), ("llava", "llava_7b")])
