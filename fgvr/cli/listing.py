@@ -5,6 +5,7 @@ import difflib
 import inspect
 import json
 from pathlib import Path
+from typing import Any
 
 import fgvr
 from fgvr.cli.option_table import plugin_help
@@ -13,9 +14,14 @@ from fgvr.config.files import shipped_configs, shipped_folder
 from fgvr.errors import FgvrError
 from fgvr.registry import KINDS, SLOTS, Registry
 
+_TAGS = Path(fgvr.__file__).parent / "backbones" / "open_clip_tags.json"
+"""Written by scripts/write_backbone_tags.py."""
+
 
 def list_plugins(args: list[str]) -> int:
     """``fgvr list [KIND] [--json]``: names, without importing anything that they name.
+
+    Of backbones, tags of open_clip that are good for fine-grained photos come with them.
 
     Raises:
         FgvrError: There is no such kind.
@@ -29,8 +35,9 @@ def list_plugins(args: list[str]) -> int:
         raise FgvrError(f"fgvr list takes one kind, not {len(wanted)}: {' '.join(wanted)}")
     kinds = [_kind(wanted[0])] if wanted else [*KINDS, "configs"]
     entries = {kind: _configs() if kind == "configs" else _plugins(KINDS[kind]) for kind in kinds}
+    tags = json.loads(_TAGS.read_text(encoding="utf-8")) if kinds == ["backbones"] else None
     if as_json:
-        say(json.dumps(entries, indent=2))
+        say(json.dumps(entries if tags is None else {**entries, "open_clip_tags": tags}, indent=2))
         return 0
     for kind, rows in entries.items():
         say(f"{kind}:")
@@ -38,6 +45,8 @@ def list_plugins(args: list[str]) -> int:
         for row in rows:
             package = "" if row.get("package", "fgvr") == "fgvr" else f"[{row['package']}] "
             say(f"  {row['name'].ljust(width)}  {package}{row['summary']}".rstrip())
+    if tags is not None:
+        say(_tag_table(tags))
     return 0
 
 
@@ -95,6 +104,25 @@ def _plugins(registry: Registry) -> list[dict[str, str]]:
         }
         for name in sorted(registry)
     ]
+
+
+def _tag_table(content: dict[str, Any]) -> str:
+    """Tags, figures and reasons in columns, and where the figures are from."""
+    columns = ["model", "pretrained", "million_parameters", "gflop", *content["sets"], "mean", "why"]
+    heads = {"million_parameters": "M", "gflop": "GFLOP"}
+    rows = [[heads.get(column, column) for column in columns]]
+    decimals = dict.fromkeys(content["sets"], ".2f")
+    rows += [[format(tag[column], decimals.get(column, "")) for column in columns] for tag in content["tags"]]
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    lines = [f"open_clip, tags for fine-grained photos ({content['about']}):"]
+    for row in rows:
+        names, numbers, why = row[:2], row[2:-1], row[-1]
+        cells = [name.ljust(width) for name, width in zip(names, widths[:2], strict=True)]
+        cells += [number.rjust(width) for number, width in zip(numbers, widths[2:-1], strict=True)]
+        lines.append("  " + "  ".join([*cells, why]))
+    lines.append("  M: million parameters. GFLOP: of a photo and a text. SigLIP 2 and PE are newer than the table.")
+    lines.append(f"  Source, {content['date']}: {content['source']}")
+    return "\n".join(lines)
 
 
 def _configs() -> list[dict[str, str]]:
