@@ -61,7 +61,7 @@ class OpenClipTokenEncoder(TokenPromptEncoder):
     """
 
     def __init__(self, tokens: PromptTokens | Any, **options: Any) -> None:
-        tokens = tokens if isinstance(tokens, PromptTokens) else tokens_of(tokens)
+        tokens = tokens_of(tokens)
         super().__init__(pad=tokens.pad, **options)
         self.tokenizer = tokens
 
@@ -198,7 +198,7 @@ class WholePromptEncoder(OpenClipTokenEncoder):
                 f"Prompts cannot be learned over {model}: its text tower, a {type(tower).__name__}, has no embedding "
                 "of tokens that is known here. Choose another model (for instance ViT-B-16), or zero_shot."
             )
-        tokens = tokens if isinstance(tokens, PromptTokens) else tokens_of(tokens, model)
+        tokens = tokens_of(tokens, model)
         super().__init__(
             tokens,
             token_embedding=embedding,

@@ -112,12 +112,14 @@ def tokens_of(tokenizer: Any, model: str = "this model") -> PromptTokens:
     """What cuts prompts as ``tokenizer`` cuts texts.
 
     Args:
-        tokenizer: A tokenizer of open_clip.
+        tokenizer: A tokenizer of open_clip, or what this made of one.
         model: Name of the model, for errors.
 
     Raises:
         FgvrError: It leaves out words by rules of its own, or puts tokens behind the padding.
     """
+    if isinstance(tokenizer, PromptTokens):
+        return tokenizer
     mode = getattr(tokenizer, "tokenizer_mode", "")
     if getattr(tokenizer, "reduction_fn", None) is not None or mode:
         rule = f"tokenizer_mode={mode!r}" if mode else "reduction_mask"
