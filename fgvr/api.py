@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 
-from fgvr.checkpoints.files import read_checkpoint
-from fgvr.checkpoints.whole import chosen_checkpoint, newest_checkpoint
-from fgvr.config.cli import FgvrCLI, ParsedCLI
+from fgvr.checkpoints.whole import newest_checkpoint
+from fgvr.config.cli import FgvrCLI
 from fgvr.config.files import find_config
 from fgvr.config.guard import ImportGuard, read_run_config, with_own_place
 from fgvr.config.judging import add_judging_options, judge_of
 from fgvr.config.options import as_arguments
+from fgvr.config.trained import trained_model
 from fgvr.descriptions.files import read_descriptions
 from fgvr.doubt.effect import Effect as Effect
 from fgvr.doubt.find import Doubts as Doubts
@@ -41,8 +41,6 @@ from fgvr.sweeps.grid import read_grid
 from fgvr.sweeps.result import Tidy, format_summary
 from fgvr.sweeps.sweep import Sweep, run_sweep
 from fgvr.visible_lines import VisibleFormatter
-from fgvr.vocabulary.build import known_vocabulary
-from fgvr.vocabulary.files import read_vocabulary
 
 _SHORT = {"dataset": "data.dataset", "labeler": "data.labeler", "method": "model"}
 """Argument of ``configure`` -> the key that it is short for."""
@@ -292,27 +290,7 @@ def load(
         FgvrError: There is no such run, it has trained nothing that could be loaded, or it names a class that it must
             be trusted for.
     """
-    folder = find_run(Path(path), trained=True)
-    # of its configuration, nothing else is looked at
-    config = {key: value for key, value in read_run_config(folder).items() if key == "model"}
-    guard = None if trust else ImportGuard(config, folder.config, "give trust=True to fgvr.load")
-    method = ParsedCLI(["--data.dataset=fieldguide"], config=config, guard=guard).method
-    checkpoint = chosen_checkpoint(folder.checkpoints)
-    if checkpoint is None and method.trains:
-        raise FgvrError(f"{str(folder.path)!r} has no checkpoint: its training did not come so far, or wrote none.")
-    loaded = None if checkpoint is None else read_checkpoint(checkpoint)
-    if loaded is None:
-        vocabulary = read_vocabulary(folder.vocabulary)
-    else:
-        vocabulary = known_vocabulary(loaded["fgvr"]["class_names"])
-    method.backbone.load()
-    method.build(vocabulary, None)
-    method.vocabulary = vocabulary
-    if loaded is not None:
-        method.load_state_dict(loaded["state_dict"])
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return TrainedModel(method, vocabulary, row, device)
+    return trained_model(find_run(Path(path), trained=True), row, device, trust=trust)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ _AGAIN = {
     "relabelling.parquet": f"Remove it, too. {_RUN_AGAIN}",
     "neighbours.parquet": "Remove it: reports do without it.",
     "descriptions.parquet": "Remove it, and go on with the run: what was said is in the label store.",
+    "doubt.parquet": "Remove it: the label stage with the selection uncertain makes it again.",
     "predictions.parquet": _TEST_AGAIN,
     "metrics.json": _TEST_AGAIN,
     "sweep_run.json": "Remove the folder, and run the sweep again: it begins this run anew.",

@@ -250,6 +250,7 @@ SELECTIONS = Registry(
         "k_centre": "fgvr.selections.k_centre.KCentreSelection",
         "random": "fgvr.selections.random.RandomSelection",
         "typical": "fgvr.selections.typical.TypicalSelection",
+        "uncertain": "fgvr.selections.uncertain.UncertainSelection",
     },
 )
 VOCABULARIES = Registry(

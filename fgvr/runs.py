@@ -59,6 +59,8 @@ class RunFolder:
     """The evaluated photos that look nearly the same as a support photo, where there are any."""
     predictions = _Place("predictions.parquet")
     """What each row of the result table says of each photo."""
+    doubt = _Place("doubt.parquet")
+    """How doubtful what was learned finds each support photo, where it was asked which ones to ask about next."""
     metrics = _Place("metrics.json")
     """The result table."""
     report = _Place("report.html")

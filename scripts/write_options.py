@@ -19,13 +19,14 @@ from fgvr.cli.discover import add_images
 from fgvr.cli.judge import add_options as add_judge_options
 from fgvr.cli.option_table import TABLE
 from fgvr.cli.sentences import add_options as add_sentence_options
-from fgvr.cli.stages import add_asking_options
+from fgvr.cli.stages import add_asking_options, add_label_options
 from fgvr.config.cli import FgvrCLI
 from fgvr.registry import KINDS, OWN_SLOTS, SLOTS
 
 COMMANDS = {
     **dict.fromkeys(("fit", "validate", "test", "predict", "candidates")),
-    **dict.fromkeys(("label", "describe"), add_asking_options),
+    "label": add_label_options,
+    "describe": add_asking_options,
     "discover": add_images,
     "judge": add_judge_options,
     "sentences": add_sentence_options,

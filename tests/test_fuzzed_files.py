@@ -23,6 +23,7 @@ from fgvr.relabelling.files import read_relabelling, write_relabelling
 from fgvr.relabelling.gate import Verdict
 from fgvr.reports.predictions import read_prediction_table, write_predictions
 from fgvr.reports.table import format_table
+from fgvr.selections.doubt_table import DoubtfulPhoto, read_doubt_table, write_doubt_table
 from fgvr.vocabulary.build import build_vocabulary
 from fgvr.vocabulary.files import read_vocabulary, write_vocabulary
 from fgvr.vocabulary.name_files import read_class_names
@@ -110,6 +111,8 @@ def write_run(folder):
     write_relabelling("em", verdict, sets, sets, vocabulary.names, folder / "relabelling.parquet")
     write_neighbours([Neighbours(each, ("b", "c"), (0.4, 0.5)) for each in ids], folder / "neighbours.parquet")
     write_descriptions(texts, folder / "descriptions.parquet", Origin(0.5, simulated=False))
+    doubts = [DoubtfulPhoto(each, "Pug", 1.5, 0.5, -1.5, "named") for each in ids]
+    write_doubt_table(doubts, folder / "doubt.parquet")
     predictions = [Prediction(each, "test", "Pug", {"coop": "Pug"}, {"coop": 0.5}) for each in ids]
     write_predictions(predictions, folder / "predictions.parquet")
     write_metrics(folder / "metrics.json", {"coop": {**row, "fusion": fusion, "selected": selected, "warning": "w"}})
@@ -127,6 +130,7 @@ def write_run(folder):
         "relabelling.parquet": read_relabelling,
         "neighbours.parquet": read_neighbours,
         "descriptions.parquet": lambda path: (read_origin(path), read_descriptions(path)),
+        "doubt.parquet": read_doubt_table,
         "predictions.parquet": lambda path: evaluate(*as_table(path), encoder=[]),
         "metrics.json": lambda path: format_table(read_metrics(path)),
         "truth.csv": lambda path: evaluate(folder / "predictions.parquet", path, encoder=[]),

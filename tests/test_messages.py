@@ -21,7 +21,7 @@ TYPED = re.compile(rf"(?<![\w-])--[a-z{{]|\bfgvr (?:(?:{'|'.join(COMMANDS)})\b|{
 SHELL = re.compile(r"`(?:fgvr (?:cased-index|data|discover|list|show|store)|hf download|pip install)\b[^`]*`")
 ALLOWED = {
     # these read, make or explain the arguments of a process
-    *("api.py: configure", "api.py: judge", "api.py: load", "sweeps/compare.py: compared_args"),
+    *("api.py: configure", "api.py: judge", "sweeps/compare.py: compared_args"),
     "sweeps/requirements.py: requirements_of",
     *("sweeps/grid.py: Grid.options", "sweeps/grid.py: read_grid", "sweeps/grid.py: parse_options"),
     *("sweeps/grid.py: as_tokens", "sweeps/launch.py: resume_args", "sweeps/launch.py: command_line"),

@@ -6,6 +6,7 @@ from typing import Literal
 
 from lightning.pytorch.cli import LightningArgumentParser
 
+from fgvr.cli.ask_next import add_next_options, choose_next, parsed, write_names
 from fgvr.cli.logs import configure_logging
 from fgvr.cli.say import say
 from fgvr.config.cli import FgvrCLI
@@ -18,6 +19,7 @@ from fgvr.labelling.plan import summary
 from fgvr.pipeline.run import Run
 from fgvr.records import LabelRequest, Reply
 from fgvr.registry import LABELERS
+from fgvr.selections.uncertain import UncertainSelection
 from fgvr.text import counted
 
 
@@ -41,6 +43,12 @@ def add_asking_options(parser: LightningArgumentParser) -> None:
     )
 
 
+def add_label_options(parser: LightningArgumentParser) -> None:
+    """Add what ``label`` has beside the options of ``fit``."""
+    add_asking_options(parser)
+    add_next_options(parser)
+
+
 def run_label(args: list[str]) -> int:
     """Ask for what is missing, or only say what that would be.
 
@@ -48,9 +56,16 @@ def run_label(args: list[str]) -> int:
         FgvrError: Something that the user can fix.
     """
     configure_logging()
-    cli = FgvrCLI("label", args, add_asking_options)
+    cli = parsed(args, add_label_options)
     options, run = cli.config, Run(cli.build())
     data = run.data
+    select = data.select if isinstance(data.select, UncertainSelection) else None
+    if select is None and (options.by_hand or options.list):
+        raise FgvrError("--by-hand and --list are for photos that a run doubts: give --select uncertain --run R --n N.")
+    found = None if select is None else choose_next(cli, data, select)
+    if select is not None and found is not None and options.by_hand:
+        write_names(cli, select, found)
+        return 0
     labeler = data.labels.labeler
     if options.engine == "ray" and all(isinstance(part, RemoteLabeler) for part in _leaves(labeler)):
         raise FgvrError(
@@ -75,14 +90,20 @@ def run_label(args: list[str]) -> int:
             say(f"labeler: {identity}")
     elif options.batch:
         batch = data.labels.ask_batch(data.asked)
-        say(summary(data.read_labels(data.asked), data.simulated))
+        labels = data.read_labels(data.asked)
+        say(summary(labels, data.simulated))
+        if select is not None and found is not None:
+            write_names(cli, select, found, labels)
         if batch.missing:
             raise FgvrError(
                 f"{counted(batch.missing, 'request has', 'requests have')} no reply. To send them again, give the "
                 f"same command. The first failure is: {batch.first_error or 'the server left them out'}"
             )
     else:
-        say(summary(run.label(on_ray if options.engine == "ray" else None), data.simulated))
+        labels = run.label(on_ray if options.engine == "ray" else None)
+        say(summary(labels, data.simulated))
+        if select is not None and found is not None:
+            write_names(cli, select, found, labels)
     return 0
 
 

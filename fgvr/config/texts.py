@@ -16,7 +16,18 @@ TEXT_OPTIONS = TEXT_LISTS | {
     *("api_key_env", "base_url", "cache_dir", "category", "config_dir", "day_starts_in", "device", "domain"),
     *("confusions", "encoder", "encoding", "equivalents", "file", "group_prompt", "image_column", "image_key"),
     *("image_prompt", "index", "init_words", "label_store", "layout", "manifest", "model", "name", "name_column"),
-    *("path", "pretrained", "prompt", "question", "reasoning_effort", "reply_key", "revision", "root", "sentences"),
+    *(
+        "path",
+        "pretrained",
+        "prompt",
+        "question",
+        "reasoning_effort",
+        "reply_key",
+        "revision",
+        "root",
+        "run",
+        "sentences",
+    ),
     *("separator", "split_file", "text", "thinking_level", "truth", "unit", "version", "wordnet"),
 }
 """Options that are a text, a path or a list of those, wherever fgvr has one of this name."""

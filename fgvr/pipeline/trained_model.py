@@ -97,7 +97,7 @@ class TrainedModel:
         """
         if top_k < 1 or batch_size < 1:
             raise FgvrError(f"top_k is {top_k} and batch_size is {batch_size}; expected 1 or more.")
-        batches = self._encoded_batches(images, batch_size, skip_unreadable)
+        batches: Iterable[tuple[list[str], ImageFeatures]] = self.encode(images, batch_size, skip_unreadable)
         classifier = self.classifier
         if isinstance(classifier, TransductiveClassifier):
             batches = list(batches)
@@ -108,10 +108,19 @@ class TrainedModel:
             raise FgvrError("There is no photo to name: give files, folders, pictures or arrays.")
         return found
 
-    def _encoded_batches(
-        self, images: Given | Iterable[Given], batch_size: int, skip_unreadable: bool
-    ) -> Iterable[tuple[list[str], ImageFeatures]]:
-        """What photos are called, and their features, batch by batch."""
+    def encode(
+        self, images: Given | Iterable[Given], batch_size: int = 32, skip_unreadable: bool = False
+    ) -> Iterator[tuple[list[str], ImageFeatures]]:
+        """What photos are called, and their features, batch by batch.
+
+        Args:
+            images: As for ``predict``.
+            batch_size: As for ``predict``.
+            skip_unreadable: As for ``predict``.
+
+        Raises:
+            FgvrError: A photo cannot be read, or an array is not of the expected kind.
+        """
         pictures = _pictures(images, skip_unreadable)
         while batch := list(islice(pictures, batch_size)):
             yield [label for label, _ in batch], self._features([picture for _, picture in batch])

@@ -25,6 +25,7 @@ SAMPLES = {
     "vqa": OpenAILabeler("gpt-test"),
     "strategies": ["knn", "single"],
     "n": 5,
+    "run": Path("runs/run"),
 }
 ENTRIES = [(kind, name) for kind, registry in KINDS.items() for name in registry.builtins]
 

@@ -1,22 +1,36 @@
+from functools import partial
+
 import numpy as np
 import pytest
 
 from fgvr.errors import FgvrError
 from fgvr.registry import SELECTIONS
+from fgvr.selections.doubt_table import DoubtfulPhoto, write_doubt_table
 from fgvr.selections.random import RandomSelection
 from fgvr.testing.selections import check_selection
 
 
-@pytest.mark.parametrize("name", SELECTIONS)
-def test_contract(name):
-    check_selection(SELECTIONS.load(name), draws=name == "random", nested=name != "typical")
+@pytest.fixture
+def selection(tmp_path):
+    """Gives the class of a selection, bound to a run that doubts all photos of these tests where it needs one."""
+    (tmp_path / "config.yaml").write_text("")
+    generator = np.random.default_rng(0)
+    ids = [*(f"photos/{number:02}.jpg" for number in range(60)), *map(str, range(40)), "a.jpg", "b.jpg", "c.jpg"]
+    photos = [DoubtfulPhoto(each, str(generator.integers(7)), 0.0, None, generator.normal(), "named") for each in ids]
+    write_doubt_table(photos, tmp_path / "doubt.parquet")
+    return lambda name: partial(SELECTIONS.load(name), **({"run": tmp_path} if name == "uncertain" else {}))
 
 
 @pytest.mark.parametrize("name", SELECTIONS)
-def test_features_that_cannot_be_compared_are_refused(name):
-    kind = SELECTIONS.load(name)
+def test_contract(name, selection):
+    check_selection(selection(name), draws=name == "random", nested=name not in ("typical", "uncertain"))
+
+
+@pytest.mark.parametrize("name", SELECTIONS)
+def test_features_that_cannot_be_compared_are_refused(name, selection):
+    kind = selection(name)
     ids = ["a.jpg", "b.jpg", "c.jpg"]
-    if not kind.needs_features:
+    if not kind.func.needs_features:
         assert len(kind(2).choose(ids, np.zeros((0, 0), np.float32))) == 2
         return
     good = np.eye(3, dtype=np.float32)
@@ -26,11 +40,11 @@ def test_features_that_cannot_be_compared_are_refused(name):
 
 
 @pytest.mark.parametrize("name", SELECTIONS)
-def test_half_precision_is_good_enough(name):
+def test_half_precision_is_good_enough(name, selection):
     generator = np.random.default_rng(0)
     features = generator.normal(size=(40, 16))
     features = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float16).astype(np.float32)
-    assert len(SELECTIONS.load(name)(10).choose([str(number) for number in range(40)], features)) == 10
+    assert len(selection(name)(10).choose([str(number) for number in range(40)], features)) == 10
 
 
 def choosing(choose):
