@@ -26,7 +26,12 @@ LIST = "ask_next.csv"
 
 def add_next_options(parser: LightningArgumentParser) -> None:
     """Add what ``label`` alone has: short forms of ``data.select``, and the list of the photos that it chose."""
-    parser.add_argument("--select", type=str | None, default=None, help="Short for --data.select.")
+    parser.add_argument(
+        "--select",
+        type=str | None,
+        default=None,
+        help="Short for --data.select; beside it, --run RUN is short for --data.select.run.",
+    )
     parser.add_argument("--n", type=int | None, default=None, help="Short for --data.select.n.")
     parser.add_argument(
         "--list",
