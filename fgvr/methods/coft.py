@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -13,8 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fgvr.backbones.base import Backbone, ImageFeatures
-from fgvr.classifiers.base import Classifier
+from fgvr.backbones.base import Backbone
 from fgvr.data.augmentation import Augmentation
 from fgvr.data.batches import Batch
 from fgvr.data.run_state import run_seed
@@ -24,23 +22,20 @@ from fgvr.filters.peer import PeerFilter
 from fgvr.heads.visual_prompts import VisualPrompts
 from fgvr.methods.coft_labels import models_labels, most_confident, nearest_labels
 from fgvr.methods.coft_losses import others_of_epoch, phase_one_loss
-from fgvr.methods.coft_model import CoftModel, log_mean_probabilities, tokens_of
+from fgvr.methods.coft_model import CoftModel, tokens_of
 from fgvr.methods.coft_stages import WARMUP_LR, Stage, rate_schedule
-from fgvr.methods.evaluation import FunctionClassifier
 from fgvr.methods.known_gradient import KnownGradient
 from fgvr.methods.photo_features import encode_training_photos
 from fgvr.methods.sentences import check_sentences, class_texts, read_sentences
-from fgvr.methods.staged import StagedMethod
+from fgvr.methods.two_models import MODELS, TwoModelMethod
 from fgvr.methods.zero_shot import template_list
 from fgvr.records import CandidateSets, Vocabulary
 from fgvr.text import counted
 
 log = logging.getLogger(__name__)
 
-MODELS = 2
 
-
-class CoftMethod(StagedMethod):
+class CoftMethod(TwoModelMethod):
     r"""Two models tune prompts on confident photos, check each other's labels, and tune a whole image tower on those.
 
     CoFT (arXiv 2602.04337). No labeler is needed where class names are known; where one found them, its candidate sets
@@ -69,6 +64,8 @@ class CoftMethod(StagedMethod):
     Args:
         backbone: Image and text tower; the image tower must be trainable.
         n_ctx: Context tokens of each prompt.
+        init_words: Words that the positive prompts start from (``"a photo of a"``); their number counts instead of
+            ``n_ctx`` there. Drawn if not given, as is the negative prompt always.
         visual_tokens: Tokens at each block of the image tower. If not given, 20 where the tower takes them, and none
             where it does not.
         deep: Whether each block has tokens of its own (VPT-deep) or the first one's go through all (VPT-shallow).
@@ -107,6 +104,7 @@ class CoftMethod(StagedMethod):
         self,
         backbone: Backbone,
         n_ctx: int = 16,
+        init_words: str | None = None,
         visual_tokens: int | None = None,
         deep: bool = True,
         recompute: bool = False,
@@ -145,6 +143,7 @@ class CoftMethod(StagedMethod):
             if not rate > 0:
                 raise FgvrError(f"model.{name} is {rate}; expected above 0, for instance 0.001.")
         self.n_ctx = n_ctx
+        self.init_words = init_words
         self.visual_tokens = visual_tokens
         self.deep = deep
         self.recompute = recompute
@@ -166,10 +165,6 @@ class CoftMethod(StagedMethod):
         self.models: list[CoftModel] = []
         self._others: tuple[int, Tensor] | None = None
         self._idle = [False] * MODELS
-
-    def row_names(self) -> tuple[str, ...]:
-        """See the base class."""
-        return ("zero_shot", "coft_prompts", self.row)
 
     def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:
         """Draw both models, and choose the seeds where photos are there to learn from.
@@ -195,7 +190,7 @@ class CoftMethod(StagedMethod):
         tokens = tokens_of(self.backbone, self.visual_tokens)
         for _ in range(MODELS):
             visual = VisualPrompts(tokens, self.deep, recompute=self.recompute) if tokens else None
-            model = CoftModel(self.n_ctx, visual, self.tuning_share > 0)
+            model = CoftModel(self.n_ctx, self.init_words, visual, self.tuning_share > 0)
             model.build(self.backbone, vocabulary.names, pixels.to(self.backbone.device))
             self.models.append(model)
         self.both = nn.ModuleList(self.models)
@@ -232,7 +227,7 @@ class CoftMethod(StagedMethod):
             if self.filter.needs_views:
                 view = Augmentation(self.backbone.transform)
                 views = encode_training_photos(self, self._encode_prompted, view).movedim(1, 0)
-            texts = torch.stack([model.class_features() for model in self.models])
+            texts = self.class_features()
         return models_labels(images, views, texts, self.backbone.logit_scale)
 
     def _encode_prompted(self, pixels: Tensor) -> Tensor:
@@ -346,45 +341,6 @@ class CoftMethod(StagedMethod):
         if self._others is None or self._others[0] != epoch:
             self._others = (epoch, others_of_epoch(self.targets, len(self.texts), run_seed(), epoch))
         return self._others[1]
-
-    def image_features(self, images: Tensor) -> Tensor:
-        """Features of the untuned tower, then of each model with its tokens, then of each tuned tower, side by side.
-
-        Shape ``(B, 5 * embed_dim)``, or 3 without phase 2.
-        """
-        parts = [self.backbone.encode_image(images), *(model.encode_prompted(images) for model in self.models)]
-        if self.tuning_share > 0:
-            parts += [model.encode_tuned(images) for model in self.models]
-        return torch.cat(parts, dim=-1)
-
-    def classifiers(self) -> Mapping[str, Classifier | Tensor]:
-        """Zero-shot, the mean of both models with prompts, and that of both tuned towers; see ``image_features``.
-
-        As long as no tower is tuned, ``coft`` is ``coft_prompts``.
-        """
-        start = time.perf_counter()
-        with torch.no_grad():
-            prompts = [model.positive.class_features() for model in self.models]
-        self.classifier_seconds["coft_prompts"] = self.classifier_seconds[self.row] = time.perf_counter() - start
-        scale, width = self.backbone.logit_scale, self.backbone.embed_dim
-        texts = self.texts.to(self.device)
-
-        def part(features: ImageFeatures, number: int) -> Tensor:
-            return features.joint[:, number * width : (number + 1) * width].float()
-
-        def zero_shot(features: ImageFeatures) -> Tensor:
-            return scale * part(features, 0) @ texts.T
-
-        def prompted(features: ImageFeatures) -> Tensor:
-            return log_mean_probabilities([scale * part(features, 1 + m) @ prompts[m].T for m in range(MODELS)])
-
-        def tuned(features: ImageFeatures) -> Tensor:
-            return log_mean_probabilities(
-                [self.models[m].head_logits(part(features, 1 + MODELS + m)) for m in range(MODELS)]
-            )
-
-        functions = {"zero_shot": zero_shot, "coft_prompts": prompted, self.row: tuned if self.tuned else prompted}
-        return {row: FunctionClassifier(function) for row, function in functions.items()}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """SGD; the rate goes through warm-up and cosine in each stage, once an epoch."""

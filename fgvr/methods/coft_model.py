@@ -24,6 +24,7 @@ class CoftModel(nn.Module):
 
     Args:
         n_ctx: Context tokens of the positive and of the negative prompt.
+        init_words: What the positive prompt starts from; drawn if ``None``.
         visual: Tokens in the image tower, not built yet; ``None`` for none.
         tunes_tower: Whether there is an image tower to tune, with a head.
 
@@ -37,9 +38,9 @@ class CoftModel(nn.Module):
     tower: TunedWeights | None
     head: nn.Linear | None
 
-    def __init__(self, n_ctx: int, visual: VisualPrompts | None, tunes_tower: bool) -> None:
+    def __init__(self, n_ctx: int, init_words: str | None, visual: VisualPrompts | None, tunes_tower: bool) -> None:
         super().__init__()
-        self.positive = PromptHead(n_ctx)
+        self.positive = PromptHead(n_ctx, init_words=init_words)
         self.negative = PromptHead(n_ctx)
         self.visual = visual
         self.tunes_tower = tunes_tower
@@ -133,11 +134,14 @@ def tokens_of(backbone: Backbone, asked: int | None) -> int:
     return _TOKENS
 
 
-def log_mean_probabilities(logits: list[Tensor]) -> Tensor:
-    """Logarithm of the mean of the models' probabilities, shape ``(B, C)``.
+def log_mean_probabilities(logits: Tensor) -> Tensor:
+    """Logarithm of the mean of M models' probabilities, shape ``(B, C)``.
+
+    Args:
+        logits: Shape ``(M, B, C)``.
 
     Example:
-        >>> log_mean_probabilities([torch.tensor([[0.0, 0.0]]), torch.tensor([[900.0, 0.0]])]).exp()
+        >>> log_mean_probabilities(torch.tensor([[[0.0, 0.0]], [[900.0, 0.0]]])).exp()
         tensor([[0.7500, 0.2500]])
     """
-    return torch.stack([each.log_softmax(-1) for each in logits]).logsumexp(0) - math.log(len(logits))
+    return logits.log_softmax(-1).logsumexp(0) - math.log(len(logits))
