@@ -149,6 +149,7 @@ class CoftMethod(TwoModelMethod):
         self.recompute = recompute
         self.templates = template_list(templates, ("a photo of a {}.",))
         self.sentences = sentences
+        self.seeds = seeds
         self.needs_candidates = seeds == "candidates"
         self.k = k
         self.clean_weight = clean_weight
@@ -195,7 +196,7 @@ class CoftMethod(TwoModelMethod):
             self.models.append(model)
         self.both = nn.ModuleList(self.models)
         if fitting:
-            self.begin_stages(self.rounds, self.tuning_share, self._seeds(candidates).expand(MODELS, -1))
+            self.begin_stages(self.rounds, self.tuning_share, self.first_targets(candidates).expand(MODELS, -1))
 
     def _class_texts(self, vocabulary: Vocabulary) -> Tensor:
         if self.sentences is not None:
@@ -203,7 +204,7 @@ class CoftMethod(TwoModelMethod):
         folder = self.data.cache_dir / "features"
         return class_texts(self.backbone, vocabulary.names, self.templates, self.sentences, folder)
 
-    def _seeds(self, candidates: CandidateSets | None) -> Tensor:
+    def first_targets(self, candidates: CandidateSets | None) -> Tensor:
         """The class of each seed, -1 for other photos, int64, shape ``(N,)``; the same for both models."""
         images = torch.from_numpy(self.data.support_features("joint"))
         allowed = None
