@@ -61,6 +61,8 @@ class RunFolder:
     """What each row of the result table says of each photo."""
     doubt = _Place("doubt.parquet")
     """How doubtful what was learned finds each support photo, where it was asked which ones to ask about next."""
+    pseudo_labels = _Place("pseudo_labels.parquet")
+    """Which labels of its own making each model of the method learned, in each stage of the training."""
     metrics = _Place("metrics.json")
     """The result table."""
     report = _Place("report.html")

@@ -163,6 +163,7 @@ class CoftMethod(TwoModelMethod):
         self.chunk_size = chunk_size
         self.stages = []
         self.stage = None
+        self.learned = {}
         self.models: list[CoftModel] = []
         self._others: tuple[int, Tensor] | None = None
         self._idle = [False] * MODELS

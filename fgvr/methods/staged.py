@@ -14,6 +14,8 @@ from torch import Tensor
 from fgvr.errors import FgvrError
 from fgvr.methods.base import Method
 from fgvr.methods.coft_stages import Stage, stage_of, stages
+from fgvr.methods.learned_labels import write_pseudo_labels
+from fgvr.runs import RunFolder
 from fgvr.text import counted
 
 log = logging.getLogger(__name__)
@@ -30,12 +32,14 @@ class StagedMethod(Method):
     Attributes:
         stages: Of the training; empty where nothing is trained.
         stage: The one that there is.
+        learned: Number of each stage that there was -> its ``targets``.
         targets: The class that each of M models learns of each training photo, -1 for none, int64, shape ``(M, N)``.
         tuned: Whether the stage, or in a checkpoint the last one, tunes the image tower; a buffer.
     """
 
     stages: list[Stage]
     stage: Stage | None
+    learned: dict[int, Tensor]
     tuned: Tensor
 
     def begin_stages(self, rounds: int, tuning_share: float, targets: Tensor) -> None:
@@ -68,6 +72,7 @@ class StagedMethod(Method):
         if self.needs_candidates:
             targets = targets.masked_fill(torch.from_numpy(self.data.held_out), -1)
         self.stage, self._targets = stage, targets.contiguous()
+        self.learned[stage.number] = self._targets
         self.training_rows = self.rows_of(stage, targets)
         self.tuned.fill_(stage.tunes_tower)
         labelled = [int((own >= 0).sum()) for own in targets]
@@ -137,11 +142,12 @@ class StagedMethod(Method):
 
     def stage_state(self) -> dict[str, Any]:
         """What a run that goes on needs: plain values and tensors."""
-        return {"number": self.current_stage.number, "epochs": self._epochs, "targets": self.targets.cpu()}
+        learned = {number: targets.cpu() for number, targets in self.learned.items()}
+        return {"number": self.current_stage.number, "epochs": self._epochs, "targets": learned}
 
     def take_back(self, state: Mapping[str, Any]) -> None:
         """Go on from what ``stage_state`` gave."""
-        targets = state["targets"]
+        targets = state["targets"][state["number"]]
         if state["epochs"] != self._epochs or targets.shape != self.targets.shape:
             raise FgvrError(
                 f"The run was begun with trainer.max_epochs {state['epochs']} and "
@@ -149,7 +155,15 @@ class StagedMethod(Method):
                 f"{self.targets.shape[1]}, so its phases would be others. Go on with the config.yaml of its own run "
                 "folder, or start a new run."
             )
+        self.learned = dict(state["targets"])
         self.enter(self.stages[state["number"]], targets)
+
+    def leave_files(self, folder: RunFolder) -> None:
+        """Leave ``pseudo_labels.parquet``, which says what was learned from."""
+        assert self.vocabulary is not None, "it is known when the training has ended"
+        sets = self.data.candidate_sets if self.needs_candidates else None
+        photos = [record.sample_id for record in self.data.support] if sets is None else sets.sample_ids
+        write_pseudo_labels(self.learned, photos, self.vocabulary.names, folder.pseudo_labels)
 
     @property
     def _epochs(self) -> int:

@@ -2,6 +2,7 @@ import json
 import math
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 from coft_run import OPTIONS, PROMPTS, TOWER, Stop, fitted, plain, state_of
@@ -171,7 +172,9 @@ def test_two_processes_do_what_one_does(tiny_run):
     fit_in_two_processes([*OPTIONS, "--run.name", "two"], FGVR_CACHE=str(tiny_run / "other"))
     one, two = (torch.load(f"runs/{name}/0/checkpoints/last.ckpt", weights_only=True) for name in ("one", "two"))
     assert one["global_step"] == two["global_step"]
-    assert torch.equal(one["stage"]["targets"], two["stage"]["targets"])
+    assert [len(each["stage"]["targets"]) for each in (one, two)] == [2, 2]
+    for stage, targets in one["stage"]["targets"].items():
+        assert torch.equal(targets, two["stage"]["targets"][stage])
     for name, tensor in one["state_dict"].items():
         torch.testing.assert_close(two["state_dict"][name], tensor, atol=1e-5, rtol=1e-5)
 
@@ -180,7 +183,14 @@ def test_the_command_line_leaves_a_checkpoint_that_names_photos(tiny_run, capsys
     assert main(["fit", *OPTIONS]) == 0
     run = Path(capsys.readouterr().out.splitlines()[-1])
     assert list(json.loads((run / "metrics.json").read_text())) == ["zero_shot", "coft_prompts", "coft"]
-    state = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    checkpoint = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
+    state, names = checkpoint["state_dict"], checkpoint["fgvr"]["class_names"]
+    learned = pq.read_table(run / "pseudo_labels.parquet").to_pylist()
+    for stage, targets in checkpoint["stage"]["targets"].items():
+        for model, labels in enumerate(targets.tolist()):
+            found = [row["name"] for row in learned if (row["stage"], row["model"]) == (stage + 1, model + 1)]
+            assert found == [names[label] for label in labels if label >= 0]
+    assert {row["sample_id"] for row in learned} <= {f"photos/{c}_{i}.png" for c in range(4) for i in range(4)}
     assert not [name for name in state if name.startswith("backbone.")]
     said = fgvr.load(run).predict(tiny_run / "birds/photos")
     assert {each.name for each in said} <= set(COLOURS)
