@@ -69,4 +69,4 @@ class _KnownGradient(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, outer: Tensor) -> tuple[Any, ...]:
         gradients, ctx.gradients = ctx.gradients, None
-        return None, None, *(gradient * outer for gradient in gradients)
+        return None, None, *(gradient.mul_(outer) for gradient in gradients)
