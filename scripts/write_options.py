@@ -66,7 +66,10 @@ def parser_of(command: str) -> LightningArgumentParser:
 def words(hint: Any) -> list[str]:
     """A type in words, one entry for each of a union; nothing for a class, whose names the registry has."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return [word for part in typing.get_args(hint) for word in words(part)]
+        # typing hands out an equal union that was made before, whose parts may be in another order
+        order = [*WORDS.values()]
+        found = [word for part in typing.get_args(hint) for word in words(part)]
+        return sorted(found, key=lambda word: order.index(word) if word in order else -1)
     if typing.get_origin(hint) is typing.Literal:
         return [str(value) for value in typing.get_args(hint)]
     known = WORDS.get(typing.get_origin(hint) or hint)
