@@ -164,6 +164,7 @@ class CoftMethod(TwoModelMethod):
         self.chunk_size = chunk_size
         self.stages = []
         self.stage = None
+        self.begun = False
         self.learned = {}
         self.models: list[CoftModel] = []
         self._others: tuple[int, Tensor] | None = None

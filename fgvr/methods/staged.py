@@ -11,6 +11,7 @@ from lightning.pytorch import Trainer
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fgvr.data.batches import Batch
 from fgvr.errors import FgvrError
 from fgvr.methods.base import Method
 from fgvr.methods.coft_stages import Stage, stage_of, stages
@@ -24,21 +25,25 @@ _STATE = "stage"
 
 
 class StagedMethod(Method):
-    """Goes on to the next stage behind the last epoch of one, before checkpoints are written.
+    """Makes the labels of the next stage behind the last epoch of one, before checkpoints are written.
 
-    So a checkpoint holds the labels that the next epoch learns from, and a run that goes on needs nothing else. Each
-    stage has a training loader of its own, as long as it has photos.
+    So a checkpoint holds the labels that the next epoch learns from, and a run that goes on needs nothing else. What
+    was learned stays as it is until the next stage's first step: a checkpoint of a stage's last epoch, which may be the
+    one that is chosen, names photos as that epoch did. Each stage has a training loader of its own, as long as it has
+    photos.
 
     Attributes:
         stages: Of the training; empty where nothing is trained.
-        stage: The one that there is.
+        stage: The one whose labels there are.
+        begun: Whether it has begun; otherwise its first step is the next one.
         learned: Number of each stage that there was -> its ``targets``.
         targets: The class that each of M models learns of each training photo, -1 for none, int64, shape ``(M, N)``.
-        tuned: Whether the stage, or in a checkpoint the last one, tunes the image tower; a buffer.
+        tuned: Whether a stage that tunes the image tower has begun; a buffer.
     """
 
     stages: list[Stage]
     stage: Stage | None
+    begun: bool
     learned: dict[int, Tensor]
     tuned: Tensor
 
@@ -46,6 +51,7 @@ class StagedMethod(Method):
         """Make the stages, and enter the first one; called while the model is configured for training."""
         self.stages = stages(self.trainer.max_epochs or 0, rounds, tuning_share)
         self.enter(self.stages[0], targets)
+        self.begun = True
 
     @abstractmethod
     def next_targets(self, following: Stage) -> Tensor:
@@ -60,7 +66,7 @@ class StagedMethod(Method):
         return (targets >= 0).any(0).nonzero().squeeze(1).numpy()
 
     def enter(self, stage: Stage, targets: Tensor) -> None:
-        """Learn from these labels from now on.
+        """Learn from these labels in the coming epochs.
 
         Args:
             stage: The stage that begins.
@@ -71,10 +77,9 @@ class StagedMethod(Method):
         """
         if self.needs_candidates:
             targets = targets.masked_fill(torch.from_numpy(self.data.held_out), -1)
-        self.stage, self._targets = stage, targets.contiguous()
+        self.stage, self.begun, self._targets = stage, False, targets.contiguous()
         self.learned[stage.number] = self._targets
         self.training_rows = self.rows_of(stage, targets)
-        self.tuned.fill_(stage.tunes_tower)
         labelled = [int((own >= 0).sum()) for own in targets]
         log.info(
             "%s from epoch %d on: labels of %s of %s",
@@ -111,6 +116,13 @@ class StagedMethod(Method):
         """Leave the loader of a stage alone until the next one."""
         _loading(self.trainer).reload_dataloaders_every_n_epochs = self._reload
 
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Begin the stage before its first step, and not with the epoch: Lightning may go on without saying so."""
+        if not self.begun:
+            self.restart(self.current_stage)
+            self.tuned.fill_(self.current_stage.tunes_tower)
+            self.begun = True
+
     def on_train_epoch_end(self) -> None:
         """See the class."""
         # The progress bar, on process 0 alone, has just made all processes' mean of what was logged. The others have to
@@ -121,7 +133,6 @@ class StagedMethod(Method):
         if following.number == self.current_stage.number:
             return
         self.enter(following, self.next_targets(following))
-        self.restart(following)
         _loading(self.trainer).reload_dataloaders_every_n_epochs = 1
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -143,7 +154,12 @@ class StagedMethod(Method):
     def stage_state(self) -> dict[str, Any]:
         """What a run that goes on needs: plain values and tensors."""
         learned = {number: targets.cpu() for number, targets in self.learned.items()}
-        return {"number": self.current_stage.number, "epochs": self._epochs, "targets": learned}
+        return {
+            "number": self.current_stage.number,
+            "begun": self.begun,
+            "epochs": self._epochs,
+            "targets": learned,
+        }
 
     def take_back(self, state: Mapping[str, Any]) -> None:
         """Go on from what ``stage_state`` gave."""
@@ -157,6 +173,7 @@ class StagedMethod(Method):
             )
         self.learned = dict(state["targets"])
         self.enter(self.stages[state["number"]], targets)
+        self.begun = state["begun"]
 
     def leave_files(self, folder: RunFolder) -> None:
         """Leave ``pseudo_labels.parquet``, which says what was learned from."""

@@ -167,6 +167,13 @@ def test_another_number_of_epochs_cannot_be_gone_on_with(tiny_run):
         fitted("second", epochs=8, checkpoint="half.ckpt")
 
 
+def test_a_training_that_ends_between_the_phases_names_photos_by_its_prompts(tiny_run):
+    run = trainer("half", max_epochs=4, callbacks=[Stop(2)])
+    method, data, *_ = fitted("half", run=run)
+    run.test(method, datamodule=data, verbose=False)
+    assert all(p.scores["coft"] == p.scores["coft_prompts"] for p in method.predictions)
+
+
 def test_two_processes_do_what_one_does(tiny_run):
     assert main(["fit", *OPTIONS, "--run.name", "one"]) == 0
     fit_in_two_processes([*OPTIONS, "--run.name", "two"], FGVR_CACHE=str(tiny_run / "other"))

@@ -4,9 +4,11 @@ from coft_run import OPTIONS, PROMPTS, TOWER, Stop, plain, state_of
 from coft_run import fitted as coft_fitted
 from forked_fit import fit_in_two_processes
 from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import Checkpoint
 from slow_coft import SCALE, SlowModel, seeds
 from tower_run import QUIET, birds, trainer
 
+from fgvr.backbones.base import ImageFeatures
 from fgvr.cli import main
 from fgvr.errors import FgvrError
 from fgvr.methods.coft_plus import CoftPlusMethod
@@ -23,13 +25,13 @@ def fitted(folder, data=None, **options):
 
 
 class Rounds(Callback):
-    """Keeps both models as they are when each epoch ends, before the next stage, and when it starts."""
+    """Keeps both models as they are when each epoch ends, before the next stage, and at its first step."""
 
     def __init__(self):
-        self.ends, self.starts = [], []
+        self.ends, self.starts = [], {}
 
-    def on_train_epoch_start(self, trainer, method):
-        self.starts.append([state_of(model) for model in method.models])
+    def on_before_backward(self, trainer, method, loss):
+        self.starts.setdefault(trainer.current_epoch, [state_of(model) for model in method.models])
 
     def on_train_epoch_end(self, trainer, method):
         self.ends.append([state_of(model) for model in method.models])
@@ -63,7 +65,7 @@ class Steps(Callback):
     def __init__(self):
         self.targets, self.momenta = {}, []
 
-    def on_train_batch_start(self, trainer, method, batch, batch_idx):
+    def on_before_backward(self, trainer, method, loss):
         epoch, state = trainer.current_epoch, trainer.optimizers[0].state
         self.targets[epoch] = method.targets.clone()
         known = [state.get(each, {}).get("momentum_buffer") for each in method.models[0].prompt_parameters()]
@@ -114,6 +116,35 @@ def test_phase_2_equals_a_slow_reference(tiny_run):
 def test_the_queue_is_one_pass_over_the_photos_at_most(tiny_run):
     method, *_ = fitted("mine")
     assert [len(queue.keys) for queue in method._queues] == [16, 16]
+
+
+class Named(Callback):
+    """Keeps how the method's own row names photos when an epoch ends, before any labels of a next stage are made."""
+
+    def __init__(self, data):
+        self.data, self.said = data, []
+
+    def on_train_epoch_end(self, trainer, method):
+        self.said.append(logits_of(method, self.data))
+
+
+class Saved(Named, Checkpoint):
+    """The same when checkpoints are written."""
+
+
+@torch.no_grad()
+def logits_of(method, data):
+    return method.as_classifiers()[method.row](ImageFeatures(method.image_features(plain(data, method.backbone))))
+
+
+def test_a_checkpoint_of_a_stages_last_epoch_names_photos_as_that_epoch_did(tiny_run):
+    data = birds(augment="coop", batch_size=6)
+    ended, saved = Named(data), Saved(data)
+    run = trainer("mine", max_epochs=4, callbacks=[ended, saved], enable_checkpointing=True)
+    fitted("mine", data, run=run)
+    assert len(ended.said) == 4
+    for epoch, (judged, kept) in enumerate(zip(ended.said, saved.said, strict=True)):
+        assert torch.equal(judged, kept), f"epoch {epoch}"
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 3])
