@@ -2,7 +2,7 @@
 
 import logging
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -157,19 +157,19 @@ class StagedMethod(Method):
         return {
             "number": self.current_stage.number,
             "begun": self.begun,
-            "epochs": self._epochs,
+            "stages": self._lengths,
             "targets": learned,
         }
 
     def take_back(self, state: Mapping[str, Any]) -> None:
         """Go on from what ``stage_state`` gave."""
         targets = state["targets"][state["number"]]
-        if state["epochs"] != self._epochs or targets.shape != self.targets.shape:
+        if state["stages"] != self._lengths or targets.shape != self.targets.shape:
             raise FgvrError(
-                f"The run was begun with trainer.max_epochs {state['epochs']} and "
-                f"{counted(targets.shape[1], 'photo')} to train on; here they are {self._epochs} and "
-                f"{self.targets.shape[1]}, so its phases would be others. Go on with the config.yaml of its own run "
-                "folder, or start a new run."
+                f"The run was begun with parts of {_lengths(state['stages'])} and "
+                f"{counted(targets.shape[1], 'photo')} to train on; here they are {_lengths(self._lengths)} and "
+                f"{self.targets.shape[1]}. Go on with trainer.max_epochs and the model of the config.yaml of its own "
+                "run folder, or start a new run."
             )
         self.learned = dict(state["targets"])
         self.enter(self.stages[state["number"]], targets)
@@ -183,10 +183,14 @@ class StagedMethod(Method):
         write_pseudo_labels(self.learned, photos, self.vocabulary.names, folder.pseudo_labels)
 
     @property
-    def _epochs(self) -> int:
-        return self.stages[-1].last + 1
+    def _lengths(self) -> list[int]:
+        return [stage.epochs for stage in self.stages]
 
 
 def _loading(trainer: Trainer) -> Any:
     """The trainer, which has its options of loaders without declaring them."""
     return trainer
+
+
+def _lengths(epochs: Sequence[int]) -> str:
+    return f"{' + '.join(map(str, epochs))} epochs"

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -159,12 +160,14 @@ def test_a_resumed_run_equals_an_unbroken_one(tiny_run, epoch):
         torch.testing.assert_close(resumed.state_dict()[name], value, rtol=0, atol=0)
 
 
-def test_another_number_of_epochs_cannot_be_gone_on_with(tiny_run):
+@pytest.mark.parametrize(("options", "parts"), [({"epochs": 8}, "4 + 4"), ({"tuning_share": 0.25}, "3 + 1")])
+def test_parts_of_other_lengths_cannot_be_gone_on_with(tiny_run, options, parts):
     run = trainer("half", max_epochs=4, callbacks=[Stop(1)])
     fitted("half", run=run)
     run.save_checkpoint("half.ckpt")
-    with pytest.raises(FgvrError, match=r"begun with trainer.max_epochs 4 and 16 photos .* here they are 8 and 16"):
-        fitted("second", epochs=8, checkpoint="half.ckpt")
+    message = f"begun with parts of 2 + 2 epochs and 16 photos to train on; here they are {parts} epochs and 16."
+    with pytest.raises(FgvrError, match=re.escape(message)):
+        fitted("second", checkpoint="half.ckpt", **options)
 
 
 def test_a_training_that_ends_between_the_phases_names_photos_by_its_prompts(tiny_run):
