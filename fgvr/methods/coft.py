@@ -168,7 +168,7 @@ class CoftMethod(TwoModelMethod):
         self.learned = {}
         self.models: list[CoftModel] = []
         self._others: tuple[int, Tensor] | None = None
-        self._idle = [False] * MODELS
+        self._learned = [False] * MODELS
 
     def build(self, vocabulary: Vocabulary, candidates: CandidateSets | None) -> None:
         """Draw both models, and choose the seeds where photos are there to learn from.
@@ -270,17 +270,20 @@ class CoftMethod(TwoModelMethod):
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:
         """Keep momentum and weight decay off what this step has not learned."""
-        for number, model in enumerate(self.models):
-            resting = model.prompt_parameters() if self.current_stage.tunes_tower else model.tower_parameters()
-            for parameter in [*model.tower_parameters(), *model.prompt_parameters()] if self._idle[number] else resting:
+        for model, learned in zip(self.models, self._learned, strict=True):
+            prompts, tower = model.prompt_parameters(), model.tower_parameters()
+            resting = prompts if self.current_stage.tunes_tower else tower
+            for parameter in resting if learned else [*tower, *prompts]:
                 parameter.grad = None
+        self._learned = [False] * MODELS
 
     def _learn(self, number: int, batch: Batch) -> KnownGradient:
         """One model's loss and gradients; DDP will divide them by the number of processes."""
         model, tunes = self.models[number], self.current_stage.tunes_tower
         places = self.places(number, batch)
         labelled = self.over_processes((self.targets[number, batch.rows] >= 0).sum())
-        self._idle[number] = self.over_processes(len(places)) == 0
+        # of one batch or, with accumulate_grad_batches, of any that the step is made of
+        self._learned[number] |= self.over_processes(len(places)) > 0
         parts = places.split(self.chunk_size or max(len(places), 1)) if len(places) else ()
         if tunes:
             known = KnownGradient(model.tower_parameters(), self.trainer)

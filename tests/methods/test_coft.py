@@ -262,6 +262,27 @@ class Watch2(Callback):
         self.other = method.models[0].positive.context.detach().clone()
 
 
+def test_a_step_of_several_batches_learns_from_those_that_have_a_label(tiny_run):
+    method = CoftMethod(TinyBackbone(logit_scale=SCALE), visual_tokens=2, n_ctx=2, tuning_share=0.0)
+    watch = SecondBatch()
+    run = trainer("mine", max_epochs=1, callbacks=[watch], accumulate_grad_batches=2, limit_train_batches=2)
+    run.fit(method, datamodule=birds(batch_size=6))
+    assert run.global_step == 1
+    for before, model in zip(watch.before, method.models, strict=True):
+        assert not torch.equal(before["positive"], model.positive.context)
+
+
+class SecondBatch(Callback):
+    """Takes all labels from the second model in the second batch."""
+
+    def on_train_start(self, trainer, method):
+        self.before = [state_of(model) for model in method.models]
+
+    def on_train_batch_start(self, trainer, method, batch, batch_idx):
+        if batch_idx == 1:
+            method.targets[1] = -1
+
+
 def test_a_filter_that_drops_all_labels_ends_the_run_with_what_to_do(tiny_run):
     class NoneFilter(AllFilter):
         def keep(self, said):
