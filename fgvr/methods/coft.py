@@ -295,9 +295,7 @@ class CoftMethod(TwoModelMethod):
         known = KnownGradient([leaf, *model.visual_parameters()], self.trainer)
         for part in parts:
             known.add(self.prompt_loss(number, batch, part, leaf) * self.trainer.world_size / max(labelled, 1))
-        texts = model.text_parameters()
-        gradients = torch.autograd.grad(classes, texts, known.gradients[0])
-        known.parameters[:1], known.gradients[:1] = texts, gradients
+        known.pass_on(classes, model.text_parameters())
         return known
 
     def over_processes(self, count: Tensor | float) -> float:

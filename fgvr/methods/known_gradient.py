@@ -48,6 +48,17 @@ class KnownGradient:
         for total, gradient in zip(self.gradients, gradients, strict=True):
             total.add_(gradient, alpha=1 / self._scale)
 
+    def pass_on(self, source: Tensor, parameters: Sequence[Tensor]) -> None:
+        """Put in the place of the first parameter those that its value was computed from, and their gradients.
+
+        Args:
+            source: What the first parameter is a detached copy of, with its graph, which is gone then.
+            parameters: What ``source`` was computed from.
+        """
+        gradients = torch.autograd.grad(source, parameters, self._scale * self.gradients[0])
+        self.parameters[:1] = parameters
+        self.gradients[:1] = [gradient / self._scale for gradient in gradients]
+
     def extend(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
         """Add parameters whose gradients were computed elsewhere."""
         self.parameters += parameters

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import torch
 from torch import nn
 
@@ -27,18 +29,36 @@ def test_nothing_of_a_part_is_kept():
 
 
 def test_a_scale_that_keeps_float16_from_vanishing_is_taken_out_again():
-    class Scaler:
-        def get_scale(self):
-            return 1024.0
-
-    class Plugin:
-        scaler = Scaler()
-
-    class Runner:
-        precision_plugin = Plugin()
-
     weight = torch.ones(2, requires_grad=True)
-    known = KnownGradient([weight], Runner())
+    known = KnownGradient([weight], runner())
     known.add((weight * 3).sum())
     assert known.gradients[0].tolist() == [3, 3]
     assert known.value.item() == 6
+
+
+def test_what_a_parameter_was_computed_from_has_its_gradient():
+    weight = torch.tensor([1.0, 2.0], requires_grad=True)
+    source = weight**2
+    leaf = source.detach().requires_grad_()
+    other = torch.ones(2, requires_grad=True)
+    known = KnownGradient([leaf, other])
+    known.add((3 * leaf * other).sum())
+    known.pass_on(source, [weight])
+    known.loss().backward()
+    assert weight.grad.tolist() == [6, 12]
+    assert other.grad.tolist() == [3, 12]
+
+
+def test_its_gradient_does_not_vanish_in_float16_either():
+    weight = torch.ones(2, requires_grad=True)
+    source = weight.half().float()
+    leaf = source.detach().requires_grad_()
+    known = KnownGradient([leaf], runner())
+    known.add((1e-8 * leaf).sum())
+    known.pass_on(source, [weight])
+    torch.testing.assert_close(known.gradients[0], torch.full((2,), 1e-8), rtol=1e-2, atol=0)
+
+
+def runner():
+    """A trainer whose precision scales losses by 1,024."""
+    return SimpleNamespace(precision_plugin=SimpleNamespace(scaler=SimpleNamespace(get_scale=lambda: 1024.0)))
