@@ -220,7 +220,9 @@ class CoftMethod(TwoModelMethod):
         return self.most_confident(labels, confidence)
 
     def most_confident(self, labels: Tensor, confidence: Tensor) -> Tensor:
-        """The labels of the ``k`` surest photos of each class, -1 for the others."""
+        """The labels of the ``k`` surest photos of each class, -1 for the others; of held-out photos last."""
+        if self.needs_candidates:
+            confidence = confidence.masked_fill(torch.from_numpy(self.data.held_out), -torch.inf)
         return most_confident(labels, confidence, self.k or max(min(16, len(labels) // len(self.texts)), 1))
 
     @torch.no_grad()

@@ -127,6 +127,17 @@ def test_photos_that_are_held_out_are_not_learned_from(tiny_run):
     assert not held_out & {row for step in watch.steps for row in step["rows"]}
 
 
+def test_photos_that_are_held_out_take_no_seeds_place(tiny_run):
+    data = labelled_birds(augment="coop", batch_size=6, holdout=0.5)
+    method, data, _, watch = fitted("mine", data, epochs=2, seeds="candidates", k=1)
+    place = {record.sample_id: row for row, record in enumerate(data.support)}
+    learned = (~data.held_out).nonzero()[0].tolist()
+    photos = [place[data.candidate_sets.sample_ids[row]] for row in learned]
+    allowed = [row[row >= 0].tolist() for row in data.candidate_sets.padded()[0][learned]]
+    expected = seeds(torch.from_numpy(data.support_features("joint"))[photos], method.texts, 1, allowed)
+    assert watch.steps[0]["targets"][0][learned].tolist() == expected
+
+
 def test_each_epoch_passes_the_photos_that_have_a_label_and_steps_are_counted(tiny_run):
     _, _, run, watch = fitted("mine", epochs=6, k=2)
     assert run.global_step == len(watch.steps)
