@@ -40,12 +40,17 @@ def stages(epochs: int, rounds: int, tuning_share: float) -> list[Stage]:
         tuning_share: Share of the epochs that phase 2 has, from 0 to below 1; at least one epoch where it is above 0.
 
     Raises:
-        FgvrError: There are fewer epochs than stages.
+        FgvrError: There are fewer epochs than stages, or it is not known how many there are.
 
     Example:
         >>> [(stage.first, stage.epochs, stage.tunes_tower) for stage in stages(20, 2, 0.5)]
         [(0, 5, False), (5, 5, False), (10, 10, True)]
     """
+    if epochs < 1:  # where trainer.max_steps or trainer.max_time is given alone
+        raise FgvrError(
+            "The parts of the training are shares of its epochs, and trainer.max_epochs does not state how many there "
+            "are: set it to 20 or more; trainer.max_steps and trainer.max_time can end the training before."
+        )
     tuning = max(round(epochs * tuning_share), 1) if tuning_share > 0 else 0
     prompting = epochs - tuning
     if prompting < rounds:

@@ -319,9 +319,11 @@ def test_one_class_is_refused_and_more_classes_than_photos_are_not(tiny_run, nam
         assert len(method.predictions) == 12
 
 
-def test_too_few_epochs_are_refused(tiny_run):
+def test_too_few_epochs_or_no_number_of_them_are_refused(tiny_run):
     with pytest.raises(FgvrError, match=r"trainer.max_epochs is 1, but the training has 2 parts"):
         fitted("mine", epochs=1)
+    with pytest.raises(FgvrError, match=r"shares of its epochs, and trainer.max_epochs does not state how many"):
+        fitted("again", run=trainer("again", max_epochs=-1, max_steps=4))
 
 
 @pytest.mark.parametrize(
