@@ -169,10 +169,13 @@ class PixelBatches(Dataset[Batch]):
                 views.append(self.transform(photo))
                 if self.further_view:
                     further.append(self.transform(photo))
+            # a process has no photo of a batch of fewer photos than there are processes: pixels have a shape even so
+            none = [] if views else [self.transform(Image.new("RGB", (64, 64)))]
+        photos = len(views)
         return Batch(
-            torch.stack(views),
+            torch.stack(views or none)[:photos],
             torch.tensor(key.indices, dtype=torch.int64),
-            torch.stack(further).unsqueeze(0) if further else None,
+            torch.stack(further or none)[:photos].unsqueeze(0) if self.further_view else None,
         )
 
 

@@ -190,6 +190,8 @@ class CoftPlusMethod(CoftMethod):
             for name, weight in model.tower.weights.items():
                 slower[name].lerp_(weight, 1 - self.tower_momentum)
             own = [(keys, rows) for of, keys, rows in self._keys if of == number]
+            # a process has no photo of a batch of fewer photos than there are processes
+            own = own or [(self._queues[number].keys[:0], batch.rows)]
             keys, rows = (torch.cat(parts) for parts in zip(*own, strict=True))
             keys, rows = gather_rows(keys), gather_rows(rows)
             # in the order of the photos, so that any number of processes makes the same queue

@@ -89,3 +89,11 @@ def test_a_random_view_depends_on_epoch_and_photo_and_not_on_who_loads_it(tmp_pa
 
     torch.testing.assert_close(views(0, workers), views(0, 0), rtol=0, atol=0)
     assert not torch.equal(views(0, 0), views(1, 0))
+
+
+def test_pixels_of_no_photo_have_the_shape_of_a_photos():
+    dataset = PixelBatches([], lambda photo: torch.zeros(3, 8, 8), further_view=True)
+    batch = dataset[BatchKey(0, ())]
+    assert batch.images.shape == (0, 3, 8, 8)
+    assert batch.rows.tolist() == []
+    assert batch.views.shape == (1, 0, 3, 8, 8)

@@ -171,6 +171,16 @@ def test_two_processes_do_what_one_does(tiny_run):
         torch.testing.assert_close(first["keys"], second["keys"], atol=1e-5, rtol=1e-5)
 
 
+def test_a_process_without_a_photo_of_a_batch_takes_part(tiny_run):
+    options = [*PLUS, "--model.rounds", "1", "--trainer.max_epochs", "2", "--data.batch_size", "1"]
+    assert main(["fit", *options, "--run.name", "one"]) == 0
+    fit_in_two_processes([*options, "--run.name", "two"], FGVR_CACHE=str(tiny_run / "other"))
+    one, two = (torch.load(f"runs/{name}/0/checkpoints/last.ckpt", weights_only=True) for name in ("one", "two"))
+    assert one["global_step"] == two["global_step"]
+    for name, tensor in one["state_dict"].items():
+        torch.testing.assert_close(two["state_dict"][name], tensor, atol=1e-5, rtol=1e-5)
+
+
 def test_one_round_without_contrast_is_coft(tiny_run):
     plus = fitted("mine", rounds=1, contrast_weight=0.0)[0]
     coft = coft_fitted("other")[0]
