@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -46,6 +47,20 @@ class StagedMethod(Method):
     begun: bool
     learned: dict[int, Tensor]
     tuned: Tensor
+
+    def configure_model(self) -> None:
+        """See the base class.
+
+        Raises:
+            FgvrError: It is to be trained, and was trained, evaluated or loaded before, without a checkpoint to go on.
+        """
+        fitting = self.trainer.state.fn == TrainerFn.FITTING
+        if fitting and self.vocabulary is not None and not (self.stages and self.trainer.ckpt_path):
+            raise FgvrError(
+                f"This {self.row} was trained, evaluated or loaded before, and it goes through its stages once: make a "
+                "new one to train; to go on with a training, give fit its checkpoint as ckpt_path, too."
+            )
+        super().configure_model()
 
     def begin_stages(self, rounds: int, tuning_share: float, targets: Tensor) -> None:
         """Make the stages, and enter the first one; called while the model is configured for training."""

@@ -171,6 +171,18 @@ def test_a_resumed_run_equals_an_unbroken_one(tiny_run, epoch):
         torch.testing.assert_close(resumed.state_dict()[name], value, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("trained", [True, False])
+def test_an_object_that_was_used_before_is_not_trained_again(tiny_run, trained):
+    data = birds(augment="coop", batch_size=6)
+    if trained:
+        method = fitted("mine", data)[0]
+    else:
+        method = CoftMethod(TinyBackbone(logit_scale=SCALE), n_ctx=4, visual_tokens=3)
+        trainer("mine").test(method, datamodule=data, verbose=False)
+    with pytest.raises(FgvrError, match="This coft was trained, evaluated or loaded before"):
+        trainer("again", max_epochs=4).fit(method, datamodule=data)
+
+
 @pytest.mark.parametrize(("options", "parts"), [({"epochs": 8}, "4 + 4"), ({"tuning_share": 0.25}, "3 + 1")])
 def test_parts_of_other_lengths_cannot_be_gone_on_with(tiny_run, options, parts):
     run = trainer("half", max_epochs=4, callbacks=[Stop(1)])
