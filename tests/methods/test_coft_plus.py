@@ -11,6 +11,7 @@ from tower_run import QUIET, birds, trainer
 from fgvr.backbones.base import ImageFeatures
 from fgvr.cli import main
 from fgvr.errors import FgvrError
+from fgvr.methods.coft import CoftMethod
 from fgvr.methods.coft_plus import CoftPlusMethod
 from fgvr.testing.tiny import TinyBackbone
 
@@ -186,6 +187,20 @@ def test_one_round_without_contrast_is_coft(tiny_run):
     coft = coft_fitted("other")[0]
     for name, value in coft.state_dict().items():
         assert torch.equal(plus.state_dict()[name], value)
+
+
+def test_values_that_are_assumed_are_those_of_the_page():
+    method = CoftPlusMethod(TinyBackbone())
+    assert (method.rounds, method.tuning_share) == (3, 0.25)
+    assert (method.clean_weight, method.contrast_weight, method.tower_momentum, method.temperature) == (
+        1,
+        0.1,
+        0.999,
+        0.07,
+    )
+    assert (method.n_ctx, method.prompt_lr, method.tower_lr) == (16, 0.03, 1e-4)
+    assert (method.momentum, method.weight_decay, method.warmup_epochs) == (0.9, 5e-4, 1)
+    assert CoftMethod(TinyBackbone()).tuning_share == 0.5
 
 
 def test_one_view_is_said(tiny_run, caplog):
