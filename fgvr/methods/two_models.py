@@ -1,5 +1,6 @@
 """How two models with prompts, and later with image towers of their own, name photos together."""
 
+import re
 import time
 from collections.abc import Mapping
 
@@ -16,6 +17,7 @@ from fgvr.methods.evaluation import FunctionClassifier
 from fgvr.methods.staged import StagedMethod
 
 MODELS = 2
+_TOWER = re.compile(r"both\.\d+\.tower\.")
 
 
 class TwoModelMethod(Doubting, StagedMethod):
@@ -30,6 +32,10 @@ class TwoModelMethod(Doubting, StagedMethod):
     models: list[CoftModel]
     texts: Tensor
     filter: Filter
+
+    def keeps(self, key: str) -> bool:
+        """Nor the copies of the image tower, as long as they are what the backbone is."""
+        return super().keeps(key) and (_TOWER.match(key) is None or bool(self.tuned))
 
     def row_names(self) -> tuple[str, ...]:
         """See the base class."""

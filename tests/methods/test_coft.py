@@ -229,6 +229,19 @@ def test_the_command_line_leaves_a_checkpoint_that_names_photos(tiny_run, capsys
     assert {each.name for each in said} <= set(COLOURS)
 
 
+@pytest.mark.parametrize("epochs", [2, 3])
+def test_a_checkpoint_has_image_towers_once_they_are_tuned(tiny_run, epochs):
+    run = trainer("half", max_epochs=4, callbacks=[Stop(epochs)])
+    method, data, *_ = fitted("half", run=run)
+    run.save_checkpoint("half.ckpt")
+    state = torch.load("half.ckpt", weights_only=True)["state_dict"]
+    assert any("tower" in name for name in state) == (epochs == 3)
+    run.test(method, datamodule=data, verbose=False)
+    loaded = CoftMethod(TinyBackbone(logit_scale=SCALE), n_ctx=4, visual_tokens=3)
+    trainer("test").test(loaded, datamodule=data, ckpt_path="half.ckpt", verbose=False)
+    assert [p.scores for p in loaded.predictions] == [p.scores for p in method.predictions]
+
+
 def test_the_backbone_stays_as_it_was(tiny_run):
     method = fitted("mine")[0]
     untouched = TinyBackbone(logit_scale=SCALE)
