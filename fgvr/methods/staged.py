@@ -208,4 +208,4 @@ def _loading(trainer: Trainer) -> Any:
 
 
 def _lengths(epochs: Sequence[int]) -> str:
-    return f"{' + '.join(map(str, epochs))} epochs"
+    return f"{' + '.join(map(str, epochs))} ({counted(sum(epochs), 'epoch')})"

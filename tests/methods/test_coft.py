@@ -183,12 +183,14 @@ def test_an_object_that_was_used_before_is_not_trained_again(tiny_run, trained):
         trainer("again", max_epochs=4).fit(method, datamodule=data)
 
 
-@pytest.mark.parametrize(("options", "parts"), [({"epochs": 8}, "4 + 4"), ({"tuning_share": 0.25}, "3 + 1")])
+@pytest.mark.parametrize(
+    ("options", "parts"), [({"epochs": 8}, "4 + 4 (8 epochs)"), ({"tuning_share": 0.25}, "3 + 1 (4 epochs)")]
+)
 def test_parts_of_other_lengths_cannot_be_gone_on_with(tiny_run, options, parts):
     run = trainer("half", max_epochs=4, callbacks=[Stop(1)])
     fitted("half", run=run)
     run.save_checkpoint("half.ckpt")
-    message = f"begun with parts of 2 + 2 epochs and 16 photos to train on; here they are {parts} epochs and 16."
+    message = f"begun with parts of 2 + 2 (4 epochs) and 16 photos to train on; here they are {parts} and 16."
     with pytest.raises(FgvrError, match=re.escape(message)):
         fitted("second", checkpoint="half.ckpt", **options)
 
