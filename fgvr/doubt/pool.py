@@ -12,6 +12,7 @@ from fgvr.errors import FgvrError
 from fgvr.filters.all import AllFilter
 from fgvr.filters.base import PseudoLabels
 from fgvr.methods.doubting import Doubting
+from fgvr.methods.fine_tune import FineTuneMethod
 from fgvr.pipeline.trained_model import TrainedModel
 from fgvr.records import LabelRecord, Space
 from fgvr.selections.doubt_table import Asked, DoubtfulPhoto
@@ -96,7 +97,8 @@ def asked_of(label: LabelRecord | None) -> Asked:
 def _features(model: TrainedModel, data: FgvrDataModule) -> Iterator[ImageFeatures]:
     """Of the support photos, on the model's device, batch by batch."""
     method, support = model.method, data.support
-    if method.needs_pixels:
+    text_tower_alone = isinstance(method, FineTuneMethod) and not method.train_image_tower
+    if method.needs_pixels and not text_tower_alone:
         log.info(
             "The image tower of %s was trained, so that %s: this takes one pass of it over them",
             method.row,

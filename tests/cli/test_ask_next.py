@@ -15,6 +15,8 @@ from fgvr.tables import read_csv, write_csv
 IMAGES = len(COLOURS) * SUPPORT
 SOME = ["--data.select", "random", "--data.select.n", "6"]
 NEXT = ["label", "--select", "uncertain", "--run", "runs/run", "--n"]
+FLYP = ["--model", "flyp", "--model.backbone", "fgvr.testing.tiny.TinyBackbone", "--trainer.accelerator", "cpu"]
+TRUE_NAMES = [*OPTIONS[:4], "--data.class_names", "dataset", "--data.batch_size", "5", "--trainer.max_epochs", "1"]
 
 
 def listed(path="runs/run/0/ask_next.csv"):
@@ -108,11 +110,16 @@ def test_a_run_of_more_photos_doubts_them_anew(tiny_run, capsys):
 
 
 def test_a_trained_image_tower_encodes_the_photos_anew(tiny_run, caplog):
-    towers = ["--model", "flyp", "--model.backbone", "fgvr.testing.tiny.TinyBackbone", "--trainer.accelerator", "cpu"]
-    data = [*OPTIONS[:4], "--data.class_names", "dataset", "--data.batch_size", "5", "--trainer.max_epochs", "1"]
-    assert main(["fit", *data, *towers]) == 0
+    assert main(["fit", *TRUE_NAMES, *FLYP]) == 0
     assert main([*NEXT, "3", "--by-hand"]) == 0
     assert f"{IMAGES} support photos are encoded anew" in caplog.text
+    assert len(listed()) == 3
+
+
+def test_an_image_tower_that_was_not_trained_encodes_no_photo_anew(tiny_run, caplog):
+    assert main(["fit", *TRUE_NAMES, *FLYP, "--model.train_image_tower", "false"]) == 0
+    assert main([*NEXT, "3", "--by-hand"]) == 0
+    assert "encoded anew" not in caplog.text
     assert len(listed()) == 3
 
 
