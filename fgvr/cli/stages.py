@@ -62,6 +62,12 @@ def run_label(args: list[str]) -> int:
     select = data.select if isinstance(data.select, UncertainSelection) else None
     if select is None and (options.by_hand or options.list):
         raise FgvrError("--by-hand and --list are for photos that a run doubts: give --select uncertain --run R --n N.")
+    if select is not None and not options.by_hand and not data.labels.has_labeler:
+        # before the photos are looked at, which may take a pass of the image tower
+        raise FgvrError(
+            f"The run {select.run} had no labeler to ask about more photos: set data.labeler (the command `fgvr list "
+            "labelers` shows what there is), or leave the names to a person with --by-hand."
+        )
     found = None if select is None else choose_next(cli, data, select)
     if select is not None and found is not None and options.by_hand:
         write_names(cli, select, found)

@@ -60,6 +60,11 @@ class ImageLabels:
         self._features = features
         self._chosen: dict[tuple[str, ...], tuple[ImageRecord, ...]] = {}
 
+    @property
+    def has_labeler(self) -> bool:
+        """Whether there is anybody to ask."""
+        return self._labeler is not None
+
     @cached_property
     def labeler(self) -> Labeler:
         """Who names the photos.

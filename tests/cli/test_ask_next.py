@@ -123,6 +123,14 @@ def test_an_image_tower_that_was_not_trained_encodes_no_photo_anew(tiny_run, cap
     assert len(listed()) == 3
 
 
+def test_a_run_without_a_labeler_says_so_before_it_looks_at_photos(tiny_run, capsys):
+    assert main(["fit", *TRUE_NAMES, *FLYP]) == 0
+    capsys.readouterr()
+    assert main([*NEXT, "3"]) == 2
+    assert "or leave the names to a person with --by-hand" in capsys.readouterr().err
+    assert not Path("runs/run/0/doubt.parquet").exists()
+
+
 DOUBTED = """
 import torch
 from fgvr.filters.base import PseudoLabels
