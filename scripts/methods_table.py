@@ -34,7 +34,7 @@ from fgvr.runs import RunFolder
 from fgvr.sweeps.result import read_tidy
 
 DOCS = Path(__file__).parents[1] / "docs"
-ORACLE, BASE = "oracle", "zero_shot"
+ORACLE, BASE, SACC = "oracle", "zero_shot", "sacc_all_minilm_l6_v2"
 HEAD = ("row", "method", "sACC (MiniLM)", "cACC", "way closed", "against zero-shot", "p (Holm)", "computing s")
 
 Line = dict[str, Any]
@@ -61,13 +61,13 @@ def cells(folder: Path) -> tuple[list[list[str]], dict[str, Any]]:
     figure = "accuracy" if all(line.get("accuracy") is not None for line in tidy.rows) else "cacc"
     kept: dict[tuple[str, str], list[Line]] = {}
     for (row, method), lines in groups.items():
-        values = [(line["seed"], line["sacc_minilm"], line[figure]) for line in lines]
+        values = [(line["seed"], line[SACC], line[figure]) for line in lines]
         same = [
             other
             for (name, of), other in kept.items()
             if name == row
             and (of == ORACLE) == (method == ORACLE)
-            and [(line["seed"], line["sacc_minilm"], line[figure]) for line in other] == values
+            and [(line["seed"], line[SACC], line[figure]) for line in other] == values
         ]
         if not same:
             kept[row, method] = lines
@@ -88,7 +88,7 @@ def cells(folder: Path) -> tuple[list[list[str]], dict[str, Any]]:
             [
                 f"{row} (true names)" if oracle else row,
                 method,
-                spread([line["sacc_minilm"] for line in lines]),
+                spread([line[SACC] for line in lines]),
                 spread([line["cacc"] for line in lines]),
                 "" if oracle or key == base else f"{100 * share:.0f} %",
                 "" if test is None else f"{test.difference:+.1f} [{test.low:+.1f}, {test.high:+.1f}]",

@@ -28,7 +28,7 @@ def write_sweep(folder):
             write_predictions(said, folder / run / "predictions.parquet")
             for row, right in rows.items():
                 figures = {
-                    "sacc_minilm": 5.0 * right,
+                    "sacc_all_minilm_l6_v2": 5.0 * right,
                     "cacc": 5.0 * right,
                     "accuracy": 5.0 * right,
                     "seconds": 3.0 + seed,

@@ -69,8 +69,8 @@ class CoftMethod(TwoModelMethod):
         visual_tokens: Tokens at each block of the image tower. If not given, 20 where the tower takes them, and none
             where it does not.
         deep: Whether each block has tokens of its own (VPT-deep) or the first one's go through all (VPT-shallow).
-        recompute: Whether activations of phase 1 are computed again in the backward pass: half of its memory for a third
-            more time (ViT-B/16, 64 photos).
+        recompute: Whether activations of phase 1 are computed again in the backward pass: half of its memory for a
+            third more time (ViT-B/16, 64 photos).
         templates: Text templates of zero-shot with ``{}`` for the class name; ``a photo of a {}.`` if not given.
         sentences: A JSON file of sentences about each name, ``{name: [sentence, ...]}``, which then stand for it in
             zero-shot.
