@@ -1,15 +1,17 @@
 """How many of the labels that CoFT's models learned are right, by true names, which nothing else here looks at.
 
-    python scripts/learned_labels.py runs/coft/0 runs/coft_candidates/0
+    python scripts/learned_labels.py runs/methods_fieldguide/coft-seed*
 
-Of each run, stage and model: how many labels it learned, of how many photos; the share of them that is the true name
-(spelling aside, so that a synonym counts as wrong); and the share of all photos that were learned under their true
-name. Beside them the labeler's first names of the same photos. In percent, as Markdown.
+Of each stage: how many labels a model learned, of how many photos; the share of them that is the true name (spelling
+aside, so that a synonym counts as wrong); and the share of all photos that were learned under their true name. Beside
+them the labeler's first names of the same photos. In percent, as Markdown; means over both models, and over the runs of
+a sweep that differ in the seed alone.
 """
 
 import argparse
+import statistics
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -20,24 +22,27 @@ from fgvr.labelling.files import read_labels_file
 from fgvr.runs import RunFolder
 from fgvr.vocabulary.build import fold_name
 
+Figures = tuple[float, float, float]
 
-def line(run: str, what: str, said: Iterable[tuple[str, str]], truth: dict[str, str]) -> str:
-    """A line of the table.
+
+def figures(said: Iterable[tuple[str, str]], truth: Mapping[str, str]) -> Figures:
+    """How many labels there are, and how many of them and of all photos are right, in percent.
 
     Args:
-        run: The run's folder.
-        what: Who learned, or said, and when.
         said: Photo and name.
         truth: Photo -> true name, of all support photos.
     """
     pairs = [(name, truth[sample_id]) for sample_id, name in said if sample_id in truth]
     right = sum(fold_name(name) == fold_name(true) for name, true in pairs)
-    share, of_all = (100 * right / max(count, 1) for count in (len(pairs), len(truth)))
-    return f"| {run} | {what} | {len(pairs)} of {len(truth)} | {share:.1f} | {of_all:.1f} |"
+    return len(pairs), 100 * right / max(len(pairs), 1), 100 * right / max(len(truth), 1)
 
 
-def lines(path: Path) -> list[str]:
-    """Those of a run."""
+def of_run(path: Path) -> tuple[int, list[tuple[str, Figures]]]:
+    """The support photos of a run, and the figures of the labeler and of each model in each stage.
+
+    Raises:
+        FgvrError: It has learned no labels of its own making.
+    """
     folder = RunFolder(path)
     if not folder.pseudo_labels.is_file():
         raise FgvrError(f"{path} has no {folder.pseudo_labels.name}: expected a finished run of coft or coft_plus.")
@@ -47,13 +52,12 @@ def lines(path: Path) -> list[str]:
     found = []
     if folder.labels.is_file():
         labels = read_labels_file(folder.labels)
-        first = [(label.sample_id, label.names[0]) for label in labels if label.names]
-        found.append(line(str(path), "labeler", first, truth))
+        found.append(("labeler", figures([(each.sample_id, each.names[0]) for each in labels if each.names], truth)))
     learned = pq.read_table(folder.pseudo_labels).to_pylist()
     for stage, model in dict.fromkeys((row["stage"], row["model"]) for row in learned):
         own = [(row["sample_id"], row["name"]) for row in learned if (row["stage"], row["model"]) == (stage, model)]
-        found.append(line(str(path), f"stage {stage}, model {model}", own, truth))
-    return found
+        found.append((f"stage {stage}", figures(own, truth)))
+    return len(truth), found
 
 
 def main() -> None:
@@ -61,9 +65,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, nargs="+", help="run folders")
     args = parser.parse_args()
-    print("| run | who | labels | right | of all photos |\n|---|---|--:|--:|--:|")
+    groups: dict[tuple[str, str, int], list[Figures]] = {}
     for path in args.runs:
-        print("\n".join(lines(path)))
+        photos, found = of_run(path)
+        name, _, seed = path.resolve().name.rpartition("-seed")
+        for who, each in found:
+            groups.setdefault((name if seed.isdigit() else str(path), who, photos), []).append(each)
+    print("| run | who | labels | right | of all photos |\n|---|---|--:|--:|--:|")
+    for (run, who, photos), each in groups.items():
+        count, right, of_all = (statistics.mean(column) for column in zip(*each, strict=True))
+        print(f"| {run} | {who} | {count:.0f} of {photos} | {right:.1f} | {of_all:.1f} |")
 
 
 if __name__ == "__main__":
