@@ -29,6 +29,8 @@ def silence() -> None:
         warnings.filterwarnings("ignore", message=message)
     # an advertisement for a hosted logger
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_tip)  # a filter is added once
+    # misses a kernel for 4 bits on a CPU as soon as it is imported, by whoever looks which packages there are
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 
 def _is_no_tip(record: logging.LogRecord) -> bool:

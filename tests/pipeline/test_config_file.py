@@ -23,6 +23,9 @@ def test_the_configuration_is_that_of_the_newest_epoch(tiny_run, capsys):
     # what is refused, before training or when the checkpoint is taken, changes nothing
     assert main([*GO_ON, "--trainer.max_epochs", "2", "--checkpoint.select", "covering_rate"]) == 2
     assert main([*GO_ON, "--trainer.max_epochs", "2", "--model.head.n_ctx", "8"]) == 2
+    assert main([*GO_ON, "--trainer.max_epochs", "2", "--run.name", "other"]) == 2
+    error = capsys.readouterr().err
+    assert "run.name is 'other', but a training that goes on does so in its own folder, 'runs/run/0'" in error
     assert (RUN / "config.yaml").read_text() == before
 
     callback = '[{"class_path": "lightning.pytorch.callbacks.ModelSummary"}]'
