@@ -6,6 +6,7 @@ The parsers themselves need torch and Lightning, seconds in which nobody wants t
 the file equal to the parsers.
 """
 
+import dataclasses
 import json
 import types
 import typing
@@ -119,6 +120,13 @@ def options_of(parser: ArgumentParser, place: str) -> list[dict[str, Any]]:
         if hint is not None and is_nested(hint):
             option["nested"] = True
         options.append(option)
+        # where a group of options may be left out, the parser has them only when it is given
+        for part in typing.get_args(hint):
+            if dataclasses.is_dataclass(part) and isinstance(part, type) and not flags[0].endswith(".help"):
+                group = ArgumentParser(prog="", add_help=False)
+                group.add_class_arguments(part, name)
+                own = [each for each in options_of(group, place) if each["flags"][0].startswith(f"--{name}.")]
+                options += [each for each in own if not isinstance(parser, LightningArgumentParser)]
     return options
 
 
