@@ -34,8 +34,8 @@ class LoraOptions:
     zero, so nothing changes before the first step. There is no dropout.
 
     Args:
-        rank: :math:`r`, from 1 to the width of the narrowest layer.
-        alpha: :math:`\alpha`, above 0; the rank if not given, so that the factor is 1.
+        rank: Rank r of the update, from 1 to the width of the narrowest layer.
+        alpha: The update's factor is alpha / r; above 0, and the rank if not given, so that the factor is 1.
         lr: Peak learning rate of the adapters; the method's own ``lr`` is for what it trains beside them. Those of
             whole towers are too low for adapters; 2e-4 is CLIP-LoRA's (Zanella & Ben Ayed 2024).
         parts: Of each block, ``attention`` (queries, keys and values, and the output where that is a layer of its own),
