@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fgvr.backbones.base import Backbone, ImageFeatures
+from fgvr.data.batches import Batch
 from fgvr.data.support_photos import SupportPhotos
 from fgvr.methods.base import Method
 from fgvr.records import ImageRecord, LabelRecord, Vocabulary
@@ -92,9 +93,12 @@ def _logits(method: Method, vocabulary: Vocabulary) -> dict[str, Tensor]:
         method.build(vocabulary, None)
     method.vocabulary = vocabulary
     backbone = method.backbone
-    photos = ImageFeatures(_unit(5, backbone.embed_dim), _unit(5, backbone.visual_dim))
     found: dict[str, Tensor] = {}
     with torch.no_grad():
+        photos = ImageFeatures(_unit(5, backbone.embed_dim), _unit(5, backbone.visual_dim))
+        if method.needs_pixels:  # what its rows read is what it makes of pixels
+            pixels = torch.rand((5, 3, 32, 32), generator=torch.Generator().manual_seed(0))
+            photos = method.features(Batch(pixels, torch.arange(5)))
         for row, classifier in method.as_classifiers().items():
             logits = classifier(photos)
             shape = tuple(logits.shape)
@@ -103,10 +107,9 @@ def _logits(method: Method, vocabulary: Vocabulary) -> dict[str, Tensor]:
             assert shape == expected, f"logits of the row {row!r} are of shape {shape}; expected {expected}"
             assert not logits.isnan().any(), f"a logit of the row {row!r} is not a number"
             assert logits.isfinite().any(1).all(), f"a photo has no finite logit in the row {row!r}"
-            assert photos.visual is not None, "it was made above"
             alone = [
-                classifier(ImageFeatures(joint[None], visual[None]))
-                for joint, visual in zip(photos.joint, photos.visual, strict=True)
+                classifier(ImageFeatures(joint[None], None if photos.visual is None else photos.visual[number, None]))
+                for number, joint in enumerate(photos.joint)
             ]
             torch.testing.assert_close(
                 torch.cat(alone), logits, msg=f"logits of the row {row!r} depend on other photos"
