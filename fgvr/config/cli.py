@@ -25,6 +25,7 @@ from fgvr.pipeline.options import RunOptions
 from fgvr.pipeline.parts import RunParts, as_list
 from fgvr.registry import BACKBONES, METHODS
 from fgvr.secret_names import is_secret_name, secrets_in
+from fgvr.yaml_text import load_yaml
 
 DEFAULT_MODEL: dict[str, Any] = {
     "class_path": METHODS.resolve("class_means"),
@@ -187,6 +188,11 @@ class FgvrCLI(LightningCLI):
         options = self.config.clone()
         options.run.version = None
         options["ckpt_path"] = None
+        if self.command == "fit" and self.ckpt_path is not None and self.ckpt_path.parent.name == "checkpoints":
+            # a training goes on in its own folder, and so under its own name, whichever is given
+            assert self.checkpoint is not None, "it is read with its path"
+            then = load_yaml(self.checkpoint["fgvr"]["config"]) or {}
+            options.run.name = (then.get("run") or {}).get("name", options.run.name)
         return str(self.parser.dump(options, skip_none=False))
 
     @property

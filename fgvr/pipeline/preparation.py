@@ -55,7 +55,6 @@ def state_of(parts: RunParts, folder: RunFolder, command: str) -> RunState:
         trained_with = load_yaml(loaded["fgvr"]["config"]) or {}
         if resuming:
             check_resumed(parts.checkpoints, trained_with)
-            _check_name(parts, folder, trained_with)
             _check_epochs(parts, trained_with)
         else:
             simulated = simulates(trained_with) or loaded["fgvr"].get("simulated", False)
@@ -70,21 +69,6 @@ def state_of(parts: RunParts, folder: RunFolder, command: str) -> RunState:
     if command == "validate":
         data.images.require_split("val")
     return replace(state, asks_support=state.vocabulary is None and not resuming and data.needs_labels(method))
-
-
-def _check_name(parts: RunParts, folder: RunFolder, trained_with: Mapping[str, Any]) -> None:
-    """Refuse another name for a training that goes on in its own folder.
-
-    Raises:
-        FgvrError: There is one: it would be ignored, and stand in the configuration of the run.
-    """
-    given, then = parts.options.name, (trained_with.get("run") or {}).get("name")
-    own = parts.ckpt_path is not None and parts.ckpt_path.parent == folder.checkpoints
-    if own and None not in (given, then) and given != then:
-        raise FgvrError(
-            f"run.name is {given!r}, but a training that goes on does so in its own folder, {str(folder.path)!r}: "
-            f"leave run.name as it was, {then!r}. For a run of another name, begin one: leave out ckpt_path."
-        )
 
 
 def _check_epochs(parts: RunParts, trained_with: Mapping[str, Any]) -> None:

@@ -63,7 +63,7 @@ def test_a_run_that_was_stopped_in_mid_epoch_goes_on_as_if_it_had_not_been(tiny_
     fit("--run.name", "whole")
     with pytest.raises(SystemExit, match="killed"):
         main(["fit", *OPTIONS, "--run.name", "stopped", "--trainer.callbacks+", "cli.test_train.Stop"])
-    fit("--ckpt_path", "runs/stopped/0/checkpoints/last.ckpt")
+    fit("--run.name", "ignored", "--ckpt_path", "runs/stopped/0/checkpoints/last.ckpt")
     (before,) = Path("runs/stopped/0").glob("config_to_epoch_*.yaml")  # it had a callback more
     assert {path.name for path in Path("runs/stopped/0").iterdir()} == {*FILES, before.name}
     torch.testing.assert_close(context("runs/stopped/0"), context("runs/whole/0"), rtol=0, atol=0)
