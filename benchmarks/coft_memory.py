@@ -30,7 +30,7 @@ from torch import Tensor
 
 from fgvr.data.batches import Batch
 from fgvr.methods.coft import CoftMethod
-from fgvr.methods.coft_stages import stages
+from fgvr.methods.stages import stages
 from fgvr.records import Vocabulary
 
 VARIANTS = ("at_once", "in_turn", "recompute", "chunks")

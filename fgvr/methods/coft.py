@@ -23,10 +23,10 @@ from fgvr.heads.visual_prompts import VisualPrompts
 from fgvr.methods.coft_labels import models_labels, most_confident, nearest_labels
 from fgvr.methods.coft_losses import others_of_epoch, phase_one_loss
 from fgvr.methods.coft_model import CoftModel, tokens_of
-from fgvr.methods.coft_stages import WARMUP_LR, Stage, rate_schedule
 from fgvr.methods.known_gradient import KnownGradient
 from fgvr.methods.photo_features import encode_training_photos
 from fgvr.methods.sentences import check_sentences, class_texts, read_sentences
+from fgvr.methods.stages import WARMUP_LR, Stage, rate_schedule
 from fgvr.methods.two_models import MODELS, TwoModelMethod
 from fgvr.methods.zero_shot import template_list
 from fgvr.records import CandidateSets, Vocabulary

@@ -14,9 +14,9 @@ from fgvr.data.batches import Batch
 from fgvr.data.run_state import run_seed
 from fgvr.errors import FgvrError
 from fgvr.methods.coft import CoftMethod
-from fgvr.methods.coft_stages import Stage
 from fgvr.methods.contrast_queue import ContrastQueue
 from fgvr.methods.contrastive import gather_rows
+from fgvr.methods.stages import Stage
 from fgvr.methods.two_models import MODELS
 
 log = logging.getLogger(__name__)

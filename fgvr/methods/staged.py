@@ -15,8 +15,8 @@ from torch import Tensor
 from fgvr.data.batches import Batch
 from fgvr.errors import FgvrError
 from fgvr.methods.base import Method
-from fgvr.methods.coft_stages import Stage, stage_of, stages
 from fgvr.methods.learned_labels import write_pseudo_labels
+from fgvr.methods.stages import Stage, stage_of, stages
 from fgvr.runs import RunFolder
 from fgvr.text import counted
 

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from fgvr.errors import FgvrError
-from fgvr.methods.coft_stages import rate_schedule, stage_of, stages
+from fgvr.methods.stages import rate_schedule, stage_of, stages
 
 
 @pytest.mark.parametrize("epochs", range(4, 40))

@@ -1,4 +1,4 @@
-"""Which part of CoFT an epoch belongs to, and how the learning rate goes through it."""
+"""Stages of a training: which one an epoch belongs to, and how the learning rate goes through it."""
 
 import math
 from collections.abc import Callable, Sequence
